@@ -1,0 +1,1 @@
+"""Engines make images; one file each, found through entry points."""

@@ -1,0 +1,53 @@
+"""What can go wrong, by what the caller can do about it.
+
+    TeststripError                  catch this to catch everything below
+    ├── StudyError                  edit the study file (or the Study object)
+    ├── UsageError                  call the command or the function differently
+    ├── MissingExtra                install something; the message holds the command
+    ├── EngineError                 the engine cannot start: weights, device, credentials
+    ├── StoreError                  the folder is damaged, newer, or on an unfit file system
+    │   └── FolderBusy              another run holds the folder; wait for it
+    └── DesignError                 the data cannot answer this question; ask another or make more
+
+Every message says where, what, and the remedy. A failed *shot* is no exception but a value: `records.Failure`.
+"""
+
+
+class TeststripError(Exception):
+    """Anything this package raises on purpose.
+
+    Attributes:
+        exit_code: what the command line returns for it.
+    """
+
+    exit_code = 2
+
+
+class StudyError(TeststripError):
+    """The study asks for something that does not exist or contradicts itself."""
+
+
+class UsageError(TeststripError):
+    """A command or function was called in a way that cannot work."""
+
+
+class MissingExtra(TeststripError):
+    """An optional part is not installed; the message names the `pip install` that brings it."""
+
+
+class EngineError(TeststripError):
+    """An engine cannot start at all (one failed shot is a `records.Failure` instead)."""
+
+
+class StoreError(TeststripError):
+    """The study folder cannot be used as it is."""
+
+
+class FolderBusy(StoreError):
+    """Another process is writing to the folder."""
+
+    exit_code = 4
+
+
+class DesignError(TeststripError):
+    """The design or the data cannot answer the question that was asked."""

@@ -1,0 +1,110 @@
+"""The seams: what an engine, a metric, a tracker and an executor must be able to do.
+
+A part that fits a seam is found through an entry point (`teststrip.engines`, `.metrics`, `.trackers`), built-ins too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from teststrip.records import Event, Failure, Fingerprint, Render, Row, Setting, Shot, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Makes images.
+
+    The class is called with the engine's options as keyword arguments and must be cheap to make: weights are loaded
+    by the first `render`. `options` says which keyword arguments there are.
+
+    Attributes:
+        options: what may stand in `[engine]` beside `name`. `operation` names those of them that cannot change a
+            picture (device, batch size, ...); they are no part of a shot's identity.
+    """
+
+    options: ClassVar[Mapping[str, Setting]]
+    operation: ClassVar[frozenset[str]]
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """The knobs by name, known without loading weights; `prompt` and `seed` are always among them."""
+        ...
+
+    def check(self, settings: Mapping[str, Value]) -> None:
+        """Raise StudyError when these settings cannot work together (an unknown scheduler, a missing model)."""
+        ...
+
+    def calls(self, settings: Mapping[str, Value]) -> int:
+        """Denoiser rows that one shot costs: calls of the model, counted twice where guidance doubles them."""
+        ...
+
+    def fingerprint(self, shot: Shot) -> Fingerprint:
+        """What will answer this shot. Reads files, loads no weights."""
+        ...
+
+    def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """One answer for each shot, in any order; pulls shots lazily, so a slow reader slows the engine."""
+        ...
+
+    def close(self) -> None:
+        """Free memory and connections. May be called twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a metric looks at: 1, 2 or a group of images, as its arity says.
+
+    Attributes:
+        rows: the places in the design, with image, settings and prompt.
+        pixels: one array an image, uint8 [H, W, 3], sRGB; empty when the metric says `needs_pixels = False`.
+    """
+
+    rows: tuple[Row, ...]
+    pixels: tuple[NDArray[np.uint8], ...]
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Turns pictures into numbers.
+
+    Attributes:
+        name: as in the study file.
+        unit: of the value, or "" for a bare number.
+        arity: 1 one image; 2 image and its reference; None a group (all seeds of a prompt in a cell).
+        higher_is_better: None when neither end is good.
+        needs_pixels: False for metrics of what the engine counted (seconds, calls).
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    arity: ClassVar[int | None]
+    higher_is_better: ClassVar[bool | None]
+    needs_pixels: ClassVar[bool]
+
+    def fingerprint(self) -> Fingerprint:
+        """Code version, weights and options: scores of different fingerprints are never mixed."""
+        ...
+
+    def score(self, items: Sequence[Item]) -> Sequence[float]:
+        """One number an item; NaN where the metric does not apply."""
+        ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Hears what happens: progress bar, live page, W&B, MLflow. Never the record, never able to stop a run."""
+
+    def on_event(self, event: Event) -> None:
+        """Called in order, from the thread of the run. An exception here is reported once and ends the tracker."""
+        ...
+
+    def close(self) -> None:
+        """Flush and let go. Called once, also after Ctrl-C."""
+        ...
