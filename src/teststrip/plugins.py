@@ -33,9 +33,7 @@ EXTRAS = {
 
 def installed(kind: Kind) -> dict[str, EntryPoint]:
     """All parts of a kind by name, sorted; nothing is imported."""
-    return {
-        point.name: point for point in sorted(entry_points(group=f"teststrip.{kind}"), key=lambda p: p.name)
-    }
+    return {point.name: point for point in sorted(entry_points(group=f"teststrip.{kind}"), key=lambda p: p.name)}
 
 
 def load(kind: Kind, name: str) -> Any:
@@ -47,9 +45,7 @@ def load(kind: Kind, name: str) -> Any:
     """
     points = installed(kind)
     if name not in points:
-        raise UsageError(
-            f"unknown {kind[:-1]} {name!r}{nearest(name, points)}. Installed: {', '.join(points)}"
-        )
+        raise UsageError(f"unknown {kind[:-1]} {name!r}{nearest(name, points)}. Installed: {', '.join(points)}")
     try:
         return points[name].load()
     except ModuleNotFoundError as error:

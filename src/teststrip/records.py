@@ -105,9 +105,7 @@ class Axis:
     def numbers(self) -> tuple[float, ...] | None:
         """The levels as numbers, or None when this axis is not numeric."""
         values = [level.settings.get(self.name) for level in self.levels]
-        if self.kind != "setting" or any(
-            isinstance(v, bool) or not isinstance(v, int | float) for v in values
-        ):
+        if self.kind != "setting" or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
             return None
         return tuple(float(v) for v in values if isinstance(v, int | float))
 
