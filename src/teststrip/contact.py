@@ -1,0 +1,85 @@
+"""A contact sheet: pictures in a labelled grid, as one picture. Knows Pillow; nothing of studies."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from PIL.ImageDraw import ImageDraw as Draw
+
+INK = (28, 27, 25)
+PAPER = (251, 250, 248)
+QUIET = (120, 116, 110)
+GAP = 6
+LINE = 15
+
+
+def sheet(
+    cells: Mapping[tuple[str, str], bytes],
+    *,
+    down: Sequence[str],
+    across: Sequence[str],
+    titles: tuple[str, str],
+    side: int = 128,
+) -> Picture:
+    """Draw a grid.
+
+    Args:
+        cells: encoded pictures by (row label, column label); a missing one stays empty paper.
+        down, across: the labels in order.
+        titles: what the rows and the columns are.
+        side: pixels of a cell.
+
+    Returns:
+        An RGB picture: a margin with row labels, wrapped, and a line of column labels above the cells.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(size=12)
+    probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    margin = int(min(190, max([70, *(probe.textlength(label, font=font) + 16 for label in down)])))
+    top = 2 * LINE + 14
+    size = (margin + len(across) * (side + GAP) + GAP, top + len(down) * (side + GAP) + GAP)
+    picture = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(picture)
+    draw.text((margin + GAP, 6), titles[1], fill=QUIET, font=font)
+    draw.text((8, top - LINE - 3), titles[0], fill=QUIET, font=font)
+    for x, label in enumerate(across):
+        draw.text((margin + GAP + x * (side + GAP), top - LINE - 3), _cut(draw, label, side, font), fill=INK, font=font)
+    for y, row in enumerate(down):
+        edge = top + GAP + y * (side + GAP)
+        for n, line in enumerate(_wrapped(draw, row, margin - 16, font)[: side // LINE]):
+            draw.text((8, edge + n * LINE), line, fill=INK, font=font)
+        for x, column in enumerate(across):
+            data = cells.get((row, column))
+            if data is None:
+                continue
+            with Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as opened:
+                tile = opened.convert("RGB")
+            scale = side / max(tile.size)
+            tile = tile.resize((round(tile.width * scale), round(tile.height * scale)), Image.Resampling.LANCZOS)
+            picture.paste(tile, (margin + GAP + x * (side + GAP), edge))
+    return picture
+
+
+def _cut(draw: Draw, text: str, width: int, font: object) -> str:
+    """The text, shortened with an ellipsis to fit a width in pixels."""
+    text = " ".join(text.split())
+    while text and draw.textlength(text, font=font) > width:  # type: ignore[arg-type]
+        text = text[:-2].rstrip() + "…" if len(text) > 2 else ""
+    return text
+
+
+def _wrapped(draw: Draw, text: str, width: int, font: object) -> list[str]:
+    """The text in lines that fit a width in pixels."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if draw.textlength(longer, font=font) <= width or not lines[-1]:  # type: ignore[arg-type]
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [_cut(draw, line, width, font) for line in lines]

@@ -1,0 +1,107 @@
+"""The progress bar: images done, rate, time left. In a pipe it is quiet and says one line at the end.
+
+Knows rich; in a notebook rich draws the same bar as a widget.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from teststrip.records import Concluded, Event, Failed, Scored, Shown, Started
+
+
+class ProgressTracker:
+    """Shows a run in the terminal or notebook; written to standard error, so that standard output stays data."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._since = time.monotonic()
+        self._failures: Counter[str] = Counter()
+        self._study = ""
+
+    def on_event(self, event: Event) -> None:
+        """Move the bar; see Tracker."""
+        match event:
+            case Started():
+                self._start(event)
+            case Shown() | Failed():
+                if isinstance(event, Failed):
+                    self._failures[event.failure.reason] += 1
+                self._advance()
+            case Scored(note=note) if note:
+                self._say(f"[yellow]{escape(event.metric)}[/]: {escape(note)}")
+            case Concluded():
+                self._finish(event)
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Take the bar down."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    @property
+    def _live(self) -> bool:
+        return self._console.is_terminal or self._console.is_jupyter
+
+    def _start(self, event: Started) -> None:
+        self._since, self._study = time.monotonic(), event.study.name
+        have = f", {event.done} already made" if event.done else ""
+        self._say(f"[bold]{escape(event.study.name)}[/]: {event.total} images{have} → {escape(event.folder)}")
+        if event.done >= event.total or not self._live:
+            return
+        self._bar = Progress(
+            TextColumn("  "),
+            BarColumn(bar_width=36, complete_style="green"),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("[red]{task.fields[failed]}"),
+            console=self._console,
+        )
+        self._task = self._bar.add_task("", total=event.total, completed=event.done, rate="", failed="")
+        self._bar.start()
+
+    def _advance(self) -> None:
+        if self._bar is None:
+            return
+        failed = sum(self._failures.values())
+        self._bar.update(self._task, advance=1, rate=self._rate(), failed=f"{failed} failed" if failed else "")
+
+    def _rate(self) -> str:
+        speed = self._bar.tasks[0].speed if self._bar else None
+        if not speed:
+            return ""
+        return f"{speed:.1f} images/s" if speed >= 1 else f"{1 / speed:.1f} s an image"
+
+    def _finish(self, event: Concluded) -> None:
+        self.close()
+        seconds = time.monotonic() - self._since
+        rate = f", {event.images / seconds:.2f} images a second" if event.images and seconds > 0 else ""
+        self._say(f"{event.images} images made in {_duration(seconds)}{rate}")
+        for reason, count in self._failures.most_common():
+            self._say(f"[red]{count} without a picture: {reason}[/]")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> _duration(4.23), _duration(75)
+    ('4.2 s', '1 min 15 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
