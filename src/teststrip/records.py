@@ -358,7 +358,7 @@ class MetricInfo:
         name: of the column. unit: "" for a bare number.
         higher_is_better: None when neither end is good; then nothing is recommended by it.
         grouped: one value a prompt and cell (diversity), not one an image.
-        couples: settings that move it mechanically, not through better pictures ("guidance_scale" for CLIP-like scores).
+        couples: settings that move it without better pictures ("guidance_scale" for CLIP-like scores).
         caveat: its known failure, one sentence, printed beside every finding.
     """
 
