@@ -1,7 +1,7 @@
 """Teststrip finds the right settings of a text-to-image model, with evidence.
 
 >>> import teststrip
->>> study = teststrip.Study(name="demo", prompts=["an owl"], engine={"name": "pattern"}, axes={"guidance_scale": [1, 3]})
+>>> study = teststrip.Study(prompts=["an owl"], engine={"name": "pattern"}, axes={"guidance_scale": [1, 3]})
 >>> [axis.name for axis in study.axes]
 ['guidance_scale']
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from teststrip.result import Result as Result
-    from teststrip.result import open_result as open
+    from teststrip.result import open_result as open  # noqa: A004
     from teststrip.run import run as run
     from teststrip.spec import read as read
     from teststrip.spec import study as Study  # noqa: N812

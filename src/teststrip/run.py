@@ -256,10 +256,7 @@ def _opened(ref: EngineRef) -> Iterator[Engine]:
 def _trackers(study: Study, asked: Sequence[str | Tracker] | None) -> list[Tracker]:
     options: Mapping[str, Mapping[str, Any]] = study.trackers
     names = ["progress", *options] if asked is None else asked
-    made: list[Tracker] = []
-    for name in names:
-        made.append(plugins.load("trackers", name)(**options.get(name, {})) if isinstance(name, str) else name)
-    return made
+    return [plugins.load("trackers", one)(**options.get(one, {})) if isinstance(one, str) else one for one in names]
 
 
 @dataclass

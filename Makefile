@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+BIN = .venv/bin
+EXTRAS = diffusers,view
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check campaign bench docs clean
+
+demo: .venv/.installed  ## the study this project began with, on the embedded model
+	$(BIN)/teststrip run examples/guidance_vs_steps.toml
+
+test: .venv/.installed-dev .venv/.chromium  ## all tests, browser included
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-dev  ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+campaign: .venv/.installed-dev  ## long kill tests and simulations
+	$(BIN)/python -m pytest -m slow --override-ini addopts="--strict-markers --import-mode=importlib -ra"
+	$(BIN)/python -m bench.calibration
+
+bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results
+	$(BIN)/python -m bench
+
+docs: .venv/.installed-dev  ## regenerate what is generated
+	$(BIN)/python -m tests.generated
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(PIP) --editable '.[$(EXTRAS),dev]'
+	touch $@
+
+# Browser tests use Debian's chromium; any chromium or chrome on the PATH will do.
+.venv/.chromium: .venv/bin/python
+	command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
+	touch $@
+
+clean:
+	rm -rf .venv runs screenshots

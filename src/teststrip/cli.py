@@ -1,0 +1,260 @@
+"""The command line: words in, one call, words out. Every error becomes one line and an exit code here.
+
+Exit codes: 0 done; 2 the study or the command is wrong; 3 some shots failed; 4 another run holds the folder; 130 stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from teststrip import __version__
+from teststrip.errors import TeststripError, UsageError
+
+if TYPE_CHECKING:
+    from teststrip.result import Result
+
+PARTIAL, INTERRUPTED = 3, 130
+
+app = typer.Typer(
+    help="Find the right settings of a text-to-image model, with evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML).", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="A folder that `teststrip run` made.", show_default=False)]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: runs/NAME]")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def main() -> None:
+    """The entry point: runs a verb and turns what went wrong into one line and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except TeststripError as error:
+        err.print(f"[bold red]teststrip:[/] {escape(printable(str(error)))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("stopped")
+        sys.exit(INTERRUPTED)
+    except (typer.TyperException, typer.Exit, typer.Abort) as error:  # type: ignore[attr-defined]
+        sys.exit(_usage(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def printable(text: str) -> str:
+    r"""Text without control characters that a terminal would obey; bidi overrides are shown as escapes.
+
+    >>> printable("a\x1b[31mred\u202e")
+    'a\\x1b[31mred\\u202e'
+    """
+    return "".join(
+        c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+@app.callback(invoke_without_command=True)
+def teststrip(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    """Find the right settings of a text-to-image model, with evidence."""
+    if version:
+        out.print(f"teststrip {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml")) -> None:
+    """Write a commented study file to start from."""
+    from teststrip import spec
+
+    if file.exists():
+        raise UsageError(f"{file} is there already. Name another file, or remove it first")
+    file.write_text(spec.template(), encoding="utf-8")
+    out.print(f"wrote {file}. Next: [bold]teststrip plan {file}[/]")
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    out_dir: Out = None,
+    overrides: Set = None,
+    calibrate: Annotated[bool, typer.Option(help="Make two images to estimate the time, if no run is known.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing."""
+    from teststrip import forecast
+
+    overview = forecast.of(study, out_dir, overrides or [])
+    if as_json:
+        timed = forecast.timed(overview) if calibrate else overview
+        _print_json(forecast.as_json(timed))
+        return
+    for line in forecast.lines(overview):
+        out.print(line)
+    if calibrate and overview.pace is None and overview.left:
+        err.print("[dim]no earlier run is known: making two images to estimate the time ...[/]")
+        overview = forecast.timed(overview)
+    out.print(forecast.time_line(overview))
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    out_dir: Out = None,
+    overrides: Set = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Make at most this many images now.")] = None,
+    tracker: Annotated[list[str] | None, typer.Option(help="Also tell this tracker.")] = None,
+    allow_mixed: Annotated[bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
+    from teststrip import run as running
+    from teststrip import spec
+    from teststrip.views import report
+
+    asked = spec.read(study, overrides or [])
+    names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
+    outcome = running.drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed)
+    result = outcome.result
+    if as_json:
+        summary = {
+            "made": outcome.made,
+            "failed": outcome.failed,
+            "left": outcome.left,
+            "interrupted": outcome.interrupted,
+            "folder": str(result.folder),
+        }
+        _print_json({**summary, "report": report.as_json(result)})
+    elif outcome.interrupted:
+        again = f"teststrip run {study}" + (f" --out {out_dir}" if out_dir else "")
+        err.print(f"stopped; {outcome.left} images are left. To go on: [bold]{escape(again)}[/]")
+    else:
+        out.print(report.text(result), markup=False)
+        page = (result.folder / running.PAGE / "index.html").resolve()
+        out.print(f"\npage    {page}\nreport  {(result.folder / running.REPORT_FILE).resolve()}")
+    result.close()
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def report(
+    folder: Folder,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print verdicts and tables."""
+    from teststrip.views import report as writing
+
+    with _opened(folder) as result:
+        if as_json:
+            _print_json(writing.as_json(result))
+        else:
+            out.print(writing.markdown(result) if markdown else writing.text(result), markup=False)
+
+
+@app.command()
+def verify(
+    folder: Folder,
+    sample: Annotated[str, typer.Option(help="Also make this share again and compare: '2%' or a number.")] = "0",
+    as_json: Json = False,
+) -> None:
+    """Re-hash every image; with --sample, make some of them again and compare."""
+    from teststrip import verify as verifying
+
+    with _opened(folder) as result:
+        outcome = verifying.verify(result, sample)
+    if as_json:
+        _print_json(outcome.as_json())
+    else:
+        for line in outcome.lines():
+            out.print(line, markup=False)
+    if not outcome.good:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def engines() -> None:
+    """List what makes images: each engine's settings and options."""
+    from teststrip import plugins
+
+    for name in plugins.installed("engines"):
+        try:
+            kind = plugins.load("engines", name)
+            knobs = {**kind().settings, **kind.options}
+        except TeststripError as error:
+            out.print(f"[bold]{name}[/] — {escape(str(error))}")
+            continue
+        table = Table("setting", "kind", "default", "meaning", title=f"engine {name}", title_justify="left", box=None)
+        for knob in knobs.values():
+            default = "" if knob.default is None else str(knob.default)
+            place = " [dim](option)[/]" if knob.name in kind.options else ""
+            table.add_row(f"{knob.name}{place}", knob.kind, escape(default), escape(knob.doc))
+        out.print(table)
+
+
+@app.command()
+def metrics() -> None:
+    """List what turns pictures into numbers."""
+    _list("metrics", lambda kind: (kind.unit, _better(kind.higher_is_better), _first_line(kind)))
+
+
+@app.command()
+def trackers() -> None:
+    """List what can listen to a run."""
+    _list("trackers", lambda kind: ("", "", _first_line(kind)))
+
+
+def _list(kind: Any, describe: Any) -> None:
+    from teststrip import plugins
+
+    table = Table(kind[:-1], "unit", "better", "meaning", box=None)
+    for name in plugins.installed(kind):
+        try:
+            table.add_row(name, *(escape(word) for word in describe(plugins.load(kind, name))))
+        except TeststripError as error:
+            table.add_row(name, "", "", escape(str(error)))
+    out.print(table)
+
+
+def _better(higher: bool | None) -> str:
+    return {True: "higher", False: "lower", None: ""}[higher]
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""
+
+
+def _opened(folder: Path) -> Result:
+    from teststrip.result import open_result
+
+    return open_result(folder)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def _usage(error: Exception) -> int:
+    """A mistake on the command line, as Typer explains it."""
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    return int(getattr(error, "exit_code", 2) or 0)
