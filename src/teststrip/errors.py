@@ -5,6 +5,7 @@
     ├── UsageError                  call the command or the function differently
     ├── MissingExtra                install something; the message holds the command
     ├── EngineError                 the engine cannot start: weights, device, credentials
+    ├── MissingWeights              a metric has no model to compute with; name one, or do without the metric
     ├── StoreError                  the folder is damaged, newer, or on an unfit file system
     │   └── FolderBusy              another run holds the folder; wait for it
     └── DesignError                 the data cannot answer this question; ask another or make more
@@ -37,6 +38,10 @@ class MissingExtra(TeststripError):
 
 class EngineError(TeststripError):
     """An engine cannot start at all (one failed shot is a `records.Failure` instead)."""
+
+
+class MissingWeights(TeststripError):
+    """A metric's model is not there, or is not of the kind it needs; no number is made up instead."""
 
 
 class StoreError(TeststripError):

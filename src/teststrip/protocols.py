@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from teststrip.records import Event, Failure, Fingerprint, Render, Row, Setting, Shot, Value
+from teststrip.records import Card, Event, Failure, Fingerprint, Render, Row, Setting, Shot, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,12 +74,16 @@ class Item:
 class Metric(Protocol):
     """Turns pictures into numbers.
 
+    The class is called with the metric's options as keyword arguments and must be cheap to make: weights are loaded by
+    the first `score`. Without its weights a metric raises MissingWeights; it never makes a number up.
+
     Attributes:
         name: as in the study file.
         unit: of the value, or "" for a bare number.
         arity: 1 one image; 2 image and its reference; None a group (all seeds of a prompt in a cell).
         higher_is_better: None when neither end is good.
         needs_pixels: False for metrics of what the engine counted (seconds, calls).
+        options: what may stand in `[metrics.NAME]` of a study file.
     """
 
     name: ClassVar[str]
@@ -87,13 +91,36 @@ class Metric(Protocol):
     arity: ClassVar[int | None]
     higher_is_better: ClassVar[bool | None]
     needs_pixels: ClassVar[bool]
+    options: ClassVar[Mapping[str, Setting]]
+
+    @property
+    def card(self) -> Card:
+        """Range, source, needs, known failure. May depend on the options: another model, another caution."""
+        ...
 
     def fingerprint(self) -> Fingerprint:
-        """Code version, weights and options: scores of different fingerprints are never mixed."""
+        """Code version, weights and options: scores of different fingerprints are never mixed.
+
+        Raises:
+            MissingWeights: there is no model to compute with.
+        """
         ...
 
     def score(self, items: Sequence[Item]) -> Sequence[float]:
-        """One number an item; NaN where the metric does not apply."""
+        """One number an item, whoever else is in the list; NaN where the metric does not apply.
+
+        Raises:
+            MissingWeights: there is no model to compute with.
+        """
+        ...
+
+
+@runtime_checkable
+class ArrangedMetric(Metric, Protocol):
+    """A metric of pairs or groups that says which images belong together. A metric of pairs must be one."""
+
+    def arrange(self, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
+        """The items to score, out of all rows that have an image. A pair: the image, then its reference."""
         ...
 
 

@@ -155,6 +155,7 @@ class Study:
         exclusions: each maps axis names to the labels that, all together, are left out.
         question: metrics, margin, budget.
         trackers: name to options.
+        metric_options: metric name to its options, `[metrics.NAME]` in the study file.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Study:
     exclusions: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     question: Question = field(default_factory=Question)
     trackers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    metric_options: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -326,6 +328,30 @@ class Score:
     digests: tuple[str, ...]
     value: float
     fingerprint_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What one must know before believing a metric.
+
+    Attributes:
+        about: one sentence: what is measured, and how.
+        low, high: the range of the value, in the metric's unit; infinite where it has no end.
+        source: where the definition was published.
+        failure: how it is known to mislead.
+        needs: the weights it needs, in words; "" = none.
+        comparable: between which pictures the value may be compared.
+        rises_with: settings that move the value mechanically, whatever becomes of the picture.
+    """
+
+    about: str
+    low: float
+    high: float
+    source: str
+    failure: str
+    needs: str = ""
+    comparable: str = "within a prompt"
+    rises_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
