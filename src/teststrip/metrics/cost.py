@@ -1,0 +1,79 @@
+"""What a picture cost: numbers the engine counted, read from the image's record.
+
+Looks at no pixels and computes nothing; as metrics they stand in tables and charts beside quality.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from teststrip.protocols import Item
+from teststrip.records import Card, Fingerprint, Image, Setting
+
+
+class _OfRecord:
+    """One number out of each image's record."""
+
+    arity: ClassVar[int | None] = 1
+    higher_is_better: ClassVar[bool | None] = False
+    needs_pixels: ClassVar[bool] = False
+    options: ClassVar[Mapping[str, Setting]] = {}
+    name: ClassVar[str]
+
+    def fingerprint(self) -> Fingerprint:
+        """Which number; see Metric."""
+        return Fingerprint({"metric": self.name, "version": 1})
+
+    def score(self, items: Sequence[Item]) -> list[float]:
+        """One number an image, NaN where the engine did not count; see Metric."""
+        return [math.nan if (image := item.rows[0].image) is None else self.read(image) for item in items]
+
+    @staticmethod
+    def read(image: Image) -> float:
+        """The number of one image."""
+        raise NotImplementedError
+
+
+class Seconds(_OfRecord):
+    """Machine time of a picture."""
+
+    name: ClassVar[str] = "seconds"
+    unit: ClassVar[str] = "s"
+    card: ClassVar[Card] = Card(
+        about="Machine time of a picture; in a batch, its share of the batch's time.",
+        low=0.0,
+        high=math.inf,
+        source="measured by the engine",
+        failure="Depends on the machine, on what else it did, and on batching; the first picture bears the warm-up.",
+        comparable="between all pictures made on one machine",
+        rises_with=("num_inference_steps",),
+    )
+
+    @staticmethod
+    def read(image: Image) -> float:
+        """Seconds."""
+        return image.seconds
+
+
+class DenoiserCalls(_OfRecord):
+    """How often the denoiser was asked."""
+
+    name: ClassVar[str] = "denoiser_calls"
+    unit: ClassVar[str] = "calls"
+    card: ClassVar[Card] = Card(
+        about="Rows sent through the denoiser for a picture; guidance counts twice.",
+        low=0.0,
+        high=math.inf,
+        source="counted by the engine; a scheduler may call oftener than num_inference_steps says (PNDM: 51 for 50)",
+        failure="A call of a large model is dearer than one of a small: not comparable between models.",
+        comparable="between all pictures of one model at one width and height",
+        rises_with=("num_inference_steps", "guidance_scale"),
+    )
+
+    @staticmethod
+    def read(image: Image) -> float:
+        """Calls; NaN where the engine did not count them."""
+        calls = image.facts.get("denoiser_calls")
+        return float(calls) if isinstance(calls, int | float) else math.nan
