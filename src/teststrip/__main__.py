@@ -1,0 +1,5 @@
+"""`python -m teststrip` is the command `teststrip`."""
+
+from teststrip.cli import main
+
+main()
