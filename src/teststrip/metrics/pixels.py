@@ -102,7 +102,8 @@ def chroma(rgb: Rgb) -> float:
 
 def _luma(rgb: Rgb) -> Floats:
     red, green, blue = LUMA
-    return red * rgb[..., 0] + green * rgb[..., 1] + blue * rgb[..., 2]
+    luma: Floats = red * rgb[..., 0] + green * rgb[..., 1] + blue * rgb[..., 2]
+    return luma
 
 
 def _linear(levels: Floats) -> Floats:
