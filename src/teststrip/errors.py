@@ -8,6 +8,7 @@
     ├── MissingWeights              a metric has no model to compute with; name one, or do without the metric
     ├── StoreError                  the folder is damaged, newer, or on an unfit file system
     │   └── FolderBusy              another run holds the folder; wait for it
+    ├── PictureError                these bytes are no sound picture; make or fetch them again
     └── DesignError                 the data cannot answer this question; ask another or make more
 
 Every message says where, what, and the remedy. A failed *shot* is no exception but a value: `records.Failure`.
@@ -52,6 +53,10 @@ class FolderBusy(StoreError):
     """Another process is writing to the folder."""
 
     exit_code = 4
+
+
+class PictureError(TeststripError):
+    """Bytes that should be a picture are cut off, damaged, too large or of another format."""
 
 
 class DesignError(TeststripError):
