@@ -1,0 +1,17 @@
+"""The study folder: one SQLite ledger, and pictures under the digest of their bytes. One writer, any number of readers.
+
+    store      the door: add, fail, done, images, scores, verify
+    recovery   what a writer does first: ledger and files agree again after a crash; rebuild
+    verify     hashes everything again
+    ledger     the SQLite file: open with suspicion, whole transactions
+    schema     tables and migrations
+    files      pictures on disk: whole or not there at all
+    lock       one writer a folder
+
+There is no Store protocol: a second kind of store has no user.
+"""
+
+from teststrip.store.store import Incident, Remembered, Store, rebuild
+from teststrip.store.verify import Problem
+
+__all__ = ["Incident", "Problem", "Remembered", "Store", "rebuild"]

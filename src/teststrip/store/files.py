@@ -1,0 +1,180 @@
+"""Pictures on disk: under the digest of their bytes, whole or not there at all.
+
+The order of a write is the promise: a temporary file in the same folder, write, fsync, rename, fsync of the folder. A
+file with a final name is therefore complete at every instant, also after `kill -9`; and once `write` has returned it
+is there after a power cut. Knows paths and bytes; nothing of ledgers, shots or pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from teststrip.errors import StoreError
+from teststrip.stamps import SUFFIXES
+
+FOLDER = "images"
+QUARANTINE = "quarantine"
+_ADDRESS = re.compile(r"images/([0-9a-f]{2})/(([0-9a-f]{2})[0-9a-f]{62})\.(png|jpg|webp)")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file below `images/`. Attributes: path: relative; size: bytes; changed: nanoseconds; temporary: unfinished."""
+
+    path: str
+    size: int
+    changed: int
+    temporary: bool
+
+
+def address(digest: str, form: str) -> str:
+    """Where a picture lies, relative to the study folder.
+
+    >>> address("ab" * 32, "jpeg")[:13]
+    'images/ab/aba'
+    """
+    return f"{FOLDER}/{digest[:2]}/{digest}.{SUFFIXES[form]}"
+
+
+def digest_in(path: str) -> str | None:
+    """The digest that a relative path names, or None when it is no address of ours."""
+    match = _ADDRESS.fullmatch(path)
+    return match[2] if match and match[1] == match[3] else None
+
+
+def place(folder: Path, path: str) -> Path:
+    """The real place of a relative path out of a ledger that may be a stranger's.
+
+    Raises:
+        StoreError: it leads out of the folder, or is no address of a picture.
+    """
+    target = folder / path
+    if digest_in(path) is None or not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"{folder}: the ledger names {path!r}, which is no picture of this folder. Do not trust it.")
+    return target
+
+
+def write(folder: Path, path: str, data: bytes) -> None:
+    """Put bytes at a relative path: afterwards they are there, also after a power cut; before, nothing was.
+
+    Raises:
+        OSError: as the system says (a full disk: ENOSPC). No part of the file is left.
+    """
+    target = place(folder, path)
+    _make_folder(target.parent)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o644)
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(file, left) :]
+            sync(file)
+        finally:
+            os.close(file)
+        temporary.replace(target)
+    except BaseException:
+        # After a failed fsync nobody knows what the disk holds: the bytes are thrown away, never synced again.
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def read(folder: Path, path: str) -> bytes:
+    """The bytes at a relative path, not followed through a link. Raises OSError, StoreError."""
+    file = os.open(place(folder, path), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(file, "rb") as stream:
+        return stream.read()
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """SHA-256, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def broken(folder: Path, paths: Sequence[str]) -> list[str]:
+    """Those of these files whose bytes are not what their name says, or that cannot be read; by a few threads."""
+
+    def is_broken(path: str) -> bool:
+        try:
+            return digest_of_bytes(read(folder, path)) != digest_in(path)
+        except OSError:
+            return True
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing and reading let go of the interpreter
+        return [path for path, bad in zip(paths, pool.map(is_broken, paths), strict=True) if bad]
+
+
+def sweep(folder: Path) -> Iterator[Found]:
+    """Every picture and every unfinished file below `images/`; whatever else people keep there is not ours."""
+    root = folder / FOLDER
+    if not root.is_dir():
+        return
+    for bucket in sorted(root.iterdir()):
+        if len(bucket.name) != 2 or bucket.is_symlink() or not bucket.is_dir():
+            continue
+        with os.scandir(bucket) as entries:
+            for entry in entries:
+                path = f"{FOLDER}/{bucket.name}/{entry.name}"
+                temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
+                if temporary or (digest_in(path) and not entry.is_symlink()):
+                    facts = entry.stat(follow_symlinks=False)
+                    yield Found(path, facts.st_size, facts.st_mtime_ns, temporary)
+
+
+def discard(folder: Path, path: str) -> None:
+    """Remove an unfinished file."""
+    (folder / path).unlink(missing_ok=True)
+
+
+def quarantine(folder: Path, path: str) -> str | None:
+    """Move a file out of the way and keep it. Its new relative path, or None when there is no file."""
+    source = folder / path
+    if not source.is_symlink() and not source.exists():
+        return None
+    room = folder / QUARANTINE
+    _make_folder(room)
+    target, number = room / source.name, 1
+    while target.exists():
+        number += 1
+        target = room / f"{source.stem}-{number}{source.suffix}"
+    source.replace(target)
+    sync_folder(room)
+    sync_folder(source.parent)
+    return target.relative_to(folder).as_posix()
+
+
+def sync(file: int) -> None:
+    """Wait until the disk has the bytes of an open file."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)  # fsync there stops at the disk's own cache
+    else:
+        os.fsync(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder. Windows has no such call and journals names by itself."""
+    if sys.platform == "win32":
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        sync(file)
+    finally:
+        os.close(file)
+
+
+def _make_folder(path: Path) -> None:
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)

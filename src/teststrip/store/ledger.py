@@ -1,0 +1,325 @@
+"""The SQLite file: opened with suspicion, written in whole transactions.
+
+WAL with synchronous=FULL: readers go on while one writer writes, and what is committed survives a power cut. A file
+that is empty, damaged, newer, a stranger's database or hung with triggers is refused with the remedy; it is never
+replaced by a new one in silence. Knows tables and records; nothing of picture files.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teststrip.errors import StoreError
+from teststrip.records import Fingerprint, Image, Shot
+from teststrip.stamps import asked, from_json, to_json
+from teststrip.store import files, schema
+
+FILE = "study.sqlite"
+_REBUILD = "Run: teststrip verify --rebuild {folder}  (the pictures hold their own records; the file is kept)"
+_IMAGE = "shot_id, digest, path, width, height, size, seconds, fingerprint_id, facts"
+
+
+class Ledger:
+    """An open ledger. One connection, for the thread that opened it."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self.folder = folder
+        self._connection = connection
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+        """What a query finds, lazily. Raises StoreError where the file cannot be read."""
+        with speaking(self.folder):
+            yield from self._connection.execute(query, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All statements inside are committed, and on the disk, or none is.
+
+        Raises:
+            StoreError: the disk is full or damaged; nothing of the transaction is left.
+        """
+        with speaking(self.folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has already rolled back on some errors
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def image(self, shot_id: str, fingerprint_id: str) -> Image | None:
+        """The picture of a shot by what answered it, if there is one."""
+        where = "WHERE shot_id = ? AND fingerprint_id = ?"
+        return next(self.images(where, (shot_id, fingerprint_id)), None)
+
+    def images(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Image]:
+        """Pictures in the order they were added; paths are checked where a file is touched, in `files`."""
+        for row in self.rows(f"SELECT {_IMAGE} FROM images {where} ORDER BY sequence", values):  # noqa: S608 - our own text
+            yield _image(row, self.folder)
+
+    def close(self) -> None:
+        """Let go of the file; the last one out folds the write-ahead log in."""
+        self._connection.close()
+
+
+def insert(connection: sqlite3.Connection, shot: Shot, fingerprint: Fingerprint, image: Image) -> None:
+    """Write down a picture that lies safely on disk, inside a transaction."""
+    insert_shot(connection, shot)
+    facts = to_json(fingerprint.facts)
+    connection.execute("INSERT OR IGNORE INTO fingerprints VALUES (?, ?)", (image.fingerprint_id, facts))
+    connection.execute(
+        f"INSERT INTO images ({_IMAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own text
+        (
+            image.shot_id,
+            image.digest,
+            image.path,
+            image.width,
+            image.height,
+            image.size,
+            image.seconds,
+            image.fingerprint_id,
+            to_json(image.facts),
+        ),
+    )
+    connection.execute("DELETE FROM failures WHERE shot_id = ?", (image.shot_id,))
+
+
+def insert_shot(connection: sqlite3.Connection, shot: Shot) -> None:
+    """Write down what a shot asks, once."""
+    connection.execute("INSERT OR IGNORE INTO shots VALUES (?, ?)", (shot.id, to_json(asked(shot))))
+
+
+def insert_event(connection: sqlite3.Connection, kind: str, facts: Mapping[str, object]) -> None:
+    """Write down that something out of the ordinary was found or done."""
+    connection.execute("INSERT INTO events (at, kind, facts) VALUES (?, ?, ?)", (now(), kind, to_json(facts)))
+
+
+def withdraw(connection: sqlite3.Connection, image: Image, kind: str, kept: str | None) -> None:
+    """Make a picture's shot pending again; its row goes on as an event, with where the file is kept."""
+    connection.execute("DELETE FROM images WHERE digest = ?", (image.digest,))
+    row = {name: getattr(image, name) for name in _IMAGE.split(", ")}
+    insert_event(connection, kind, {**row, "kept": kept})
+
+
+def now() -> str:
+    """The time of day, for people; order is by sequence, never by clock.
+
+    >>> len(now())
+    20
+    """
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+# --- Opening -------------------------------------------------------------------------------------------------
+
+
+def create(folder: Path) -> None:
+    """Make an empty ledger where there is none; it appears under its name when it is whole."""
+    draft = folder / f".{FILE}.tmp"
+    for path in _with_logs(draft):
+        path.unlink(missing_ok=True)
+    with speaking(folder):
+        connection = _connect(draft.as_uri())
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            schema.create(connection)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+        draft.replace(folder / FILE)
+        files.sync_folder(folder)
+
+
+def open_to_write(folder: Path) -> Ledger:
+    """Open for the holder of the folder's lock; makes the ledger when the folder is new, migrates an older one.
+
+    Raises:
+        StoreError: damaged, newer, not ours, or gone while its pictures are still there.
+    """
+    if not (folder / FILE).exists():
+        _refuse_orphaned(folder)
+        create(folder)
+    with speaking(folder):
+        connection = _connect(f"{(folder / FILE).resolve().as_uri()}?mode=rw")
+        try:
+            version = _examined(connection, folder)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if version < schema.VERSION:
+                _migrate(connection, folder, version)
+            _refuse_strange(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+    return Ledger(connection, folder)
+
+
+def open_to_read(folder: Path) -> Ledger:
+    """Open beside a writer, or without one. The file is not changed; an older one is migrated in memory.
+
+    Raises:
+        StoreError: there is no ledger, or as `open_to_write`.
+    """
+    path = folder / FILE
+    if not path.exists():
+        _refuse_orphaned(folder)
+        raise StoreError(f"{folder}: no study is here (there is no {FILE}). Name the folder of a run.")
+    uri = path.resolve().as_uri()
+    with speaking(folder):
+        # A log of a killed writer can be read only where the index beside it can be written.
+        still = not os.access(folder, os.W_OK) and not path.with_name(f"{FILE}-wal").exists()
+        connection = _connect(f"{uri}?mode=ro{'&immutable=1' if still else ''}")
+        try:
+            version = _examined(connection, folder)
+            if version < schema.VERSION:
+                copy = sqlite3.connect(":memory:", isolation_level=None)
+                connection.backup(copy)
+                connection.close()
+                connection = copy
+                schema.migrate(connection, version)
+            _refuse_strange(connection, folder)
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+    return Ledger(connection, folder)
+
+
+def set_aside(folder: Path) -> str | None:
+    """Move a ledger that cannot be used, and its logs, into the quarantine. Its new relative path."""
+    kept = None
+    for path in reversed(_with_logs(folder / FILE)):
+        kept = files.quarantine(folder, path.name)
+    return kept
+
+
+@contextmanager
+def speaking(folder: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say into a StoreError that says where, what and the remedy."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _said(error, folder) from error
+    except OSError as error:
+        remedy = "Free some space and run again; what is done is kept." if _is_full(error) else "Check disk and rights."
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}. {remedy}") from error
+
+
+def _said(error: sqlite3.Error, folder: Path) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_FULL"):
+        return StoreError(f"{folder}: the disk is full. Free some space and run again; what is done is kept.")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return _damaged(folder, str(error))
+    if name.startswith("SQLITE_BUSY"):
+        return StoreError(f"{folder}: {FILE} is in use by another program for too long. Close it and run again.")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return StoreError(f"{folder}: {FILE} cannot be opened: {error}. Check the rights of the folder.")
+    if name.startswith("SQLITE_IOERR"):
+        return StoreError(
+            f"{folder}: the disk failed or is full ({error}, {name}). Check it and run again; what is done is kept."
+        )
+    return StoreError(f"{folder}: {FILE}: {error}")
+
+
+def _is_full(error: OSError) -> bool:
+    import errno
+
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def _damaged(folder: Path, what: str) -> StoreError:
+    return StoreError(f"{folder}: {FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
+
+
+def _refuse_orphaned(folder: Path) -> None:
+    if any(True for _ in files.sweep(folder)):
+        raise StoreError(f"{folder}: there are pictures, but {FILE} is gone. {_REBUILD.format(folder=folder)}")
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    # timeout: a reader may meet the instant in which another process recovers the log of a killed run
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+    for pragma in (
+        "trusted_schema = OFF",  # no function of ours runs out of a stranger's tables
+        "cell_size_check = ON",
+        "synchronous = FULL",
+        "fullfsync = ON",  # macOS; nothing elsewhere
+        "checkpoint_fullfsync = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _examined(connection: sqlite3.Connection, folder: Path) -> int:
+    """The version of a ledger that is sound, ours and not newer than this program."""
+    if (folder / FILE).stat().st_size == 0:
+        raise _damaged(folder, "it is empty")
+    report = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
+    if report != ["ok"]:
+        raise _damaged(folder, "; ".join(report).replace("\n", " "))
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if application != schema.APPLICATION or version < 1:
+        raise StoreError(f"{folder}: {FILE} is another program's database. Choose another folder with --out.")
+    if version > schema.VERSION:
+        raise StoreError(
+            f"{folder}: {FILE} was written by a newer Teststrip (version {version} of its tables, this one knows "
+            f"{schema.VERSION}). Run: pip install -U teststrip"
+        )
+    return version
+
+
+def _refuse_strange(connection: sqlite3.Connection, folder: Path) -> None:
+    strange = schema.differences(connection)
+    if strange:
+        raise _damaged(folder, f"its tables are not as Teststrip makes them ({', '.join(strange[:5])})")
+
+
+def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
+    backup = folder / f"study-version-{version}.sqlite"
+    draft = backup.with_name(f".{backup.name}.tmp")
+    draft.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(draft),))
+    with draft.open("rb+") as file:
+        files.sync(file.fileno())
+    draft.replace(backup)
+    files.sync_folder(folder)
+    connection.execute("BEGIN IMMEDIATE")
+    schema.migrate(connection, version)
+    insert_event(connection, "migrated", {"from": version, "to": schema.VERSION, "backup": backup.name})
+    connection.execute("COMMIT")
+
+
+def _with_logs(path: Path) -> list[Path]:
+    return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+
+
+def _image(row: tuple[object, ...], folder: Path) -> Image:
+    shot_id, digest, path, width, height, size, seconds, fingerprint_id, facts = row
+    try:
+        found = from_json(str(facts))
+        # SQLite keeps whatever was put into a column; a stranger may have put anything.
+        numbers = [int(str(number)) for number in (width, height, size)]
+        if not isinstance(found, dict):
+            raise ValueError("facts")  # noqa: TRY004, TRY301
+        return Image(
+            shot_id=str(shot_id),
+            digest=str(digest),
+            path=str(path),
+            width=numbers[0],
+            height=numbers[1],
+            size=numbers[2],
+            seconds=float(str(seconds)),
+            fingerprint_id=str(fingerprint_id),
+            facts=found,
+        )
+    except ValueError as error:
+        raise _damaged(folder, f"the row of the picture {digest!s:.12} cannot be read") from error

@@ -1,0 +1,130 @@
+"""One writer a folder: a lock that the kernel takes back when its holder dies, so no stale lock ever needs a command.
+
+Knows the lock file and the file system it lies on; nothing of ledgers or pictures. A process that is forked while the
+lock is held shares it (one that is started afresh does not): a killed run's forked children keep it until they end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teststrip.errors import FolderBusy, StoreError
+
+FILE = "study.lock"
+_MOUNTS = Path("/proc/self/mountinfo")
+
+# File systems whose locks or shared memory do not reach every process; SQLite's WAL needs both (sqlite.org/wal.html).
+_NETWORK = {
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "fuse",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "orangefs",
+    "smb3",
+    "smbfs",
+    "vboxsf",
+}
+
+
+class FolderLock:
+    """Held from construction to `release`.
+
+    Raises:
+        FolderBusy: another process, or another Store of this one, holds it; the message says which and since when.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        try:
+            _take(self._file)
+        except OSError as error:
+            os.close(self._file)
+            raise FolderBusy(f"{folder}: {_holder(folder)} is writing here. Wait for it, or stop it.") from error
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, json.dumps(who).encode(), 0)
+
+    def release(self) -> None:
+        """Let go. The empty file stays: removing it would let two processes lock two files of one name."""
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+
+def holder(folder: Path) -> dict[str, object] | None:
+    """Who is written in the lock file: pid, host, since; None when nobody is. A killed holder still is."""
+    try:
+        found = json.loads((folder / FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _holder(folder: Path) -> str:
+    # Whoever has just taken the lock may not have written his name yet.
+    who = holder(folder) or {}
+    if not who:
+        return "another process"
+    return f"process {who.get('pid')} on {who.get('host')}, since {who.get('since')},"
+
+
+def refuse_network(folder: Path, mounts: str | None = None) -> None:
+    """Raise StoreError where the ledger could be damaged: on a network or FUSE file system. Linux only.
+
+    Args:
+        folder: exists.
+        mounts: the text of /proc/self/mountinfo; read when None.
+    """
+    if mounts is None:
+        if not _MOUNTS.exists():
+            return
+        mounts = _MOUNTS.read_text("utf-8", "surrogateescape")
+    kind = file_system(folder.resolve(), mounts)
+    if kind.split(".")[0] in _NETWORK:
+        raise StoreError(
+            f"{folder}: lies on a {kind} file system, where a ledger can be damaged. "
+            "Choose a folder on a local disk with --out, and copy it here when the run is over."
+        )
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The kind of file system a path lies on, by the text of mountinfo; "" when it cannot be told.
+
+    >>> file_system(Path("/data/a"), "1 0 0:1 / / rw - ext4 /dev/a rw\\n2 1 0:2 / /data rw - nfs4 host:/x rw")
+    'nfs4'
+    """
+    kind, longest = "", -1
+    for line in mounts.splitlines():
+        fields, _, source = line.partition(" - ")
+        if len(fields.split()) < 5 or not source:
+            continue
+        point = fields.split()[4].encode("latin-1", "replace").decode("unicode_escape")  # a space is written \040
+        if path.is_relative_to(point) and len(point) >= longest:
+            kind, longest = source.split()[0], len(point)
+    return kind
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(file: int) -> None:
+        os.lseek(file, 2**30, os.SEEK_SET)  # beyond the text: a locked byte cannot be read on Windows
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _take(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

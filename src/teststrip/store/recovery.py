@@ -1,0 +1,145 @@
+"""What a writer does before its first write: makes ledger and picture files agree again after whatever happened.
+
+    unfinished file                 deleted
+    picture without a row           adopted, when its name, record and pixels are right; else quarantined
+    row without its whole picture   the shot is pending again; the row goes on as an event, the file into quarantine
+
+Also `rebuild`: a new ledger from the records inside the pictures, when the old one cannot be used. Needs the folder's
+lock, so an unfinished file can only be a dead process's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from teststrip.errors import TeststripError
+from teststrip.pictures import decode
+from teststrip.records import Fingerprint, Image, Shot
+from teststrip.stamps import fingerprint_of, shot_of, unstamp
+from teststrip.store import files
+from teststrip.store.files import Found
+from teststrip.store.ledger import Ledger, create, insert, insert_event, open_to_write, set_aside, withdraw
+
+# Bytes hashed again each time a folder is opened for writing: about half a second. `verify` hashes everything.
+_REHASHED = 512 * 2**20
+
+
+def recover(ledger: Ledger) -> None:
+    """Make ledger and files agree. Cheap when they do: one look at each file's size, and half a second of hashing.
+
+    Raises:
+        StoreError: the disk is full or does not answer.
+    """
+    folder = ledger.folder
+    found = list(files.sweep(folder))
+    for file in found:
+        if file.temporary:
+            files.discard(folder, file.path)
+    present = {file.path: file for file in found if not file.temporary}
+    images = list(ledger.images())
+    for image in images:
+        files.place(folder, image.path)
+    broken = dict.fromkeys(_flipped(folder, list(present.values())), "damaged")
+    for image in images:
+        if image.path not in present:
+            broken[image.path] = "missing"
+        elif present[image.path].size != image.size:
+            broken[image.path] = "short"
+    reject(ledger, [image for image in images if image.path in broken], broken)
+    known = {image.path for image in images}
+    adopt(ledger, [file for path, file in present.items() if path not in known])
+
+
+def reject(ledger: Ledger, images: Iterable[Image], why: dict[str, str]) -> int:
+    """Put the shots of these images back to pending, and their files into quarantine. How many there were."""
+    count = 0
+    for image in images:
+        kept = files.quarantine(ledger.folder, image.path)
+        with ledger.transaction() as connection:
+            withdraw(connection, image, why[image.path], kept)
+        count += 1
+    return count
+
+
+def adopt(ledger: Ledger, orphans: Sequence[Found]) -> int:
+    """Write down pictures that have no row: the work of a run that died between file and row. How many were taken.
+
+    A picture is taken when its name is its digest, its record holds the shot and the answer that it names, and all its
+    pixels decode. Any other goes into quarantine.
+    """
+    rows: list[tuple[Shot, Fingerprint, Image]] = []
+    unfit: list[tuple[str, str]] = []
+    places = {(image.shot_id, image.fingerprint_id) for image in ledger.images()} if orphans else set()
+    for file in sorted(orphans, key=lambda orphan: (orphan.changed, orphan.path)):
+        try:
+            row = _claimed(ledger.folder, file)
+        except (ValueError, TeststripError, OSError) as error:
+            unfit.append((file.path, str(error)))
+            continue
+        place = (row[2].shot_id, row[2].fingerprint_id)
+        if place in places:
+            unfit.append((file.path, "another picture has its place"))
+            continue
+        places.add(place)
+        rows.append(row)
+    kept = [(path, why, files.quarantine(ledger.folder, path)) for path, why in unfit]
+    if rows or kept:
+        with ledger.transaction() as connection:
+            for row in rows:
+                insert(connection, *row)
+                insert_event(connection, "adopted", {"path": row[2].path, "shot_id": row[2].shot_id})
+            for path, why, now in kept:
+                insert_event(connection, "unfit", {"path": path, "why": why, "kept": now})
+    return len(rows)
+
+
+def rebuild(folder: Path) -> int:
+    """Make a new ledger from the pictures' own records; the old one is kept in quarantine. How many pictures it has.
+
+    Failures, scores and study texts are in no picture: shots are tried, and scores computed, again. The caller holds
+    the folder's lock.
+    """
+    kept = set_aside(folder)
+    create(folder)
+    ledger = open_to_write(folder)
+    try:
+        count = adopt(ledger, [file for file in files.sweep(folder) if not file.temporary])
+        with ledger.transaction() as connection:
+            insert_event(connection, "rebuilt", {"pictures": count, "kept": kept})
+    finally:
+        ledger.close()
+    return count
+
+
+def _flipped(folder: Path, present: list[Found]) -> list[str]:
+    """Files whose bytes are not what they were, among as many as the budget allows; another part every time."""
+    random.SystemRandom().shuffle(present)
+    left, due = _REHASHED, []
+    for file in present:
+        left -= file.size
+        if left < 0:
+            break
+        due.append(file.path)
+    return files.broken(folder, due)
+
+
+def _claimed(folder: Path, file: Found) -> tuple[Shot, Fingerprint, Image]:
+    """What a picture says it is, believed only where it can be checked. Raises ValueError or PictureError."""
+    data = files.read(folder, file.path)
+    digest = files.digest_in(file.path) or ""
+    if files.digest_of_bytes(data) != digest:
+        raise ValueError("the bytes are not what the name says")
+    record = unstamp(data)
+    if record is None:
+        raise ValueError("no record inside")
+    shot, fingerprint = shot_of(record), fingerprint_of(record)
+    if shot.id != record.get("shot") or fingerprint.id != record.get("fingerprint"):
+        raise ValueError("the record inside contradicts itself")
+    seconds, facts = record.get("seconds"), record.get("facts")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isinstance(facts, dict):
+        raise ValueError("the record inside is not complete")  # noqa: TRY004 - data, not an argument
+    height, width, _ = decode(data).shape
+    image = Image(shot.id, digest, file.path, width, height, len(data), float(seconds), fingerprint.id, facts)
+    return shot, fingerprint, image

@@ -1,0 +1,292 @@
+"""The store of a study folder: what `run` writes and everything else reads.
+
+Pictures first, row second: a row means that its picture is whole on disk. The ledger is `ledger`, the files are
+`files`, what happens after a crash is `recovery`; this is the door to all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Self, get_args
+
+from teststrip.errors import StoreError
+from teststrip.records import Failure, Fingerprint, Image, Reason, Render, Score, Shot
+from teststrip.stamps import from_json, shot_of, stamp, to_json
+from teststrip.store import files, ledger, recovery, verify
+from teststrip.store.lock import FolderLock, refuse_network
+from teststrip.store.verify import Problem
+
+_RECENT = 200  # images that `pace` looks at: enough for a steady median, few enough to follow a changed machine
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A study text that was run in a folder. Attributes: name: of the study; text: TOML; at: UTC, for people."""
+
+    name: str
+    text: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something out of the ordinary that the store found or did, and wrote down.
+
+    Attributes:
+        kind: "adopted", "unfit", "missing", "short", "damaged", "migrated" or "rebuilt".
+        at: UTC, for people. facts: the old row, where a file is kept, why.
+    """
+
+    kind: str
+    at: str
+    facts: dict[str, object]
+
+
+class Store:
+    """A study folder, open. A context manager; `close` it otherwise.
+
+    Args:
+        folder: of the study; made when writing.
+        write: hold the folder as its one writer, and first make ledger and files agree (`recovery`). Without it,
+            read beside whoever writes. For one thread: each thread opens its own.
+
+    Raises:
+        FolderBusy: writing, and another process writes already.
+        StoreError: damaged, newer, on a network file system, or (reading) no study at all.
+    """
+
+    def __init__(self, folder: Path | str, *, write: bool = False) -> None:
+        self.folder = Path(folder)
+        self._lock: FolderLock | None = None
+        if not write:
+            self._ledger = ledger.open_to_read(self.folder)
+            return
+        self._lock = _lock(self.folder)
+        try:
+            self._ledger = ledger.open_to_write(self.folder)
+            try:
+                with ledger.speaking(self.folder):
+                    recovery.recover(self._ledger)
+            except BaseException:
+                self._ledger.close()
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of ledger and folder. May be called twice."""
+        self._ledger.close()
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    # --- Writing ---------------------------------------------------------------------------------------------
+
+    def add(self, render: Render) -> Image:
+        """Put a picture away for good, its record inside it, and clear its shot's failure.
+
+        When it returns, picture and row survive a power cut. A shot that has a picture of the same fingerprint keeps
+        that one, and it is returned.
+
+        Raises:
+            PictureError: the bytes are cut off or damaged; nothing was stored.
+            StoreError: the disk is full or fails; nothing half-written is left.
+        """
+        fingerprint_id = render.fingerprint.id
+        if kept := self._ledger.image(render.shot.id, fingerprint_id):
+            return kept
+        data = stamp(render)
+        digest = files.digest_of_bytes(data)
+        image = Image(
+            shot_id=render.shot.id,
+            digest=digest,
+            path=files.address(digest, render.format),
+            width=render.width,
+            height=render.height,
+            size=len(data),
+            seconds=render.seconds,
+            fingerprint_id=fingerprint_id,
+            facts=render.facts,
+        )
+        self._keep(image, data)
+        with self._ledger.transaction() as connection:
+            ledger.insert(connection, render.shot, render.fingerprint, image)
+        return image
+
+    def fail(self, failure: Failure) -> None:
+        """Write down why a shot has no picture: the last failure, and how many there were."""
+        with self._ledger.transaction() as connection:
+            ledger.insert_shot(connection, failure.shot)
+            connection.execute(
+                "INSERT INTO failures VALUES (?, ?, ?, ?, 1) ON CONFLICT (shot_id) DO UPDATE SET "
+                "reason = excluded.reason, text = excluded.text, retryable = excluded.retryable, "
+                "attempts = attempts + 1",
+                (failure.shot.id, failure.reason, to_json(failure.text), failure.retryable),
+            )
+
+    def add_scores(self, scores: Iterable[Score]) -> int:
+        """Write down scores; one of the same metric, fingerprint and images is replaced. How many there were."""
+        rows = [
+            (one.metric, one.fingerprint_id, " ".join(one.digests), None if math.isnan(one.value) else one.value)
+            for one in scores
+        ]
+        with self._ledger.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
+        return len(rows)
+
+    def remember(self, study_name: str, toml_text: str) -> None:
+        """Write down the text of a study that is run here, when it is not the last one of that name."""
+        with self._ledger.transaction() as connection:
+            last = connection.execute(
+                "SELECT text FROM studies WHERE name = ? ORDER BY sequence DESC LIMIT 1", (study_name,)
+            ).fetchone()
+            text = to_json(toml_text)
+            if last is None or last[0] != text:
+                connection.execute(
+                    "INSERT INTO studies (name, text, at) VALUES (?, ?, ?)", (study_name, text, ledger.now())
+                )
+
+    def repair(self, problems: Iterable[Problem]) -> int:
+        """Quarantine the damaged pictures that `verify` named; their shots are pending again. How many there were."""
+        why = {problem.path: problem.kind for problem in problems if problem.path}
+        images = [image for image in self._ledger.images() if image.path in why]
+        with ledger.speaking(self.folder):
+            return recovery.reject(self._ledger, images, why)
+
+    # --- Reading ---------------------------------------------------------------------------------------------
+
+    def done(self, fingerprint_ids: Collection[str] | None = None) -> set[str]:
+        """Ids of the shots that have a picture: by one of these fingerprints, or by any."""
+        rows = self._ledger.rows("SELECT shot_id, fingerprint_id FROM images")
+        return {str(shot) for shot, answer in rows if fingerprint_ids is None or answer in fingerprint_ids}
+
+    def images(self) -> dict[str, list[Image]]:
+        """Pictures by shot id, the newest last; several where several fingerprints answered."""
+        found: dict[str, list[Image]] = {}
+        for image in self._ledger.images():
+            found.setdefault(image.shot_id, []).append(image)
+        return found
+
+    def shot(self, shot_id: str) -> Shot | None:
+        """What was asked, also of a picture that no study asks for any more; None when nothing is known of it."""
+        found = next(self._ledger.rows("SELECT asked FROM shots WHERE id = ?", (shot_id,)), None)
+        return shot_of(_table(found[0])) if found else None
+
+    def failures(self) -> dict[str, Failure]:
+        """The last failure of each shot that has no picture, by shot id."""
+        query = "SELECT id, asked, reason, text, retryable FROM failures JOIN shots ON id = shot_id"
+        found = {}
+        for shot_id, text, reason, said, retryable in self._ledger.rows(query):
+            why: Reason = next((known for known in get_args(Reason) if known == reason), "error")
+            found[str(shot_id)] = Failure(shot_of(_table(text)), why, str(from_json(str(said))), bool(retryable))
+        return found
+
+    def attempts(self) -> dict[str, int]:
+        """How often each shot that has no picture has failed, by shot id."""
+        rows = self._ledger.rows("SELECT shot_id, attempts FROM failures")
+        return {str(shot): int(str(count)) for shot, count in rows}
+
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """What has answered in this folder, by fingerprint id."""
+        rows = self._ledger.rows("SELECT id, facts FROM fingerprints")
+        return {str(name): Fingerprint(_table(facts)) for name, facts in rows}
+
+    def scores(self) -> Iterator[Score]:
+        """Every score, those of older metric fingerprints too."""
+        for metric, answer, digests, value in self._ledger.rows(
+            "SELECT metric, fingerprint_id, digests, value FROM scores ORDER BY metric, fingerprint_id, digests"
+        ):
+            number = math.nan if value is None else float(str(value))
+            yield Score(str(metric), tuple(str(digests).split(" ")), number, str(answer))
+
+    def studies(self) -> list[Remembered]:
+        """The study texts that were run here, the newest last."""
+        rows = self._ledger.rows("SELECT name, text, at FROM studies ORDER BY sequence")
+        return [Remembered(str(name), str(from_json(str(text))), str(at)) for name, text, at in rows]
+
+    def incidents(self) -> list[Incident]:
+        """What the store found and mended, the newest last."""
+        rows = self._ledger.rows("SELECT kind, at, facts FROM events ORDER BY sequence")
+        return [Incident(str(kind), str(at), _table(facts)) for kind, at, facts in rows]
+
+    def pace(self, fingerprint_ids: Collection[str]) -> float | None:
+        """Seconds a denoiser call, the median of the last images by these fingerprints; None without such images."""
+        paces: list[float] = []
+        for seconds, answer, text in self._ledger.rows(
+            "SELECT seconds, fingerprint_id, facts FROM images ORDER BY sequence DESC"
+        ):
+            calls = _table(text).get("denoiser_calls") if answer in fingerprint_ids else None
+            if isinstance(calls, int | float) and calls > 0:
+                paces.append(float(str(seconds)) / calls)
+            if len(paces) == _RECENT:
+                break
+        return median(paces) if paces else None
+
+    def path(self, image: Image) -> Path:
+        """Where a picture lies. Raises StoreError when the ledger's path leads out of the folder."""
+        return files.place(self.folder, image.path)
+
+    def read(self, image: Image) -> bytes:
+        """The bytes of a picture, hashed again on the way.
+
+        Raises:
+            StoreError: the file is gone, or is not what was written.
+        """
+        try:
+            data = files.read(self.folder, image.path)
+        except OSError as error:
+            why = f"{image.path} cannot be read: {error.strerror}"
+            raise StoreError(f"{self.folder}: {why}. {verify.REMEDY}") from error
+        if files.digest_of_bytes(data) != image.digest:
+            raise StoreError(f"{self.folder}: {image.path} is damaged. {verify.REMEDY}")
+        return data
+
+    def verify(self) -> list[Problem]:
+        """Hash every picture again and compare it with its row and its own record; empty when all is well."""
+        return verify.verify(self._ledger, alone=self._lock is not None)
+
+    def _keep(self, image: Image, data: bytes) -> None:
+        with ledger.speaking(self.folder):
+            files.write(self.folder, image.path, data)
+
+
+def rebuild(folder: Path | str) -> int:
+    """Make a new ledger from the records inside the pictures; the old one is kept in quarantine. How many pictures.
+
+    Raises:
+        FolderBusy: somebody is writing there.
+        StoreError: the disk is full or fails.
+    """
+    folder = Path(folder)
+    lock = _lock(folder)
+    try:
+        with ledger.speaking(folder):
+            return recovery.rebuild(folder)
+    finally:
+        lock.release()
+
+
+def _lock(folder: Path) -> FolderLock:
+    with ledger.speaking(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        refuse_network(folder)
+        return FolderLock(folder)
+
+
+def _table(text: object) -> dict[str, object]:
+    found = from_json(str(text))
+    if not isinstance(found, dict):
+        raise StoreError(f"the ledger holds {str(text)[:40]!r} where a table should be. Run: teststrip verify")
+    return found

@@ -1,0 +1,107 @@
+"""Does the folder still hold what was put into it? Hashes everything again; changes nothing.
+
+Knows rows, files and the records inside them; whether an engine would make the same pictures again is another question.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from teststrip.errors import StoreError
+from teststrip.records import Image
+from teststrip.stamps import fingerprint_of, from_json, shot_of, unstamp
+from teststrip.store import files
+from teststrip.store.ledger import Ledger
+
+REMEDY = "Run the study again: the picture is made anew, the damaged file is kept in quarantine."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it was.
+
+    Attributes:
+        kind: "missing", "short", "damaged", "foreign", "orphan", "unfinished" or "ledger".
+        where: the file or table, for people. what: one sentence. remedy: what to do.
+        path: of the picture, when its shot must be made again; else "".
+    """
+
+    kind: str
+    where: str
+    what: str
+    remedy: str
+    path: str = ""
+
+
+def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
+    """Every problem of a folder, the ledger's first.
+
+    Args:
+        ledger: open.
+        alone: no other process can be writing, so files without a row are problems and not work in progress.
+    """
+    images = list(ledger.images())
+    problems = list(_ledger_problems(ledger))
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing and reading let go of the interpreter
+        problems += [problem for problem in pool.map(lambda image: _picture_problem(ledger, image), images) if problem]
+    if alone:
+        known = {image.path for image in images}
+        problems += [_stray(file) for file in files.sweep(ledger.folder) if file.path not in known]
+    return problems
+
+
+def _ledger_problems(ledger: Ledger) -> Iterator[Problem]:
+    remedy = f"Run: teststrip verify --rebuild {ledger.folder}"
+    try:
+        for (line,) in ledger.rows("PRAGMA integrity_check(20)"):
+            if line != "ok":
+                yield Problem("ledger", "study.sqlite", str(line), remedy)
+        for table, *_ in ledger.rows("PRAGMA foreign_key_check"):
+            yield Problem("ledger", f"study.sqlite: {table}", "a row names something that is not there", remedy)
+        for name, text in ledger.rows("SELECT id, asked FROM shots"):
+            if not _is_named(str(name), str(text), shots=True):
+                yield Problem("ledger", f"study.sqlite: shot {name!s:.12}", "is not what its id says", remedy)
+        for name, text in ledger.rows("SELECT id, facts FROM fingerprints"):
+            if not _is_named(str(name), str(text), shots=False):
+                yield Problem("ledger", f"study.sqlite: fingerprint {name!s:.12}", "is not what its id says", remedy)
+    except StoreError as error:
+        yield Problem("ledger", "study.sqlite", str(error), remedy)
+
+
+def _is_named(name: str, text: str, *, shots: bool) -> bool:
+    try:
+        found = from_json(text)
+        if not isinstance(found, dict):
+            return False
+        return name == (shot_of(found).id if shots else fingerprint_of({"answered": found}).id)
+    except ValueError:
+        return False
+
+
+def _picture_problem(ledger: Ledger, image: Image) -> Problem | None:
+    def problem(kind: str, what: str) -> Problem:
+        return Problem(kind, image.path, what, REMEDY, image.path)
+
+    try:
+        data = files.read(ledger.folder, image.path)
+    except StoreError as error:
+        return Problem("foreign", image.path, str(error), "Do not use this folder.")
+    except OSError as error:
+        return problem("missing", f"cannot be read: {error.strerror}")
+    if len(data) != image.size:
+        return problem("short", f"has {len(data)} bytes, {image.size} were written")
+    if not files.digest_of_bytes(data) == image.digest == files.digest_in(image.path):
+        return problem("damaged", "the bytes are not those that were written")
+    record = unstamp(data)
+    if record is not None and (record.get("shot"), record.get("fingerprint")) != (image.shot_id, image.fingerprint_id):
+        return problem("foreign", "the ledger says it shows another shot than the picture itself says")
+    return None
+
+
+def _stray(file: files.Found) -> Problem:
+    if file.temporary:
+        return Problem("unfinished", file.path, "was left by a run that was killed", "The next run deletes it.")
+    return Problem("orphan", file.path, "is in no row of the ledger", "The next run takes it up, or quarantines it.")
