@@ -34,6 +34,7 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 _SEGMENT = 65_000  # a JPEG segment holds 65,533 bytes, its own header among them
 _READABLE = 100_000  # characters of a prompt in `parameters`; the JSON has all of them
+_MORE = re.compile(rb'xmpNote:HasExtendedXMP="([0-9A-F]{32})"')
 _RECORD = re.compile(rb"<teststrip:record>(.*?)</teststrip:record>", re.DOTALL)
 
 # What A1111 and its readers call the schedulers of Diffusers; any other goes by its class name.
@@ -309,8 +310,9 @@ def _segments(data: bytes) -> Iterator[bytes]:
 def _into_jpeg(data: bytes, packet: bytes) -> bytes:
     segments = list(_segments(data))
     rest = data[sum(map(len, segments)) :]
-    ours = [s for s in segments if s[4:].startswith((_XMP, _XMP_MORE)) and b"teststrip" in s]
-    segments = [segment for segment in segments if segment not in ours]
+    older = [part for part in segments if part[4:].startswith(_XMP) and b"<teststrip:record>" in part]
+    names = tuple(_XMP_MORE + name for part in older for name in _MORE.findall(part))
+    segments = [part for part in segments if part not in older and not (names and part[4:].startswith(names))]
     bodies = [_XMP + packet]
     if len(packet) > _SEGMENT:
         name = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()  # what the XMP specification asks for

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from teststrip.errors import StoreError
@@ -70,7 +71,7 @@ def write(folder: Path, path: str, data: bytes) -> None:
     target = place(folder, path)
     _make_folder(target.parent)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o644)
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
     try:
         try:
             left = memoryview(data)
@@ -89,9 +90,8 @@ def write(folder: Path, path: str, data: bytes) -> None:
 
 def read(folder: Path, path: str) -> bytes:
     """The bytes at a relative path, not followed through a link. Raises OSError, StoreError."""
-    file = os.open(place(folder, path), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(file, "rb") as stream:
-        return stream.read()
+    with _open(folder, path) as file:
+        return file.read()
 
 
 def digest_of_bytes(data: bytes) -> str:
@@ -104,7 +104,8 @@ def broken(folder: Path, paths: Sequence[str]) -> list[str]:
 
     def is_broken(path: str) -> bool:
         try:
-            return digest_of_bytes(read(folder, path)) != digest_in(path)
+            with _open(folder, path) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() != digest_in(path)
         except OSError:
             return True
 
@@ -170,6 +171,11 @@ def sync_folder(folder: Path) -> None:
         sync(file)
     finally:
         os.close(file)
+
+
+def _open(folder: Path, path: str) -> BufferedReader:
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(place(folder, path), flags), "rb")
 
 
 def _make_folder(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -154,7 +155,6 @@ def open_to_write(folder: Path) -> Ledger:
             connection.execute("PRAGMA foreign_keys = ON")
             if version < schema.VERSION:
                 _migrate(connection, folder, version)
-            _refuse_strange(connection, folder)
         except BaseException:
             connection.close()
             raise
@@ -162,7 +162,7 @@ def open_to_write(folder: Path) -> Ledger:
 
 
 def open_to_read(folder: Path) -> Ledger:
-    """Open beside a writer, or without one. The file is not changed; an older one is migrated in memory.
+    """Open beside a writer, or without one. No row is changed; an older ledger is migrated in memory.
 
     Raises:
         StoreError: there is no ledger, or as `open_to_write`.
@@ -173,9 +173,11 @@ def open_to_read(folder: Path) -> Ledger:
         raise StoreError(f"{folder}: no study is here (there is no {FILE}). Name the folder of a run.")
     uri = path.resolve().as_uri()
     with speaking(folder):
-        # A log of a killed writer can be read only where the index beside it can be written.
-        still = not os.access(folder, os.W_OK) and not path.with_name(f"{FILE}-wal").exists()
-        connection = _connect(f"{uri}?mode=ro{'&immutable=1' if still else ''}")
+        if os.access(folder, os.W_OK) and os.access(path, os.W_OK):
+            mode = "rw"  # not to write, but so that the last reader out removes the logs it made
+        else:
+            mode = "ro" if path.with_name(f"{FILE}-wal").exists() else "ro&immutable=1"
+        connection = _connect(f"{uri}?mode={mode}")
         try:
             version = _examined(connection, folder)
             if version < schema.VERSION:
@@ -184,7 +186,7 @@ def open_to_read(folder: Path) -> Ledger:
                 connection.close()
                 connection = copy
                 schema.migrate(connection, version)
-            _refuse_strange(connection, folder)
+                _refuse_strange(connection, folder)
             connection.execute("PRAGMA query_only = ON")
         except BaseException:
             connection.close()
@@ -255,6 +257,8 @@ def _connect(uri: str) -> sqlite3.Connection:
         "checkpoint_fullfsync = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003 - SQLite's own spelling
     return connection
 
 
@@ -262,9 +266,6 @@ def _examined(connection: sqlite3.Connection, folder: Path) -> int:
     """The version of a ledger that is sound, ours and not newer than this program."""
     if (folder / FILE).stat().st_size == 0:
         raise _damaged(folder, "it is empty")
-    report = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
-    if report != ["ok"]:
-        raise _damaged(folder, "; ".join(report).replace("\n", " "))
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != schema.APPLICATION or version < 1:
@@ -274,6 +275,11 @@ def _examined(connection: sqlite3.Connection, folder: Path) -> int:
             f"{folder}: {FILE} was written by a newer Teststrip (version {version} of its tables, this one knows "
             f"{schema.VERSION}). Run: pip install -U teststrip"
         )
+    if version == schema.VERSION:
+        _refuse_strange(connection, folder)
+    report = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
+    if report != ["ok"]:
+        raise _damaged(folder, "; ".join(report).replace("\n", " "))
     return version
 
 
@@ -294,6 +300,7 @@ def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None
     files.sync_folder(folder)
     connection.execute("BEGIN IMMEDIATE")
     schema.migrate(connection, version)
+    _refuse_strange(connection, folder)
     insert_event(connection, "migrated", {"from": version, "to": schema.VERSION, "backup": backup.name})
     connection.execute("COMMIT")
 

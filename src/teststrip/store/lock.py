@@ -6,6 +6,7 @@ lock is held shares it (one that is started afresh does not): a killed run's for
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -45,18 +46,22 @@ class FolderLock:
 
     Raises:
         FolderBusy: another process, or another Store of this one, holds it; the message says which and since when.
+        OSError: the file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _take(self._file)
         except OSError as error:
             os.close(self._file)
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                raise
             raise FolderBusy(f"{folder}: {_holder(folder)} is writing here. Wait for it, or stop it.") from error
         who = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(who).encode(), 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, json.dumps(who).encode())
 
     def release(self) -> None:
         """Let go. The empty file stays: removing it would let two processes lock two files of one name."""

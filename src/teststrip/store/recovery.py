@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from teststrip.errors import TeststripError
-from teststrip.pictures import decode
+from teststrip.pictures import MAX_BYTES, decode
 from teststrip.records import Fingerprint, Image, Shot
 from teststrip.stamps import fingerprint_of, shot_of, unstamp
 from teststrip.store import files
@@ -39,11 +39,10 @@ def recover(ledger: Ledger) -> None:
             files.discard(folder, file.path)
     present = {file.path: file for file in found if not file.temporary}
     images = list(ledger.images())
-    for image in images:
-        files.place(folder, image.path)
     broken = dict.fromkeys(_flipped(folder, list(present.values())), "damaged")
     for image in images:
         if image.path not in present:
+            files.place(folder, image.path)  # a path that leads out of the folder ends here
             broken[image.path] = "missing"
         elif present[image.path].size != image.size:
             broken[image.path] = "short"
@@ -127,6 +126,8 @@ def _flipped(folder: Path, present: list[Found]) -> list[str]:
 
 def _claimed(folder: Path, file: Found) -> tuple[Shot, Fingerprint, Image]:
     """What a picture says it is, believed only where it can be checked. Raises ValueError or PictureError."""
+    if file.size > MAX_BYTES:
+        raise ValueError("larger than a picture may be")
     data = files.read(folder, file.path)
     digest = files.digest_in(file.path) or ""
     if files.digest_of_bytes(data) != digest:

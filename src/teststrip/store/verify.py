@@ -86,13 +86,14 @@ def _picture_problem(ledger: Ledger, image: Image) -> Problem | None:
         return Problem(kind, image.path, what, REMEDY, image.path)
 
     try:
+        size = files.place(ledger.folder, image.path).lstat().st_size
+        if size != image.size:
+            return problem("short", f"has {size} bytes, {image.size} were written")
         data = files.read(ledger.folder, image.path)
     except StoreError as error:
         return Problem("foreign", image.path, str(error), "Do not use this folder.")
     except OSError as error:
         return problem("missing", f"cannot be read: {error.strerror}")
-    if len(data) != image.size:
-        return problem("short", f"has {len(data)} bytes, {image.size} were written")
     if not files.digest_of_bytes(data) == image.digest == files.digest_in(image.path):
         return problem("damaged", "the bytes are not those that were written")
     record = unstamp(data)
