@@ -1,0 +1,118 @@
+"""What goes in and what comes out: a call, the call done, the call failed.
+
+Plain records. Add a fact to `Done` when a reader of results needs it; the batcher fills it, nobody guesses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the pipeline, to be made whenever there is room; it can be made again from the start.
+
+    Attributes:
+        key: the caller's own name for it; comes back with the answer.
+        kwargs: what the pipeline's `__call__` gets, without `generator`. `num_images_per_prompt` stays 1: one picture
+            a call is what makes it independent of its neighbours.
+        seed: of the call's own CPU generator, and of the global one as this call sees it; None = no generator.
+        scheduler: makes the call's scheduler; None = a copy of the pipeline's. Build it from the configuration of
+            `pipeline.scheduler`, which the pipeline's constructor may have rewritten, never from the bare class.
+        length: denoiser calls expected, in any unit that orders calls; the longest start first.
+    """
+
+    key: Hashable
+    kwargs: Mapping[str, Any]
+    seed: int | None = None
+    scheduler: Callable[[], Any] | None = None
+    length: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A call that came to its end.
+
+    Attributes:
+        call: what was asked.
+        output: the pipeline's first output: its images, or its latents.
+        seconds: of its own steps, and its share, by rows, of the forwards it took part in.
+        forwards: denoiser forwards it took part in.
+        denoiser_calls: denoiser rows it brought, summed over its steps; guidance brings two a step in most pipelines.
+        rows: the width of those forwards, fillers included; None when it was made alone. With machine, versions,
+            threads, dtype and backend equal, this number decides the bytes of the output.
+        decode_rows: the width of the decoder's forwards; None when the pipeline decoded by itself.
+        alone: why it could not be merged with others; "" when it could.
+    """
+
+    call: Call
+    output: Any
+    seconds: float
+    forwards: int
+    denoiser_calls: int
+    rows: int | None = None
+    decode_rows: int | None = None
+    alone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call that did not: it raised, ran out of memory by itself, or ended in values that are not finite.
+
+    Attributes:
+        call: what was asked.
+        reason: the class, for tables.
+        error: what was raised; for "nan" made here.
+    """
+
+    call: Call
+    reason: Literal["error", "oom", "nan"]
+    error: Exception
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the denoiser did, for reports.
+
+    Attributes:
+        forwards: of the merged denoiser. rows, fillers: real rows and filler rows in them.
+        seconds: inside those forwards. decode_forwards, decode_seconds: the same of the decoder.
+        widths: what the search found or halving left, for each shape of row.
+        halved: one line for each time memory ran out.
+        alone: calls made alone, by reason.
+        same_bytes: False when a forward gave a row other bits beside other neighbours (seen on some accelerators).
+    """
+
+    forwards: int = 0
+    rows: int = 0
+    fillers: int = 0
+    seconds: float = 0.0
+    decode_forwards: int = 0
+    decode_seconds: float = 0.0
+    widths: dict[str, int] = field(default_factory=dict)
+    halved: list[str] = field(default_factory=list)
+    alone: dict[str, int] = field(default_factory=dict)
+    same_bytes: bool = True
+
+    @property
+    def fill(self) -> float:
+        """Real rows among all rows of the denoiser's forwards, 0..1; 1 when there was none."""
+        return self.rows / (self.rows + self.fillers) if self.rows else 1.0
+
+
+class CannotMerge(Exception):
+    """This call uses the model in a way that has no meaning for a batch; it is made alone. The text says why."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on any device.
+
+    >>> out_of_memory(MemoryError()), out_of_memory(RuntimeError("CUDA out of memory.")), out_of_memory(ValueError())
+    (True, True, False)
+    """
+    text = str(error).lower()
+    told = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    # torch.OutOfMemoryError is a RuntimeError whose text says so; the MPS and CPU allocators raise plain RuntimeErrors.
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)

@@ -1,0 +1,236 @@
+"""Reads the arguments of a model call, stacks the rows of several calls, splits the result again.
+
+Knows trees of tensors; nothing of pipelines, schedulers or who waits for what.
+Whatever is not known to be a row, a timestep or shared must be equal in all calls of a batch, or has no place in one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+import torch
+
+from teststrip.batching.calls import CannotMerge
+
+Path = tuple[str | int, ...]
+Kind = Literal["row", "time", "shared", "list", "equal"]
+
+TIMES = frozenset({"timestep", "timesteps"})
+OWN_PRECISION = frozenset({torch.float64, torch.float16, torch.bfloat16})
+# Positions of tokens, the same for every row, even when their first axis happens to be as long as the batch.
+SHARED = frozenset({"txt_ids", "img_ids", "image_rotary_emb", "freqs_cis"})
+# Python lists with one entry a row.
+LISTS = frozenset({"img_shapes", "txt_seq_lens"})
+# Below this many elements a shared tensor is hashed at each call; above, once for as long as it is the same object.
+SMALL = 4096
+
+
+@dataclass(slots=True)
+class Request:
+    """One call of a model, read.
+
+    Attributes:
+        rows: how many it brings.
+        tree: parameter name to argument, as bound to the model's signature.
+        kinds: of each leaf of the tree.
+        signature: requests of equal signature can share a forward.
+        shape: of one row of the first argument, for people and for the width.
+    """
+
+    rows: int
+    tree: dict[str, Any]
+    kinds: dict[Path, Kind]
+    signature: Hashable
+    shape: tuple[int, ...]
+
+
+class Reader:
+    """Reads the calls of one model.
+
+    Args:
+        name: of the model, for messages.
+        function: whose parameters name the arguments; of a method, the bound one.
+        ignored: names of arguments that are passed on as None.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], ignored: frozenset[str] = frozenset()) -> None:
+        self._name = name
+        self._signature = inspect.signature(function)
+        self._ignored = ignored
+        self._hashed: dict[int, tuple[torch.Tensor, Hashable]] = {}
+
+    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
+        """One call.
+
+        Raises:
+            CannotMerge: an argument has no known meaning for a batch; the text names it.
+            TypeError: the arguments do not fit the function.
+        """
+        tree = dict(self._signature.bind(*args, **kwargs).arguments)
+        for name in self._ignored & tree.keys():
+            tree[name] = None
+        first = next(iter(tree.values()), None)
+        if not isinstance(first, torch.Tensor):
+            argument = next(iter(tree), "nothing")
+            raise CannotMerge(f"its {self._name} takes {argument} as {_a(first)}, not as one batch of rows")
+        rows = int(first.shape[0]) if first.ndim else 1
+        kinds: dict[Path, Kind] = {}
+        parts: list[Hashable] = []
+        for path, leaf in leaves(tree):
+            kind, part = self._classify(path, leaf, rows)
+            kinds[path] = kind
+            parts.append((path, kind, part))
+        return Request(rows, tree, kinds, tuple(parts), tuple(first.shape[1:]))
+
+    def bind(self, tree: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """A tree as positional and keyword arguments."""
+        bound = inspect.BoundArguments(self._signature, dict(tree))
+        return bound.args, bound.kwargs
+
+    def _classify(self, path: Path, leaf: Any, rows: int) -> tuple[Kind, Hashable]:
+        name = path[0]
+        if isinstance(leaf, torch.Tensor):
+            if name in TIMES and (leaf.numel() == 1 or leaf.shape == (rows,)):
+                # Some schedulers count in whole numbers, some in single precision: together they become the latter.
+                return "time", leaf.dtype if leaf.dtype in OWN_PRECISION else "number"
+            if leaf.ndim and leaf.shape[0] == rows and not SHARED.intersection(map(str, path)):
+                return "row", (tuple(leaf.shape[1:]), leaf.dtype, leaf.device)
+            return "shared", self._content(leaf)
+        if name in TIMES and isinstance(leaf, int | float) and not isinstance(leaf, bool):
+            return "time", "number"
+        if isinstance(leaf, Listed):
+            return "list", leaf.same(rows)
+        if leaf is None or isinstance(leaf, str | int | float | bool | torch.dtype | torch.device | Enum):
+            return "equal", (type(leaf).__name__, leaf)
+        raise CannotMerge(f"its {self._name} takes {'.'.join(map(str, path))} as {_a(leaf)}, which cannot be merged")
+
+    def _content(self, leaf: torch.Tensor) -> Hashable:
+        # Two calls make the same table of positions as two objects, so contents are compared, by their bytes.
+        known = self._hashed.get(id(leaf))
+        if known is not None and known[0] is leaf:
+            return known[1]
+        raw = leaf.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
+        content = (tuple(leaf.shape), leaf.dtype, leaf.device, raw if len(raw) <= 256 else hash(raw))
+        if leaf.numel() > SMALL:
+            if len(self._hashed) > 64:
+                self._hashed.clear()
+            self._hashed[id(leaf)] = (leaf, content)
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A Python list with one entry a row."""
+
+    entries: tuple[Any, ...]
+
+    def same(self, rows: int) -> Hashable:
+        """The entry that every row has."""
+        if len(self.entries) != rows or any(entry != self.entries[0] for entry in self.entries):
+            raise CannotMerge("a list of its denoiser's arguments differs from row to row")
+        return repr(self.entries[0])
+
+
+def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every leaf of nested dicts, lists and tuples, with its place."""
+    if isinstance(tree, dict):
+        for name in tree:
+            yield from leaves(tree[name], (*path, name))
+    elif isinstance(tree, list) and len(path) == 1 and path[0] in LISTS:
+        yield path, Listed(tuple(tree))
+    elif isinstance(tree, list | tuple):
+        yield (*path, "length"), len(tree)
+        for index, item in enumerate(tree):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, tree
+
+
+def rebuilt(tree: Any, change: Callable[[Path, Any], Any], path: Path = ()) -> Any:
+    """The same tree with each leaf changed."""
+    if isinstance(tree, dict):
+        return {name: rebuilt(item, change, (*path, name)) for name, item in tree.items()}
+    if isinstance(tree, list) and len(path) == 1 and path[0] in LISTS:
+        return change(path, Listed(tuple(tree)))
+    if isinstance(tree, list | tuple):
+        return type(tree)(rebuilt(item, change, (*path, index)) for index, item in enumerate(tree))
+    return change(path, tree)
+
+
+def stacked(pieces: Sequence[tuple[Request, int, int]], width: int) -> dict[str, Any]:
+    """Rows start..stop of each request, below one another, and the last row again until there are `width` of them."""
+    first = pieces[0][0]
+    found = [dict(leaves(request.tree)) for request, _, _ in pieces]
+    count = sum(stop - start for _, start, stop in pieces)
+
+    def change(path: Path, leaf: Any) -> Any:
+        kind = first.kinds[path]
+        if kind == "list":
+            return list(leaf.entries[:1]) * width
+        if kind == "row":
+            parts = [f[path][start:stop] for f, (_, start, stop) in zip(found, pieces, strict=True)]
+        elif kind == "time":
+            parts = [
+                _times(f[path], request)[start:stop] for f, (request, start, stop) in zip(found, pieces, strict=True)
+            ]
+        else:
+            return leaf
+        if count < width:  # a copied row and not zeros: an all-masked row would make NaN, which is slow on CPUs
+            parts.append(parts[-1][-1:].expand(width - count, *parts[-1].shape[1:]))
+        return torch.cat(parts)
+
+    tree: dict[str, Any] = rebuilt(first.tree, change)
+    return tree
+
+
+def rows_of(output: Any, start: int, stop: int, width: int) -> Any:
+    """Rows start..stop of everything in a model's output that has `width` of them."""
+    if isinstance(output, torch.Tensor):
+        return output[start:stop] if output.ndim and output.shape[0] == width else output
+    if isinstance(output, dict):  # Diffusers' outputs are ordered dicts whose constructors take the fields
+        return type(output)(**{name: rows_of(item, start, stop, width) for name, item in output.items()})
+    if isinstance(output, list | tuple):
+        return type(output)(rows_of(item, start, stop, width) for item in output)
+    return output
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """The outputs of one request that was served in several forwards."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, torch.Tensor):
+        return torch.cat(list(parts))
+    if isinstance(first, dict):
+        return type(first)(**{name: joined([part[name] for part in parts]) for name in first})
+    if isinstance(first, list | tuple):
+        return type(first)(joined(items) for items in zip(*parts, strict=True))
+    return first
+
+
+def tensors(output: Any) -> Iterator[torch.Tensor]:
+    """Every tensor of an output; NumPy arrays as tensors."""
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif isinstance(output, dict):
+        for item in output.values():
+            yield from tensors(item)
+    elif isinstance(output, list | tuple):
+        for item in output:
+            yield from tensors(item)
+    elif type(output).__module__ == "numpy" and getattr(output, "dtype", None) is not None and output.dtype.kind == "f":
+        yield torch.from_numpy(output)
+
+
+def _times(value: Any, request: Request) -> torch.Tensor:
+    time = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+    first: torch.Tensor = next(iter(request.tree.values()))
+    return time.to(first.device).reshape(-1).expand(request.rows)
+
+
+def _a(value: Any) -> str:
+    return f"a {type(value).__name__}"
