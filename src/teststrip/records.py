@@ -461,6 +461,7 @@ class Finding:
         unit: of the score. seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
         levels: the points of its chart. comparisons: the rows of its table.
         limits: what it does not show, a sentence each.
+        design: a design that would settle it, in words; "" = settled, or unknown.
     """
 
     metric: str
@@ -484,6 +485,7 @@ class Finding:
     levels: tuple[Estimate, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     limits: tuple[str, ...] = ()
+    design: str = ""
 
 
 # --- What trackers hear --------------------------------------------------------------------------------------

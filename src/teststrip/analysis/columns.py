@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from teststrip.analysis.sentences import spoken
 from teststrip.errors import UsageError
 from teststrip.records import Axis
 
@@ -64,6 +65,13 @@ class Design:
         """A cell in words: "guidance_scale 7, num_inference_steps 50"."""
         pairs = zip(self.factors, self.cells[cell], strict=True)
         return ", ".join(f"{factor.name} {factor.labels[level]}" for factor, level in pairs) or "the only setting"
+
+    def spoken(self, cell: int) -> str:
+        """A cell as people say it: "guidance 7, steps 50"."""
+        pairs = zip(self.factors, self.cells[cell], strict=True)
+        return (
+            ", ".join(f"{spoken(factor.name)} {factor.labels[level]}" for factor, level in pairs) or "the only setting"
+        )
 
     def grid(self, axes: Sequence[int]) -> NDArray[np.intp]:
         """Cell index [M, K]: K = combinations of the levels of `axes`, M = of all other axes; -1 = left out."""

@@ -7,6 +7,7 @@ no data.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ MINIMUM_PROMPTS = 6
 """Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
 PILOT = (12, 2)
 """Prompts and seeds that make a pilot."""
+MANY = 100_000
+"""More prompts than anybody makes: "no number of prompts would do"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +106,45 @@ def power_equivalent(prompts: int, margin: float, sd: float, *, truth: float = 0
     return float(np.maximum(above - below, 0.0).mean())
 
 
-def needed(
-    margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8, contrasts: int = 1, most: int = 100_000
-) -> int:
-    """Prompts at which a true difference `truth` gets a verdict (either one) with this power.
+def cautious(sd: float, prompts: int) -> float:
+    """The 80 % upper confidence limit of an SD seen on few prompts: half of all small pilots show too little spread.
+
+    Source: Browne 1995.
+
+    >>> round(cautious(1.0, 5), 2), round(cautious(1.0, 100), 2)
+    (1.56, 1.07)
+    """
+    return sd * math.sqrt((prompts - 1) / float(special.chdtri(prompts - 1, 0.8))) if prompts > 1 else math.nan
+
+
+def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8) -> int:
+    """Prompts at which a true difference `truth` is shown to lie inside the margin with this power.
 
     Returns:
-        At least MINIMUM_PROMPTS, at most `most` (also when nothing would do).
+        At least MINIMUM_PROMPTS; MANY when no number of prompts below it would do.
     """
+    if sd == 0:
+        return MINIMUM_PROMPTS if abs(truth) <= margin else MANY
+    return _least(lambda prompts: power_equivalent(prompts, margin, sd, truth=truth) >= power)
 
-    def settles(prompts: int) -> bool:
-        same = power_equivalent(prompts, margin, sd, truth=truth)
-        return max(same, power_different(prompts, truth, sd, contrasts=contrasts)) >= power
 
-    low, high = MINIMUM_PROMPTS, MINIMUM_PROMPTS
-    if sd == 0 or settles(low):
+def needed_different(difference: float, sd: float, *, power: float = 0.8, contrasts: int = 1) -> int:
+    """Prompts at which this true difference is called different with this power; MANY = out of reach."""
+    if difference == 0:
+        return MANY
+    if sd == 0:
+        return MINIMUM_PROMPTS
+    return _least(lambda prompts: power_different(prompts, difference, sd, contrasts=contrasts) >= power)
+
+
+def _least(settles: Callable[[int], bool]) -> int:
+    low = high = MINIMUM_PROMPTS
+    if settles(low):
         return low
     while not settles(high):
         low, high = high, high * 2
-        if high >= most:
-            return most
+        if high >= MANY:
+            return MANY
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if settles(middle) else (middle, high)
@@ -160,7 +182,7 @@ def outlook(
         replicates,
         detectable(prompts, sd, contrasts=contrasts) if prompts >= MINIMUM_PROMPTS else math.inf,
         power_equivalent(prompts, margin, sd) if prompts >= MINIMUM_PROMPTS else 0.0,
-        needed(margin, sd),
+        needed_equivalent(margin, sd),
         margin,
     )
 
@@ -236,5 +258,5 @@ def round_up(count: float) -> int:
     """Up to two significant digits, for "about": 113 -> 120."""
     if count <= 0:
         return 0
-    step = 10 ** max(math.floor(math.log10(count)) - 1, 0)
+    step: int = 10 ** max(math.floor(math.log10(count)) - 1, 0)
     return math.ceil(count / step) * step

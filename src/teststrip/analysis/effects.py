@@ -14,10 +14,12 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teststrip.analysis.columns import Array, Design, Factor
 
 Kind = Literal["pair", "trend", "bend", "interaction"]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -154,19 +156,31 @@ def cell_pairs(values: Array, pairs: Sequence[tuple[int, int]]) -> Array:
     return np.stack(differences) if differences else np.empty((0, values.shape[0]))
 
 
-def level_means(values: Array, design: Design, axis: int) -> tuple[Array, Array, Array]:
-    """For a chart: each prompt's mean at each level and that mean's distance from the prompt's own mean.
+def level_means(values: Array, grid: Indices) -> tuple[Array, Array]:
+    """For a chart: the scores at each level with what belongs to the prompt taken out.
+
+    Args:
+        values: [P, R, C]. grid: [M, K] cell indices of K levels, from `Design.grid`.
 
     Returns:
-        means [P, K], centred [P, K] (rows add to zero over the levels present), images [K].
+        levels [P, K]: each prompt's mean at each level, less the prompt's own height, plus the mean height
+        (an additive fit, so that a missing cell does not move its prompt's others); and images [K].
     """
-    grid = design.grid((axis,))
     padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
-    sets = padded[..., grid]  # [P, R, M, K]
-    sets = sets.reshape(sets.shape[0], -1, sets.shape[-1])
+    sets = padded[..., grid].reshape(values.shape[0], -1, grid.shape[1])  # [P, R * M, K]
     present = ~np.isnan(sets)
     with np.errstate(divide="ignore", invalid="ignore"):
         means = np.where(present, sets, 0.0).sum(axis=1) / present.sum(axis=1)
-        complete = present.all(axis=2)
-        whole = np.where(complete[..., None], sets, 0.0).sum(axis=1) / complete.sum(axis=1)[:, None]
-    return means, whole - whole.mean(axis=1, keepdims=True), present.sum(axis=(0, 1))
+    height = np.zeros((means.shape[0], 1))
+    for _ in range(20):  # exact at once without missing cells; 20 rounds leave errors far below any interval
+        level = _mean(means - height, 0)
+        height = _mean(means - level, 1)
+    return means - height + np.nanmean(height) if np.isfinite(height).any() else means, present.sum(axis=(0, 1))
+
+
+def _mean(table: Array, axis: int) -> Array:
+    present = ~np.isnan(table)
+    count = present.sum(axis=axis, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total: Array = np.where(present, table, 0.0).sum(axis=axis, keepdims=True)
+        return np.where(count > 0, total / count, np.nan)
