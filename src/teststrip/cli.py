@@ -1,6 +1,7 @@
 """The command line: words in, one call, words out. Every error becomes one line and an exit code here.
 
-Exit codes: 0 done; 2 the study or the command is wrong; 3 some shots failed; 4 another run holds the folder; 130 stopped.
+Exit codes: 0 done; 2 the study or the command is wrong; 3 some shots failed; 4 another run holds the folder; 130
+stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML).", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="A folder that `teststrip run` made.", show_default=False)]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: runs/NAME]")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -51,7 +54,7 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(INTERRUPTED)
-    except (typer.TyperException, typer.Exit, typer.Abort) as error:  # type: ignore[attr-defined]
+    except (typer.TyperException, typer.Exit, typer.Abort) as error:
         sys.exit(_usage(error))
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -68,7 +71,7 @@ def printable(text: str) -> str:
 
 
 @app.callback(invoke_without_command=True)
-def teststrip(
+def top(
     version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
 ) -> None:
     """Find the right settings of a text-to-image model, with evidence."""
@@ -100,16 +103,17 @@ def plan(
     from teststrip import forecast
 
     overview = forecast.of(study, out_dir, overrides or [])
+    unknown = calibrate and overview.summary.left and not overview.timed
+    if not as_json:
+        for line in forecast.lines(overview):
+            out.print(line, markup=False)
+    if unknown:
+        err.print("[dim]no earlier images to judge by: making two images to estimate the time ...[/]")
+        overview = forecast.calibrated(overview)
     if as_json:
-        timed = forecast.timed(overview) if calibrate else overview
-        _print_json(forecast.as_json(timed))
-        return
-    for line in forecast.lines(overview):
-        out.print(line)
-    if calibrate and overview.pace is None and overview.left:
-        err.print("[dim]no earlier run is known: making two images to estimate the time ...[/]")
-        overview = forecast.timed(overview)
-    out.print(forecast.time_line(overview))
+        _print_json(forecast.as_json(overview))
+    else:
+        out.print(forecast.time_line(overview), markup=False)
 
 
 @app.command()
@@ -119,17 +123,19 @@ def run(
     overrides: Set = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Make at most this many images now.")] = None,
     tracker: Annotated[list[str] | None, typer.Option(help="Also tell this tracker.")] = None,
-    allow_mixed: Annotated[bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")] = False,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
-    from teststrip import run as running
     from teststrip import spec
+    from teststrip.run import PAGE, REPORT_FILE, drive
     from teststrip.views import report
 
     asked = spec.read(study, overrides or [])
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
-    outcome = running.drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed)
+    outcome = drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed)
     result = outcome.result
     if as_json:
         summary = {
@@ -145,8 +151,8 @@ def run(
         err.print(f"stopped; {outcome.left} images are left. To go on: [bold]{escape(again)}[/]")
     else:
         out.print(report.text(result), markup=False)
-        page = (result.folder / running.PAGE / "index.html").resolve()
-        out.print(f"\npage    {page}\nreport  {(result.folder / running.REPORT_FILE).resolve()}")
+        page = (result.folder / PAGE / "index.html").resolve()
+        out.print(f"\npage    {page}\nreport  {(result.folder / REPORT_FILE).resolve()}")
     result.close()
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)

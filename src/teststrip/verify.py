@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from teststrip.errors import UsageError
@@ -50,9 +50,7 @@ class Verification:
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        return {name: getattr(self, name) for name in ("files", "problems", "same", "close", "different", "skipped")} | {
-            "good": self.good
-        }
+        return {**asdict(self), "good": self.good}
 
 
 def verify(result: Result, sample: str = "0") -> Verification:
