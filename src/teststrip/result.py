@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from teststrip import plan as planning
 from teststrip import plugins, spec
-from teststrip.errors import StoreError, UsageError
+from teststrip.errors import StoreError, TeststripError, UsageError
 from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.store import Store
 
@@ -106,13 +106,24 @@ class Result:
 
     @cached_property
     def _scores(self) -> Mapping[str, Mapping[str, float]]:
-        """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them."""
-        arity = {name: info.arity for name, info in self.metrics.items()}
+        """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them.
+
+        Scores of another version of a metric (formula, weights, options) count only while the present one has none.
+        """
         found: dict[str, dict[str, float]] = {}
-        for score in self.store.scores():
-            for digest in score.digests if arity.get(score.metric, 1) is None else score.digests[:1]:
+        present = {name: self._present_fingerprint(name) for name in self.metrics}
+        for score in sorted(self.store.scores(), key=lambda score: score.fingerprint_id == present.get(score.metric)):
+            grouped = score.metric in self.metrics and self.metrics[score.metric].arity is None
+            for digest in score.digests if grouped else score.digests[:1]:
                 found.setdefault(digest, {})[score.metric] = score.value
         return found
+
+    def _present_fingerprint(self, metric: str) -> str | None:
+        try:
+            made = self.metrics[metric](**self.study.metric_options.get(metric, {}))
+            return str(made.fingerprint().id)
+        except TeststripError:  # no weights here; scores made elsewhere still count
+            return None
 
     @cached_property
     def fingerprints(self) -> Mapping[str, Fingerprint]:
