@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "decode",
+    "digest_of_pixels",
     "encode_png",
     "is_blank",
     "pixel_digest",
@@ -74,9 +75,15 @@ def pixel_digest(data: bytes) -> str:
     Raises:
         PictureError: as `decode`.
     """
-    picture = _open(data)
-    digest = hashlib.sha256(f"{picture.width}x{picture.height}:".encode())
-    digest.update(picture.tobytes())
+    import numpy as np
+
+    return digest_of_pixels(np.asarray(_open(data), dtype=np.uint8))
+
+
+def digest_of_pixels(array: NDArray[np.uint8]) -> str:
+    """`pixel_digest` of a picture [H, W, 3] that is not encoded yet."""
+    digest = hashlib.sha256(f"{array.shape[1]}x{array.shape[0]}:".encode())
+    digest.update(array.tobytes())
     return digest.hexdigest()
 
 
