@@ -90,6 +90,8 @@ class _Job:
 
     def give_up(self, error: Exception) -> None:
         """Compute nothing more, and say why in one line."""
+        if isinstance(error, ModuleNotFoundError):
+            error = plugins.missing(error)
         told = str(error) if isinstance(error, TeststripError) else f"it failed: {type(error).__name__}: {error}"
         self.note = f"not computed, because {' '.join(told.split())}"
         self.metric = None
@@ -163,7 +165,7 @@ class _Pictures:
 
         try:
             pixels: Pixels = pictures.decode(self._store.read(image))
-        except (TeststripError, OSError, ValueError):
+        except (TeststripError, OSError):
             return None
         pixels.flags.writeable = False  # several metrics look at it
         return pixels

@@ -1,0 +1,132 @@
+"""How well a picture fits its prompt, by CLIP (`clip_score`) or by a CLIP tuned on people's choices (`pick_score`).
+
+Knows two formulas over unit vectors; `vision` knows the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from teststrip.protocols import Item
+from teststrip.records import Card, Fingerprint, Setting
+from teststrip.vision import Chosen
+from teststrip.weights import EMBEDDED_SCORER
+
+REVISION = Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id.")
+DEVICE = Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps.")
+BATCH = Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model.")
+
+
+def _options(model: Setting) -> Mapping[str, Setting]:
+    return {option.name: option for option in (model, REVISION, DEVICE, BATCH)}
+
+
+class ClipScore:
+    """100 × the cosine between the embeddings of a picture and of its prompt.
+
+    Args:
+        model: a folder or a hub id of any model in CLIP format (`get_image_features`, `get_text_features`); default
+            the scorer embedded in this package, which knows the embedded model's emoji and nothing else.
+        revision: of a hub id.
+        device: where it runs.
+        batch: pictures a call.
+    """
+
+    name: ClassVar[str] = "clip_score"
+    unit: ClassVar[str] = ""
+    arity: ClassVar[int | None] = 1
+    higher_is_better: ClassVar[bool | None] = True
+    needs_pixels: ClassVar[bool] = True
+    options: ClassVar[Mapping[str, Setting]] = _options(
+        Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji.")
+    )
+
+    def __init__(
+        self, *, model: str = EMBEDDED_SCORER, revision: str | None = None, device: str = "auto", batch: int = 32
+    ) -> None:
+        self._chosen = Chosen(model, revision, device, batch)
+        self._card = _CLIP_CARD if model != EMBEDDED_SCORER else _EMBEDDED_CARD
+
+    @property
+    def card(self) -> Card:
+        """With a caution of its own for the embedded scorer; see Metric."""
+        return self._card
+
+    def fingerprint(self) -> Fingerprint:
+        """Formula and weights; see Metric."""
+        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+
+    def score(self, items: Sequence[Item]) -> list[float]:
+        """One cosine a picture, times 100; see Metric."""
+        return [100 * cosine for cosine in _cosines(self._chosen, items)]
+
+
+class PickScore:
+    """The preference of a CLIP that was tuned on people's choices between pictures: its scale × the cosine.
+
+    Args:
+        model: a folder or a hub id in CLIP format; PickScore itself is `yuvalkirstain/PickScore_v1`.
+        revision, device, batch: as in ClipScore.
+    """
+
+    name: ClassVar[str] = "pick_score"
+    unit: ClassVar[str] = ""
+    arity: ClassVar[int | None] = 1
+    higher_is_better: ClassVar[bool | None] = True
+    needs_pixels: ClassVar[bool] = True
+    options: ClassVar[Mapping[str, Setting]] = _options(
+        Setting("model", "str", optional=True, doc="Folder or hub id, for example yuvalkirstain/PickScore_v1.")
+    )
+    card: ClassVar[Card] = Card(
+        about="Scale × cosine of picture and prompt by a CLIP tuned on people's choices (PickScore: about 18 to 24).",
+        low=-100.0,
+        high=100.0,  # the scale of a CLIP is held at 100 or below in training
+        source="Kirstain et al. 2023, arXiv 2305.01569",
+        failure="It has the taste of the web users it was tuned on: polished, centred, saturated.",
+        needs="a preference model in CLIP format, for example yuvalkirstain/PickScore_v1 (4 GB)",
+        comparable="within a prompt",
+        rises_with=("guidance_scale",),
+    )
+
+    def __init__(
+        self, *, model: str | None = None, revision: str | None = None, device: str = "auto", batch: int = 32
+    ) -> None:
+        self._chosen = Chosen(model, revision, device, batch)
+
+    def fingerprint(self) -> Fingerprint:
+        """Formula and weights; see Metric."""
+        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+
+    def score(self, items: Sequence[Item]) -> list[float]:
+        """One preference a picture; see Metric."""
+        return [self._chosen.encoder.scale * cosine for cosine in _cosines(self._chosen, items)]
+
+
+def _cosines(chosen: Chosen, items: Sequence[Item]) -> list[float]:
+    if not items:
+        return []
+    pictures = chosen.encoder.pictures([item.pixels[0] for item in items])
+    texts = chosen.encoder.texts([item.rows[0].planned.shot.prompt for item in items])
+    return [float(cosine) for cosine in (pictures * texts).sum(axis=1)]
+
+
+_CLIP_CARD = Card(
+    about="100 × cosine between the CLIP embeddings of picture and prompt.",
+    low=-100.0,
+    high=100.0,
+    source="Hessel et al. 2021, arXiv 2104.08718 (there 2.5 × cosine, cut at 0; here 100 × cosine, uncut)",
+    failure="Guidance pulls pictures towards what CLIP measures: the score rises whether or not they get better. "
+    "It counts objects badly, misses who does what to whom, and reads 77 tokens.",
+    needs="a model in CLIP format: folder or hub id",
+    comparable="within a prompt",
+    rises_with=("guidance_scale",),
+)
+_EMBEDDED_CARD = replace(
+    _CLIP_CARD,
+    about="100 × cosine between picture and prompt, by the small scorer embedded in this package.",
+    failure="The embedded scorer was trained on drawn emoji at 64 pixels: of any other picture or word it knows "
+    "nothing. " + _CLIP_CARD.failure,
+    needs="nothing more: the embedded scorer of emoji (or a CLIP by folder or hub id)",
+)

@@ -1,0 +1,237 @@
+"""How far a picture still is from what it becomes with more steps: same prompt, same seed, same everything else.
+
+Knows which pictures belong together and three distances; `vision` knows the models. Where the sampler draws fresh noise
+at each step there is no such picture: with more steps it is another one, as far away as another seed (0.595 against
+0.586 in a toy model), and the value is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from teststrip.errors import DesignError
+from teststrip.protocols import Item
+from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
+from teststrip.vision import Chosen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rgb = NDArray[np.uint8]
+
+STEPS = "num_inference_steps"
+
+_STOCHASTIC = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm", re.IGNORECASE)
+_OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
+
+
+def is_stochastic(row: Row) -> bool:
+    """Whether the sampler of this picture draws noise on the way, judged by the scheduler's name and `eta`."""
+    settings = row.planned.shot.settings
+    facts = row.image.facts if row.image else {}
+    scheduler = str(settings.get("scheduler") or facts.get("scheduler") or "")
+    eta = settings.get("eta") or 0.0
+    churned = isinstance(eta, int | float) and eta > 0 and bool(_OBEYS_ETA.search(scheduler))
+    return churned or bool(_STOCHASTIC.search(scheduler))
+
+
+def rmse(left: Rgb, right: Rgb) -> float:
+    """Root of the mean squared difference of two pictures [H, W, 3], in 8-bit levels."""
+    difference = left.astype(np.float64) - right
+    return math.sqrt(float(np.square(difference).mean()))
+
+
+def ssim(left: Rgb, right: Rgb) -> float:
+    """Mean structural similarity of the lumas of two pictures [H, W, 3]; NaN below 11 pixels a side.
+
+    Source:
+        Wang et al. 2004: Gaussian window of 11 pixels, sigma 1.5, K1 = .01, K2 = .03, borders left out.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    if min(left.shape[:2]) < 11:
+        return math.nan
+
+    def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        # truncate 3.5 makes it 11 pixels; the 5 at each border have not seen a whole window.
+        inner: NDArray[np.float64] = gaussian_filter(values, 1.5, truncate=3.5)[5:-5, 5:-5]
+        return inner
+
+    x, y = (picture @ np.array([0.299, 0.587, 0.114]) for picture in (left, right))
+    mean_x, mean_y = blurred(x), blurred(y)
+    var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
+    both = blurred(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    return float((similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+
+
+class _OfPairs:
+    """A picture and the one with the most steps."""
+
+    arity: ClassVar[int | None] = 2
+    needs_pixels: ClassVar[bool] = True
+    name: ClassVar[str]
+
+    def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+        """Each image with its reference: all settings alike but the number of steps, which is the study's highest.
+
+        The reference itself is a pair too, with itself: the end of the curve. A picture whose reference is missing is
+        left out.
+
+        Raises:
+            DesignError: no setting was tried with two numbers of steps, or only with stochastic samplers.
+        """
+        paths: dict[str, dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        most: dict[str, float] = {}
+        for row in rows:
+            steps = row.planned.shot.settings.get(STEPS)
+            if isinstance(steps, int | float) and not isinstance(steps, bool):
+                paths[_key(row)][steps].append(row)
+                arm = _key(row, "prompt", "seed")
+                most[arm] = max(steps, most.get(arm, steps))
+        pairs = []
+        for path in paths.values():
+            top = path.get(most[_key(_first(path), "prompt", "seed")])
+            if top:
+                pairs += [(row, top[0]) for level in path.values() for row in level]
+        if len({row.planned.shot.settings[STEPS] for row, _ in pairs}) < 2:
+            raise DesignError(f"no prompt and seed has pictures at two values of {STEPS}, all else being equal")
+        if all(is_stochastic(row) for row, _ in pairs):
+            raise DesignError(
+                "paired convergence is not defined here: these samplers draw fresh noise at each step, so more "
+                "steps make another picture, not a better copy of the same. Use a deterministic scheduler (DDIMScheduler, "
+                "EulerDiscreteScheduler, DPMSolverMultistepScheduler)"
+            )
+        return pairs
+
+    def score(self, items: Sequence[Item]) -> list[float]:
+        """One value a pair, NaN for stochastic samplers; see Metric."""
+        fit = [item for item in items if not is_stochastic(item.rows[0]) and _alike(item.pixels)]
+        values = dict(zip(map(id, fit), self.compare([item.pixels for item in fit]), strict=True))
+        return [values.get(id(item), math.nan) for item in items]
+
+    @abstractmethod
+    def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> Iterable[float]:
+        """One value for each picture and its reference."""
+
+
+class Convergence(_OfPairs):
+    """Distance in pixels; see `rmse`."""
+
+    name: ClassVar[str] = "convergence"
+    unit: ClassVar[str] = "levels"
+    higher_is_better: ClassVar[bool | None] = False
+    options: ClassVar[Mapping[str, Setting]] = {}
+    card: ClassVar[Card] = Card(
+        about="Root-mean-square difference to the same prompt and seed at the most steps; 0 there by definition.",
+        low=0.0,
+        high=255.0,
+        source="root-mean-square error, on 8-bit sRGB levels",
+        failure="A subject that moved by a few pixels is as far away as one that changed. "
+        "It says that pictures stopped changing, not that they are good.",
+        comparable="within a prompt, at one highest number of steps",
+    )
+
+    def fingerprint(self) -> Fingerprint:
+        """The formula; see Metric."""
+        return Fingerprint({"metric": self.name, "version": 1})
+
+    def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
+        """Levels."""
+        return [rmse(picture, reference) for picture, reference in pairs]
+
+
+class ConvergenceSsim(_OfPairs):
+    """Structural similarity; see `ssim`."""
+
+    name: ClassVar[str] = "convergence_ssim"
+    unit: ClassVar[str] = ""
+    higher_is_better: ClassVar[bool | None] = True
+    options: ClassVar[Mapping[str, Setting]] = {}
+    card: ClassVar[Card] = Card(
+        about="Structural similarity with the same prompt and seed at the most steps; 1 there by definition.",
+        low=-1.0,
+        high=1.0,
+        source="Wang et al. 2004 (Gaussian window of 11 pixels)",
+        failure="Blind to colour; flat areas count as much as the subject. NaN below 11 pixels a side.",
+        comparable="within a prompt, at one width and height and one highest number of steps",
+    )
+
+    def fingerprint(self) -> Fingerprint:
+        """The formula; see Metric."""
+        return Fingerprint({"metric": self.name, "version": 1})
+
+    def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
+        """Similarities."""
+        return [ssim(picture, reference) for picture, reference in pairs]
+
+
+class ConvergenceFeatures(_OfPairs):
+    """Distance between what a vision model sees in the two pictures: 1 − cosine.
+
+    Args:
+        model: a folder or a hub id of CLIP, DINOv2, ViT or the like (`facebook/dinov2-base`).
+        revision: of a hub id.
+        device: where it runs.
+        batch: pictures a call.
+    """
+
+    name: ClassVar[str] = "convergence_features"
+    unit: ClassVar[str] = "1 − cosine"
+    higher_is_better: ClassVar[bool | None] = False
+    options: ClassVar[Mapping[str, Setting]] = {
+        "model": Setting("model", "str", optional=True, doc="CLIP, DINOv2 or ViT: folder or hub id."),
+        "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
+        "device": Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps."),
+        "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
+    }
+    card: ClassVar[Card] = Card(
+        about="1 − cosine of the picture's features and those at the most steps; 0 there by definition.",
+        low=0.0,
+        high=2.0,
+        source="DINOv2: Oquab et al. 2023, arXiv 2304.07193; CLIP: Radford et al. 2021, arXiv 2103.00020",
+        failure="What the model does not see does not count: fine texture, small text, the picture's quality.",
+        needs="a vision model: folder or hub id, for example facebook/dinov2-base",
+        comparable="within a prompt, at one highest number of steps",
+    )
+
+    def __init__(
+        self, *, model: str | None = None, revision: str | None = None, device: str = "auto", batch: int = 32
+    ) -> None:
+        self._chosen = Chosen(model, revision, device, batch)
+
+    def fingerprint(self) -> Fingerprint:
+        """Formula and weights; see Metric."""
+        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+
+    def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
+        """Distances."""
+        if not pairs:
+            return []
+        vectors = self._chosen.encoder.pictures([picture for pair in pairs for picture in pair])
+        cosines = (vectors[::2] * vectors[1::2]).sum(axis=1)
+        # Rounding can leave a unit vector's square a hair above 1.
+        return [float(distance) for distance in np.clip(1 - cosines, 0, 2)]
+
+
+def _key(row: Row, *besides: str) -> str:
+    """What was asked, without the number of steps."""
+    shot = row.planned.shot
+    rest = {name: value for name, value in shot.settings.items() if name != STEPS and name not in besides}
+    return canonical_json([shot.engine.name, dict(shot.engine.options), rest])
+
+
+def _first(path: Mapping[float, Sequence[Row]]) -> Row:
+    return next(iter(path.values()))[0]
+
+
+def _alike(pixels: tuple[Rgb, ...]) -> bool:
+    return len({picture.shape for picture in pixels}) == 1

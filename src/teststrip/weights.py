@@ -1,0 +1,146 @@
+"""Finds a model's weights by name, folder or hub id, and loads them whole or not at all.
+
+Knows files, hashes and the loader of transformers; nothing of what a model is asked. Only safetensors are read and no
+code of a model's repository is run. Weights that are not complete are refused: transformers would fill the gaps with
+random numbers and say so in a log line only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from teststrip.errors import MissingExtra, MissingWeights
+
+MODELS = Path(__file__).parent / "models"
+"""The folder of what is embedded in this package."""
+
+EMBEDDED_SCORER = "emoji-scorer"
+
+WANTED = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
+UNWANTED = ["*/*", "*.fp16.*", "*.bf16.*", "open_clip*"]
+"""Of a hub repository: the standard files at its top, not the same weights once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model on this disk.
+
+    Attributes:
+        model: as the user wrote it. folder: where it lies.
+        facts: what tells these weights from others: a hub commit, or the hash of the files.
+    """
+
+    model: str
+    folder: Path
+    facts: Mapping[str, object]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether they came with this package."""
+        return self.folder.parent == MODELS
+
+
+def find(model: str | None, revision: str | None = None) -> Weights:
+    """Find a model: the name of an embedded one, a folder, or a hub id (fetched when it is not on this disk yet).
+
+    Args:
+        revision: of a hub id: branch, tag or commit.
+
+    Raises:
+        MissingWeights: there is none, or not as safetensors.
+    """
+    if not model:
+        raise MissingWeights("no model is named. Give `model` a folder or a hub id")
+    if (MODELS / model).parent == MODELS and (MODELS / model / "config.json").is_file():
+        folder = MODELS / model
+        return Weights(model, folder, {"model": model, "embedded": True, "files": _hash(folder)})
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        _check_files(model, folder)
+        return Weights(model, folder, {"model": folder.resolve().name, "files": _hash(folder)})
+    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
+        raise MissingWeights(
+            f"there is no folder {model!r}. Give `model` a folder that exists, or a hub id 'owner/name'"
+        )
+    folder = _fetched(model, revision)
+    _check_files(model, folder)
+    return Weights(model, folder, {"model": model, "commit": folder.name})
+
+
+def load(auto: Any, found: Weights, device: str = "auto") -> Any:
+    """A model in evaluation mode, float32.
+
+    Args:
+        auto: the Auto class of transformers that makes it.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        MissingWeights: the files are not of this kind, or some tensors are not in them.
+    """
+    try:
+        model, report = auto.from_pretrained(
+            found.folder, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise MissingWeights(f"{found.model!r} cannot be loaded: {first_line(error)}") from error
+    gaps = sorted(str(gap) for gap in [*report["missing_keys"], *report["mismatched_keys"]])
+    if gaps:
+        raise MissingWeights(
+            f"{found.model!r} lacks {len(gaps)} of the tensors of a {type(model).__name__} ({gaps[0]}, ...). "
+            "Give `model` a complete one"
+        )
+    return model.float().eval().to(_device(device))
+
+
+def _fetched(model: str, revision: str | None) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ModuleNotFoundError as error:
+        raise MissingExtra("huggingface_hub is not installed. Run: pip install 'teststrip[diffusers]'") from error
+    try:
+        path = snapshot_download(model, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED)
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        raise MissingWeights(
+            f"{model!r} is no folder, and as a hub id it could not be fetched ({first_line(error)}). "
+            f"Fetch it where there is a network (hf download {model}), or give `model` a folder"
+        ) from error
+    return Path(path)
+
+
+def _check_files(model: str, folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise MissingWeights(f"{model!r} holds no config.json. Give `model` a folder in the format of transformers")
+    if not any(folder.glob("*.safetensors")):
+        raise MissingWeights(f"{model!r} holds no .safetensors. Pickled weights are not loaded: convert them first")
+
+
+def _hash(folder: Path) -> str:
+    """SHA-256 over names and contents of the files that can change a vector."""
+    files = (path for pattern in WANTED for path in folder.glob(pattern))
+    return hashlib.sha256(b"".join(_digests(sorted(files)))).hexdigest()
+
+
+def _digests(paths: Iterable[Path]) -> Iterable[bytes]:
+    for path in paths:
+        with path.open("rb") as file:
+            yield path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest()
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def first_line(error: Exception) -> str:
+    """What a library has to say, without the essay below it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
