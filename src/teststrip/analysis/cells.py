@@ -94,7 +94,7 @@ def finding(design: Design, values: Array, info: MetricInfo, size: Margin, limit
             p_family=float(family[i]),
             prompts=int(outer.prompts[i]),
             images=points[cell].images + points[best].images,
-            verdict=verdicts.NAMES[verdicts.NAMES.index(decided[i])],
+            verdict=verdicts.named(decided[i]),
         )
         for i, cell in enumerate(others)
     )

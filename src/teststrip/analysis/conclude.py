@@ -5,29 +5,25 @@ Knows no store and no picture; a notebook calls `findings` on anybody's CSV.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from teststrip.analysis import cells, columns, effects, intervals, margin, multiplicity, sentences, verdicts
+from teststrip.analysis import axis_finding, cells, columns, effects, margin, sentences
+from teststrip.analysis.axis_finding import Evidence
 from teststrip.analysis.columns import Array, Columns, Design
-from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, cautious, needed_different, needed_equivalent, round_up
-from teststrip.analysis.effects import Contrast
+from teststrip.analysis.design import MINIMUM_PROMPTS
+from teststrip.analysis.judging import judge
 from teststrip.analysis.margin import Margin
-from teststrip.records import Axis, Card, Comparison, Finding, MetricInfo, Study
+from teststrip.records import Axis, Card, Finding, MetricInfo, Study
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting: nobody asked yet."""
 
 MISSING_MARGIN = 0.05
 """Shares of missing images closer than this are called equal."""
-
-SKEWED = 1.0
-"""Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""
 
 
 def findings(
@@ -80,238 +76,15 @@ def of_metric(
     if np.isnan(values).all() or _counted(values):
         return []
     size = margin.margin_of(asked, info.name, values)
-    contrasts = effects.planned(design)
-    judged = judge(values, design, contrasts, size) if contrasts else None
     limits = _limits(design, values, info, size, shared_seeds=shared_seeds)
     found = []
-    if judged is not None:
-        each = dict.fromkeys(contrast.axes for contrast in contrasts)
-        found += [_of_axes(axes, judged, design, values, info, size, limits) for axes in each]
+    if contrasts := effects.planned(design):
+        judged = judge(values, design, contrasts, size.value, size.se)
+        evidence = Evidence(design, values, info, size, judged, limits)
+        found += [axis_finding.finding(evidence, axes) for axes in dict.fromkeys(c.axes for c in contrasts)]
     if sum(len(factor.labels) > 1 for factor in design.factors) > 1:
         found.append(cells.finding(design, values, info, size, limits))
     return found
-
-
-@dataclass(frozen=True)
-class Judged:
-    """All contrasts of a metric with their numbers, index by index.
-
-    Attributes:
-        contrasts: what was asked. rows: the same as table rows.
-        differences: [contrasts, prompts]. single: the same from one seed at a time, its SD over prompts.
-        family: how many planned contrasts Holm corrects for.
-    """
-
-    contrasts: tuple[Contrast, ...]
-    rows: tuple[Comparison, ...]
-    differences: Array
-    single: Array
-    family: int
-
-
-def judge(values: Array, design: Design, contrasts: Sequence[Contrast], size: Margin) -> Judged:
-    """Estimate, correct and decide every contrast."""
-    both = [effects.per_prompt(values, design, contrast) for contrast in contrasts]
-    differences = np.stack([d for d, _ in both])
-    images = [int(count[~np.isnan(d)].sum()) for d, count in both]
-    planned = np.array([contrast.planned for contrast in contrasts])
-    outer = intervals.paired_interval(differences, 0.95)
-    inner = intervals.paired_interval(differences, 0.90, extra_se=size.se)
-    p = intervals.t_p(differences)
-    testable = planned & (outer.prompts >= MINIMUM_PROMPTS)
-    family = multiplicity.holm(np.where(testable, p, np.nan))
-    decided = verdicts.decide(
-        p=family, inner_low=inner.low, inner_high=inner.high, margin=size.value, prompts=outer.prompts
-    )
-    rows = tuple(
-        Comparison(
-            contrast=contrast.text,
-            effect=float(outer.mean[i]),
-            low=float(outer.low[i]),
-            high=float(outer.high[i]),
-            inner_low=float(inner.low[i]),
-            inner_high=float(inner.high[i]),
-            p=float(p[i]),
-            p_family=float(family[i]),
-            prompts=int(outer.prompts[i]),
-            images=images[i],
-            verdict=verdicts.NAMES[list(verdicts.NAMES).index(decided[i])],
-        )
-        for i, contrast in enumerate(contrasts)
-    )
-    single = np.array([_sd_of_one_seed(values, design, contrast) for contrast in contrasts])
-    return Judged(tuple(contrasts), rows, differences, single, int((~np.isnan(family)).sum()))
-
-
-def _sd_of_one_seed(values: Array, design: Design, contrast: Contrast) -> float:
-    """SD over prompts of the contrast in a design of one seed a prompt: each seed alone, averaged."""
-    variances = []
-    for r in range(values.shape[1]):
-        d = effects.per_prompt(values[:, r : r + 1], design, contrast)[0]
-        d = d[~np.isnan(d)]
-        if d.size > 1:
-            variances.append(d.var(ddof=1))
-    return float(np.sqrt(np.mean(variances))) if variances else math.nan
-
-
-def _of_axes(
-    axes: tuple[int, ...],
-    judged: Judged,
-    design: Design,
-    values: Array,
-    info: MetricInfo,
-    size: Margin,
-    limits: tuple[str, ...],
-) -> Finding:
-    """The finding of one axis, or of the interaction of two."""
-    chosen = [i for i, contrast in enumerate(judged.contrasts) if contrast.axes == axes]
-    rows = [judged.rows[i] for i in chosen]
-    interaction = len(axes) > 1
-    pairs = [i for i in chosen if interaction or judged.contrasts[i].kind == "pair"]
-    pairs = [i for i in pairs if judged.rows[i].prompts >= MINIMUM_PROMPTS] or pairs
-    if not interaction:
-        limits = (*limits, *_left_out(design, axes[0], [judged.rows[i].contrast for i in chosen if i not in pairs]))
-    verdict = verdicts.of_axis(
-        _verdicts(judged, pairs), _verdicts(judged, [i for i in chosen if judged.contrasts[i].planned])
-    )
-    head = _headline(verdict, chosen, pairs, judged)
-    row = judged.rows[head]
-    equivalent = verdict == "equivalent"
-    names = [design.factors[i].name for i in axes]
-    more, alternative = (
-        (0, "")
-        if verdict in ("different", "equivalent")
-        else _settled_by(judged, chosen, pairs, values.shape[1:], size)
-    )
-    finding = Finding(
-        metric=info.name,
-        axis=" × ".join(names),
-        contrast=row.contrast,
-        effect=row.effect,
-        low=row.inner_low if equivalent else row.low,
-        high=row.inner_high if equivalent else row.high,
-        level=0.90 if equivalent else 0.95,
-        margin=size.value,
-        p=min((r.p_family for r in rows if not math.isnan(r.p_family)), default=math.nan),
-        prompts=row.prompts,
-        images=_images(values, design, axes),
-        verdict=verdict,
-        method=_method(judged, head, info),
-        more_prompts=more,
-        kind="interaction" if interaction else "axis",
-        unit=info.unit,
-        seed_sd=size.seed_sd,
-        levels=() if interaction else cells.levels(values, design, axes[0]),
-        comparisons=tuple(rows),
-        limits=limits,
-        design=alternative,
-    )
-    span = "" if interaction else _span(design.factors[axes[0]])
-    write = sentences.write_interaction if interaction else sentences.write
-    return replace(finding, sentence=write(finding, span=span, margin=size.text))
-
-
-def _left_out(design: Design, axis: int, contrasts: list[str]) -> list[str]:
-    """Levels none of whose pairs could be judged, because nearly all of their pictures are missing."""
-    gone = [contrast.split(" against ") for contrast in contrasts if " against " in contrast]
-    others = len(design.factors[axis].labels) - 1
-    return [
-        f"{label} could not be judged: pictures of fewer than {MINIMUM_PROMPTS} prompts."
-        for label in design.factors[axis].labels
-        if others and sum(label in pair for pair in gone) == others
-    ]
-
-
-def _verdicts(judged: Judged, which: Iterable[int]) -> NDArray[np.str_]:
-    return np.array([judged.rows[i].verdict for i in which], dtype=str)
-
-
-def _headline(verdict: str, chosen: list[int], pairs: list[int], judged: Judged) -> int:
-    """The row that the sentence tells."""
-    rows = judged.rows
-    if verdict == "equivalent":
-        return max(pairs, key=lambda i: max(abs(rows[i].inner_low), abs(rows[i].inner_high)))
-    if verdict == "different":
-        different = [i for i in chosen if rows[i].verdict == "different" and judged.contrasts[i].planned]
-        shapes = {judged.contrasts[i].kind: i for i in different if judged.contrasts[i].kind in ("trend", "bend")}
-        if shapes:
-            return max(shapes.values(), key=lambda i: abs(rows[i].effect))
-        return min(different, key=lambda i: rows[i].p_family)
-    return max(pairs, key=lambda i: abs(rows[i].effect) if math.isfinite(rows[i].effect) else -1.0)
-
-
-def _settled_by(
-    judged: Judged, chosen: list[int], pairs: list[int], shape: tuple[int, ...], size: Margin
-) -> tuple[int | None, str]:
-    """How many more prompts would bring a verdict if the truth is what was seen, and the same with one seed."""
-    have = min((judged.rows[i].prompts for i in pairs), default=0)
-    spread = np.array([_cautious_sd(d) for d in judged.differences])
-    if not np.isfinite(spread[pairs]).all() or not size.value > 0:
-        return None, ""
-    total = _total(judged, chosen, pairs, spread, size)
-    more = max(round_up(total - have), 1) if total < MANY else None
-    replicates, count = shape
-    alone = ""
-    if replicates > 1 and np.isfinite(judged.single[pairs]).all():
-        single = np.array([cautious(float(sd), have) for sd in judged.single])
-        prompts = _total(judged, chosen, pairs, single, size)
-        if prompts < MANY:
-            prompts = round_up(prompts)
-            alone = f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)"
-    return more, alone
-
-
-def _cautious_sd(differences: Array) -> float:
-    kept = differences[~np.isnan(differences)]
-    return cautious(float(kept.std(ddof=1)), kept.size) if kept.size > 1 else math.nan
-
-
-def _total(judged: Judged, chosen: list[int], pairs: list[int], spread: Array, size: Margin) -> int:
-    """Prompts for a verdict: every pair equivalent, or any planned contrast different."""
-    effect = [row.effect for row in judged.rows]
-    same = max((needed_equivalent(size.value, spread[i], truth=abs(effect[i])) for i in pairs), default=MANY)
-    apart = min(
-        (
-            needed_different(effect[i], spread[i], contrasts=max(judged.family, 1))
-            for i in chosen
-            if judged.contrasts[i].planned and math.isfinite(effect[i])
-        ),
-        default=MANY,
-    )
-    return max(min(same, apart), MINIMUM_PROMPTS)
-
-
-def _method(judged: Judged, head: int, info: MetricInfo) -> str:
-    """One line: test, correction, cross-checks of the headline contrast."""
-    d = judged.differences[head]
-    d = d[~np.isnan(d)]
-    parts = [
-        f"paired by prompt and seed; Student's t on {d.size} prompt differences",
-        f"Holm over {judged.family} planned contrasts" if judged.family > 1 else "no correction needed",
-        "equivalence by two one-sided tests at 5 %",
-    ]
-    flip, t = intervals.sign_flip_p(d), judged.rows[head].p
-    if math.isfinite(flip):
-        agree = "agrees" if (flip < verdicts.ALPHA) == (t < verdicts.ALPHA) else "disagrees"
-        parts.append(f"sign flips over prompts p = {flip:.2g} ({agree} with t, p = {t:.2g})")
-    if d.size >= 10 and d.std() > 0 and abs(((d - d.mean()) ** 3).mean() / d.std() ** 3) > SKEWED:
-        boot = intervals.bootstrap_t(d)
-        parts.append(f"skewed: bootstrap-t interval {sentences.between(float(boot.low), float(boot.high))}")
-    if info.grouped:
-        parts.append("one value a prompt and cell")
-    return "; ".join(parts)
-
-
-def _span(factor: columns.Factor) -> str:
-    if factor.numbers is None:
-        return f"({sentences.listed(factor.labels)})"
-    order = sorted(range(len(factor.labels)), key=lambda k: factor.numbers[k] if factor.numbers else 0.0)
-    return f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
-
-
-def _images(values: Array, design: Design, axes: tuple[int, ...]) -> int:
-    grid = design.grid(axes)
-    return int((~np.isnan(values[..., np.unique(grid[grid >= 0])])).sum())
 
 
 def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:

@@ -46,6 +46,11 @@ def decide(
     return np.where(np.asarray(prompts) < MINIMUM_PROMPTS, "insufficient design", verdict)
 
 
+def named(text: str) -> Verdict:
+    """The verdict that an element of `decide`'s answer is."""
+    return NAMES[NAMES.index(str(text))]
+
+
 def of_axis(pairs: NDArray[np.str_], planned: NDArray[np.str_]) -> Verdict:
     """The verdict of a whole axis.
 
