@@ -1,0 +1,48 @@
+/** The page: top, bar, grid, and what opens above them. Starts itself. */
+const App = (() => {
+  function App() {
+    const { board, view } = Store.use();
+    const [hover, setHover] = useState(/** @type {any} */ (null));
+    const [, setSized] = useState(0);
+    const bar = useRef(/** @type {HTMLElement | null} */ (null));
+    const [barHeight, setBarHeight] = useState(56);
+    const shape = JSON.stringify([view.rows, view.cols, view.by, view.flip, view.pile, view.at, view.keep, view.order, view.metric,
+      view.low, view.high, view.only, view.tag, view.layout, view.sort, view.only === "starred" || view.sort === "starred" ? view.star : 0]);
+    const pivot = useMemo(() => Layout.pivot(board, view), [board, shape]);
+    useLayoutEffect(() => {
+      const observer = new ResizeObserver(() => {
+        const height = bar.current?.offsetHeight ?? 56;
+        document.documentElement.style.setProperty("--bar-height", height + "px");
+        setBarHeight(height);
+      });
+      observer.observe(/** @type {HTMLElement} */ (bar.current));
+      setSized(1);
+      return () => observer.disconnect();
+    }, []);
+    const open = view.open !== null && board.places[view.open];
+    return html`
+      <a class="skip" href="#" onClick=${skip}>To the pictures</a>
+      <${Top} board=${board} view=${view} />
+      <div class="bar-sticky" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /></div>
+      <main><${Grid} board=${board} view=${view} pivot=${pivot} onHover=${setHover} barHeight=${barHeight} /></main>
+      <${Card.Card} board=${board} view=${view} hover=${open ? null : hover} />
+      ${open && html`<${Lightbox} board=${board} view=${view} pivot=${pivot} />`}`;
+  }
+
+  /** @param {Event} event */
+  function skip(event) {
+    event.preventDefault();
+    /** @type {HTMLElement | null} */ (document.querySelector('[role=gridcell][tabindex="0"]'))?.focus();
+  }
+
+  function start() {
+    Theme.start();
+    const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+    Store.start(/** @type {RawBoard} */ (/** @type {any} */ (globalThis).teststripBoard));
+    document.title = Store.board.study.name + " · Teststrip";
+    root.textContent = "";
+    render(html`<${App} />`, root);
+  }
+  return { start };
+})();
+App.start();

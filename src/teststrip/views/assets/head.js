@@ -1,0 +1,118 @@
+/** The top of the page: what the study is, how far it is, and what can honestly be concluded, each with its view. */
+const Top = (() => {
+  const FIRST = 3; // findings shown before "all"
+
+  /** @param {{board: Model, view: View}} props */
+  function Top({ board, view }) {
+    const { made, total, failed, running } = board.progress;
+    return html`<header class="top">
+      <div class="top-line">
+        <h1>${board.study.name}</h1>
+        <p class="subtitle">${Say.study(board)} <i>·</i> ${Say.count(made, "picture")}${made < total ? ` of ${total}` : ""}
+          ${failed > 0 && html`<i> · </i><button type="button" class="link" onClick=${() => Store.set({ only: "failed" })}>${Say.count(failed, "failure")}</button>`}</p>
+        <span class="grow"></span>
+        <div class="top-buttons">
+          ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
+          <${More} board=${board} view=${view} />
+        </div>
+      </div>
+      ${(running || made + failed < total) && html`<${Progress} progress=${board.progress} />`}
+      <${Findings} board=${board} view=${view} />
+    </header>`;
+  }
+
+  /** @param {{progress: Progress}} props */
+  function Progress({ progress }) {
+    const { made, failed, total, running, seconds_left } = progress;
+    const done = made + failed;
+    return html`<div class="progress"><div class="progress-bar" role="progressbar" aria-label="Pictures made" aria-valuemin="0" aria-valuemax=${total} aria-valuenow=${done}>
+        <span class="made" style=${{ width: (100 * made) / total + "%" }}></span><span class="lost" style=${{ width: (100 * failed) / total + "%" }}></span></div>
+      <p>${done} of ${total}${running ? "" : " · not running"}${running && seconds_left != null ? " · " + Numbers.duration(seconds_left) + " left" : ""}</p></div>`;
+  }
+
+  /** @param {{board: Model, view: View}} props */
+  function Findings({ board, view }) {
+    const [all, setAll] = useState(false);
+    if (board.findings.length === 0) return null;
+    const shown = all ? board.findings : board.findings.slice(0, FIRST);
+    return html`<section class="findings" aria-label="Findings">
+      <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => Store.set(evidence(board, view, finding))} title="Show the pictures behind this">
+        <span class="verdict">${finding.verdict}</span>
+        <span class="sentence">${finding.sentence || fallback(finding)}</span>
+        <span class="detail">${detail(finding)}</span></button></li>`)}</ul>
+      ${board.findings.length > FIRST && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${board.findings.length} findings`}</button>`}
+    </section>`;
+  }
+
+  /** @param {Finding} finding */
+  const fallback = (finding) => [finding.metric, finding.axis, finding.contrast].filter(Boolean).map(Board.spoken).join(": ");
+
+  /** @param {Finding} finding */
+  function detail(finding) {
+    const parts = [Board.spoken(finding.metric)];
+    if (finding.effect !== null) parts.push(`${Numbers.say(finding.effect)}` + (finding.low !== null ? `, ${Math.round((finding.level ?? 0.95) * 100)} % from ${Numbers.say(finding.low)} to ${Numbers.say(finding.high)}` : ""));
+    parts.push(Say.count(finding.prompts, "prompt"));
+    return parts.filter(Boolean).join(" · ");
+  }
+
+  /** The view that shows what a finding rests on: its axis across, tinted by its metric, all prompts. @param {Model} board @param {View} view @param {Finding} finding @returns {Partial<View>} */
+  function evidence(board, view, finding) {
+    const usual = View.defaults(board);
+    const metric = board.metric(finding.metric) >= 0 ? finding.metric : view.metric;
+    const common = { metric, tint: board.metric(metric) >= 0, keep: {}, low: null, high: null, only: "", tag: "", layout: "grid" };
+    const id = board.dims[board.axes.findIndex((axis) => axis.name === finding.axis)]?.id;
+    if (!id || board.dim(id).size < 2) return { ...usual, star: view.star, cmp: view.cmp, charts: view.charts, size: view.size, ...common };
+    const others = [...usual.rows, ...usual.cols, ...usual.flip].filter((each) => each !== id && board.dim(each).kind !== "prompt" && board.dim(each).kind !== "seed");
+    const prompts = board.dim(Board.PROMPT).size > 1 ? [Board.PROMPT] : [];
+    const placed = new Set([id, ...prompts, ...others]);
+    return {
+      ...common, cols: [id], rows: prompts, by: others.slice(0, 1), flip: others.slice(1),
+      pile: board.dims.map((dim) => dim.id).filter((each) => !placed.has(each)),
+    };
+  }
+
+  /** Theme, take-away of the whole view, help. @param {{board: Model, view: View}} props */
+  function More({ board, view }) {
+    return html`
+      <button type="button" class="button icon-button" aria-label="Dark or light" title="Dark or light" onClick=${Theme.toggle}>${Icon("theme")}</button>
+      <${Pop} kind="button icon-button" label=${Icon("help")} title="Keys and help" wide=${true} buttonProps=${{ "aria-label": "Keys and help" }}>
+        <h2 class="panel-title">Keys</h2>
+        <dl class="keys">${KEYS.map(([keys, what]) => html`<div><dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${what}</dd></div>`)}</dl>
+        <p class="panel-note">The address of this page holds the whole view: copy it to show somebody what you see.</p>
+      </${Pop}>`;
+  }
+
+  const KEYS = [
+    ["← ↑ → ↓", "walk along the axes, in the grid and at full size"],
+    ["Enter", "full size"], ["Esc", "close"],
+    ["+ − 0 1", "zoom in, out, fit, 1:1"], [", .", "the cell's other pictures"],
+    ["c", "add to the comparison"], ["s", "star"], ["r", "mark a region"], ["b", "hold to blink, comparing"],
+    ["Space", "play the slider"],
+  ];
+
+  return Object.assign(Top, { evidence });
+})();
+
+/** Dark or light: what the system says until a person chooses. */
+const Theme = (() => {
+  const KEY = "teststrip.theme";
+  function start() {
+    try {
+      const chosen = localStorage.getItem(KEY);
+      if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
+    } catch {
+      // No storage: the system's choice stands.
+    }
+  }
+  function toggle() {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try {
+      localStorage.setItem(KEY, root.dataset.theme);
+    } catch {
+      // As above.
+    }
+  }
+  return { start, toggle };
+})();

@@ -1,0 +1,42 @@
+/** A button that opens a panel: closes with Esc, a click elsewhere, or the focus leaving it. */
+const Pop = (() => {
+  /** @param {{label: unknown, title?: string, kind?: string, active?: boolean, wide?: boolean, children: unknown, buttonProps?: Record<string, unknown>}} props */
+  return function Pop({ label, title, kind = "button", active = false, wide = false, children, buttonProps = {} }) {
+    const [open, setOpen] = useState(false);
+    const root = useRef(/** @type {HTMLElement | null} */ (null));
+    const panel = useRef(/** @type {HTMLElement | null} */ (null));
+    useEffect(() => {
+      if (!open) return;
+      const outside = (/** @type {Event} */ event) => {
+        if (!root.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
+      };
+      document.addEventListener("pointerdown", outside);
+      document.addEventListener("focusin", outside);
+      return () => {
+        document.removeEventListener("pointerdown", outside);
+        document.removeEventListener("focusin", outside);
+      };
+    }, [open]);
+    useLayoutEffect(() => {
+      // Fixed, so that no scrolling bar cuts it; moved inside the window.
+      if (!open || !panel.current || !root.current) return;
+      const button = root.current.getBoundingClientRect();
+      const width = panel.current.offsetWidth;
+      panel.current.style.left = Numbers.clamp(button.left, 8, Math.max(8, innerWidth - width - 8)) + "px";
+      panel.current.style.top = button.bottom + 6 + "px";
+      panel.current.style.maxHeight = Math.max(160, innerHeight - button.bottom - 20) + "px";
+    });
+    /** @param {KeyboardEvent} event */
+    function onKey(event) {
+      if (event.key !== "Escape" || !open) return;
+      event.stopPropagation();
+      setOpen(false);
+      root.current?.querySelector("button")?.focus();
+    }
+    const close = () => { setOpen(false); root.current?.querySelector("button")?.focus(); };
+    return html`<span class="pop" ref=${root} onKeyDown=${onKey}>
+      <button type="button" class=${kind + (active ? " active" : "")} title=${title} aria-expanded=${open} onClick=${() => setOpen(!open)} ...${buttonProps}>${label}</button>
+      ${open && html`<div class=${"panel" + (wide ? " wide" : "")} ref=${panel} role="group" aria-label=${title}>${typeof children === "function" ? children(close) : children}</div>`}
+    </span>`;
+  };
+})();

@@ -1,0 +1,54 @@
+/** What the page says of a place in words: its levels, its label for a screen reader, its rows of settings. */
+const Say = (() => {
+  /** Levels on the axes of the study that have a choice. @param {Model} board @param {Place} place @returns {[string, string][]} */
+  const levels = (board, place) =>
+    board.dims
+      .filter((dim) => dim.kind !== "prompt" && dim.kind !== "seed" && dim.size > 1)
+      .map((dim) => [dim.title, dim.labels[board.level(place, dim.id)]]);
+
+  /** One line for a screen reader: levels, prompt, seed, and what is there. @param {Model} board @param {View} view @param {Place} place */
+  function label(board, view, place) {
+    const where = levels(board, place).map(([title, level]) => `${title} ${level}`);
+    const score = Board.score(board, place, view.metric);
+    const what = place.failure
+      ? `failed, ${place.failure.reason}: ${place.failure.text}`
+      : !place.file ? "not made yet" : score === null ? "" : `${Board.spoken(view.metric)} ${Numbers.say(score)}`;
+    return [...where, Board.promptOf(board, place), `seed ${place.seed}`, what, view.star.includes(place.i) ? "starred" : ""]
+      .filter(Boolean).join(", ");
+  }
+
+  /** What was measured, as pairs. @param {Model} board @param {Place} place @returns {[string, string][]} */
+  function measured(board, place) {
+    /** @type {[string, string][]} */
+    const rows = [];
+    const timed = board.metrics.some((metric) => metric.name === "seconds");
+    if (!timed && place.seconds != null) rows.push(["seconds", Numbers.say(place.seconds)]);
+    board.metrics.forEach((metric, n) => {
+      const value = place.scores?.[n];
+      if (value != null) rows.push([Board.spoken(metric.name), Numbers.say(value) + (metric.unit && metric.unit !== metric.name ? " " + metric.unit : "")]);
+    });
+    return rows;
+  }
+
+  /** @param {unknown} value */
+  const value = (value) => (value === null ? "none" : value === "" ? "empty" : String(value));
+
+  /** Settings beyond the levels shown above them: what differs first, then what all share. @param {Model} board @param {Place} place @returns {[string, string][]} */
+  function settings(board, place) {
+    const axes = new Set(board.axes.filter((axis) => axis.kind === "setting").map((axis) => axis.name));
+    const all = { ...board.cells[place.cell].settings, ...board.study.settings };
+    return Object.entries(all).filter(([name]) => !axes.has(name)).map(([name, each]) => [Board.spoken(name), value(each)]);
+  }
+
+  /** @param {number} n @param {string} one @param {string} [many] */
+  const count = (n, one, many = one + "s") => `${n.toLocaleString("en").replaceAll(",", "\u2009")} ${n === 1 ? one : many}`;
+
+  /** The subtitle of the study. @param {Model} board */
+  function study(board) {
+    const cells = board.axes.reduce((product, axis) => product * axis.labels.length, 1);
+    const seen = new Set(board.cells.map((cell) => cell.at.join())).size;
+    return [count(board.prompts.length, "prompt"), count(board.study.replicates, "seed"), count(seen || cells, "setting")].join(" × ");
+  }
+
+  return { levels, label, measured, settings, value, count, study };
+})();

@@ -1,0 +1,235 @@
+"""The board: everything a page shows of a study, as plain JSON-able data.
+
+Made from a `Result`; read by the page's JavaScript (`assets/board.js` documents the same structure from the other
+side). Knows nothing of HTML, files of a page, or servers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol
+
+from teststrip.records import Axis, Finding, Prompt, Row, Study, Value
+
+if TYPE_CHECKING:
+    from teststrip.result import Result
+
+FORMAT = 1
+SMALL_ENOUGH = 256  # pixels of the longer edge up to which a picture is its own thumbnail
+DIGITS = 6  # of a score or a time: more than a person reads, a third of the bytes
+
+
+class MetricInfo(Protocol):
+    """What the page needs to know of a metric; every `protocols.Metric` class has it."""
+
+    unit: str
+    higher_is_better: bool | None
+
+
+def of(result: Result) -> dict[str, Any]:
+    """The board of a result, finished or not."""
+    return build(
+        result.study,
+        result.rows(),
+        metrics=result.metrics,
+        findings=result.findings,
+    )
+
+
+def build(
+    study: Study,
+    rows: Iterable[Row],
+    *,
+    metrics: Mapping[str, MetricInfo] | None = None,
+    findings: Sequence[Finding] = (),
+) -> dict[str, Any]:
+    """The board of a study and its rows.
+
+    Args:
+        study: what was asked.
+        rows: one for each place of the design, in the order of the plan.
+        metrics: name to information; scores of other names found in the rows are shown as bare numbers.
+        findings: most important first.
+
+    Returns:
+        `format, study, axes, prompts, metrics, cells, places, findings, progress`. `places` has one entry a row;
+        `file` paths are relative to the study folder. NaN becomes None.
+    """
+    rows = list(rows)
+    names = list(dict.fromkeys([*(metrics or {}), *(name for row in rows for name in row.scores)]))
+    prompts = {prompt.id: index for index, prompt in enumerate(study.prompts)}
+    levels = [{label: index for index, label in enumerate(axis.labels)} for axis in study.axes]
+    common = _common_settings(rows)
+    cells = _Cells(study.axes, levels, common)
+    places = [_place(index, row, cells=cells, prompts=prompts, names=names) for index, row in enumerate(rows)]
+    return {
+        "format": FORMAT,
+        "study": {
+            "name": study.name,
+            "engines": {alias: ref.name for alias, ref in study.engines.items()},
+            "settings": common,
+            "replicates": len(study.seeds) if study.seeds else study.replicates,
+            "question": list(study.question.metrics),
+            "seeds": list(study.seeds) if study.seeds else None,
+        },
+        "axes": [_axis(axis) for axis in study.axes],
+        "prompts": [_prompt(prompt) for prompt in study.prompts],
+        "metrics": [_metric(name, (metrics or {}).get(name)) for name in names],
+        "cells": cells.seen,
+        "places": places,
+        "findings": [_finding(finding) for finding in findings],
+        "progress": progress(places),
+    }
+
+
+def progress(places: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How far the study is: planned, made, failed."""
+    made = sum("file" in place for place in places)
+    failed = sum("failure" in place for place in places)
+    return {"total": len(places), "made": made, "failed": failed}
+
+
+def to_json(board: Mapping[str, Any]) -> str:
+    """JSON that may stand inside a script element: `<`, `>`, `&` and the line separators are escaped."""
+    text = json.dumps(board, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A lone surrogate is legal in a Python string and no UTF-8: the page shows a replacement character instead.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def pictures(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The places that have a picture."""
+    return (place for place in board["places"] if "file" in place)
+
+
+class _Cells:
+    """The cells seen so far, each with the settings that its shots share beyond the common ones."""
+
+    def __init__(self, axes: Sequence[Axis], levels: Sequence[Mapping[str, int]], common: Mapping[str, Value]) -> None:
+        self.axes, self.levels, self.common = axes, levels, common
+        self.seen: list[dict[str, Any]] = []
+        self.index: dict[tuple[int, ...], int] = {}
+
+    def of(self, row: Row) -> int:
+        labels = dict(row.planned.cell.levels)
+        at = tuple(known[labels[axis.name]] for axis, known in zip(self.axes, self.levels, strict=True))
+        if at not in self.index:
+            self.index[at] = len(self.seen)
+            shot = row.planned.shot
+            self.seen.append(
+                {
+                    "at": list(at),
+                    "engine": shot.engine.name,
+                    "options": {name: _plain(value) for name, value in shot.engine.options.items()},
+                    "settings": {
+                        name: _plain(value)
+                        for name, value in shot.settings.items()
+                        if name not in self.common and name not in ("prompt", "seed")
+                    },
+                }
+            )
+        return self.index[at]
+
+
+def _place(index: int, row: Row, *, cells: _Cells, prompts: Mapping[str, int], names: Sequence[str]) -> dict[str, Any]:
+    planned, image = row.planned, row.image
+    place: dict[str, Any] = {
+        "i": index,
+        "shot": planned.shot.id,
+        "cell": cells.of(row),
+        "prompt": prompts[planned.prompt.id],
+        "replicate": planned.replicate,
+        "seed": planned.shot.seed,
+    }
+    if planned.shot.prompt != planned.prompt.text:
+        place["text"] = planned.shot.prompt
+    if image is not None:
+        place["file"] = str(PurePosixPath(image.path))
+        place["digest"] = image.digest
+        place["size"] = [image.width, image.height]
+        place["seconds"] = _number(image.seconds)
+        place["scores"] = [_number(row.scores.get(name)) for name in names]
+        calls = image.facts.get("denoiser_calls")
+        if isinstance(calls, int | float):
+            place["calls"] = calls
+    elif row.failure is not None:
+        place["failure"] = {
+            "reason": row.failure.reason,
+            "text": row.failure.text,
+            "retryable": row.failure.retryable,
+        }
+    return place
+
+
+def _common_settings(rows: Sequence[Row]) -> dict[str, Value]:
+    """The settings that have one value in all shots, prompt and seed left aside."""
+    if not rows:
+        return {}
+    common = {k: v for k, v in rows[0].planned.shot.settings.items() if k not in ("prompt", "seed")}
+    for row in rows:
+        settings = row.planned.shot.settings
+        for name in [name for name, value in common.items() if settings.get(name, _ABSENT) != value]:
+            del common[name]
+    return {name: _plain(value) for name, value in common.items()}
+
+
+_ABSENT = object()
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {
+        "name": axis.name,
+        "kind": axis.kind,
+        "labels": list(axis.labels),
+        "numbers": list(axis.numbers) if axis.numbers else None,
+        "settings": [{name: _plain(value) for name, value in level.settings.items()} for level in axis.levels],
+    }
+
+
+def _prompt(prompt: Prompt) -> dict[str, Any]:
+    return {"id": prompt.id, "text": prompt.text, "tags": list(prompt.tags)}
+
+
+def _metric(name: str, info: MetricInfo | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "unit": info.unit if info else "",
+        "higher_is_better": info.higher_is_better if info else None,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "metric": finding.metric,
+        "axis": finding.axis,
+        "contrast": finding.contrast,
+        "effect": _number(finding.effect),
+        "low": _number(finding.low),
+        "high": _number(finding.high),
+        "level": _number(finding.level),
+        "margin": _number(finding.margin),
+        "p": _number(finding.p),
+        "prompts": finding.prompts,
+        "images": finding.images,
+        "verdict": finding.verdict,
+        "method": finding.method,
+        "more_prompts": finding.more_prompts,
+        "sentence": finding.sentence,
+    }
+
+
+def _plain(value: Value) -> Value:
+    """A setting as JSON can hold it: exact, but words for what is not finite."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float | None) -> float | None:
+    """A JSON number: shortened; None for what is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,145 @@
+"""The static page: a folder that opens from disk or from any static host, without a server.
+
+    page/index.html   a strict Content-Security-Policy, no inline code
+    page/assets/      style sheets, classic scripts, a font
+    page/data.js      the board (`board.py`)
+    page/thumbs/      small pictures, written once, only of pictures longer than 256 pixels
+
+Knows boards and files; how a page looks and behaves is in `assets/`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teststrip.views import board as boards
+
+if TYPE_CHECKING:
+    from teststrip.result import Result
+
+STYLES = ("tokens.css", "page.css", "lightbox.css")
+SCRIPTS = (
+    "vendor/htm-preact.js",
+    "board.js",
+    "numbers.js",
+    "view.js",
+    "layout.js",
+    "store.js",
+    "icons.js",
+    "say.js",
+    "pop.js",
+    "card.js",
+    "tile.js",
+    "grid.js",
+    "zoom.js",
+    "takeaway.js",
+    "lightbox.js",
+    "bar.js",
+    "head.js",
+    "app.js",
+)
+FONT = "vendor/inter-latin.woff2"
+LICENCES = ("vendor/LICENSE.htm", "vendor/LICENSE.preact", "vendor/LICENSE.inter")
+
+# `file:` beside 'self': a page from disk has an opaque origin, which 'self' does not match in every browser.
+POLICY = (
+    "default-src 'none'; script-src 'self' file:; style-src 'self' file:; img-src 'self' file: data: blob:; "
+    "font-src 'self' file:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+
+
+def write(result: Result, folder: Path) -> Path:
+    """Write or renew the page of a result.
+
+    Args:
+        result: finished or not.
+        folder: of the page; made when missing. Files in it are replaced one by one, each in one step.
+
+    Returns:
+        The path of index.html.
+    """
+    return write_board(boards.of(result), result.folder, folder)
+
+
+def write_board(board: Mapping[str, Any], study_folder: Path, folder: Path) -> Path:
+    """Write the page of a board whose pictures lie under `study_folder`; returns the path of index.html."""
+    (folder / "assets" / "vendor").mkdir(parents=True, exist_ok=True)
+    for name in (*STYLES, *SCRIPTS, FONT, *LICENCES):
+        _replace(folder / "assets" / name, asset(name))
+    places = [_with_thumb(place, study_folder, folder) for place in board["places"]]
+    root = Path(os.path.relpath(study_folder, folder)).as_posix() + "/"
+    _replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
+    index = folder / "index.html"
+    _replace(index, html(policy=POLICY, styles=_links(), scripts=_sources("data.js")).encode())
+    return index
+
+
+def data_script(board: Mapping[str, Any]) -> bytes:
+    """The board as a classic script, since a page from disk may not fetch."""
+    return f"globalThis.teststripBoard = {boards.to_json(board)};\n".encode()
+
+
+def html(*, policy: str, styles: str, scripts: str) -> str:
+    """index.html with its three places filled; none of them holds a user's text."""
+    return (
+        asset("index.html")
+        .decode()
+        .replace("{{csp}}", policy)
+        .replace("{{styles}}", styles)
+        .replace("{{scripts}}", scripts)
+    )
+
+
+def asset(name: str) -> bytes:
+    """One file of `assets/`."""
+    found: Traversable = files("teststrip.views") / "assets"
+    return found.joinpath(*name.split("/")).read_bytes()
+
+
+def source_of(text: str) -> str:
+    """The hash source that lets a Content-Security-Policy allow one inline script or style."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+def _links() -> str:
+    return "\n".join(f'<link rel="stylesheet" href="assets/{name}">' for name in STYLES)
+
+
+def _sources(data: str) -> str:
+    names = [f"assets/{name}" for name in SCRIPTS]
+    return "\n".join(f'<script src="{name}"></script>' for name in [*names[:-1], data, names[-1]])
+
+
+def _with_thumb(place: Mapping[str, Any], study_folder: Path, folder: Path) -> Mapping[str, Any]:
+    """The place, with a small picture written beside the page if the original is a large one."""
+    if "file" not in place or max(place["size"]) <= boards.SMALL_ENOUGH:
+        return place
+    name = f"thumbs/{place['digest'][:2]}/{place['digest']}.webp"
+    target = folder / name
+    if not target.exists():
+        from teststrip import pictures
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, pictures.thumbnail((study_folder / place["file"]).read_bytes(), boards.SMALL_ENOUGH))
+    return {**place, "thumb": name}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file in one step: a reader sees the old one or the new one, never a part."""
+    file, temporary = tempfile.mkstemp(dir=path.parent, prefix=".page-")
+    try:
+        with os.fdopen(file, "wb") as stream:
+            stream.write(data)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
