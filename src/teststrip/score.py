@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from teststrip import plugins
 from teststrip.errors import TeststripError, UsageError
-from teststrip.protocols import ArrangedMetric, Item, Metric
-from teststrip.records import Cell, Event, Image, Row, Score, Scored, Study
+from teststrip.items import Digests, arranged, image_of
+from teststrip.protocols import Item, Metric
+from teststrip.records import Event, Image, Row, Score, Scored, Study
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from teststrip.store import Store
 
     Pixels = NDArray[np.uint8]
-
-Digests = tuple[str, ...]
 
 KEPT_BYTES = 256 * 2**20
 """Decoded pictures kept because another metric may want them: 85 of 1024 × 1024 pixels."""
@@ -101,18 +100,15 @@ class _Job:
         """Find the items among all rows with an image."""
         if self.metric is None:
             return
-        place = {_image(row).digest: number for number, row in enumerate(rows)}
+        place = {image_of(row).digest: number for number, row in enumerate(rows)}
         try:
-            for item in _arranged(self.metric, rows):
-                digests = tuple(_image(row).digest for row in item)
-                digests = digests if self.metric.arity else tuple(sorted(digests))
-                self.todo[digests] = item
-                self.ends[digests] = max(place[digest] for digest in digests)
+            items = arranged(self.metric, rows)
         except Exception as error:  # a metric's edge: one that fails never takes the others along
             self.give_up(error)
             return
-        self.arranged = len(self.todo)
-        self.todo = dict(sorted(self.todo.items(), key=lambda one: self.ends[one[0]]))
+        self.ends = {digests: max(place[digest] for digest in digests) for digests in items}
+        self.todo = {digests: items[digests] for digests in sorted(items, key=self.ends.__getitem__)}
+        self.arranged = len(items)
 
     def work(self, end: int, pictures: _Pictures) -> list[Score]:
         """The scores of the items that are complete before place `end` of the pass."""
@@ -122,7 +118,7 @@ class _Job:
         items: dict[Digests, Item] = {}
         for digests in due:
             rows = self.todo.pop(digests)
-            pixels = [pictures[_image(row)] for row in rows] if self.metric.needs_pixels else []
+            pixels = [pictures[image_of(row)] for row in rows] if self.metric.needs_pixels else []
             whole = [array for array in pixels if array is not None]
             if len(whole) == len(pixels):
                 items[digests] = Item(rows, tuple(whole))
@@ -187,23 +183,10 @@ class _Ledger:
         self._flush()
 
     def settle_known(self, jobs: Sequence[_Job]) -> None:
-        """Take off each job what the store has.
-
-        Of several values for the same images the last stored counts. Where options went there and back again the value
-        is known, but not the last: it is stored once more, not computed.
-        """
-        by_name = {job.name: job for job in jobs}
-        last: dict[tuple[str, Digests], Score] = {}
-        known: dict[tuple[str, Digests], Score] = {}
+        """Take off each job what the store has."""
+        todo = {(job.name, job.fingerprint_id): job.todo for job in jobs}
         for old in self._store.scores():
-            job = by_name.get(old.metric)
-            if job is not None and old.digests in job.todo:
-                last[old.metric, old.digests] = old
-                if old.fingerprint_id == job.fingerprint_id:
-                    known[old.metric, old.digests] = old
-        self._waiting += [old for place, old in known.items() if last[place] is not old]
-        for name, digests in known:
-            del by_name[name].todo[digests]
+            todo.get((old.metric, old.fingerprint_id), {}).pop(old.digests, None)
 
     def keep(self, name: str, scores: Sequence[Score]) -> None:
         """Store these soon."""
@@ -246,19 +229,6 @@ def _free_jobs(study: Study) -> list[_Job]:
     return [job for job in jobs if job.metric is not None and not job.metric.card.needs]
 
 
-def _arranged(metric: Metric, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
-    if isinstance(metric, ArrangedMetric):
-        return metric.arrange(rows)
-    if metric.arity == 1:
-        return [(row,) for row in rows]
-    if metric.arity is None:
-        groups: dict[tuple[str, Cell], list[Row]] = defaultdict(list)
-        for row in rows:
-            groups[row.planned.prompt.id, row.planned.cell].append(row)
-        return [tuple(group) for group in groups.values()]
-    raise UsageError(f"metric {metric.name!r} compares {metric.arity} images but has no `arrange` to say which")
-
-
 def _prompt_by_prompt(result: Result) -> list[Row]:
     """The rows with an image; pictures that are compared with one another stand close together."""
     prompts = {prompt.id: number for number, prompt in enumerate(result.study.prompts)}
@@ -270,7 +240,7 @@ def _chunk_ends(rows: Sequence[Row]) -> Iterator[int]:
     """Places in the pass where the metrics get their turn."""
     count = size = 0
     for place, row in enumerate(rows):
-        count, size = count + 1, size + 3 * _image(row).width * _image(row).height
+        count, size = count + 1, size + 3 * image_of(row).width * image_of(row).height
         if count >= CHUNK_IMAGES or size >= CHUNK_BYTES:
             yield place + 1
             count = size = 0
@@ -279,8 +249,3 @@ def _chunk_ends(rows: Sequence[Row]) -> Iterator[int]:
 
 def _size(pixels: Pixels | None) -> int:
     return 0 if pixels is None else pixels.nbytes
-
-
-def _image(row: Row) -> Image:
-    assert row.image is not None, "only rows with an image are arranged"
-    return row.image

@@ -1,0 +1,57 @@
+"""Which pictures a metric looks at together: one, a pair, or a group.
+
+`score` feeds metrics by it and `result` finds the scores again by it, so that a score of an earlier, smaller group is
+not taken for that of today's. Knows rows and the seam of metrics; looks at no pixels.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from teststrip.errors import UsageError
+from teststrip.protocols import ArrangedMetric, Metric
+from teststrip.records import Cell, Image, Row
+
+Digests = tuple[str, ...]
+"""What a score is about, as it stands in the store: sorted where order means nothing."""
+
+
+def arranged(metric: Metric, rows: Sequence[Row]) -> dict[Digests, tuple[Row, ...]]:
+    """The items of a metric among rows that have an image, by the digests of their images.
+
+    Raises:
+        DesignError: the study has no images that belong together as this metric needs them.
+        UsageError: a metric of pairs that does not say which.
+    """
+    ordered = metric.arity is not None
+    return {_digests(item, ordered=ordered): item for item in _items(metric, rows)}
+
+
+def holders(metric: Metric, item: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows that a score belongs to: a pair's to its first image, a group's to all."""
+    return item if metric.arity is None else item[:1]
+
+
+def image_of(row: Row) -> Image:
+    """The picture of a row that is known to have one."""
+    assert row.image is not None, "only rows with an image are arranged"
+    return row.image
+
+
+def _items(metric: Metric, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
+    if isinstance(metric, ArrangedMetric):
+        return metric.arrange(rows)
+    if metric.arity == 1:
+        return [(row,) for row in rows]
+    if metric.arity is None:
+        groups: dict[tuple[str, Cell], list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[row.planned.prompt.id, row.planned.cell].append(row)
+        return [tuple(group) for group in groups.values()]
+    raise UsageError(f"metric {metric.name!r} compares {metric.arity} images but has no `arrange` to say which")
+
+
+def _digests(item: tuple[Row, ...], *, ordered: bool) -> Digests:
+    digests = [image_of(row).digest for row in item]
+    return tuple(digests if ordered else sorted(digests))
