@@ -1,0 +1,72 @@
+"""Where in a study something stands, for messages: `study.toml: axes.guidance_scale[2]`. Indices count from 0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from teststrip.errors import StudyError
+
+LONGEST_SHOWN = 60  # characters of a value repeated in a message: enough to find it again, one line of a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path of keys inside a study.
+
+    Attributes:
+        file: the name of the study file, or "Study" for one made in Python.
+        keys: from the top; whole numbers are places in a list.
+        overridden: the paths that came from `--set`; messages about them say so.
+
+    >>> str(Place("study.toml") / "axes" / "guidance_scale" / 2)
+    'study.toml: axes.guidance_scale[2]'
+    """
+
+    file: str
+    keys: tuple[str | int, ...] = ()
+    overridden: frozenset[tuple[str | int, ...]] = frozenset()
+
+    def __truediv__(self, key: str | int) -> Place:
+        return replace(self, keys=(*self.keys, key))
+
+    def __str__(self) -> str:
+        told = any(self.keys[: len(path)] == path for path in self.overridden)
+        file = f"{self.file} with --set" if told else self.file
+        return f"{file}: {dotted(self.keys)}" if self.keys else file
+
+    def error(self, text: str) -> StudyError:
+        """The error to raise about what stands here."""
+        return StudyError(f"{self}: {text}")
+
+
+def dotted(keys: Iterable[str | int]) -> str:
+    """A path as `--set` takes it.
+
+    >>> dotted(("exclude", 0, "my axis"))
+    'exclude[0]."my axis"'
+    """
+    text = ""
+    for key in keys:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        else:
+            bare = re.fullmatch(r"[A-Za-z0-9_-]+", key)
+            text += ("." if text else "") + (key if bare else f'"{key}"')
+    return text
+
+
+def shown(value: object) -> str:
+    """A value as a message repeats it, cut when long."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python prints
+        text = "a number of thousands of digits"
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in a reader's words."""
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a table"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), f"a {type(value).__name__}")

@@ -1,0 +1,96 @@
+"""What a study wants to know, and who else is told: `[question]`, `[metrics]`, `[trackers]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from teststrip import plugins
+from teststrip.records import Question, Setting, Value
+from teststrip.spec.keys import BUDGET_PATTERN, QUESTION, check_keys, table
+from teststrip.spec.place import Place, kind_of, shown
+from teststrip.spec.values import checked_text, coerce
+
+DEFAULT_MARGIN = 0.2  # within-prompt seed SD; docs/statistics.md
+
+
+def read_question(value: object, place: Place) -> Question:
+    """Metrics, margin and budget."""
+    data = table(value, place)
+    check_keys(data, QUESTION, place)
+    metrics = _metrics(data.get("metrics", []), place / "metrics")
+    margin = _margin(data.get("margin", DEFAULT_MARGIN), place / "margin", metrics)
+    budget = data.get("budget")
+    if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET_PATTERN, budget)):
+        raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
+    return Question(metrics, margin, budget)
+
+
+def read_trackers(value: object, place: Place) -> dict[str, dict[str, object]]:
+    """Options by tracker's name."""
+    known = plugins.installed("trackers")
+    trackers = {}
+    for name, options in table(value, place).items():
+        if name not in known:
+            raise (place / name).error(f"unknown tracker{plugins.nearest(name, known)}. Installed: {', '.join(known)}")
+        trackers[name] = dict(table(options, place / name))
+        for key, option in trackers[name].items():
+            if isinstance(option, str):
+                checked_text(option, place / name / key)
+    return trackers
+
+
+def read_metric_options(value: object, place: Place, metrics: tuple[str, ...]) -> dict[str, dict[str, Value]]:
+    """Options by metric's name, as the metric declares them."""
+    found: dict[str, dict[str, Value]] = {}
+    for name, entry in table(value, place).items():
+        here = place / name
+        if name not in metrics:
+            raise here.error(
+                f"is not among question.metrics{plugins.nearest(name, metrics)}. Add it there or remove it here"
+            )
+        known: Mapping[str, Setting] = plugins.load("metrics", name).options
+        found[name] = {}
+        for key, option in table(entry, here).items():
+            if key not in known:
+                listed = plugins.nearest(key, known) or f". Options: {', '.join(known) or 'none'}"
+                raise here.error(f"metric {name!r} has no option {key!r}{listed}")
+            found[name][key] = coerce(option, known[key], here / key, f"metric {name!r}")
+    return found
+
+
+def _metrics(value: object, place: Place) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise place.error(f'must be a list of names, not {kind_of(value)}. Write metrics = ["sharpness"]')
+    known = plugins.installed("metrics")
+    for i, name in enumerate(value):
+        if not isinstance(name, str) or name not in known:
+            raise (place / i).error(
+                f"unknown metric {shown(name)}{plugins.nearest(str(name), known)}. Installed: {', '.join(known)}"
+            )
+        if name in value[:i]:
+            raise (place / i).error(f"{name!r} is there already. Remove one")
+    return tuple(value)
+
+
+def _margin(value: object, place: Place, metrics: tuple[str, ...]) -> float | Mapping[str, float]:
+    if not isinstance(value, Mapping):
+        return _positive(value, place)
+    margins = {}
+    for name, margin in table(value, place).items():
+        if name not in metrics:
+            raise (place / name).error(
+                f"is not among question.metrics{plugins.nearest(name, metrics)}. Add it there or remove it here"
+            )
+        margins[name] = _positive(margin, place / name)
+    if not margins:
+        raise place.error("is empty. Write margin = 0.2, or { sharpness = 5.0 } in a metric's own units")
+    return margins
+
+
+def _positive(value: object, place: Place) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise place.error(f"must be a number, not {kind_of(value)} ({shown(value)})")
+    if not 0 < value < float("inf"):
+        raise place.error(f"{shown(value)} must be above 0 and finite: the smallest difference that matters")
+    return float(value)
