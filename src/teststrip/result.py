@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import plan as planning
-from teststrip import plugins, spec
+from teststrip import items, plugins, spec
 from teststrip.errors import StoreError, TeststripError, UsageError
+from teststrip.protocols import Metric
 from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.store import Store
 
@@ -66,7 +67,7 @@ class Result:
         self.store.close()
 
     def __repr__(self) -> str:
-        return f"<Result of {self.study.name!r}: {self.made} of {len(self.plan)} images in {self.folder}>"
+        return f"<Result of {self.study.name!r}, {len(self.plan)} images, in {self.folder}>"
 
     @property
     def folder(self) -> Path:
@@ -108,22 +109,32 @@ class Result:
     def _scores(self) -> Mapping[str, Mapping[str, float]]:
         """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them.
 
-        Scores of another version of a metric (formula, weights, options) count only while the present one has none.
+        Versions of a metric (formula, weights, options) are never mixed: the present one counts or, as long as it has
+        no score at all, the one that has most.
         """
+        stored: dict[str, dict[str, dict[items.Digests, float]]] = {}
+        for score in self.store.scores():
+            stored.setdefault(score.metric, {}).setdefault(score.fingerprint_id, {})[score.digests] = score.value
+        images = self._images
+        rows = [Row(one, image=images[one.shot.id][-1]) for one in self.plan if one.shot.id in images]
         found: dict[str, dict[str, float]] = {}
-        present = {name: self._present_fingerprint(name) for name in self.metrics}
-        for score in sorted(self.store.scores(), key=lambda score: score.fingerprint_id == present.get(score.metric)):
-            grouped = score.metric in self.metrics and self.metrics[score.metric].arity is None
-            for digest in score.digests if grouped else score.digests[:1]:
-                found.setdefault(digest, {})[score.metric] = score.value
+        for name, versions in stored.items():
+            metric, present = self._metric(name)
+            values = versions.get(present) or max(versions.values(), key=len)
+            for digests, holders in _holders(metric, rows):
+                if digests in values:
+                    for digest in holders:
+                        found.setdefault(digest, {})[name] = values[digests]
         return found
 
-    def _present_fingerprint(self, metric: str) -> str | None:
+    def _metric(self, name: str) -> tuple[Metric | None, str]:
+        """A metric as the study uses it, and the id of its fingerprint; None and "" where that cannot be."""
+        metric = None
         try:
-            made = self.metrics[metric](**self.study.metric_options.get(metric, {}))
-            return str(made.fingerprint().id)
-        except TeststripError:  # no weights here; scores made elsewhere still count
-            return None
+            metric = plugins.load("metrics", name)(**self.study.metric_options.get(name, {}))
+            return metric, metric.fingerprint().id
+        except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
+            return metric, ""
 
     @cached_property
     def fingerprints(self) -> Mapping[str, Fingerprint]:
@@ -256,6 +267,18 @@ class Result:
             str(wanted) in {self._label(planned, axis), planned.prompt.id if axis == "prompt" else ""}
             for axis, wanted in where.items()
         )
+
+
+def _holders(metric: Metric | None, rows: Sequence[Row]) -> Iterator[tuple[items.Digests, list[str]]]:
+    """What may have a score, and the digests of the images that such a score belongs to."""
+    if metric is None:
+        yield from (((digest,), [digest]) for digest in (items.image_of(row).digest for row in rows))
+        return
+    try:
+        for digests, item in items.arranged(metric, rows).items():
+            yield digests, [items.image_of(row).digest for row in items.holders(metric, item)]
+    except TeststripError:  # no images here that belong together as it needs them
+        return
 
 
 def _missing(row: Row) -> str | None:
