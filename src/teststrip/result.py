@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import plan as planning
 from teststrip import items, plugins, spec
+from teststrip import plan as planning
 from teststrip.errors import StoreError, TeststripError, UsageError
 from teststrip.protocols import Metric
 from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
