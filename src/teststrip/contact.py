@@ -40,13 +40,13 @@ def sheet(
 
     font = ImageFont.load_default(size=12)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    margin = int(min(190, max([70, *(probe.textlength(label, font=font) + 16 for label in down)])))
+    margin = int(min(190, max(probe.textlength(label, font=font) + 20 for label in [titles[0], *down])))
     top = 2 * LINE + 14
     size = (margin + len(across) * (side + GAP) + GAP, top + len(down) * (side + GAP) + GAP)
     picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)
     draw.text((margin + GAP, 6), titles[1], fill=QUIET, font=font)
-    draw.text((8, top - LINE - 3), titles[0], fill=QUIET, font=font)
+    draw.text((8, top - LINE - 3), _cut(draw, titles[0], margin - 12, font), fill=QUIET, font=font)
     for x, label in enumerate(across):
         draw.text((margin + GAP + x * (side + GAP), top - LINE - 3), _cut(draw, label, side, font), fill=INK, font=font)
     for y, row in enumerate(down):
