@@ -79,14 +79,39 @@ def planned(design: Design) -> tuple[Contrast, ...]:
         if len(factor.labels) > 1:
             found += _of_axis(i, factor)
     for i, j in combinations(range(len(design.factors)), 2):
-        first, second = design.factors[i], design.factors[j]
-        if min(len(first.labels), len(second.labels)) < 2:
-            continue
-        for text_a, weights_a in _simple(first):
-            for text_b, weights_b in _simple(second):
-                text = f"{first.name} ({text_a}) by {second.name} ({text_b})"
-                found.append(Contrast("interaction", (i, j), text, np.outer(weights_a, weights_b).ravel()))
+        if min(len(design.factors[i].labels), len(design.factors[j].labels)) > 1:
+            found += _of_two(design, i, j)
     return tuple(found)
+
+
+def _of_two(design: Design, i: int, j: int) -> list[Contrast]:
+    """Interactions of two axes; of words, double differences against their first levels."""
+    first, second = design.factors[i], design.factors[j]
+    there: NDArray[np.bool_] = np.any(design.grid((i, j)) >= 0, axis=0)
+    found = []
+    for text_a, weights_a in _simple(first):
+        for text_b, weights_b in _simple(second):
+            weights = np.outer(weights_a, weights_b).ravel()
+            if not there.all() and first.numbers is not None and second.numbers is not None:
+                weights = _without_main(weights, there, (len(first.labels), len(second.labels)))
+            if weights.any() and not weights[~there].any():
+                text = f"{first.name} ({text_a}) by {second.name} ({text_b})"
+                found.append(Contrast("interaction", (i, j), text, weights))
+    return found
+
+
+def _without_main(product: Array, there: NDArray[np.bool_], shape: tuple[int, int]) -> Array:
+    """The product of two trends where combinations were left out: what rows and columns alone cannot explain."""
+    rows, columns = np.divmod(np.flatnonzero(there), shape[1])
+    main = np.hstack([np.eye(shape[0])[rows], np.eye(shape[1])[columns]])
+    wanted = product[there]
+    rest = wanted - main @ np.linalg.lstsq(main, wanted, rcond=None)[0]
+    weights = np.zeros_like(product)
+    if (rest**2).sum() > 1e-9 * (wanted**2).sum():
+        # The same unit as without gaps: the change of the change over both full ranges.
+        weights[there] = rest * (product @ product) / (rest @ wanted)
+        weights[np.abs(weights) < 1e-12] = 0.0
+    return weights
 
 
 def _of_axis(i: int, factor: Factor) -> list[Contrast]:
@@ -126,34 +151,65 @@ def _pair(count: int, plus: int, minus: int) -> Array:
 def per_prompt(values: Array, design: Design, contrast: Contrast) -> tuple[Array, Array]:
     """The contrast inside each prompt, averaged over its seeds and the other axes.
 
-    Only complete sets count: a seed and setting of the other axes for which *every* level of the contrast has a
-    score, so that nothing but the axis differs.
+    A set is one seed and one setting of the other axes, so that inside a set nothing but the contrast's axes differs.
+    A pair uses the sets that have both levels. A trend, bend or interaction uses complete sets; in a prompt where
+    some are incomplete, least squares with a height for each set (intra-block estimate), which is the same number
+    when nothing is missing.
 
     Args:
         values: [..., prompts, replicates, cells], score units, NaN = missing.
 
     Returns:
-        differences [..., prompts] (NaN = this prompt has no complete set) and images used [..., prompts].
+        differences [..., prompts] (NaN = this prompt cannot tell) and images used [..., prompts].
+
+    Source:
+        Yates 1940, the recovery of treatment differences from incomplete blocks.
     """
     used = np.flatnonzero(contrast.weights)
+    weights = contrast.weights[used]
     grid = design.grid(contrast.axes)[:, used]
-    grid = grid[(grid >= 0).all(axis=1)]
-    sets = values[..., grid] @ contrast.weights[used]  # [..., P, R, M]
-    return _mean_of_sets(sets.reshape(*sets.shape[:-2], -1), used.size)
-
-
-def _mean_of_sets(sets: Array, levels: int) -> tuple[Array, Array]:
-    present = ~np.isnan(sets)
+    padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
+    sets = padded[..., grid]  # [..., P, R, M, K]
+    sets = sets.reshape(*sets.shape[:-3], -1, used.size)
+    whole = sets @ weights  # [..., P, R * M]
+    present = ~np.isnan(whole)
     count = present.sum(axis=-1)
-    total = np.where(present, sets, 0.0).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(count > 0, total / count, np.nan), count * float(levels)
+        difference = np.where(count > 0, np.where(present, whole, 0.0).sum(axis=-1) / count, np.nan)
+    images = count * used.size
+    broken = ~present.all(axis=-1)
+    if contrast.kind != "pair" and broken.any():
+        difference[broken], images[broken] = _intra_block(sets[broken], weights)
+    return difference, images
+
+
+def _intra_block(sets: Array, weights: Array) -> tuple[Array, NDArray[np.intp]]:
+    """The contrast by least squares with a height for each set: [prompts, sets, levels] -> two of [prompts]."""
+    present = ~np.isnan(sets)
+    size = present.sum(axis=-1, keepdims=True)
+    share = np.where(present, 1.0, 0.0) / np.sqrt(np.maximum(size, 1))
+    levels = sets.shape[-1]
+    normal = -np.einsum("puk,pul->pkl", share, share)
+    normal[:, np.arange(levels), np.arange(levels)] += present.sum(axis=1)
+    filled = np.where(present, sets, 0.0)
+    height = filled.sum(axis=-1, keepdims=True) / np.maximum(size, 1)
+    right = np.where(present, sets - height, 0.0).sum(axis=1)
+    inverse = np.linalg.pinv(normal, hermitian=True)
+    estimate = np.einsum("pkl,pl->pk", inverse, right) @ weights
+    # A contrast that the levels present cannot form is left out, not guessed.
+    formed = np.einsum("pkl,plm,m->pk", inverse, normal, weights)
+    possible = np.abs(formed - weights).max(axis=-1) < 1e-9 * np.abs(weights).max() + 1e-12
+    images = (present & (size > 1)).sum(axis=(1, 2))
+    return np.where(possible, estimate, np.nan), np.where(possible, images, 0)
 
 
 def cell_pairs(values: Array, pairs: Sequence[tuple[int, int]]) -> Array:
     """Within-prompt differences [pairs, prompts] of whole cells: first minus second, paired by seed."""
-    differences = [_mean_of_sets(values[..., a] - values[..., b], 2)[0] for a, b in pairs]
-    return np.stack(differences) if differences else np.empty((0, values.shape[0]))
+    if not pairs:
+        return np.empty((0, values.shape[0]))
+    first, second = np.array(pairs).T
+    difference = np.moveaxis(values[..., first] - values[..., second], -1, 0)  # [pairs, ..., P, R]
+    return _mean(difference, -1)[..., 0]
 
 
 def level_means(values: Array, grid: Indices) -> tuple[Array, Array]:

@@ -1,0 +1,252 @@
+"""How often the verdicts are wrong, counted on simulated studies whose truth is known.
+
+    python -m bench.calibration             2,000 studies a setting, results to bench/results/calibration.json
+    python -m bench.calibration --studies 200 --out /tmp/small.json
+
+Every study goes through the same functions that judge a real one (`analysis.judging`, `analysis.best`); only the
+sentences are left out. `table()` makes the table of docs/statistics.md from the results file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teststrip.analysis import columns, effects, intervals, judging, margin, verdicts
+from teststrip.analysis.design import Variances, detectable
+
+Array = NDArray[np.float64]
+
+RESULTS = Path(__file__).parent / "results" / "calibration.json"
+STUDIES = 2_000
+PROMPTS = (6, 10, 30, 100)
+DATA = ("balanced", "skewed", "random slopes", "missing cells")
+REPLICATES = 2
+GUIDANCE = (1.0, 3.0, 5.0, 7.0)
+STEPS = (2.0, 4.0, 8.0, 16.0)
+MARGIN = 0.2
+CHUNK = 500
+SPREAD = Variances(residual=0.5, interaction=0.2, seed=1.0)
+PROMPT_SD = 2.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One kind of simulated study. Attributes: data: one of DATA; prompts, replicates: its design."""
+
+    data: str
+    prompts: int
+    replicates: int = REPLICATES
+
+
+def design_of(setting: Setting, *, steps: tuple[float, ...] = STEPS) -> columns.Design:
+    """The design of such a study, read from columns as a user's would be."""
+    table: dict[str, list[Any]] = {"prompt": [], "replicate": [], "guidance_scale": [], "num_inference_steps": []}
+    for p in range(setting.prompts):
+        for r in range(setting.replicates):
+            for g in GUIDANCE:
+                for s in steps:
+                    for name, value in zip(table, (p, r, g, s), strict=True):
+                        table[name].append(value)
+    return columns.read(table, ["guidance_scale", "num_inference_steps"])
+
+
+def simulate(
+    rng: np.random.Generator, setting: Setting, studies: int, design: columns.Design, effect: Array | float = 0.0
+) -> Array:
+    """Scores [studies, prompts, replicates, cells] with SD 1 between seeds of one prompt in one cell.
+
+    Args:
+        effect: true mean of each cell, [cells].
+    """
+    shape = (studies, setting.prompts, setting.replicates, len(design.cells))
+    draw = _skewed if setting.data == "skewed" else _normal
+    prompt = PROMPT_SD * draw(rng, (*shape[:2], 1, 1))
+    # What a seed does in every cell alike: the rest of the seed SD after the residual.
+    seed = math.sqrt(SPREAD.seed**2 - SPREAD.residual**2) * draw(rng, (*shape[:3], 1))
+    own = SPREAD.interaction * draw(rng, (shape[0], shape[1], 1, shape[3]))
+    values = prompt + seed + own + SPREAD.residual * draw(rng, shape) + effect
+    if setting.data == "random slopes":
+        # Each prompt answers guidance and steps in its own measure; the mean answer is zero.
+        for axis in range(2):
+            x = np.array([cell[axis] for cell in design.cells], dtype=float)
+            slope = 0.3 * rng.standard_normal((*shape[:2], 1, 1))
+            values = values + slope * (x - x.mean()) / x.std()
+    if setting.data == "missing cells":
+        # 10 % of all pictures, and a quarter of those at the highest guidance (refusals).
+        often = np.array([0.25 if cell[0] == len(GUIDANCE) - 1 else 0.1 for cell in design.cells])
+        values = np.where(rng.random(shape) < often, np.nan, values)
+    return values
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.standard_normal(shape)
+
+
+def _skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Gamma of shape 2, mean 0 and SD 1: skewness 1.4."""
+    drawn: Array = (rng.standard_gamma(2.0, shape) - 2.0) / math.sqrt(2.0)
+    return drawn
+
+
+def chunks(studies: int) -> Iterator[int]:
+    """Studies a chunk, so that memory stays small."""
+    for start in range(0, studies, CHUNK):
+        yield min(CHUNK, studies - start)
+
+
+def under_null(rng: np.random.Generator, setting: Setting, studies: int) -> dict[str, float]:
+    """Coverage of the 95 % interval, and how often anything is called different when nothing is.
+
+    Coverage is a mean over all contrasts (pairs, trends, bends, interaction); `worst` and `best` are single contrasts.
+    `images_as_unit` is what a t-test over images with no correction would have called different.
+    """
+    design = design_of(setting)
+    contrasts = effects.planned(design)
+    covered: list[Array] = []
+    different: list[Array] = []
+    cells: list[Array] = []
+    naive: list[Array] = []
+    for count in chunks(studies):
+        values = simulate(rng, setting, count, design)
+        sd, se = margin.pooled_seed_sd(values)
+        judged = judging.judge(values, design, contrasts, MARGIN * sd, MARGIN * se)
+        covered.append(_covers_zero(judged.outer))
+        different.append((judged.verdict == "different").any(axis=-1))
+        pair = effects.cell_pairs(values[..., [0, -1]], [(0, 1)])[0]
+        cells.append(_covers_zero(intervals.paired_interval(pair)))
+        naive.append(_images_as_unit(values))
+    share = np.nanmean(np.concatenate(covered), axis=0)
+    return {
+        "coverage": float(share.mean()),
+        "coverage_worst": float(share.min()),
+        "coverage_best": float(share.max()),
+        "coverage_cells": float(np.nanmean(np.concatenate(cells))),
+        "false_different": float(np.concatenate(different).mean()),
+        "images_as_unit": float(np.concatenate(naive).mean()),
+    }
+
+
+def _covers_zero(interval: intervals.Interval) -> Array:
+    """1 or 0; NaN where there is no interval because too little is left."""
+    inside = (interval.low <= 0) & (interval.high >= 0)
+    return np.where(np.isnan(interval.low), np.nan, inside)
+
+
+def _images_as_unit(values: Array) -> Array:
+    """Whether any two cells differ by an uncorrected paired t-test over images: how grids are usually judged."""
+    images = values.reshape(values.shape[0], -1, values.shape[-1])
+    pairs = combinations(range(values.shape[-1]), 2)
+    found = [intervals.t_p(images[..., a] - images[..., b]) < verdicts.ALPHA for a, b in pairs]
+    return np.any(found, axis=0)
+
+
+def at_margin(rng: np.random.Generator, setting: Setting, studies: int) -> dict[str, float]:
+    """How often a true difference of exactly the margin is called equivalent (size of the equivalence test).
+
+    The margin is in seed SD and estimated from the same study; `exact` has it in score units.
+    """
+    design = design_of(setting)
+    contrasts = [c for c in effects.planned(design) if c.text == "7 against 1" and c.axes == (0,)]
+    effect = np.array([MARGIN * SPREAD.seed if cell[0] == len(GUIDANCE) - 1 else 0.0 for cell in design.cells])
+    sized: list[Array] = []
+    exact: list[Array] = []
+    for count in chunks(studies):
+        values = simulate(rng, setting, count, design, effect)
+        sd, se = margin.pooled_seed_sd(values)
+        judged = judging.judge(values, design, contrasts, MARGIN * sd, MARGIN * se)
+        sized.append(judged.verdict[:, 0] == "equivalent")
+        d = judged.differences[:, 0]
+        exact.append(intervals.tost_p(d, MARGIN * SPREAD.seed) < verdicts.ALPHA)
+    return {
+        "false_equivalent": float(np.concatenate(sized).mean()),
+        "false_equivalent_exact": float(np.concatenate(exact).mean()),
+    }
+
+
+def at_promise(rng: np.random.Generator, setting: Setting, studies: int) -> dict[str, float]:
+    """How often a planted effect of the promised detectable size is found.
+
+    One axis of four levels in a family of five planned contrasts; the upper two levels are shifted, so the pair of
+    neighbours in the middle carries the whole effect.
+    """
+    design = design_of(setting, steps=(2.0,))
+    contrasts = effects.planned(design)
+    family = sum(contrast.planned for contrast in contrasts)
+    promised = detectable(setting.prompts, SPREAD.of_difference(setting.replicates), contrasts=family)
+    effect = np.array([promised if cell[0] >= 2 else 0.0 for cell in design.cells])
+    middle = [contrast.text for contrast in contrasts].index("5 against 3")
+    found: list[Array] = []
+    for count in chunks(studies):
+        values = simulate(rng, setting, count, design, effect)
+        sd, se = margin.pooled_seed_sd(values)
+        judged = judging.judge(values, design, contrasts, MARGIN * sd, MARGIN * se)
+        found.append(judged.verdict[:, middle] == "different")
+    return {"promised": promised, "found": float(np.concatenate(found).mean())}
+
+
+def campaign(studies: int = STUDIES, *, seed: int = 5) -> dict[str, Any]:
+    """All settings; the same numbers for the same seed."""
+    rows = []
+    for data in DATA:
+        for prompts in PROMPTS:
+            setting = Setting(data, prompts)
+            rng = np.random.default_rng([seed, DATA.index(data), prompts])
+            row: dict[str, Any] = {"data": data, "prompts": prompts, "replicates": REPLICATES}
+            row |= under_null(rng, setting, studies)
+            row |= at_margin(rng, setting, studies)
+            if data == "balanced":
+                row |= at_promise(rng, setting, studies)
+            rows.append(row)
+    return {"studies": studies, "seed": seed, "rows": rows}
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """The results as a Markdown table."""
+    heads = (
+        "data",
+        "prompts",
+        "95 % intervals cover (worst, best contrast)",
+        "a family has a false “different”",
+        "“equivalent” though at the margin",
+        "planted effect found",
+        "two cells “differ”, images as unit",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---|---:|---:|---:|---:|---:|---:|"]
+    for row in results["rows"]:
+        found = f"{row['found']:.1%} of {row['promised']:.2f} SD" if "found" in row else ""
+        lines.append(
+            f"| {row['data']} | {row['prompts']} | {row['coverage']:.1%} ({row['coverage_worst']:.1%}, "
+            f"{row['coverage_best']:.1%}) | {row['false_different']:.1%} | {row['false_equivalent']:.1%} | {found} | "
+            f"{row['images_as_unit']:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the campaign and write the results file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    chosen = parser.parse_args(arguments)
+    started = time.process_time()
+    results = campaign(chosen.studies)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table(results))
+    print(f"{time.process_time() - started:.0f} CPU seconds, written to {chosen.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
