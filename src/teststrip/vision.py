@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from teststrip.errors import MissingWeights
-from teststrip.weights import Weights, find, first_line, load
+from teststrip.weights import Weights, find, load, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,13 +88,13 @@ class Encoder:
 
         reader: Any = AutoImageProcessor.from_pretrained
         # The Pillow backend: the other one needs torchvision, which is no part of the installation.
-        return _read(self.weights, lambda folder: reader(folder, backend="pil"))
+        return read(self.weights, lambda folder: reader(folder, backend="pil"))
 
     @cached_property
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        return _read(self.weights, AutoTokenizer.from_pretrained)
+        return read(self.weights, AutoTokenizer.from_pretrained)
 
     def _encode_pictures(self, pictures: Sequence[Pixels]) -> Vectors:
         import torch
@@ -187,12 +187,3 @@ def _unit(tensor: Any) -> Vectors:
     vectors: Vectors = tensor.double().cpu().numpy()
     unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
-
-
-def _read(found: Weights, reader: Callable[[Path], Any]) -> Any:
-    try:
-        return reader(found.folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise MissingWeights(
-            f"{found.model!r} has no usable tokenizer or preprocessor_config.json: {first_line(error)}"
-        ) from error

@@ -8,7 +8,7 @@ random numbers and say so in a log line only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,19 +71,20 @@ def find(model: str | None, revision: str | None = None) -> Weights:
     return Weights(model, folder, {"model": model, "commit": folder.name})
 
 
-def load(auto: Any, found: Weights, device: str = "auto") -> Any:
-    """A model in evaluation mode, float32.
+def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32") -> Any:
+    """A model in evaluation mode.
 
     Args:
         auto: the Auto class of transformers that makes it.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "auto" (as stored), "float32", "bfloat16", "float16".
 
     Raises:
         MissingWeights: the files are not of this kind, or some tensors are not in them.
     """
     try:
         model, report = auto.from_pretrained(
-            found.folder, use_safetensors=True, local_files_only=True, output_loading_info=True
+            found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MissingWeights(f"{found.model!r} cannot be loaded: {first_line(error)}") from error
@@ -93,7 +94,19 @@ def load(auto: Any, found: Weights, device: str = "auto") -> Any:
             f"{found.model!r} lacks {len(gaps)} of the tensors of a {type(model).__name__} ({gaps[0]}, ...). "
             "Give `model` a complete one"
         )
-    return model.float().eval().to(_device(device))
+    return model.eval().to(_device(device))
+
+
+def read(found: Weights, reader: Callable[[Path], Any]) -> Any:
+    """What lies beside the weights: a tokenizer, a processor.
+
+    Raises:
+        MissingWeights: it does not, or cannot be read.
+    """
+    try:
+        return reader(found.folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise MissingWeights(f"{found.model!r} has no usable tokenizer or processor: {first_line(error)}") from error
 
 
 def _fetched(model: str, revision: str | None) -> Path:
