@@ -199,11 +199,13 @@ def stamp(render: Render) -> bytes:
 def unstamp(data: bytes) -> dict[str, object] | None:
     """The record that `stamp` put in, or None when there is none that can be read. Never raises on strange bytes.
 
+    Reads no further than the record, so it says nothing about the rest of the file: `sound` does.
+
     Keys: shot, engine, options, settings, fingerprint, answered (its facts), seconds, facts.
     """
     try:
-        texts = list(_records(data, sound(data)))
-        record = from_json(texts[0]) if texts else None
+        text = next(_records(data), None)
+        record = from_json(text) if text else None
     except (PictureError, ValueError):
         return None
     return record if isinstance(record, dict) and record.get("teststrip") == _VERSION else None
@@ -215,25 +217,33 @@ def sound(data: bytes) -> str:
     Raises:
         PictureError: another format, cut off, or a checksum is wrong.
     """
-    if data.startswith(_PNG):
+    form = _form(data)
+    if form == "png":
         names = [name for name, _ in _chunks(data)]
         if names[:1] != [b"IHDR"] or b"IDAT" not in names:
             raise PictureError("a PNG without header or pixels")
-        return "png"
-    if data.startswith(b"\xff\xd8\xff"):
+    elif form == "jpeg":
         start = sum(len(segment) for segment in _segments(data))
         # Inside coded pixels 0xff is always followed by a stuffed zero, so this is the end mark and nothing else.
         if data.find(b"\xff\xd9", start) < 0:
             raise PictureError("the JPEG is cut off")
+    elif not any(name in (b"VP8 ", b"VP8L", b"ANMF") for name, _ in _riff(data)):
+        raise PictureError("a WebP without pixels")
+    return form
+
+
+def _form(data: bytes) -> str:
+    if data.startswith(_PNG):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        if not any(name in (b"VP8 ", b"VP8L", b"ANMF") for name, _ in _riff(data)):
-            raise PictureError("a WebP without pixels")
         return "webp"
     raise PictureError(f"not a PNG, JPEG or WebP: the bytes begin with {data[:8]!r}")
 
 
-def _records(data: bytes, form: str) -> Iterator[bytes]:
+def _records(data: bytes) -> Iterator[bytes]:
+    form = _form(data)
     if form == "png":
         for name, body in _chunks(data):
             if name == b"tEXt" and body.startswith(b"teststrip\0"):

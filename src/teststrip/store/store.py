@@ -104,22 +104,10 @@ class Store:
             PictureError: the bytes are cut off or damaged; nothing was stored.
             StoreError: the disk is full or fails; nothing half-written is left.
         """
-        fingerprint_id = render.fingerprint.id
-        if kept := self._ledger.image(render.shot.id, fingerprint_id):
+        if kept := self._ledger.image(render.shot.id, render.fingerprint.id):
             return kept
         data = stamp(render)
-        digest = files.digest_of_bytes(data)
-        image = Image(
-            shot_id=render.shot.id,
-            digest=digest,
-            path=files.address(digest, render.format),
-            width=render.width,
-            height=render.height,
-            size=len(data),
-            seconds=render.seconds,
-            fingerprint_id=fingerprint_id,
-            facts=render.facts,
-        )
+        image = described(render, data)
         self._keep(image, data)
         with self._ledger.transaction() as connection:
             ledger.insert(connection, render.shot, render.fingerprint, image)
@@ -260,6 +248,22 @@ class Store:
     def _keep(self, image: Image, data: bytes) -> None:
         with ledger.speaking(self.folder):
             files.write(self.folder, image.path, data)
+
+
+def described(render: Render, data: bytes) -> Image:
+    """The row of a picture whose file holds these bytes."""
+    digest = files.digest_of_bytes(data)
+    return Image(
+        shot_id=render.shot.id,
+        digest=digest,
+        path=files.address(digest, render.format),
+        width=render.width,
+        height=render.height,
+        size=len(data),
+        seconds=render.seconds,
+        fingerprint_id=render.fingerprint.id,
+        facts=render.facts,
+    )
 
 
 def rebuild(folder: Path | str) -> int:
