@@ -174,6 +174,8 @@ def info_of(name: str, metric: Any) -> MetricInfo:
         unit=getattr(metric, "unit", ""),
         higher_is_better=getattr(metric, "higher_is_better", None),
         grouped=getattr(metric, "arity", 1) is None,
+        paired=getattr(metric, "arity", 1) == 2,
+        cost=not getattr(metric, "needs_pixels", True),
         couples=card.rises_with if card else (),
         caveat=card.failure if card else "",
     )
