@@ -1,0 +1,151 @@
+"""Many shots on one loaded pipeline: batched at the denoiser, decoded in batches, encoded in threads beside it.
+
+Joins `teststrip.batching`, which knows calls, with shots and pictures. Imports torch when called. A shot whose call
+fails here might not fail alone: it is handed back, for the engine to make the plain way.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from teststrip.diffusion import loading, shooting
+from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.widths import Widths
+from teststrip.records import Failure, Fingerprint, Render, Shot, canonical_json
+
+if TYPE_CHECKING:
+    from teststrip.batching import Batcher, Call, Done
+
+WRITERS: Final = 1
+"""Threads that encode. zlib lets go of the interpreter; one keeps up with every denoiser measured so far."""
+
+WAITING: Final = 16
+"""Pictures being encoded, at most: a slow disk slows the denoiser and fills no memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A shot that has no picture yet, because its call failed.
+
+    Attributes:
+        shot: what was asked. reason: "error", "oom" or "nan". error: what was raised.
+    """
+
+    shot: Shot
+    reason: Literal["error", "oom", "nan"]
+    error: Exception
+
+
+class Batches:
+    """Makes shots on one loaded pipeline, all with the same weights.
+
+    Args:
+        loaded: the pipeline, with the LoRA of these shots on.
+        pipeline: what its class's source says.
+        rows: of every forward; "auto" finds the number, and remembers it for this model on this machine.
+        fingerprint: of a shot.
+        length: denoiser calls to expect of a shot; the longest are started first.
+    """
+
+    def __init__(
+        self,
+        loaded: loading.Loaded,
+        pipeline: PipelineClass,
+        *,
+        rows: int | Literal["auto"],
+        fingerprint: Callable[[Shot], Fingerprint],
+        length: Callable[[Shot], int],
+    ) -> None:
+        self._loaded = loaded
+        self._pipeline = pipeline
+        self._rows = rows
+        self._fingerprint = fingerprint
+        self._length = length
+        self._batcher: Batcher | None = None
+
+    def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure | Broken]:
+        """One answer a shot, in the order in which the pictures are done; pulls shots lazily."""
+        from teststrip.batching import Batcher, Failed
+
+        known = Widths(canonical_json(self._machine()))
+        self._batcher = batcher = Batcher(self._loaded.pipe, rows=self._rows, known=known)
+        under_way: dict[str, Shot] = {}
+        answers = batcher.run(self._call(shot, under_way) for shot in shots)
+        encoding: deque[Future[Render | Failure]] = deque()
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="png") as writers:
+            while True:
+                with loading.silence():
+                    answer = next(answers, None)
+                if answer is None:
+                    break
+                shot = under_way.pop(cast("str", answer.call.key))
+                if isinstance(answer, Failed):
+                    yield Broken(shot, answer.reason, answer.error)
+                    continue
+                encoding.append(writers.submit(self._finish, shot, answer, batcher.counts.fill))
+                while encoding and (encoding[0].done() or len(encoding) > WAITING):
+                    yield encoding.popleft().result()
+            while encoding:
+                yield encoding.popleft().result()
+
+    def stop(self) -> None:
+        """Start no further shot; those under way come to their end."""
+        if self._batcher is not None:
+            self._batcher.stop()
+
+    def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
+        from teststrip.batching import Call
+
+        under_way[shot.id] = shot
+        name = cast("str | None", shot.settings.get("scheduler"))
+        return Call(
+            key=shot.id,
+            kwargs=shooting.arguments(self._pipeline, shot.settings),
+            seed=shot.seed,
+            scheduler=lambda: shooting.scheduler(self._loaded.pipe, name),
+            length=self._length(shot),
+        )
+
+    def _finish(self, shot: Shot, done: Done, fill: float) -> Render | Failure:
+        facts = {
+            "denoiser_calls": done.denoiser_calls,
+            "forwards": done.forwards,
+            "rows": done.rows,
+            "decode_rows": done.decode_rows,
+            "fill": round(fill, 3),
+            "device": self._loaded.device,
+            "dtype": self._loaded.dtype,
+            "scheduler": shot.settings.get("scheduler") or type(self._loaded.pipe.scheduler).__name__,
+        }
+        if done.alone:
+            facts["alone"] = done.alone
+        return shooting.finish(
+            shot,
+            done.output[0],
+            seconds=done.seconds,
+            fingerprint=self._fingerprint(shot),
+            facts=facts,
+            checked=getattr(self._loaded.pipe, "safety_checker", None) is not None,
+        )
+
+    def _machine(self) -> dict[str, object]:
+        """All that the best width depends on."""
+        import diffusers
+        import torch
+
+        loaded = self._loaded
+        cuda = torch.cuda.get_device_name() if loaded.device == "cuda" else None
+        return {
+            "model": loaded.model.name,
+            "dtype": loaded.dtype,
+            "device": cuda or f"{loaded.device} {platform.machine()}",
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "versions": [torch.__version__, diffusers.__version__],
+        }

@@ -1,0 +1,205 @@
+"""Loads a pipeline onto a device, safely and silently. Imports torch and diffusers when called.
+
+Safetensors only, no code from outside, no progress bars. Knows models and devices; nothing of shots.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import platform
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teststrip.diffusion.models import Model, fetch
+from teststrip.diffusion.source import package
+from teststrip.errors import EngineError
+
+HALF = {"unet": "float16", "transformer": "bfloat16"}
+"""What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A pipeline in memory.
+
+    Attributes:
+        pipe: the Diffusers pipeline. model: what it was made of.
+        device, dtype: as resolved: "cuda", "float16".
+        adapters: LoRA name to the adapter it was loaded as.
+        adapted: the LoRA and scale that are on now, or None.
+    """
+
+    pipe: Any
+    model: Model
+    device: str
+    dtype: str
+    adapters: dict[str, str] = field(default_factory=dict)
+    adapted: tuple[str, float] | None = None
+
+
+def resolved_device(asked: str) -> str:
+    """The device that "auto" stands for: cuda, else mps, else cpu. Imports torch only where a GPU is possible.
+
+    Raises:
+        EngineError: the device asked for is not there.
+    """
+    if asked == "cpu" or (asked == "auto" and not _gpu_possible()):
+        return "cpu"
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(asked, False):
+        raise EngineError(
+            f"[engine] device = {asked!r}: this PyTorch ({torch.__version__}) sees no such device."
+            f" There is: {', '.join(name for name, found in there.items() if found)}"
+        )
+    return asked
+
+
+def resolved_dtype(asked: str, device: str, model: Model) -> str:
+    """The number format that "auto" stands for: float32 on a CPU, half elsewhere."""
+    if asked != "auto":
+        return asked
+    return "float32" if device == "cpu" else HALF["transformer" if "transformer" in (model.index or {}) else "unet"]
+
+
+def load(model: Model, *, device: str, dtype: str, variant: str | None, offload: str, safety_checker: bool) -> Loaded:
+    """The pipeline of a model, ready to be called.
+
+    Args:
+        model: as found; a hub model is downloaded at its commit.
+        device, dtype: resolved, not "auto".
+        variant: of the weight files, for example "fp16"; None = the plain ones.
+        offload: "none", "model" or "sequential": what waits in main memory while it is not needed.
+        safety_checker: False leaves the checker that came with the model out.
+
+    Raises:
+        EngineError: the weights cannot be loaded, or could run code.
+    """
+    model.check()
+    folder = fetch(model, variant) if model.repo else model.folder
+    import diffusers
+    import torch
+
+    options: dict[str, Any] = {
+        # Diffusers renamed it between 0.38 and 0.42, and warns at the old name.
+        "dtype" if '"dtype"' in inspect.getsource(diffusers.DiffusionPipeline.from_pretrained) else "torch_dtype": (
+            getattr(torch, dtype)
+        ),
+        "use_safetensors": True,
+    }
+    if not safety_checker and "safety_checker" in (model.index or {}):
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    with silence():
+        try:
+            pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, variant, options)
+        except (OSError, ValueError, TypeError, AttributeError, ImportError, RuntimeError, KeyError) as error:
+            line = next(iter(str(error).splitlines()), "")
+            raise EngineError(f"model: {model.name!r} cannot be loaded ({type(error).__name__}: {line})") from error
+        pipe.set_progress_bar_config(disable=True)
+        if offload == "model":
+            pipe.enable_model_cpu_offload(device=device)
+        elif offload == "sequential":
+            pipe.enable_sequential_cpu_offload(device=device)
+        else:
+            pipe.to(device)
+    return Loaded(pipe, model, device, dtype)
+
+
+def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
+    """Puts a LoRA on at a scale, or takes the last one off.
+
+    Args:
+        loaded: changed in place.
+        lora: a .safetensors file; None = none.
+        scale: 1 = as trained.
+
+    Raises:
+        EngineError: it does not fit the model.
+    """
+    wanted = (lora, scale) if lora else None
+    if loaded.adapted == wanted:
+        return
+    with silence():
+        if lora is None:
+            loaded.pipe.disable_lora()
+        else:
+            if lora not in loaded.adapters:
+                name = f"lora{len(loaded.adapters)}"
+                file = Path(lora).expanduser()
+                try:
+                    loaded.pipe.load_lora_weights(
+                        str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True
+                    )
+                except Exception as error:  # whatever a stranger's file brings about, the remedy is one
+                    line = next(iter(str(error).splitlines()), "")
+                    raise EngineError(f"lora: {lora!r} does not fit {loaded.model.name!r} ({line})") from error
+                loaded.adapters[lora] = name
+            else:
+                loaded.pipe.enable_lora()
+            loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
+    loaded.adapted = wanted
+
+
+def free(device: str) -> None:
+    """Gives memory that nothing uses back to the device."""
+    gc.collect()
+    if "torch" in sys.modules and device != "cpu":
+        import torch
+
+        getattr(torch, device).empty_cache()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """No bars, no warnings from Diffusers and Transformers: what matters is raised, the rest is for their developers."""
+    from diffusers.utils import logging as ours
+    from transformers.utils import logging as theirs
+
+    before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in (ours, theirs)]
+    for log, _, _ in before:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, level, bars in before:
+            log.set_verbosity(level)
+            if bars:
+                log.enable_progress_bar()
+
+
+def _from_folder(folder: Path | None, variant: str | None, options: dict[str, Any]) -> Any:
+    from diffusers import DiffusionPipeline
+
+    assert folder is not None
+    options |= {"variant": variant, "local_files_only": True, "trust_remote_code": False}
+    return DiffusionPipeline.from_pretrained(str(folder), **options)  # type: ignore[no-untyped-call]
+
+
+def _from_file(model: Model, config: Path | None, options: dict[str, Any]) -> Any:
+    import diffusers
+
+    kind = getattr(diffusers, model.pipeline)
+    if config:
+        options |= {"config": str(config), "local_files_only": True}
+    return kind.from_single_file(str(model.file), **options)
+
+
+def _gpu_possible() -> bool:
+    """Whether importing torch could find a GPU: a build with one inside, or Apple silicon."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    root = package()
+    torch = root.parent / "torch" / "lib" if root else None
+    return torch is None or any(torch.glob("*torch_cuda*")) or any(torch.glob("*torch_hip*"))

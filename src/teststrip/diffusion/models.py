@@ -1,0 +1,256 @@
+"""What a study calls `model`, found: the embedded one, a folder, a single file, or a name on the Hugging Face Hub.
+
+Tells the pipeline's class and configuration before any weight is fetched, and what identifies the weights. Imports
+huggingface_hub only for a hub name. Knows nothing of torch, shots or pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, cast
+
+from teststrip.diffusion.digests import Digests
+from teststrip.diffusion.safety import PICKLES, check_folder, check_index, read_header, weight_files
+from teststrip.errors import EngineError, StudyError
+from teststrip.records import Value
+
+EMBEDDED: Final = "emoji"
+HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
+COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+
+# What a single file holds, by a tensor that no other kind has: pipeline class, and the scheduler its authors used.
+SINGLE_FILES: Final = (
+    ("conditioner.embedders.1.", "StableDiffusionXLPipeline", "EulerDiscreteScheduler"),
+    ("cond_stage_model.", "StableDiffusionPipeline", "PNDMScheduler"),
+    ("model.diffusion_model.joint_blocks.", "StableDiffusion3Pipeline", "FlowMatchEulerDiscreteScheduler"),
+    ("double_blocks.", "FluxPipeline", "FlowMatchEulerDiscreteScheduler"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that was found, its weights unread.
+
+    Attributes:
+        name: as the study wrote it.
+        pipeline: name of its pipeline class.
+        scheduler: class and configuration of its own scheduler; ("", {}) when the pipeline has none.
+        folder: with model_index.json; None for a single file without configuration and for a hub model.
+        file: the single safetensors file.
+        repo, commit: of a hub model; commit is 40 hexadecimal digits.
+        index: the content of model_index.json; empty for a single file.
+    """
+
+    name: str
+    pipeline: str
+    scheduler: tuple[str, Mapping[str, object]]
+    folder: Path | None = None
+    file: Path | None = None
+    repo: str = ""
+    commit: str = ""
+    index: Mapping[str, object] | None = None
+
+    def config(self, component: str, key: str) -> Value:
+        """A value of a component's configuration ("" is the pipeline); None when it is not known."""
+        if not component:
+            found: Mapping[str, object] = self.index or {}
+        elif not component.isidentifier():
+            return None
+        elif self.folder:
+            found = _json(self.folder / component / "config.json")
+        else:
+            found = _hub_json(self.repo, self.commit, f"{component}/config.json") if self.repo else {}
+        value = found.get(key)
+        return value if isinstance(value, str | int | float | bool) else None
+
+    def identity(self, digests: Digests, variant: str | None) -> dict[str, object]:
+        """What tells these weights from others: a commit, or the SHA-256 of each file. Plain JSON."""
+        if self.repo:
+            return {"repo": self.repo, "commit": self.commit}
+        identity: dict[str, object] = {}
+        if self.file:
+            identity["file"] = digests.of(self.file)
+        if self.folder:
+            folder = self.folder
+            identity["files"] = {
+                path.relative_to(folder).as_posix(): digests.of(path) for path in weight_files(folder, variant)
+            }
+        return identity
+
+    def check(self) -> None:
+        """Raise EngineError when files that are here already could run code, or are cut off."""
+        if self.file:
+            read_header(self.file)
+        if self.folder:
+            check_folder(self.folder)
+
+
+def find(name: str, revision: str | None = None, config: str | None = None) -> Model:
+    """The model of a name.
+
+    Args:
+        name: "emoji", a folder, a .safetensors file, or a hub name; relative paths start at the working folder.
+        revision: branch, tag or commit of a hub name.
+        config: the folder of configuration for a single file.
+
+    Raises:
+        StudyError: there is no such model.
+        EngineError: it could run code, is damaged, or the hub cannot be reached.
+    """
+    if name == EMBEDDED:
+        folder = Path(str(files("teststrip"))) / "models" / EMBEDDED
+        if not folder.is_dir():
+            raise EngineError("the embedded model 'emoji' is not part of this installation. Name another model")
+        return _in_folder(name, folder)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _in_folder(name, path)
+    if path.is_file():
+        return _single_file(name, path, config)
+    if HUB_NAME.fullmatch(name) and path.suffix != ".safetensors":
+        return _on_hub(name, revision)
+    raise StudyError(
+        f"model: {name!r} is no folder, no file and no hub name."
+        " Write 'emoji', a model folder, a .safetensors file, or owner/name of the Hugging Face Hub"
+    )
+
+
+def _in_folder(name: str, folder: Path) -> Model:
+    index_file = folder / "model_index.json"
+    if not index_file.is_file():
+        raise StudyError(
+            f"model: {name!r} holds no model_index.json. Name the folder that save_pretrained of a pipeline wrote"
+        )
+    index = _json(index_file)
+    check_index(index, index_file)
+    return Model(
+        name=name,
+        pipeline=str(index["_class_name"]),
+        scheduler=_scheduler(index, _json(folder / "scheduler" / "scheduler_config.json")),
+        folder=folder,
+        index=index,
+    )
+
+
+def _single_file(name: str, file: Path, config: str | None) -> Model:
+    if file.suffix in PICKLES:
+        raise StudyError(f"model: {name!r} is a pickle, which can run code. Convert it to safetensors")
+    header = read_header(file)
+    if config:
+        return replace(_in_folder(config, Path(config).expanduser()), name=name, file=file)
+    for prefix, pipeline, scheduler in SINGLE_FILES:
+        if any(tensor.startswith(prefix) for tensor in header):
+            return Model(name, pipeline, (scheduler, {}), file=file)
+    raise StudyError(
+        f"model: {name!r} holds no model of a known kind (Stable Diffusion 1, 2, XL, 3, Flux)."
+        " Name a model folder, or give [engine] config = the folder of its configuration"
+    )
+
+
+def _on_hub(name: str, revision: str | None) -> Model:
+    commit = _commit(name, revision or "main")
+    index = _hub_json(name, commit, "model_index.json")
+    if not index:
+        raise StudyError(f"model: {name!r} on the hub holds no model_index.json, so it is no Diffusers pipeline")
+    check_index(index, Path(name) / "model_index.json")
+    return Model(
+        name=name,
+        pipeline=str(index["_class_name"]),
+        scheduler=_scheduler(index, _hub_json(name, commit, "scheduler/scheduler_config.json")),
+        repo=name,
+        commit=commit,
+        index=index,
+    )
+
+
+def _commit(repo: str, revision: str) -> str:
+    """40 hexadecimal digits: asked of the hub, or of the local cache when the hub cannot be reached."""
+    if COMMIT.fullmatch(revision):
+        return revision
+    try:
+        from huggingface_hub import HfApi, constants
+        from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
+    except ModuleNotFoundError:
+        raise EngineError(f"model: {repo!r} is a name on the Hub. Run: pip install 'teststrip[diffusers]'") from None
+    try:
+        found = HfApi().model_info(repo, revision=revision, timeout=20).sha
+    except RevisionNotFoundError:
+        raise StudyError(f"revision: {repo!r} has no {revision!r} on the Hugging Face Hub") from None
+    except RepositoryNotFoundError:
+        raise StudyError(
+            f"model: the Hugging Face Hub shows no {repo!r}, and there is no such folder here."
+            " Check the name; a gated model needs `hf auth login`"
+        ) from None
+    except (OfflineModeIsEnabled, OSError, RuntimeError) as error:
+        kept = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "refs" / revision
+        found = kept.read_text("utf-8").strip() if kept.is_file() else None
+        if not found:
+            raise EngineError(
+                f"model: {repo!r} is not here, and the Hugging Face Hub cannot be reached ({type(error).__name__})."
+                f" Go online once, run: hf download {repo}; or name a model folder"
+            ) from None
+    if not COMMIT.fullmatch(found or ""):
+        raise EngineError(f"model: the Hugging Face Hub names no commit for {repo!r} at {revision!r}")
+    return cast("str", found)
+
+
+def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
+    """A small file of a hub model, fetched or from the cache; empty when the model does not have it."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return _json(Path(hf_hub_download(repo, file, revision=commit)))
+    except LocalEntryNotFoundError:
+        raise EngineError(
+            f"model: {file} of {repo!r} is not here, and the Hugging Face Hub cannot be reached."
+            f" Go online once, run: hf download {repo} --revision {commit}; or name a model folder"
+        ) from None
+    except EntryNotFoundError:
+        return {}
+
+
+def fetch(model: Model, variant: str | None) -> Path:
+    """The folder of a hub model at its commit, downloaded where it is missing: safetensors and configuration alone.
+
+    Raises:
+        EngineError: the hub cannot be reached, or what came could run code.
+    """
+    from diffusers import DiffusionPipeline
+
+    try:
+        folder = DiffusionPipeline.download(
+            model.repo, revision=model.commit, variant=variant, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"model: {model.repo!r} at {model.commit} cannot be fetched: {_line(error)}."
+            f" Go online once, run: hf download {model.repo} --revision {model.commit}"
+        ) from None
+    check_folder(Path(folder))
+    return Path(folder)
+
+
+def _scheduler(index: Mapping[str, object], config: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    entry = index.get("scheduler")
+    name = entry[1] if isinstance(entry, list) and len(entry) == 2 else ""
+    return (name or "", config)
+
+
+def _json(file: Path) -> Mapping[str, object]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError):
+        raise EngineError(f"{file}: this is no JSON. Fetch the model again") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

@@ -1,0 +1,194 @@
+"""What a Diffusers pipeline class accepts, read from its source: its knobs, their types and defaults.
+
+Nothing is imported and nothing runs, so a study is planned in an instant, on a machine without torch too. Knows no
+models and no weights (`models`), no schedulers (`schedulers`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Final, Literal, cast
+
+from teststrip.diffusion.guidance import Rule
+from teststrip.diffusion.source import files, function, parsed_class, text
+from teststrip.records import Setting, Value
+
+Kind = Literal["float", "int", "str", "bool"]
+
+PIPELINES: Final = "pipelines/*/**/pipeline_*.py"
+
+WELL_KNOWN: Final[Mapping[str, Setting]] = MappingProxyType(
+    {
+        setting.name: setting
+        for setting in (
+            Setting("prompt", "str", doc="The text that the model reads."),
+            Setting("negative_prompt", "str", optional=True, doc="What guidance leads away from."),
+            Setting("guidance_scale", "float", low=0, high=100, doc="How strongly the prompt leads; 1 = no guidance."),
+            Setting("num_inference_steps", "int", low=1, high=1000, doc="Steps from noise to picture."),
+            Setting("width", "int", low=8, high=8192, optional=True, doc="Pixels; the model's own when left out."),
+            Setting("height", "int", low=8, high=8192, optional=True, doc="Pixels; the model's own when left out."),
+            Setting("eta", "float", low=0, high=1, doc="Noise added at each step; DDIM and TCD alone heed it."),
+            Setting("guidance_rescale", "float", low=0, high=1, doc="Takes over-exposure by guidance back, 0..1."),
+            Setting("clip_skip", "int", low=0, high=24, optional=True, doc="Last layers of CLIP to leave out."),
+            Setting("true_cfg_scale", "float", low=0, high=100, doc="Real guidance of a distilled model; 1 = none."),
+            Setting("max_sequence_length", "int", low=1, high=4096, doc="Tokens of the prompt that are read."),
+            Setting("pag_scale", "float", low=0, high=100, doc="Strength of perturbed-attention guidance; 0 = none."),
+            Setting("denoising_end", "float", low=0, high=1, optional=True, doc="Share of the steps that is done."),
+        )
+    }
+)
+"""Bounds and sentences of knobs that many pipelines share; defaults come from each pipeline's signature."""
+
+TEXT_TO_IMAGE: Final = frozenset({"prompt", "num_inference_steps", "guidance_scale"})
+OTHER_INPUT: Final = re.compile(r"^(images?|.*video.*|.*frames?|.*audio.*|source_.*|mask.*|.*phrases.*)$")
+"""Arguments that tell a pipeline of text to image from others."""
+
+NO_KNOBS: Final = re.compile(
+    r"num_(images|videos|waveforms)_per_prompt|output_type|return_dict|return_index|callback_steps|debug|normalize"
+    r"|.*_token_id|.*_embeds|.*_attention_mask|_.*"
+)
+"""Arguments of a simple type that choose no picture, or belong to the calling program."""
+
+OTHER_TASKS: Final = re.compile(
+    r"img2img|inpaint|controlnet|_control|upscale|video|audio|edit|super_resolution|onnx|deprecated"
+)
+"""In the file name of a pipeline: it needs more than a text, or makes something other than a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineClass:
+    """A pipeline class as its source describes it.
+
+    Attributes:
+        name: of the class.
+        knobs: the arguments of its `__call__` that a study can set, with the defaults of the signature.
+        required: arguments without a default that are no knobs: such a pipeline makes no pictures from text alone.
+        tree: of the class that has the `__call__`, for the guidance rule.
+    """
+
+    name: str
+    knobs: Mapping[str, Setting]
+    required: tuple[str, ...]
+    tree: ast.ClassDef
+
+    def rows(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> int:
+        """Rows of one denoiser call for one picture: 1, and one more for each kind of guidance that is on.
+
+        Args:
+            settings: of the shot; what is missing has its default.
+            config: looks up a key of a component's configuration ("unet", "time_cond_proj_dim"); the component "" is
+                the pipeline itself.
+        """
+        rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | dict(settings), config)
+        guided = any(rule.holds(name) for name in ("do_classifier_free_guidance", "do_true_cfg"))
+        return 1 + guided + (float(rule.settings.get("pag_scale") or 0) > 0)
+
+
+@cache
+def find(name: str) -> PipelineClass | None:
+    """The pipeline class of that name in the installed Diffusers; None when there is none (or no Diffusers)."""
+    tree = parsed_class(name, PIPELINES)
+    call = None
+    ancestor: ast.ClassDef | None = tree
+    while ancestor and not (call := function(ancestor, "__call__")):
+        ancestor = next(filter(None, (parsed_class(base, PIPELINES) for base in _base_names(ancestor))), None)
+    if tree is None or call is None or ancestor is None:
+        return None
+    arguments = list(_arguments(call))
+    knobs = {knob.name: knob for knob in _knobs(call)}
+    missing = tuple(name for name, _, default in arguments if default is _NONE_GIVEN and name not in knobs)
+    return PipelineClass(name, MappingProxyType(knobs), missing, ancestor)
+
+
+@cache
+def knobs() -> Mapping[str, Setting]:
+    """Every knob of every text-to-image pipeline of the installed Diffusers, the well-known first.
+
+    Defaults are left open, since each pipeline has its own. Without Diffusers the well-known alone.
+    """
+    found = dict(WELL_KNOWN)
+    for path in files(PIPELINES):
+        if OTHER_TASKS.search(path.as_posix().rpartition("/pipelines/")[2]):
+            continue
+        for match in re.finditer(r"^    def __call__\(\n.*?^    \)[^\n]*:\n", text(path), re.M | re.S):
+            call = ast.parse("class _:\n" + match.group() + "        pass").body[0]
+            assert isinstance(call, ast.ClassDef)
+            signature = function(call, "__call__")
+            names = {name for name, _, _ in _arguments(signature)} if signature else set()
+            if signature is None or not names >= TEXT_TO_IMAGE or any(OTHER_INPUT.search(name) for name in names):
+                continue
+            for knob in _knobs(signature):
+                found.setdefault(knob.name, replace(knob, default=None, optional=True))
+    return MappingProxyType(found)
+
+
+_NONE_GIVEN: Final = object()
+
+
+def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
+    """The arguments of a simple type, as settings."""
+    described = ast.get_docstring(call) or ""
+    for name, annotation, default in _arguments(call):
+        kind, optional = _kind(annotation)
+        if kind is None or NO_KNOBS.fullmatch(name):
+            continue
+        value = cast("Value", default) if isinstance(default, str | int | float) else None
+        if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        known = WELL_KNOWN.get(name)
+        if known:
+            yield replace(known, default=value, optional=known.optional or optional)
+        else:
+            yield Setting(name, kind, value, optional=optional or value is None, doc=_sentence(described, name))
+
+
+def _kind(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
+    """What one value of an argument is, and whether None is one; no kind for anything but numbers, words, switches."""
+    text = ast.unparse(annotation) if annotation else ""
+    parts = {
+        part.strip()
+        for part in re.sub(r"(Optional|Union)\[|\](?=\]*$)|typing\.", " ", text).replace(",", "|").split("|")
+    }
+    parts -= {"list[str]", "List[str]", "List[str", "list[str", ""}
+    optional = "None" in parts or "Optional" in text
+    for kind in ("float", "int", "bool", "str"):
+        if parts - {"None"} == {kind}:
+            return kind, optional
+    return None, optional
+
+
+def _arguments(call: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, object]]:
+    """Name, annotation and default of each argument but `self`; a default that is no constant counts as None."""
+    arguments = call.args
+    plain = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
+    for argument, default in [
+        *zip(plain, defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]:
+        if argument.arg != "self":
+            yield argument.arg, argument.annotation, _constant(default) if default is not None else _NONE_GIVEN
+
+
+def _constant(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _sentence(docstring: str, argument: str) -> str:
+    """The first sentence on an argument in a Diffusers docstring."""
+    found = re.search(rf"^\s*{argument} \(.*\):\n(\s+\S.*\n(?:\s+\S.*\n)*?)(?=\s*\w+ \(|\s*\n|\Z)", docstring, re.M)
+    text = " ".join(found.group(1).split()) if found else ""
+    first = re.split(r"(?<=[.])\s", text)[0].rstrip(".")
+    return (first or f"Argument {argument} of the pipeline") + "."
+
+
+def _base_names(tree: ast.ClassDef) -> list[str]:
+    return [base.id for base in tree.bases if isinstance(base, ast.Name) and base.id.endswith("Pipeline")]

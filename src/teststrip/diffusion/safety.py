@@ -1,0 +1,103 @@
+"""Refuses model files that could run code: pickles by any name, classes from outside, oversized headers.
+
+A model folder is a stranger's. Only safetensors are read, and only after their header was looked at; only classes that
+Diffusers and Transformers bring themselves are named in it. Knows nothing of pictures or pipelines' arguments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from teststrip.diffusion.source import package
+from teststrip.errors import EngineError
+
+WEIGHTS: Final = ".safetensors"
+PICKLES: Final = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
+MOST_HEADER_BYTES: Final = 16 * 2**20
+MOST_TENSORS: Final = 100_000
+LIBRARIES: Final = frozenset({"diffusers", "transformers"})
+REMEDY: Final = "Convert it to safetensors, or use a model that has them"
+
+
+def read_header(file: Path) -> Mapping[str, object]:
+    """The header of a safetensors file: tensor names to type, shape and place.
+
+    Raises:
+        EngineError: it is no safetensors file (a renamed pickle, a cut-off download), or its header is too large.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(9)
+        length = int.from_bytes(start[:8], "little")
+        if len(start) < 9 or start[8:] != b"{":
+            kind = (
+                "a pickle or an archive" if start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"PK") else "damaged"
+            )
+            raise EngineError(f"{file}: this is no safetensors file, whatever its name says ({kind}). {REMEDY}")
+        if length > MOST_HEADER_BYTES or length + 8 > file.stat().st_size:
+            raise EngineError(f"{file}: its header of {length:,} bytes cannot be right. Fetch the file again")
+        try:
+            header = json.loads(b"{" + stream.read(length - 1))
+        except (ValueError, RecursionError):
+            raise EngineError(f"{file}: its header cannot be read. Fetch the file again") from None
+    if not isinstance(header, dict) or len(header) > MOST_TENSORS:
+        raise EngineError(f"{file}: its header is no table of at most {MOST_TENSORS:,} tensors. {REMEDY}")
+    return header
+
+
+def check_index(index: Mapping[str, object], place: Path) -> None:
+    """Raise EngineError unless all classes in a model_index.json are of Diffusers or Transformers."""
+    if not isinstance(index.get("_class_name"), str):
+        raise EngineError(f"{place}: its pipeline class is code of its own, which is never run. Use a stock pipeline")
+    for name, entry in index.items():
+        if name.startswith("_") or not isinstance(entry, list):
+            continue
+        if len(entry) != 2 or not all(part is None or isinstance(part, str) for part in entry):
+            raise EngineError(f"{place}: {name!r} does not name a library and a class")
+        library, kind = entry
+        if library is None or kind is None:
+            continue
+        if not _known(library) or not kind.isidentifier():
+            raise EngineError(
+                f"{place}: {name!r} is {library}.{kind}, which neither Diffusers nor Transformers brings."
+                " Code that comes with a model is never run"
+            )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise EngineError unless all weights of a model folder are sound safetensors."""
+    for part in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        there = [path for path in sorted(part.iterdir()) if path.is_file()]
+        sound = [path for path in there if path.suffix == WEIGHTS]
+        pickles = [path for path in there if path.suffix in PICKLES and path.name != "training_args.bin"]
+        if pickles and not sound:
+            raise EngineError(f"{pickles[0]}: pickled weights can run code and are never read. {REMEDY}")
+        for path in sound:
+            read_header(path)
+
+
+def weight_files(folder: Path, variant: str | None = None) -> Iterator[Path]:
+    """The files that decide what a model answers: weights of one variant, configuration, vocabularies; sorted.
+
+    Args:
+        folder: with a model_index.json.
+        variant: "fp16" and the like; a component without files of that variant gives its plain ones.
+    """
+    yield folder / "model_index.json"
+    for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        files = [path for path in sorted(part.iterdir()) if path.is_file()]
+        weights = [path for path in files if path.suffix == WEIGHTS]
+        chosen = [path for path in weights if variant and f".{variant}" in path.name]
+        plain = [path for path in weights if path.name.count(".") == 1]
+        yield from chosen or plain or weights
+        yield from (path for path in files if path.suffix in (".json", ".txt", ".model"))
+
+
+def _known(library: str) -> bool:
+    """A library of the list, or a folder of Diffusers' pipelines, where safety checkers and the like live."""
+    root = package()
+    return library in LIBRARIES or (
+        library.isidentifier() and root is not None and (root / "pipelines" / library).is_dir()
+    )

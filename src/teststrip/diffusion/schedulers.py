@@ -1,0 +1,95 @@
+"""Which scheduler classes can stand in for a model's own, and how often each calls the denoiser.
+
+Read from the source of the installed Diffusers, so that a name is checked before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from teststrip.diffusion.source import files, text
+
+# These read the configuration of a noise-prediction model, but no list of Diffusers says so.
+ALSO_NOISE: Final = frozenset({"LCMScheduler", "TCDScheduler"})
+# Flow matching: Diffusers lists none as compatible.
+FLOW_MATCHING: Final = frozenset(
+    {"FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "FlowMatchLCMScheduler"}
+)
+# Listed as compatible, but for inverting pictures or made for one video model.
+OTHER_TASKS: Final = re.compile(r"Inverse|CogVideoX|LTX")
+
+RUNGE_KUTTA_EXTRA: Final = 9
+"""PNDM's warm-up, where it is on: three steps take four calls each."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerClass:
+    """A scheduler class as its source describes it.
+
+    Attributes:
+        name: of the class.
+        compatible: the classes that can take its configuration.
+        order: 2 for those that call the denoiser twice a step.
+    """
+
+    name: str
+    compatible: frozenset[str]
+    order: int
+
+
+@cache
+def known() -> Mapping[str, SchedulerClass]:
+    """All scheduler classes of the installed Diffusers by name; empty without Diffusers."""
+    sources = [text(path) for path in files("schedulers/scheduling_*.py")]
+    karras: frozenset[str] = frozenset()
+    for source in sources:
+        if match := re.search(r"^class KarrasDiffusionSchedulers\(Enum\):\n(.*?)^\S", source, re.M | re.S):
+            karras = frozenset(re.findall(r"^    (\w+) = \d+", match.group(1), re.M))
+    found = {}
+    for source in sources:
+        for name, body in re.findall(r"^class (\w+Scheduler)\(.*?\):\n(.*?)(?=^\S|\Z)", source, re.M | re.S):
+            listed = re.search(r"^    _compatibles = (\[.*?\])", body, re.M | re.S)
+            words = listed.group(1) if listed else ""
+            order = re.search(r"^    order = (\d)", body, re.M)
+            found[name] = SchedulerClass(
+                name,
+                (karras | ALSO_NOISE if "KarrasDiffusionSchedulers" in words else frozenset())
+                | frozenset(re.findall(r"\"(\w+)\"", words)),
+                int(order.group(1)) if order else 1,
+            )
+    return found
+
+
+@cache
+def alternatives(own: str) -> tuple[str, ...]:
+    """Names of the classes that can stand in for a model's own scheduler, itself first, the others sorted.
+
+    Those that the own class lists, and those that list the own class.
+    """
+    table = known()
+    listed = set(table[own].compatible) if own in table else set()
+    if own in ALSO_NOISE:
+        listed |= table["DDIMScheduler"].compatible if "DDIMScheduler" in table else set()
+    if own in FLOW_MATCHING:
+        listed |= FLOW_MATCHING
+    listed |= {name for name, other in table.items() if own in other.compatible}
+    return (own, *sorted(name for name in listed - {own} if name in table and not OTHER_TASKS.search(name)))
+
+
+def calls(name: str, steps: int, config: Mapping[str, object]) -> int:
+    """How often a scheduler calls the denoiser for a number of steps.
+
+    Args:
+        name: of the scheduler class.
+        steps: `num_inference_steps`.
+        config: the scheduler's configuration; PNDM's warm-up depends on it.
+    """
+    if name == "PNDMScheduler":
+        # The multistep part repeats one step to get started.
+        return steps + 1 if config.get("skip_prk_steps", False) else steps + RUNGE_KUTTA_EXTRA
+    scheduler = known().get(name)
+    return 2 * steps - 1 if scheduler and scheduler.order == 2 else steps

@@ -1,0 +1,139 @@
+"""One shot on a loaded pipeline: the arguments of its call, its scheduler, the plain call, the finished picture.
+
+Both ways of running share these steps: `expose` makes one plain call a shot, and is what batched calls are held
+against. Imports torch when called. Knows shots and pictures; nothing of files, studies or batches.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.pictures import digest_of_pixels, encode_png, is_blank
+from teststrip.records import Failure, Fingerprint, Render, Shot, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale"})
+"""Settings of a shot that its pipeline's call does not take."""
+
+DENOISERS: Final = ("unet", "transformer", "prior", "decoder")
+
+
+def arguments(pipeline: PipelineClass, settings: Mapping[str, Value]) -> dict[str, Any]:
+    """What the pipeline's call gets, without generator; pictures come back as floats, so that NaN can be seen."""
+    given = {name: value for name, value in settings.items() if name not in NOT_ARGUMENTS and value is not None}
+    return {name: value for name, value in given.items() if name in pipeline.knobs} | {"output_type": "np"}
+
+
+def scheduler(pipe: Any, name: str | None) -> Any:
+    """A fresh scheduler of a class, None = the model's own.
+
+    Made from the configuration of the loaded one, which the pipeline's constructor may have corrected.
+    """
+    import diffusers
+
+    kind = getattr(diffusers, name) if name else type(pipe.scheduler)
+    return kind.from_config(pipe.scheduler.config)
+
+
+def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tuple[NDArray[np.float32], int]:
+    """One plain call of the pipeline.
+
+    Args:
+        pipe: not changed.
+        call: from `arguments`.
+        seed: of the one generator of this picture, on the CPU.
+        scheduler: of this picture alone; None where a pipeline has none.
+
+    Returns:
+        the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoiser was given.
+    """
+    import numpy as np
+    import torch
+
+    alone = copy.copy(pipe)
+    if scheduler is not None:
+        alone.scheduler = scheduler
+    # A few schedulers draw from the global generator; it is this picture's own here, and left as it was.
+    with torch.random.fork_rng(devices=[]), counted(pipe) as rows:
+        torch.manual_seed(seed)
+        output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
+    return np.asarray(output.images[0], dtype=np.float32), sum(rows)
+
+
+@contextmanager
+def counted(pipe: Any) -> Iterator[list[int]]:
+    """Collects the number of rows of every call of the denoiser."""
+    rows: list[int] = []
+
+    def count(_: Any, positional: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        first = next((v for v in (*positional, *named.values()) if hasattr(v, "ndim") and v.ndim > 1), None)
+        rows.append(1 if first is None else int(first.shape[0]))
+
+    models = [model for name in DENOISERS if (model := getattr(pipe, name, None)) is not None]
+    hooks = [model.register_forward_pre_hook(count, with_kwargs=True) for model in models]
+    try:
+        yield rows
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def with_exact_decoder(pipe: Any) -> Any:
+    """A copy of the pipeline whose autoencoder works in float32: what a half-precision decoder cannot hold, it can."""
+    import torch
+
+    alone = copy.copy(pipe)
+    exact = copy.deepcopy(pipe.vae).to(torch.float32)
+    decode = exact.decode
+    exact.decode = lambda latents, *rest, **named: decode(latents.float(), *rest, **named)
+    alone.vae = exact
+    return alone
+
+
+def finish(
+    shot: Shot,
+    picture: NDArray[np.float32],
+    *,
+    seconds: float,
+    fingerprint: Fingerprint,
+    facts: Mapping[str, object],
+    checked: bool,
+) -> Render | Failure:
+    """The encoded picture, or why there is none.
+
+    Args:
+        shot: what was asked.
+        picture: [H, W, 3], 0..1, before rounding.
+        seconds, fingerprint, facts: as in Render.
+        checked: whether a safety checker looked at it, which blackens what it refuses.
+    """
+    import numpy as np
+
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        return Failure(shot, "error", f"the pipeline gave no picture but an array {list(picture.shape)}")
+    if not np.isfinite(picture).all():
+        return Failure(shot, "nan", "the picture holds values that are not finite", retryable=False)
+    # As Diffusers' own numpy_to_pil, so that the pixels are those of a plain call.
+    pixels = (picture * 255).round().astype(np.uint8)
+    if checked and not pixels.any():
+        return Failure(shot, "refused", "the model's safety checker blackened the picture", retryable=False)
+    if is_blank(pixels):
+        return Failure(shot, "blank", "the picture has one colour", retryable=False)
+    height, width = pixels.shape[:2]
+    return Render(
+        shot=shot,
+        data=encode_png(pixels),
+        format="png",
+        width=width,
+        height=height,
+        seconds=seconds,
+        fingerprint=fingerprint,
+        facts={**facts, "pixels": digest_of_pixels(pixels)},
+    )

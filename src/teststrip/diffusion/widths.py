@@ -1,0 +1,69 @@
+"""How many rows a forward has, remembered: found once on a machine, the same ever after, so that bytes are the same.
+
+A small JSON file beside the digests. Losing it costs a search of seconds, and at most one level of 255 in a few pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+
+from teststrip.diffusion.digests import cache_folder
+
+
+class Widths(MutableMapping[str, int]):
+    """Rows by shape of a row, for one model on one machine.
+
+    A file that cannot be read or written is no fault: the width is then found again.
+
+    Args:
+        model: says all that the best width depends on: weights, number format, device, threads, versions.
+        file: by default in the cache folder.
+    """
+
+    def __init__(self, model: str, file: Path | None = None) -> None:
+        self._model = model
+        self._file = file or cache_folder() / "widths.json"
+        self._known = self._read().get(model, {})
+
+    def __getitem__(self, shape: str) -> int:
+        return self._known[shape]
+
+    def __setitem__(self, shape: str, rows: int) -> None:
+        self._known[shape] = rows
+        self._write()
+
+    def __delitem__(self, shape: str) -> None:
+        del self._known[shape]
+        self._write()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _read(self) -> dict[str, dict[str, int]]:
+        with contextlib.suppress(OSError, ValueError):
+            kept = json.loads(self._file.read_text("utf-8"))
+            if isinstance(kept, dict):
+                return {
+                    model: {shape: rows for shape, rows in table.items() if isinstance(rows, int) and rows > 0}
+                    for model, table in kept.items()
+                    if isinstance(table, dict)
+                }
+        return {}
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            everything = self._read() | {self._model: self._known}
+            # Two runs may write at once: each replaces the whole file; the later one wins, the other searches again.
+            with tempfile.NamedTemporaryFile(
+                "w", dir=self._file.parent, prefix="widths-", suffix=".tmp", delete=False, encoding="utf-8"
+            ) as stream:
+                json.dump(everything, stream)
+            Path(stream.name).replace(self._file)
