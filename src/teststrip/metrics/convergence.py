@@ -106,9 +106,9 @@ class _OfPairs:
             raise DesignError(f"no prompt and seed has pictures at two values of {STEPS}, all else being equal")
         if all(is_stochastic(row) for row, _ in pairs):
             raise DesignError(
-                "paired convergence is not defined here: these samplers draw fresh noise at each step, so more "
-                "steps make another picture, not a better copy of the same. Use a deterministic scheduler (DDIMScheduler, "
-                "EulerDiscreteScheduler, DPMSolverMultistepScheduler)"
+                "paired convergence is not defined here: these samplers draw fresh noise at each step, so more steps "
+                "make another picture, not a better copy of the same. Use a deterministic scheduler, for example "
+                "DDIMScheduler or DPMSolverMultistepScheduler"
             )
         return pairs
 
