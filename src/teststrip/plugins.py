@@ -45,7 +45,7 @@ def load(kind: Kind, name: str) -> Any:
     """
     points = installed(kind)
     if name not in points:
-        raise UsageError(f"unknown {kind[:-1]} {name!r}{nearest(name, points)}. Installed: {', '.join(points)}")
+        raise UsageError(f"unknown {kind[:-1]} {name!r}{among(name, points, 'Installed')}")
     try:
         return points[name].load()
     except ModuleNotFoundError as error:
@@ -67,3 +67,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f". Did you mean {close[0]!r}?" if close else ""
+
+
+def among(name: str, known: Iterable[str], title: str) -> str:
+    """The nearest if there is one, then all that are known, as the end of a sentence.
+
+    >>> among("sead", ["seed", "eta"], "Settings")
+    ". Did you mean 'seed'? Settings: seed, eta"
+    """
+    known = list(known)
+    hint = nearest(name, known) or "."
+    return f"{hint} {title}: {', '.join(known) or 'none'}"
