@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from teststrip.plugins import nearest
+from teststrip.plugins import among, nearest
 from teststrip.records import Axis, Level, Setting, Value
 from teststrip.spec.engines import Known, reserved
 from teststrip.spec.keys import RANGE, check_keys, table, translated
@@ -107,8 +107,7 @@ def read_exclusions(data: object, place: Place, axes: Sequence[Axis]) -> tuple[M
         for key, value in table(entry, place / i).items():
             name = translated(key, by_name)
             if name not in by_name:
-                known = f"{nearest(key, by_name)}. Axes: {', '.join(by_name) or 'none'}"
-                raise (place / i).error(f"{key!r} is no axis{known}")
+                raise (place / i).error(f"{key!r} is no axis{among(key, by_name, 'Axes')}")
             rule[name] = _labels(value, place / i / key, by_name[name])
         rules.append(rule)
     return tuple(rules)
@@ -207,10 +206,7 @@ def _engine_axis(values: list[object], place: Place, context: Context) -> Axis:
     levels = []
     for i, alias in enumerate(values):
         if not isinstance(alias, str) or alias not in context.engines:
-            there = ", ".join(context.engines)
-            raise (place / i).error(
-                f"there is no [engines.{alias}]{nearest(str(alias), context.engines)}. There are: {there}"
-            )
+            raise (place / i).error(f"there is no [engines.{alias}]{among(str(alias), context.engines, 'There are')}")
         levels.append(Level(alias, {ENGINE_AXIS: alias, **context.engines[alias].settings}))
     return Axis(ENGINE_AXIS, "engine", _distinct(levels, place))
 

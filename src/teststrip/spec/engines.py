@@ -111,15 +111,11 @@ def _read(alias: str, value: object, place: Place) -> Known:
     for key, inner in rest.items():
         setting = translated(key, knobs)
         if setting not in knobs:
-            known = [*options, *knobs]
-            raise place.error(f"{owner} has no option {key!r}{plugins.nearest(key, known)}{_list(options)}")
+            hint = plugins.nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
+            raise place.error(f"{owner} has no option {key!r}{hint}")
         reserved(setting, place / key)
         settings[setting] = coerce(inner, knobs[setting], place / key, owner)
     return Known(alias, ref, engine, settings, place, knobs)
-
-
-def _list(options: Mapping[str, Setting]) -> str:
-    return f". Options: {', '.join(options)}" if options else ""
 
 
 def reserved(setting: str, place: Place) -> None:

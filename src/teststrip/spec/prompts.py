@@ -172,7 +172,7 @@ def _read(name: str, place: Place, folder: Path) -> str:
         if Path(name).is_absolute() or not path.is_relative_to(inside):
             raise place.error(f"{shown(name)} lies outside the study's folder. Move it beside the study file")
         if not path.is_file():
-            raise place.error(f"{shown(name)} is no file in {folder}")
+            raise place.error(f"{shown(name)} is no file beside the study or below. Check its name")
         if path.stat().st_size > LARGEST_FILE:
             raise place.error(f"{shown(name)} is larger than {LARGEST_FILE // 2**20} MB")
         return path.read_bytes().decode("utf-8-sig")

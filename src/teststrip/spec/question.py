@@ -32,7 +32,7 @@ def read_trackers(value: object, place: Place) -> dict[str, dict[str, object]]:
     trackers = {}
     for name, options in table(value, place).items():
         if name not in known:
-            raise (place / name).error(f"unknown tracker{plugins.nearest(name, known)}. Installed: {', '.join(known)}")
+            raise (place / name).error(f"unknown tracker{plugins.among(name, known, 'Installed')}")
         trackers[name] = dict(table(options, place / name))
         for key, option in trackers[name].items():
             if isinstance(option, str):
@@ -46,9 +46,7 @@ def read_metric_options(value: object, place: Place, metrics: tuple[str, ...]) -
     for name, entry in table(value, place).items():
         here = place / name
         if name not in metrics:
-            raise here.error(
-                f"is not among question.metrics{plugins.nearest(name, metrics)}. Add it there or remove it here"
-            )
+            raise here.error(_not_asked(name, metrics))
         known: Mapping[str, Setting] = plugins.load("metrics", name).options
         found[name] = {}
         for key, option in table(entry, here).items():
@@ -65,9 +63,7 @@ def _metrics(value: object, place: Place) -> tuple[str, ...]:
     known = plugins.installed("metrics")
     for i, name in enumerate(value):
         if not isinstance(name, str) or name not in known:
-            raise (place / i).error(
-                f"unknown metric {shown(name)}{plugins.nearest(str(name), known)}. Installed: {', '.join(known)}"
-            )
+            raise (place / i).error(f"unknown metric {shown(name)}{plugins.among(str(name), known, 'Installed')}")
         if name in value[:i]:
             raise (place / i).error(f"{name!r} is there already. Remove one")
     return tuple(value)
@@ -79,13 +75,16 @@ def _margin(value: object, place: Place, metrics: tuple[str, ...]) -> float | Ma
     margins = {}
     for name, margin in table(value, place).items():
         if name not in metrics:
-            raise (place / name).error(
-                f"is not among question.metrics{plugins.nearest(name, metrics)}. Add it there or remove it here"
-            )
+            raise (place / name).error(_not_asked(name, metrics))
         margins[name] = _positive(margin, place / name)
     if not margins:
         raise place.error("is empty. Write margin = 0.2, or { sharpness = 5.0 } in a metric's own units")
     return margins
+
+
+def _not_asked(name: str, metrics: tuple[str, ...]) -> str:
+    hint = plugins.nearest(name, metrics) or ". Add it there or remove it here"
+    return f"is not among question.metrics{hint}"
 
 
 def _positive(value: object, place: Place) -> float:

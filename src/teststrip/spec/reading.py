@@ -88,7 +88,8 @@ def _syntax(message: str) -> str:
     """
     match = re.fullmatch(r"(.*) \(at (line \d+, column \d+|end of document)\)", message, re.DOTALL)
     if match is None:
-        return f"not valid TOML: {message}"
+        # The one other error of Python's reader: its limit on the digits of a whole number.
+        return "not valid TOML: a number has too many digits" if "digits" in message else f"not valid TOML: {message}"
     what = match[1][:1].lower() + match[1][1:]
     remedy = ". Is a key written twice?" if "overwrite" in what or "twice" in what else ""
     return f"{match[2]}: not valid TOML: {what}{remedy}"

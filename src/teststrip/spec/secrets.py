@@ -25,7 +25,7 @@ SECRET_NAME = re.compile(
 ADDRESS_NAME = re.compile(
     r"^(?:url|uri|base_url|api_base|endpoint|endpoint_url|host|port|server|tracking_uri)$", re.IGNORECASE
 )
-ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 HANDED_ON = ("engine", "engines", "trackers", "settings")  # tables whose values leave this machine with a request
 DEEPEST = 8
 
@@ -59,7 +59,7 @@ def _walk(value: object, place: Place, *, handed_on: bool) -> None:
                 "holds what looks like a secret key. Remove it here and revoke it if the file was shared;"
                 " keys belong in the environment or in your own configuration as env:NAME"
             )
-        if handed_on and place.keys[0] != "settings" and ADDRESS.search(value):
+        if handed_on and ADDRESS.search(value):
             raise place.error(
                 "is an address. Addresses belong in your own configuration, not in a study that is shared"
             )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from teststrip.plugins import nearest
+from teststrip.plugins import among
 from teststrip.records import Setting, Value
 from teststrip.spec.place import Place, kind_of, shown
 
@@ -53,10 +53,7 @@ def checked_text(text: str, place: Place) -> str:
 
 def _chosen(text: str, setting: Setting, place: Place, owner: str) -> str:
     if setting.choices and text not in setting.choices:
-        raise place.error(
-            f"{shown(text)} is no {setting.name} of {owner}{nearest(text, setting.choices)}."
-            f" There are: {', '.join(setting.choices)}"
-        )
+        raise place.error(f"{shown(text)} is no {setting.name} of {owner}{among(text, setting.choices, 'There are')}")
     return text
 
 
