@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from teststrip.analysis import axis_finding, cells, columns, effects, margin, sentences
+from teststrip.analysis import audit, axis_finding, cells, columns, convergence, effects, margin, sentences
 from teststrip.analysis.axis_finding import Evidence
 from teststrip.analysis.columns import Array, Columns, Design
 from teststrip.analysis.design import MINIMUM_PROMPTS
 from teststrip.analysis.judging import judge
 from teststrip.analysis.margin import Margin
-from teststrip.records import Axis, Card, Finding, MetricInfo, Study
+from teststrip.records import Axis, Card, Finding, MetricInfo, Study, Value
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting: nobody asked yet."""
@@ -36,6 +36,7 @@ def findings(
     replicate: str | None = "replicate",
     missing: str | None = "missing",
     shared_seeds: bool = False,
+    settings: Mapping[str, Value] | None = None,
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -46,9 +47,11 @@ def findings(
         margin: the smallest difference that matters: seed SD, or {metric: score units}.
         prompt, replicate, missing: names of the columns of blocks, paired seeds and reasons for missing pictures.
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; said in every finding.
+        settings: what was the same in every picture; names the scheduler where that is no axis.
 
     Returns:
-        For each metric: each axis, each interaction, all cells; then where pictures are missing.
+        For each metric: each axis, each interaction, all cells, its audit; of a paired metric the knee of convergence;
+        then where pictures are missing.
 
     Raises:
         UsageError: an absent column, two rows in one place, something that is no number.
@@ -57,8 +60,14 @@ def findings(
     infos = metrics if isinstance(metrics, Mapping) else {name: MetricInfo(name) for name in metrics}
     found: list[Finding] = []
     for name, info in infos.items():
-        if name in table:
-            found += of_metric(design, design.values(table[name], name), info, margin, shared_seeds=shared_seeds)
+        if name not in table:
+            continue
+        values = design.values(table[name], name)
+        if info.paired:
+            found += convergence.findings(design, values, info, axes=axes, settings=settings, limits=_said(info))
+        else:
+            found += of_metric(design, values, info, margin, shared_seeds=shared_seeds)
+            found += audit.findings(design, values, info)
     return (*found, *missing_images(design))
 
 
@@ -88,7 +97,7 @@ def of_metric(
 
 
 def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
-    found = []
+    found = list(_said(info))
     if len(design.prompts) < MINIMUM_PROMPTS:
         found.append(
             f"{len(design.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
@@ -102,8 +111,6 @@ def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, sh
         for factor in design.factors
         if factor.name in info.couples
     ]
-    if info.caveat:
-        found.append(info.caveat)
     if size.note:
         found.append(f"Margin: {size.note}.")
     asked = design.row >= 0
@@ -114,6 +121,10 @@ def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, sh
             "never counted as 0."
         )
     return tuple(found)
+
+
+def _said(info: MetricInfo) -> tuple[str, ...]:
+    return (info.caveat,) if info.caveat else ()
 
 
 def _one_a_group(values: Array) -> Array:
@@ -162,6 +173,7 @@ def of_result_columns(table: Columns, study: Study, metrics: Mapping[str, Any]) 
         axes=study.axes,
         margin=study.question.margin,
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
+        settings=study.settings,
     )
 
 
