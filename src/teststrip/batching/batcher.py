@@ -70,6 +70,7 @@ class Batcher:
         self._checked: set[Hashable] = set()
         self._pending: list[Call] = []
         self._live: list[Guest] = []
+        self._stopped = False
         self._ended: deque[Guest] = deque()
 
     @property
@@ -85,10 +86,14 @@ class Batcher:
         again, so that every picture has one width. Closing the iterator ends all calls under way.
         """
         source = iter(calls)
+        self._stopped = False
         try:
             while True:
                 # Pulling a call runs the caller's code and yielding returns to it: neither may see inference mode.
-                while len(self._pending) < self._window and (call := next(source, None)) is not None:
+                while not self._stopped and len(self._pending) < self._window:
+                    call = next(source, None)
+                    if call is None:
+                        break
                     insort(self._pending, call, key=_longest_first)
                 while self._ended:
                     yield _answer(self._ended.popleft())
@@ -102,6 +107,11 @@ class Batcher:
                 self._dismiss(self._live)
             self._pending.clear()
             self._ended.clear()
+
+    def stop(self) -> None:
+        """Start nothing more: `run` goes on to the end of the calls under way, and leaves the others unanswered."""
+        self._stopped = True
+        self._pending.clear()
 
     def alone(self, call: Call) -> Done | Failed:
         """The same call made by itself, on the models as they are: what merged calls are compared with."""
