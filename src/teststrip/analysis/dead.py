@@ -39,8 +39,9 @@ class DeadAxis:
         labels = f"{', '.join(self.levels[:-1])} and {self.levels[-1]}"
         confined = f" with {self.where[0]} {self.where[1]}" if self.where else ""
         what = f"{self.axis} changes nothing{confined}" if self.whole else f"{self.axis} {labels} are one{confined}"
+        times = "the only comparison" if self.compared == 1 else f"all {self.compared} comparisons"
         remedy = "Take this axis out" if self.whole and not self.where else "Keep one of them"
-        return f"{what}: {labels} gave identical pixels in all {self.compared} comparisons. {remedy}."
+        return f"{what}: {labels} gave identical pixels in {times}. {remedy}."
 
 
 def dead_axes(rows: Iterable[Row]) -> list[DeadAxis]:
