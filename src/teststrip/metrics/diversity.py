@@ -164,8 +164,9 @@ class VendiScore(_OfGroups):
     def value(self, pictures: Sequence[Rgb]) -> float:
         """See `vendi`."""
         vectors = self.features(pictures)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors = vectors / np.where(lengths > 0, lengths, 1)  # black pictures have no direction
+        # A black picture has no direction; it gets that of grey, which it is the darkest of.
+        vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, 1.0)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         kernel = vectors @ vectors.T
         np.fill_diagonal(kernel, 1)
         return vendi(kernel)

@@ -1,0 +1,161 @@
+"""Distance to the picture with the most steps: the right partner, the right number, silence for stochastic samplers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.metrics import mean_squared_error, structural_similarity
+from tests.contracts.metric_contract import MetricContract
+from tests.metrics.pictures import noise, row
+
+from teststrip.errors import DesignError
+from teststrip.metrics.convergence import Convergence, ConvergenceSsim, is_stochastic, rmse, ssim
+from teststrip.protocols import Item
+
+
+def path(*steps, prompt="an owl", replicate=0, **settings):
+    """The rows of one prompt and seed at several numbers of steps."""
+    return [
+        row(
+            noise(count),
+            prompt=prompt,
+            replicate=replicate,
+            cell={"num_inference_steps": str(count)},
+            settings={"num_inference_steps": count, **settings},
+        )
+        for count in steps
+    ]
+
+
+def steps_of(pairs):
+    return [tuple(one.planned.shot.settings["num_inference_steps"] for one in pair) for pair in pairs]
+
+
+@pytest.mark.parametrize("kind", [Convergence, ConvergenceSsim])
+class TestConvergencesKeepTheContract(MetricContract):
+    @pytest.fixture
+    def metric(self, kind):
+        return kind()
+
+    @pytest.fixture
+    def items(self):
+        rows = path(5, 10, 20)
+        return [Item((one, rows[-1]), (noise(n), noise(20))) for n, one in zip((5, 10, 20), rows, strict=True)]
+
+
+@given(st.integers(0, 10_000), st.integers(11, 30), st.integers(11, 30))
+def test_ssim_and_rmse_are_what_scikit_image_computes(seed, height, width):
+    left, right = noise(seed, height, width), noise(seed + 1, height, width)
+    right = (0.7 * left + 0.3 * right).astype(np.uint8)
+    grey = [picture @ np.array([0.299, 0.587, 0.114]) for picture in (left, right)]
+    expected = structural_similarity(
+        *grey, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert ssim(left, right) == pytest.approx(expected, rel=1e-9)
+    assert rmse(left, right) == pytest.approx(math.sqrt(mean_squared_error(left, right)), rel=1e-9)
+
+
+def test_a_picture_does_not_differ_from_itself():
+    assert rmse(noise(1), noise(1)) == 0
+    assert ssim(noise(1), noise(1)) == pytest.approx(1)
+
+
+def test_black_and_white_are_as_far_apart_as_can_be():
+    black, white = np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)
+    assert rmse(black, white) == 255
+    assert ssim(black, white) < 0.001
+
+
+def test_the_reference_has_the_most_steps_and_is_its_own():
+    assert steps_of(Convergence().arrange(path(50, 2, 10))) == [(50, 50), (2, 50), (10, 50)]
+
+
+def test_partners_share_prompt_seed_and_every_other_setting():
+    rows = [
+        one
+        for prompt in ("an owl", "a rose")
+        for replicate in (0, 1)
+        for guidance in (1.0, 7.0)
+        for one in path(2, 8, prompt=prompt, replicate=replicate, guidance_scale=guidance)
+    ]
+    pairs = Convergence().arrange(rows)
+    assert len(pairs) == 16
+    for one, reference in pairs:
+        mine, its = dict(one.planned.shot.settings), dict(reference.planned.shot.settings)
+        assert its.pop("num_inference_steps") == 8
+        mine.pop("num_inference_steps")
+        assert mine == its
+
+
+def test_a_seed_whose_reference_is_missing_is_left_out_not_measured_against_less():
+    rows = path(2, 8, 20) + path(2, 8, replicate=1)
+    pairs = Convergence().arrange(rows)
+    assert {pair[0].planned.replicate for pair in pairs} == {0}
+
+
+def test_each_arm_has_its_own_highest_number_of_steps():
+    rows = path(2, 8, 20, guidance_scale=7.0) + path(2, 8, guidance_scale=9.0)
+    assert steps_of(Convergence().arrange(rows)) == [(2, 20), (8, 20), (20, 20), (2, 8), (8, 8)]
+
+
+@pytest.mark.parametrize("rows", [[], path(20), path(20) + path(20, replicate=1)])
+def test_without_two_numbers_of_steps_there_is_nothing_to_converge(rows):
+    with pytest.raises(DesignError, match="num_inference_steps"):
+        Convergence().arrange(rows)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "stochastic"),
+    [
+        ("DDIMScheduler", False),
+        ("PNDMScheduler", False),
+        ("EulerDiscreteScheduler", False),
+        ("DPMSolverMultistepScheduler", False),
+        ("UniPCMultistepScheduler", False),
+        ("HeunDiscreteScheduler", False),
+        ("LMSDiscreteScheduler", False),
+        ("DEISMultistepScheduler", False),
+        ("FlowMatchEulerDiscreteScheduler", False),
+        ("EulerAncestralDiscreteScheduler", True),
+        ("KDPM2AncestralDiscreteScheduler", True),
+        ("DPMSolverSDEScheduler", True),
+        ("DDPMScheduler", True),
+        ("LCMScheduler", True),
+        ("TCDScheduler", True),
+        ("CosineDPMSolverMultistepScheduler", True),
+    ],
+)
+def test_samplers_that_draw_noise_on_the_way_are_known_by_name(scheduler, stochastic):
+    assert is_stochastic(row(noise(0), settings={"scheduler": scheduler})) is stochastic
+    assert is_stochastic(row(noise(0), facts={"scheduler": scheduler})) is stochastic
+
+
+def test_eta_makes_ddim_stochastic_and_leaves_alone_who_ignores_it():
+    assert is_stochastic(row(noise(0), settings={"scheduler": "DDIMScheduler", "eta": 0.5}))
+    assert not is_stochastic(row(noise(0), settings={"scheduler": "DDIMScheduler", "eta": 0.0}))
+    assert not is_stochastic(row(noise(0), settings={"scheduler": "EulerDiscreteScheduler", "eta": 1.0}))
+
+
+def test_paired_convergence_is_refused_for_ancestral_samplers():
+    with pytest.raises(DesignError, match="not defined here"):
+        Convergence().arrange(path(2, 8, scheduler="EulerAncestralDiscreteScheduler"))
+
+
+def test_beside_deterministic_samplers_an_ancestral_one_has_no_number():
+    rows = path(2, 8, scheduler="DDIMScheduler") + path(2, 8, scheduler="EulerAncestralDiscreteScheduler")
+    pairs = Convergence().arrange(rows)
+    values = Convergence().score([Item(pair, (noise(1), noise(2))) for pair in pairs])
+    assert [math.isnan(value) for value in values] == [False, False, True, True]
+
+
+def test_pictures_of_different_size_are_not_compared():
+    rows = path(2, 8)
+    assert math.isnan(Convergence().score([Item((rows[0], rows[1]), (noise(1, 8, 8), noise(2, 16, 8)))])[0])
+
+
+def test_ssim_of_a_picture_smaller_than_its_window_is_not_a_number():
+    assert math.isnan(ssim(noise(1, 10, 40), noise(2, 10, 40)))
