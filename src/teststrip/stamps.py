@@ -20,7 +20,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from xml.sax.saxutils import escape, unescape
+from html import escape, unescape
 
 from teststrip.errors import PictureError
 from teststrip.records import EngineRef, Fingerprint, Render, Shot, Value
@@ -342,7 +342,7 @@ def _packet(record: bytes, more: str = "") -> bytes:
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         f'<rdf:Description rdf:about="" xmlns:teststrip="urn:teststrip:record#"{note}>'
-        f"<teststrip:record>{escape(record.decode('ascii'))}</teststrip:record>"
+        f"<teststrip:record>{escape(record.decode('ascii'), quote=False)}</teststrip:record>"
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode("ascii")
 

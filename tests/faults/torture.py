@@ -66,7 +66,8 @@ def torture(
     if last.returncode:
         outcome.found(f"the last run failed: {last.stderr.decode()[-300:]}")
     _look(folder, rows, whole, outcome)
-    _count(folder, expected, outcome)
+    for fault in count(folder, expected):
+        outcome.found(fault)
     return outcome
 
 
@@ -120,17 +121,19 @@ def _look(
     return rows
 
 
-def _count(folder: Path, expected: int, outcome: Outcome) -> None:
-    rows, pictures = rows_of(folder), list(pictures_of(folder))
+def count(folder: Path, expected: int) -> list[str]:
+    """What must hold when a run has ended: every picture once, files and rows the same, nothing left over."""
+    rows, pictures, faults = rows_of(folder), list(pictures_of(folder)), []
     if len(rows) != expected:
-        outcome.found(f"{len(rows)} pictures instead of {expected}")
+        faults.append(f"{len(rows)} pictures instead of {expected}")
     if any(path.name.startswith(".") for path in pictures):
-        outcome.found("a temporary file is left")
+        faults.append("a temporary file is left")
     if {path.relative_to(folder).as_posix() for path in pictures} != {path for _, path, _ in rows.values()}:
-        outcome.found("files and rows are not the same pictures")
+        faults.append("files and rows are not the same pictures")
     for digest, path, size in rows.values():
         data = (folder / path).read_bytes() if (folder / path).is_file() else b""
         if hashlib.sha256(data).hexdigest() != digest or len(data) != size:
-            outcome.found("a file is not what its row says")
+            faults.append("a file is not what its row says")
     if (folder / "quarantine").exists():
-        outcome.found("a picture had to be put into quarantine")
+        faults.append("a picture had to be put into quarantine")
+    return faults

@@ -69,7 +69,7 @@ def write(folder: Path, path: str, data: bytes) -> None:
         OSError: as the system says (a full disk: ENOSPC). No part of the file is left.
     """
     target = place(folder, path)
-    _make_folder(target.parent)
+    make_folder(target.parent)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
     try:
@@ -141,7 +141,7 @@ def quarantine(folder: Path, path: str) -> str | None:
     if not source.is_symlink() and not source.exists():
         return None
     room = folder / QUARANTINE
-    _make_folder(room)
+    make_folder(room)
     target, number = room / source.name, 1
     while target.exists():
         number += 1
@@ -178,9 +178,10 @@ def _open(folder: Path, path: str) -> BufferedReader:
     return os.fdopen(os.open(place(folder, path), flags), "rb")
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, each name safe on the disk."""
     if path.is_dir():
         return
-    _make_folder(path.parent)
+    make_folder(path.parent)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
+import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,19 +46,22 @@ class FolderLock:
 
     Raises:
         FolderBusy: another process, or another Store of this one, holds it; the message says which and since when.
-        OSError: the file system has no locks.
+        OSError: the file system has no locks, or no room.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _take(self._file)
+            self._sign()
         except OSError as error:
             os.close(self._file)
             if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                 raise
             raise FolderBusy(f"{folder}: {_holder(folder)} is writing here. Wait for it, or stop it.") from error
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+
+    def _sign(self) -> None:
+        who = {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         os.write(self._file, json.dumps(who).encode())

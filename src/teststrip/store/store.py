@@ -284,7 +284,7 @@ def rebuild(folder: Path | str) -> int:
 
 def _lock(folder: Path) -> FolderLock:
     with ledger.speaking(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         refuse_network(folder)
         return FolderLock(folder)
 
