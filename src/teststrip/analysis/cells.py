@@ -23,18 +23,19 @@ LUCK = "The first of many settings owes part of its lead to luck; `best` estimat
 def levels(values: Array, design: Design, axis: int) -> tuple[Estimate, ...]:
     """The levels of one axis as points of a chart, averaged over seeds and the other axes."""
     factor = design.factors[axis]
-    return _estimates(values, design.grid((axis,)), factor.labels, factor.numbers)
+    return of_grid(values, design.grid((axis,)), factor.labels, factor.numbers)
 
 
 def estimates(values: Array, design: Design) -> tuple[Estimate, ...]:
     """Every cell as a point of a chart."""
     labels = tuple(design.label(cell) for cell in range(len(design.cells)))
-    return _estimates(values, np.arange(len(labels))[None, :], labels, None)
+    return of_grid(values, np.arange(len(labels))[None, :], labels, None)
 
 
-def _estimates(
+def of_grid(
     values: Array, grid: effects.Indices, labels: tuple[str, ...], numbers: tuple[float, ...] | None
 ) -> tuple[Estimate, ...]:
+    """Points of a chart for the columns of a grid of cells [M, K]; labels and numbers are [K]."""
     means, images = effects.level_means(values, grid)
     interval = intervals.paired_interval(means.T)
     # Morey 2008: taking the prompts' heights out takes 1/K of the variance with them; give it back.

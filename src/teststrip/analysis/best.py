@@ -1,0 +1,352 @@
+"""The cheapest setting that is not worse, or the reason why there is none to recommend.
+
+The best mean of many settings is partly luck, and "not surely worse" is not "not worse". So: on four fifths of the
+prompts the setting with the best mean is found, and every cheaper one must *prove* that it is not worse by more than
+the margin; the choice is then looked at again on the fifth of the prompts that had no say. Knows columns; no store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teststrip.analysis import audit, cells, columns, effects, intervals, multiplicity, sentences
+from teststrip.analysis import costs as costing
+from teststrip.analysis.columns import Array, Columns, Design
+from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, cautious, needed_equivalent, round_up
+from teststrip.analysis.margin import Margin, margin_of
+from teststrip.analysis.verdicts import ALPHA
+from teststrip.errors import UsageError
+from teststrip.records import Axis, Comparison, Estimate, MetricInfo
+
+HELD_OUT = 0.2
+FEWEST_TO_HOLD_OUT = 10
+"""Below so many prompts none are held out: what is left would be too few to choose by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What to use, or why nothing can be recommended.
+
+    Attributes:
+        metric: the score it goes by. sentence: what a person would write.
+        choice, best: the recommended setting and the one with the best mean; None without a recommendation.
+        reason: why there is none; "" = there is one.
+        against_best: the choice minus the best on the prompts that chose; None when they are one setting.
+        held_out: the same on the prompts that had no say; None when too few.
+        fresh: the choice's own score on those prompts: mean, low, high.
+        candidates: every cheaper setting against the best; `equivalent` = proved not worse.
+        points: all settings, cheapest first. cost, unit: the column of cost and how to write it.
+        margin: score units. prompts: that chose. budget: as written, or "".
+        method, limits: as in a Finding.
+    """
+
+    metric: str
+    sentence: str
+    choice: costing.Point | None = None
+    best: costing.Point | None = None
+    reason: str = ""
+    against_best: Comparison | None = None
+    held_out: Comparison | None = None
+    fresh: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    candidates: tuple[Comparison, ...] = ()
+    points: tuple[costing.Point, ...] = ()
+    cost: str = ""
+    unit: str = ""
+    margin: float = math.nan
+    prompts: int = 0
+    budget: str = ""
+    method: str = ""
+    limits: tuple[str, ...] = field(default=())
+
+
+def recommend(
+    table: Columns,
+    metric: str | MetricInfo,
+    *,
+    axes: Sequence[str | Axis],
+    margin: float | Mapping[str, float] = 0.2,
+    budget: str | None = None,
+    prompt: str = "prompt",
+    replicate: str | None = "replicate",
+    missing: str | None = "missing",
+) -> Recommendation:
+    """The cheapest setting that is not worse than the best by more than the margin.
+
+    Args:
+        table: one entry an image in each column; `denoiser_calls`, `seconds` or `money` among them.
+        metric: the score to go by; a plain name means "higher is better".
+        axes, margin, prompt, replicate, missing: as in `findings`.
+        budget: "4s", "50 calls", "0.02 USD": only settings that cost at most that much a picture.
+
+    Raises:
+        UsageError: an absent column (of the metric, or of the budget's cost), or a budget that cannot be read.
+    """
+    info = MetricInfo(metric, higher_is_better=True) if isinstance(metric, str) else metric
+    limit = costing.Budget.parse(budget) if budget else None
+    design = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
+    if info.name not in table:
+        raise UsageError(f"no column {info.name!r} to recommend by")
+    values = design.values(table[info.name], info.name)
+    column = costing.column_of(table, limit)
+    costs = costing.of_cells(design, table, column)
+    seconds = costing.of_cells(design, table, "seconds" if "seconds" in table else None)
+    points = costing.points(design, values, info, costs, seconds)
+    case = _Case(info, design, values, costs, points, column or "", limit)
+    reason = _forbidden(case)
+    return _none(case, reason) if reason else _choose(case, margin_of(margin, info.name, values))
+
+
+@dataclass(frozen=True)
+class _Case:
+    info: MetricInfo
+    design: Design
+    values: Array
+    costs: Array
+    points: tuple[costing.Point, ...]
+    column: str
+    budget: costing.Budget | None
+
+    @property
+    def sign(self) -> float:
+        return -1.0 if self.info.higher_is_better is False else 1.0
+
+    def allowed(self) -> list[int]:
+        """Cells with scores, within the budget."""
+        most = self.budget.amount if self.budget else math.inf
+        scored: NDArray[np.bool_] = np.any(~np.isnan(self.values), axis=(0, 1))
+        return [c for c in range(len(self.points)) if scored[c] and not self.costs[c] > most]
+
+
+def _forbidden(case: _Case) -> str:
+    """Why nothing may be recommended, or ""."""
+    info, prompts = case.info, len(case.design.prompts)
+    score = sentences.spoken(info.name)
+    if info.higher_is_better is None:
+        return f"neither end of {score} is the good one"
+    if info.cost or info.paired:
+        return f"{score} does not say how good a picture is"
+    if np.isnan(case.values).all():
+        return f"there is no {score} yet"
+    if prompts < MINIMUM_PROMPTS:
+        return f"{prompts} prompts cannot rank settings; the least is {MINIMUM_PROMPTS}"
+    for found in audit.audits(case.design, case.values, info):
+        if found.outcome != "sees":
+            return found.finding.sentence.removesuffix(" It recommends nothing.").rstrip(".")
+    if not case.allowed():
+        cheapest = np.nanmin(case.costs) if np.isfinite(case.costs).any() else math.nan
+        unit = costing.UNITS[case.column]
+        budget = case.budget.text if case.budget else ""
+        return (
+            f"no setting costs at most {budget}; the cheapest takes {sentences.number(float(cheapest))} {unit}".rstrip()
+        )
+    return ""
+
+
+def _none(case: _Case, reason: str) -> Recommendation:
+    return Recommendation(
+        metric=case.info.name,
+        sentence=f"No recommendation by {sentences.spoken(case.info.name)}: {reason}.",
+        reason=reason,
+        points=costing.by_cost(case.points),
+        cost=case.column,
+        unit=costing.UNITS.get(case.column, ""),
+        budget=case.budget.text if case.budget else "",
+    )
+
+
+def split(prompts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which prompts are held out: a fifth, chosen by the hash of their ids, the same in every run."""
+    held = np.zeros(len(prompts), dtype=bool)
+    if len(prompts) >= FEWEST_TO_HOLD_OUT:
+        ranks = [hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest() for prompt in prompts]
+        order = sorted(range(len(prompts)), key=ranks.__getitem__)
+        held[order[: round(len(prompts) * HELD_OUT)]] = True
+    return held
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The outcome of the rule on arrays: `best` and `choice` are cells; `p` of each candidate after Holm."""
+
+    best: int
+    choice: int
+    candidates: tuple[int, ...]
+    differences: Array
+    p: Array
+
+
+def choose(values: Array, costs: Array, allowed: Sequence[int], *, sign: float, margin: Margin) -> Choice:
+    """The rule itself.
+
+    Args:
+        values: [prompts, replicates, cells] of the prompts that choose. costs: [cells]. allowed: cells to choose from.
+        sign: 1 when higher is better, else -1.
+    """
+    means = sign * np.array([point.mean for point in _estimates(values, allowed)])
+    best = allowed[int(np.nanargmax(means))]
+    # Where costs are unknown nothing is cheaper. Among equals in cost the better mean comes first.
+    cheaper = [c for c in allowed if costs[c] < costs[best]]
+    differences = sign * effects.cell_pairs(values, [(c, best) for c in cheaper])
+    p = intervals.one_sided_p(differences, -margin.value, extra_se=margin.se) if cheaper else np.empty(0)
+    enough = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS if cheaper else np.empty(0, dtype=bool)
+    proved = multiplicity.holm(np.where(enough, p, np.nan)) if cheaper else p
+    rank = dict(zip(allowed, means, strict=True))
+    passing = [c for c, q in zip(cheaper, proved, strict=True) if q < ALPHA]
+    choice = min(passing, key=lambda c: (costs[c], -rank[c]), default=best)
+    return Choice(best, choice, tuple(cheaper), differences, proved)
+
+
+def _estimates(values: Array, allowed: Sequence[int]) -> tuple[Estimate, ...]:
+    labels = tuple(map(str, allowed))
+    return cells.of_grid(values, np.asarray(allowed, dtype=np.intp)[None, :], labels, None)
+
+
+def _choose(case: _Case, size: Margin) -> Recommendation:
+    held = split(case.design.prompts)
+    values = case.values[~held]
+    made = choose(values, case.costs, case.allowed(), sign=case.sign, margin=size)
+    best, choice = case.points[made.best], case.points[made.choice]
+    rows = tuple(
+        _compared(case, size, case.sign * d, c, made.best, float(q))
+        for c, d, q in zip(made.candidates, made.differences, made.p, strict=True)
+    )
+    against = rows[made.candidates.index(made.choice)] if made.choice != made.best else None
+    held_out, fresh = None, (math.nan, math.nan, math.nan)
+    if held.any():
+        own = intervals.paired_interval(_prompt_means(case.values[held][..., made.choice]))
+        fresh = (float(own.mean), float(own.low), float(own.high))
+        if against is not None:
+            difference = effects.cell_pairs(case.values[held], [(made.choice, made.best)])[0]
+            held_out = _compared(case, size, difference, made.choice, made.best, math.nan)
+            worst = held_out.high if case.sign > 0 else -held_out.low
+            if worst < -size.value:
+                return _none(case, f"{choice.label} passed on the prompts that chose it and failed on held-out ones")
+    recommendation = Recommendation(
+        metric=case.info.name,
+        sentence="",
+        choice=choice,
+        best=best,
+        against_best=against,
+        held_out=held_out,
+        fresh=fresh,
+        candidates=rows,
+        points=costing.by_cost(case.points),
+        cost=case.column,
+        unit=costing.UNITS.get(case.column, ""),
+        margin=size.value,
+        prompts=int((~held).sum()),
+        budget=case.budget.text if case.budget else "",
+        method=f"best mean on {int((~held).sum())} prompts; every cheaper setting against it, one-sided t on prompts "
+        f"for “not worse by more than {size.text}” at 5 %, Holm over {len(rows)}; {int(held.sum())} prompts held out",
+        limits=_limits(case, size, held),
+    )
+    return _told(recommendation, size, _more(made, size) if made.choice == made.best and rows else None)
+
+
+def _compared(case: _Case, size: Margin, difference: Array, cell: int, best: int, p: float) -> Comparison:
+    outer = intervals.paired_interval(difference)
+    inner = intervals.paired_interval(difference, 0.90, extra_se=size.se)
+    return Comparison(
+        contrast=f"{case.points[cell].label} against {case.points[best].label}",
+        effect=float(outer.mean),
+        low=float(outer.low),
+        high=float(outer.high),
+        inner_low=float(inner.low),
+        inner_high=float(inner.high),
+        p=float(intervals.one_sided_p(case.sign * difference, -size.value, extra_se=size.se)),
+        p_family=p,
+        prompts=int(outer.prompts),
+        images=int((~np.isnan(case.values[..., [cell, best]])).sum()),
+        verdict="equivalent" if p < ALPHA else "inconclusive",
+    )
+
+
+def _prompt_means(values: Array) -> Array:
+    present = ~np.isnan(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Array = np.where(present, values, 0.0).sum(axis=1) / present.sum(axis=1)
+    return mean
+
+
+def _more(made: Choice, size: Margin) -> int | None:
+    """Prompts, held out ones included, at which an equal cheaper setting would prove itself in 80 % of studies."""
+    spreads = [d[~np.isnan(d)] for d in made.differences]
+    usable = [cautious(float(d.std(ddof=1)), d.size) for d in spreads if d.size > 1]
+    if not usable or not size.value > 0:
+        return None
+    # One-sided at 5 %: the same prompts as two one-sided tests need when the truth lies at one side only.
+    needed = needed_equivalent(size.value, min(usable))
+    return None if needed >= MANY else round_up(needed / (1 - HELD_OUT))
+
+
+def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ...]:
+    found = []
+    if not held.any():
+        found.append(
+            f"Fewer than {FEWEST_TO_HOLD_OUT} prompts: none held out, so the best setting's score is flattered by luck."
+        )
+    if not case.column:
+        found.append("No column of cost: the best mean is all that can be named, not the cheapest that is not worse.")
+    found += [
+        f"{sentences.spoken(case.info.name)} rises with {sentences.spoken(factor.name)} mechanically, whatever becomes "
+        "of the picture."
+        for factor in case.design.factors
+        if factor.name in case.info.couples
+    ]
+    if not audit.audits(case.design, case.values, case.info):
+        found.append(
+            "The score was not audited: the study has no known-bad setting (3 steps; guidance 30) to test it on."
+        )
+    if case.info.caveat:
+        found.append(case.info.caveat)
+    if size.note:
+        found.append(f"Margin: {size.note}.")
+    return tuple(found)
+
+
+def _told(made: Recommendation, size: Margin, more: int | None) -> Recommendation:
+    """The same with its sentence."""
+    choice, best, against = made.choice, made.best, made.against_best
+    assert choice is not None
+    assert best is not None
+    score = sentences.spoken(made.metric)
+    within = f" within {made.budget}" if made.budget else ""
+    cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
+    if against is None:
+        text = f"Use {choice.label}{cost}: the best mean {score}{within}, {made.prompts} prompts."
+        if made.candidates:
+            text += " No cheaper setting has proved that it is not worse."
+            if more and more > made.prompts:
+                text += f" About {more:,} prompts would let an equal one prove it."
+    else:
+        digits = sentences.digits_of(against.low, against.high)
+        saved = 1 - choice.cost / best.cost if best.cost else 0.0
+        text = (
+            f"Use {choice.label}{cost}: the cheapest setting{within} that is not worse in {score} than the best, "
+            f"{best.label} ({_cost(best, made.unit)}), by more than {size.text}: "
+            f"{sentences.fixed(against.effect, digits, signed=True)} "
+            f"(95 % interval {sentences.between(against.low, against.high)}), {made.prompts} prompts; "
+            f"it saves {saved * 100:.0f} %."
+        )
+        if made.held_out is not None and math.isfinite(made.held_out.low):
+            row = made.held_out
+            text += (
+                f" On {row.prompts} prompts that had no say: "
+                f"{sentences.fixed(row.effect, sentences.digits_of(row.low, row.high), signed=True)} "
+                f"({sentences.between(row.low, row.high)})."
+            )
+    mean, low, high = made.fresh
+    if math.isfinite(low):
+        digits = sentences.digits_of(low, high)
+        text += f" Its own {score} there: {sentences.fixed(mean, digits)} ({sentences.between(low, high)})."
+    return replace(made, sentence=text)
+
+
+def _cost(point: costing.Point, unit: str) -> str:
+    return f"{sentences.number(point.cost)} {unit}".strip()
