@@ -220,6 +220,20 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "method": finding.method,
         "more_prompts": finding.more_prompts,
         "sentence": finding.sentence,
+        "kind": finding.kind,
+        "design": finding.design,
+        "limits": list(finding.limits),
+        "levels": [
+            {
+                "label": level.label,
+                "x": _number(level.x),
+                "mean": _number(level.mean),
+                "low": _number(level.low),
+                "high": _number(level.high),
+                "prompts": level.prompts,
+            }
+            for level in finding.levels
+        ],
     }
 
 

@@ -4,6 +4,7 @@
     page/assets/      style sheets, classic scripts, a font
     page/data.js      the board (`board.py`)
     page/thumbs/      small pictures, written once, only of pictures longer than 256 pixels
+    page/pixels/      the small pictures as scripts, written once: a page from disk may show a file but not read it
 
 Knows boards and files; how a page looks and behaves is in `assets/`.
 """
@@ -44,6 +45,11 @@ SCRIPTS = (
     "lightbox.js",
     "bar.js",
     "head.js",
+    "flip.js",
+    "pixels.js",
+    "compare.js",
+    "charts.js",
+    "sheet.js",
     "app.js",
 )
 FONT = "vendor/inter-latin.woff2"
@@ -74,7 +80,7 @@ def write_board(board: Mapping[str, Any], study_folder: Path, folder: Path) -> P
     (folder / "assets" / "vendor").mkdir(parents=True, exist_ok=True)
     for name in (*STYLES, *SCRIPTS, FONT, *LICENCES):
         _replace(folder / "assets" / name, asset(name))
-    places = [_with_thumb(place, study_folder, folder) for place in board["places"]]
+    places = [_with_small(place, study_folder, folder) for place in board["places"]]
     root = Path(os.path.relpath(study_folder, folder)).as_posix() + "/"
     _replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
     index = folder / "index.html"
@@ -118,18 +124,35 @@ def _sources(data: str) -> str:
     return "\n".join(f'<script src="{name}"></script>' for name in [*names[:-1], data, names[-1]])
 
 
-def _with_thumb(place: Mapping[str, Any], study_folder: Path, folder: Path) -> Mapping[str, Any]:
-    """The place, with a small picture written beside the page if the original is a large one."""
-    if "file" not in place or max(place["size"]) <= boards.SMALL_ENOUGH:
+def _with_small(place: Mapping[str, Any], study_folder: Path, folder: Path) -> Mapping[str, Any]:
+    """The place; its thumbnail and its pixels are written beside the page where they are not there yet."""
+    if "file" not in place:
         return place
-    name = f"thumbs/{place['digest'][:2]}/{place['digest']}.webp"
-    target = folder / name
-    if not target.exists():
-        from teststrip import pictures
+    digest = place["digest"]
+    large = max(place["size"]) > boards.SMALL_ENOUGH
+    thumb = f"thumbs/{digest[:2]}/{digest}.webp"
+    pixels = folder / "pixels" / digest[:2] / f"{digest}.js"
+    if not pixels.exists() or (large and not (folder / thumb).exists()):
+        data = (study_folder / place["file"]).read_bytes()
+        if large:
+            from teststrip import pictures
 
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, pictures.thumbnail((study_folder / place["file"]).read_bytes(), boards.SMALL_ENOUGH))
-    return {**place, "thumb": name}
+            data = pictures.thumbnail(data, boards.SMALL_ENOUGH)
+            _put(folder / thumb, data)
+        _put(pixels, f'Pixels.arrived("{digest}", "{data_address(data)}");\n'.encode())
+    return {**place, "thumb": thumb} if large else place
+
+
+def data_address(data: bytes) -> str:
+    """An encoded picture as a data: address."""
+    kinds = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp"}
+    kind = next((kind for magic, kind in kinds.items() if data.startswith(magic)), "png")
+    return f"data:image/{kind};base64," + base64.b64encode(data).decode()
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, data)
 
 
 def _replace(path: Path, data: bytes) -> None:

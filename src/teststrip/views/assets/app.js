@@ -19,14 +19,17 @@ const App = (() => {
       setSized(1);
       return () => observer.disconnect();
     }, []);
-    const open = view.open !== null && board.places[view.open];
+    // Each thing that comes and goes has a parent of its own: a dialog that the library moves would lose the focus.
+    const open = view.open !== null && !view.mode && board.places[view.open];
     return html`
       <a class="skip" href="#" onClick=${skip}>To the pictures</a>
-      <${Top} board=${board} view=${view} />
-      <div class="bar-sticky" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /></div>
+      <${Top} board=${board} view=${view} pivot=${pivot} />
+      ${view.charts && html`<${Charts} board=${board} view=${view} />`}
+      <div class="bar-sticky" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /><${Flip} board=${board} view=${view} /></div>
       <main><${Grid} board=${board} view=${view} pivot=${pivot} onHover=${setHover} barHeight=${barHeight} /></main>
-      <${Card.Card} board=${board} view=${view} hover=${open ? null : hover} />
-      ${open && html`<${Lightbox} board=${board} view=${view} pivot=${pivot} />`}`;
+      <div class="above"><${Card.Card} board=${board} view=${view} hover=${open || view.mode ? null : hover} /></div>
+      <div class="above">${open && html`<${Lightbox} board=${board} view=${view} pivot=${pivot} />`}</div>
+      <div class="above">${view.mode ? html`<${Compare} board=${board} view=${view} />` : html`<${Compare.Tray} board=${board} view=${view} />`}</div>`;
   }
 
   /** @param {Event} event */

@@ -27,11 +27,16 @@ const Bar = (() => {
           <button type="button" class=${"toggle" + (view.tint ? " active" : "")} aria-pressed=${view.tint} onClick=${() => Store.set({ tint: !view.tint })}><i class="ramp" aria-hidden="true"></i>Tint</button>`}
         <${Filters} board=${board} view=${view} pivot=${pivot} />
         <span class="segments" role="group" aria-label="Layout">
-          <button type="button" aria-pressed=${!wall} title="Grid" aria-label="Grid" onClick=${() => Store.set({ layout: "grid" })}>${Icon("grid")}</button>
+          <button type="button" aria-pressed=${!wall && !Flip.isBook(board, view)} title="Grid" aria-label="Grid" onClick=${() => Store.set(Flip.isBook(board, view) ? Flip.book(board, view) : { layout: "grid" })}>${Icon("grid")}</button>
+          ${board.axes.some((axis) => axis.labels.length > 1) && html`<button type="button" aria-pressed=${Flip.isBook(board, view)} title="Flip-book: a slider for each axis" aria-label="Flip-book" onClick=${() => Store.set(Flip.book(board, view))}>${Icon("book")}</button>`}
           <button type="button" aria-pressed=${wall} title="Wall: one picture after the other, sorted" aria-label="Wall" onClick=${() => Store.set({ layout: "wall" })}>${Icon("wall")}</button>
         </span>
-        <label class="field size"><span>Size</span><input type="range" min="48" max="512" step="8" aria-label="Size of the pictures"
-          value=${view.size || sizes?.cell || 128} onInput=${(/** @type {InputEvent} */ event) => Store.set({ size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>
+        ${view.roi ? html`<span class="field region"><span>Region</span>
+            <input type="range" min="1" max="16" step="1" aria-label="Zoom of the region" value=${view.zoom} onInput=${(/** @type {Event} */ event) => Store.set({ zoom: Number(/** @type {HTMLInputElement} */ (event.target).value) })} />
+            <output>${view.zoom}:1</output><button type="button" class="quiet-button" aria-label="Show whole pictures again" title="Show whole pictures again" onClick=${() => Store.set({ roi: null, zoom: 1 })}>${Icon("close")}</button></span>`
+          : html`<label class="field size"><span>Size</span><input type="range" min="48" max="512" step="8" aria-label="Size of the pictures"
+          value=${view.size || sizes?.cell || 128} onInput=${(/** @type {InputEvent} */ event) => Store.set({ size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>`}
+        ${view.tint && pivot.range && html`<span class="legend" aria-label=${`Tint from ${Numbers.say(pivot.range[0])} to ${Numbers.say(pivot.range[1])}`}><span>${Numbers.say(pivot.range[0])}</span><i class="ramp" aria-hidden="true"></i><span>${Numbers.say(pivot.range[1])}</span></span>`}
       </div></div>`;
 
     /** @param {Zone} name */

@@ -13,7 +13,9 @@
  * @typedef {{at: number[], engine: string, options: Record<string, unknown>, settings: Record<string, unknown>}} Cell
  * @typedef {{metric: string, axis: string, contrast: string, effect: number | null, low: number | null,
  *   high: number | null, level: number | null, margin: number | null, p: number | null, prompts: number,
- *   images: number, verdict: string, method: string, more_prompts: number | null, sentence: string}} Finding
+ *   images: number, verdict: string, method: string, more_prompts: number | null, sentence: string,
+ *   kind?: string, design?: string, limits?: string[],
+ *   levels?: {label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number}[]}} Finding
  * @typedef {{name: string, engines: Record<string, string>, settings: Record<string, unknown>, replicates: number,
  *   question: string[], seeds: number[] | null}} Study
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress

@@ -14,6 +14,9 @@ const Grid = (() => {
     return size[1] / size[0];
   }
 
+  /** Small pictures are not blown up more than twice by themselves. @param {Model} board */
+  const most = (board) => Numbers.clamp(2 * (board.places.find((place) => place.size)?.size?.[0] ?? 104), 128, 208);
+
   const measure = (() => {
     const context = document.createElement("canvas").getContext("2d");
     /** @type {Map<string, number>} */
@@ -65,10 +68,10 @@ const Grid = (() => {
     const screen = useWindow(canvas);
     const [focus, setFocus] = useState(/** @type {At} */ ({ s: 0, r: 0, c: 0 }));
     const wanted = useRef(false);
-    const crop = view.roi ? region(board, view.roi) : null;
+    const crop = useMemo(() => (view.roi ? region(board, view.roi, view.zoom) : null), [board, view.roi, view.zoom]);
     const sizes = useMemo(
-      () => Layout.measure(pivot, view, { width: screen.width, height: screen.height, aspect: aspect(board), measure, crop }),
-      [pivot, view.size, view.roi, view.layout, screen.width, screen.height],
+      () => Layout.measure(pivot, view, { width: screen.width, height: screen.height, aspect: aspect(board), measure, crop, most: Flip.isBook(board, view) ? 320 : most(board) }),
+      [pivot, view.size, crop, view.layout, view.flip, screen.width, screen.height],
     );
     Grid.sizes = sizes;
 
@@ -274,10 +277,10 @@ const Grid = (() => {
     return { s: 0, r: 0, c: 0 };
   }
 
-  /** A region in pixels of the picture: [width, height]. @param {Model} board @param {number[]} roi @returns {[number, number]} */
-  function region(board, roi) {
+  /** A region on the screen, in pixels: [width, height]. @param {Model} board @param {number[]} roi @param {number} zoom @returns {[number, number]} */
+  function region(board, roi, zoom) {
     const [width, height] = board.places.find((place) => place.size)?.size ?? [64, 64];
-    return [Math.max(1, roi[2] * width), Math.max(1, roi[3] * height)];
+    return [Math.max(1, roi[2] * width * zoom), Math.max(1, roi[3] * height * zoom)];
   }
 
   return Grid;

@@ -2,8 +2,8 @@
 const Top = (() => {
   const FIRST = 3; // findings shown before "all"
 
-  /** @param {{board: Model, view: View}} props */
-  function Top({ board, view }) {
+  /** @param {{board: Model, view: View, pivot: Pivot}} props */
+  function Top({ board, view, pivot }) {
     const { made, total, failed, running } = board.progress;
     return html`<header class="top">
       <div class="top-line">
@@ -13,6 +13,7 @@ const Top = (() => {
         <span class="grow"></span>
         <div class="top-buttons">
           ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
+          <${Sheet.Export} board=${board} view=${view} pivot=${pivot} />
           <${More} board=${board} view=${view} />
         </div>
       </div>
@@ -38,10 +39,17 @@ const Top = (() => {
     return html`<section class="findings" aria-label="Findings">
       <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => Store.set(evidence(board, view, finding))} title="Show the pictures behind this">
         <span class="verdict">${finding.verdict}</span>
-        <span class="sentence">${finding.sentence || fallback(finding)}</span>
+        ${sentences(finding.sentence || fallback(finding))}
         <span class="detail">${detail(finding)}</span></button></li>`)}</ul>
       ${board.findings.length > FIRST && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${board.findings.length} findings`}</button>`}
     </section>`;
+  }
+
+  /** The first sentence is the headline, the rest stands below it. @param {string} text */
+  function sentences(text) {
+    const end = text.search(/[.;:] (?=[A-Z0-9])|: /);
+    const cut = end > 0 ? end + 1 : text.length;
+    return html`<span class="sentence">${text.slice(0, cut)}</span>${text.length > cut && html`<span class="more">${text.slice(cut).trim()}</span>`}`;
   }
 
   /** @param {Finding} finding */
@@ -60,6 +68,7 @@ const Top = (() => {
     const usual = View.defaults(board);
     const metric = board.metric(finding.metric) >= 0 ? finding.metric : view.metric;
     const common = { metric, tint: board.metric(metric) >= 0, keep: {}, low: null, high: null, only: "", tag: "", layout: "grid" };
+    if (finding.kind === "missing") return { ...common, only: "failed" };
     const id = board.dims[board.axes.findIndex((axis) => axis.name === finding.axis)]?.id;
     if (!id || board.dim(id).size < 2) return { ...usual, star: view.star, cmp: view.cmp, charts: view.charts, size: view.size, ...common };
     const others = [...usual.rows, ...usual.cols, ...usual.flip].filter((each) => each !== id && board.dim(each).kind !== "prompt" && board.dim(each).kind !== "seed");

@@ -177,9 +177,9 @@ const Layout = (() => {
   /**
    * Sizes of everything, and the sections' places on the canvas (written into the pivot).
    * @param {Pivot} pivot @param {View} view
-   * @param {{width: number, height: number, aspect: number, measure: (text: string) => number, crop: [number, number] | null}} screen
+   * @param {{width: number, height: number, aspect: number, measure: (text: string) => number, crop: [number, number] | null, most: number}} screen
    *   `width`, `height`: of the window in pixels; `aspect`: height over width of a picture; `measure`: width of a
-   *   label; `crop`: the region's own pixels when a region is shown.
+   *   label; `crop`: the region on the screen, in pixels, when one is shown; `most`: how large a cell gets by itself.
    * @returns {Sizes}
    */
   function measure(pivot, view, screen) {
@@ -196,13 +196,12 @@ const Layout = (() => {
     // At most about 240 cells fit a screen, so that the page never holds more than 300 pictures.
     const least = Math.ceil(Math.sqrt((screen.width * screen.height) / (240 * screen.aspect))) - gap / 2;
     const across = view.layout === "wall" ? 0 : pivot.cols.length;
-    const auto = across ? Numbers.clamp(Math.floor(free / across) - gap, phone ? 76 : 104, 208) : 144;
+    const auto = across ? Numbers.clamp(Math.floor(free / across) - gap, phone ? 76 : 104, screen.most) : 144;
     let cell = Math.max(least, view.size || auto);
     let cellHeight = Math.round(cell * screen.aspect);
     if (screen.crop) {
-      const zoom = view.size ? Math.max(1, Math.round(view.size / 96)) : 1;
-      cell = Math.max(least, Math.round(screen.crop[0] * zoom));
-      cellHeight = Math.max(24, Math.round((cell / screen.crop[0]) * screen.crop[1]));
+      cell = Math.max(least, Math.ceil(screen.crop[0]));
+      cellHeight = Math.max(32, Math.ceil(screen.crop[1]));
     }
     if (view.layout === "wall") chop(pivot, Math.max(1, Math.floor((screen.width - (phone ? 16 : 56)) / (cell + gap))));
     const lines = (/** @type {string} */ text, /** @type {number} */ width) =>

@@ -38,6 +38,7 @@ const Store = (() => {
   function set(part) {
     const before = view;
     view = { ...view, ...part };
+    if (view.cmp.length < 2) view.mode = "";
     if (part.star) remember(part.star);
     write(before.open === null !== (view.open === null) || !before.mode !== !view.mode);
     tell();

@@ -17,7 +17,7 @@ const Tile = (() => {
     const kind = place.file ? "made" : place.failure ? "failed" : "waiting";
     return html`<div class=${`cell ${kind}` + (heat !== null ? " heat" : "") + (compared ? " compared" : "")} role="gridcell" aria-colindex=${c + 2}
         tabindex=${stop ? 0 : -1} data-at=${at} data-place=${place.i} aria-label=${Say.label(board, view, place)} style=${box}>
-      ${picture && (crop && view.roi ? cropped(board, view.roi, place) : html`<img src=${Board.thumb(board, place)} alt="" draggable=${false} decoding="async" />`)}
+      ${picture && (crop && view.roi ? cropped(board, view.roi, place, crop) : html`<img src=${Board.thumb(board, place)} alt="" draggable=${false} decoding="async" />`)}
       ${place.failure && !place.file && html`<span class="why">${Icon("alert")}<b>${place.failure.reason}</b><span>${place.failure.text}</span></span>`}
       ${kind === "waiting" && html`<span class="why soon">${board.progress.running ? "soon" : "not made"}</span>`}
       ${mean !== null && html`<span class="badge">${Numbers.say(mean)}</span>`}
@@ -28,11 +28,11 @@ const Tile = (() => {
     </div>`;
   };
 
-  /** The region of a picture, and nothing else, filling the cell. @param {Model} board @param {number[]} roi @param {Place} place */
-  function cropped(board, [x, y, width, height], place) {
-    return html`<img class="crop" src=${Board.full(board, place)} alt="" draggable=${false} decoding="async" style=${{
-      width: 100 / width + "%", height: 100 / height + "%", left: (-100 * x) / width + "%", top: (-100 * y) / height + "%",
-    }} />`;
+  /** The region of a picture, and nothing else, pixel by pixel times the zoom. @param {Model} board @param {number[]} roi @param {Place} place @param {[number, number]} crop */
+  function cropped(board, [x, y, width, height], place, crop) {
+    return html`<span class="crop" style=${{ width: crop[0] + "px", height: crop[1] + "px" }}><img src=${Board.full(board, place)} alt="" draggable=${false} decoding="async" style=${{
+      width: crop[0] / width + "px", height: crop[1] / height + "px", left: (-x * crop[0]) / width + "px", top: (-y * crop[1]) / height + "px",
+    }} /></span>`;
   }
 })();
 
@@ -41,12 +41,14 @@ const Tint = (() => {
   // Viridis (van der Walt and Smith 2015) at nine points.
   const STOPS = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [144, 215, 67], [253, 231, 37]];
 
-  /** @param {number} share 0..1 */
-  function colour(share) {
+  /** @param {number} share 0..1 @returns {number[]} red, green, blue, 0..255 */
+  function rgb(share) {
     const at = Numbers.clamp(share, 0, 1) * (STOPS.length - 1);
     const n = Math.min(STOPS.length - 2, Math.floor(at));
-    const mixed = STOPS[n].map((low, k) => Math.round(low + (STOPS[n + 1][k] - low) * (at - n)));
-    return `rgb(${mixed.join(" ")})`;
+    return STOPS[n].map((low, k) => Math.round(low + (STOPS[n + 1][k] - low) * (at - n)));
   }
-  return { colour };
+
+  /** @param {number} share 0..1 */
+  const colour = (share) => `rgb(${rgb(share).join(" ")})`;
+  return { colour, rgb };
 })();

@@ -10,7 +10,7 @@
  *   at: Record<string, number>, keep: Record<string, number[]>, order: Record<string, string>,
  *   pick: string, metric: string, tint: boolean, low: number | null, high: number | null, only: string, tag: string,
  *   layout: string, sort: string, size: number, open: number | null, cmp: number[], mode: string,
- *   roi: number[] | null, star: number[], charts: boolean}} View
+ *   roi: number[] | null, zoom: number, star: number[], charts: boolean}} View
  */
 const View = (() => {
   /** @type {Zone[]} */
@@ -41,7 +41,7 @@ const View = (() => {
     return {
       ...zones, pile, at: {}, keep: {}, order: {}, pick: "median", metric: leading(board), tint: false, low: null,
       high: null, only: "", tag: "", layout: "grid", sort: "plan", size: 0, open: null, cmp: [], mode: "", roi: null,
-      star: [], charts: false,
+      zoom: 1, star: [], charts: false,
     };
   }
 
@@ -95,9 +95,10 @@ const View = (() => {
     view.size = Math.min(Math.max(number(query.get("size")) ?? 0, 0), 1024);
     view.open = whole(query.get("open"), board.places.length);
     view.cmp = wholes(query.get("cmp"), board.places.length).slice(0, 4);
-    view.mode = oneOf(query.get("mode"), MODES, "");
+    view.mode = view.cmp.length > 1 ? oneOf(query.get("mode"), MODES, "") : "";
     const roi = words(query.get("roi") ?? "").map(Number);
     view.roi = roi.length === 4 && roi.every((x) => x >= 0 && x <= 1) && roi[2] > 0 && roi[3] > 0 ? roi : null;
+    view.zoom = Math.min(Math.max(number(query.get("zoom")) ?? 1, 1), 16);
     view.star = wholes(query.get("star"), board.places.length);
     view.charts = query.get("charts") === "1";
     return view;
@@ -119,7 +120,7 @@ const View = (() => {
       if (view.keep[dim.id]) query.set("keep." + dim.id, view.keep[dim.id].join());
       if (view.order[dim.id]) query.set("order." + dim.id, view.order[dim.id]);
     }
-    for (const key of /** @type {const} */ (["pick", "metric", "only", "tag", "layout", "sort", "mode", "size"]))
+    for (const key of /** @type {const} */ (["pick", "metric", "only", "tag", "layout", "sort", "mode", "size", "zoom"]))
       if (view[key] !== usual[key]) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["tint", "charts"])) if (view[key]) query.set(key, "1");
     for (const key of /** @type {const} */ (["low", "high", "open"]))
