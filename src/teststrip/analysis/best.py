@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis import audit, cells, columns, effects, intervals, multiplicity, sentences
+from teststrip.analysis import audit, columns, effects, intervals, multiplicity, sentences
 from teststrip.analysis import costs as costing
 from teststrip.analysis.columns import Array, Columns, Design
 from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, cautious, needed_equivalent, round_up
+from teststrip.analysis.effects import Contrast
 from teststrip.analysis.margin import Margin, margin_of
+from teststrip.analysis.recommendation import Recommendation, write
 from teststrip.analysis.verdicts import ALPHA
 from teststrip.errors import UsageError
 from teststrip.records import Axis, Comparison, Estimate, MetricInfo
@@ -28,41 +30,10 @@ HELD_OUT = 0.2
 FEWEST_TO_HOLD_OUT = 10
 """Below so many prompts none are held out: what is left would be too few to choose by."""
 
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """What to use, or why nothing can be recommended.
-
-    Attributes:
-        metric: the score it goes by. sentence: what a person would write.
-        choice, best: the recommended setting and the one with the best mean; None without a recommendation.
-        reason: why there is none; "" = there is one.
-        against_best: the choice minus the best on the prompts that chose; None when they are one setting.
-        held_out: the same on the prompts that had no say; None when too few.
-        fresh: the choice's own score on those prompts: mean, low, high.
-        candidates: every cheaper setting against the best; `equivalent` = proved not worse.
-        points: all settings, cheapest first. cost, unit: the column of cost and how to write it.
-        margin: score units. prompts: that chose. budget: as written, or "".
-        method, limits: as in a Finding.
-    """
-
-    metric: str
-    sentence: str
-    choice: costing.Point | None = None
-    best: costing.Point | None = None
-    reason: str = ""
-    against_best: Comparison | None = None
-    held_out: Comparison | None = None
-    fresh: tuple[float, float, float] = (math.nan, math.nan, math.nan)
-    candidates: tuple[Comparison, ...] = ()
-    points: tuple[costing.Point, ...] = ()
-    cost: str = ""
-    unit: str = ""
-    margin: float = math.nan
-    prompts: int = 0
-    budget: str = ""
-    method: str = ""
-    limits: tuple[str, ...] = field(default=())
+ALONE = (
+    "Settings are compared as sums of what each axis does on average over the others: there is no sign that axes work "
+    "together, but no proof that they do not. The held-out prompts compare the two settings themselves."
+)
 
 
 def recommend(
@@ -181,20 +152,24 @@ class Choice:
     p: Array
 
 
-def choose(values: Array, costs: Array, allowed: Sequence[int], *, sign: float, margin: Margin) -> Choice:
+def choose(
+    values: Array, design: Design, costs: Array, allowed: Sequence[int], *, sign: float, margin: Margin, additive: bool
+) -> Choice:
     """The rule itself.
 
     Args:
         values: [prompts, replicates, cells] of the prompts that choose. costs: [cells]. allowed: cells to choose from.
         sign: 1 when higher is better, else -1.
+        additive: compare settings as sums of what each axis does (`works_alone`), else as whole cells.
     """
-    means = sign * np.array([point.mean for point in _estimates(values, allowed)])
+    means = sign * (_additive_means(values, design, allowed) if additive else _cell_means(values, allowed))
     best = allowed[int(np.nanargmax(means))]
-    # Where costs are unknown nothing is cheaper. Among equals in cost the better mean comes first.
+    # Where costs are unknown nothing is cheaper.
     cheaper = [c for c in allowed if costs[c] < costs[best]]
-    differences = sign * effects.cell_pairs(values, [(c, best) for c in cheaper])
-    p = intervals.one_sided_p(differences, -margin.value, extra_se=margin.se) if cheaper else np.empty(0)
-    enough = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS if cheaper else np.empty(0, dtype=bool)
+    pairs = [(c, best) for c in cheaper]
+    differences = sign * (_additive_pairs(values, design, pairs) if additive else effects.cell_pairs(values, pairs))
+    p = intervals.one_sided_p(differences, -margin.value, extra_se=margin.se)
+    enough = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS
     proved = multiplicity.holm(np.where(enough, p, np.nan)) if cheaper else p
     rank = dict(zip(allowed, means, strict=True))
     passing = [c for c, q in zip(cheaper, proved, strict=True) if q < ALPHA]
@@ -202,25 +177,67 @@ def choose(values: Array, costs: Array, allowed: Sequence[int], *, sign: float, 
     return Choice(best, choice, tuple(cheaper), differences, proved)
 
 
-def _estimates(values: Array, allowed: Sequence[int]) -> tuple[Estimate, ...]:
-    labels = tuple(map(str, allowed))
-    return cells.of_grid(values, np.asarray(allowed, dtype=np.intp)[None, :], labels, None)
+def works_alone(values: Array, design: Design) -> bool:
+    """No sign that two axes work together: no interaction reaches p < .05 even without correction.
+
+    Then a setting is judged by what each of its levels does on average over the other axes, which needs far fewer
+    prompts than comparing whole cells.
+    """
+    contrasts = [contrast for contrast in effects.planned(design) if contrast.kind == "interaction"]
+    p = [float(intervals.t_p(effects.per_prompt(values, design, contrast)[0])) for contrast in contrasts]
+    return bool(p) and all(q >= ALPHA for q in p)
+
+
+def _cell_means(values: Array, allowed: Sequence[int]) -> Array:
+    means, _ = effects.level_means(values, np.asarray(allowed, dtype=np.intp)[None, :])
+    return intervals.paired_interval(means.T).mean
+
+
+def _additive_means(values: Array, design: Design, allowed: Sequence[int]) -> Array:
+    """Sums of what each level does, up to a constant; [allowed]."""
+    total = np.zeros(len(allowed))
+    for axis in range(len(design.factors)):
+        means, _ = effects.level_means(values, design.grid((axis,)))
+        average = intervals.paired_interval(means.T).mean
+        total += np.array([average[design.cells[c][axis]] for c in allowed])
+    return total
+
+
+def _additive_pairs(values: Array, design: Design, pairs: Sequence[tuple[int, int]]) -> Array:
+    """Within-prompt differences [pairs, prompts]: for each axis its two levels, averaged over the other axes."""
+    known: dict[tuple[int, int, int], Array] = {}
+
+    def of_levels(axis: int, plus: int, minus: int) -> Array:
+        if (axis, plus, minus) not in known:
+            weights = np.zeros(len(design.factors[axis].labels))
+            weights[plus], weights[minus] = 1.0, -1.0
+            known[axis, plus, minus] = effects.per_prompt(values, design, Contrast("pair", (axis,), "", weights))[0]
+        return known[axis, plus, minus]
+
+    found = np.zeros((len(pairs), values.shape[0]))
+    for row, (a, b) in enumerate(pairs):
+        for axis, (plus, minus) in enumerate(zip(design.cells[a], design.cells[b], strict=True)):
+            if plus != minus:
+                found[row] += of_levels(axis, plus, minus)
+    return found
 
 
 def _choose(case: _Case, size: Margin) -> Recommendation:
     held = split(case.design.prompts)
     values = case.values[~held]
-    made = choose(values, case.costs, case.allowed(), sign=case.sign, margin=size)
+    additive = works_alone(values, case.design)
+    made = choose(values, case.design, case.costs, case.allowed(), sign=case.sign, margin=size, additive=additive)
     best, choice = case.points[made.best], case.points[made.choice]
     rows = tuple(
         _compared(case, size, case.sign * d, c, made.best, float(q))
         for c, d, q in zip(made.candidates, made.differences, made.p, strict=True)
     )
     against = rows[made.candidates.index(made.choice)] if made.choice != made.best else None
-    held_out, fresh = None, (math.nan, math.nan, math.nan)
+    held_out, fresh = None, None
     if held.any():
         own = intervals.paired_interval(_prompt_means(case.values[held][..., made.choice]))
-        fresh = (float(own.mean), float(own.low), float(own.high))
+        seen = int((~np.isnan(case.values[held][..., made.choice])).sum())
+        fresh = Estimate(choice.label, None, float(own.mean), float(own.low), float(own.high), int(own.prompts), seen)
         if against is not None:
             difference = effects.cell_pairs(case.values[held], [(made.choice, made.best)])[0]
             held_out = _compared(case, size, difference, made.choice, made.best, math.nan)
@@ -243,10 +260,12 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
         prompts=int((~held).sum()),
         budget=case.budget.text if case.budget else "",
         method=f"best mean on {int((~held).sum())} prompts; every cheaper setting against it, one-sided t on prompts "
-        f"for “not worse by more than {size.text}” at 5 %, Holm over {len(rows)}; {int(held.sum())} prompts held out",
-        limits=_limits(case, size, held),
+        f"for “not worse by more than {size.text}” at 5 %, Holm over {len(rows)}; settings compared as "
+        f"{'sums of what each axis does' if additive else 'whole cells'}; {int(held.sum())} prompts held out",
+        limits=(*((ALONE,) if additive else ()), *_limits(case, size, held)),
     )
-    return _told(recommendation, size, _more(made, size) if made.choice == made.best and rows else None)
+    more = _more(made, size) if against is None and rows else None
+    return replace(recommendation, sentence=write(recommendation, margin=size.text, more=more))
 
 
 def _compared(case: _Case, size: Margin, difference: Array, cell: int, best: int, p: float) -> Comparison:
@@ -308,45 +327,3 @@ def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ..
     if size.note:
         found.append(f"Margin: {size.note}.")
     return tuple(found)
-
-
-def _told(made: Recommendation, size: Margin, more: int | None) -> Recommendation:
-    """The same with its sentence."""
-    choice, best, against = made.choice, made.best, made.against_best
-    assert choice is not None
-    assert best is not None
-    score = sentences.spoken(made.metric)
-    within = f" within {made.budget}" if made.budget else ""
-    cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
-    if against is None:
-        text = f"Use {choice.label}{cost}: the best mean {score}{within}, {made.prompts} prompts."
-        if made.candidates:
-            text += " No cheaper setting has proved that it is not worse."
-            if more and more > made.prompts:
-                text += f" About {more:,} prompts would let an equal one prove it."
-    else:
-        digits = sentences.digits_of(against.low, against.high)
-        saved = 1 - choice.cost / best.cost if best.cost else 0.0
-        text = (
-            f"Use {choice.label}{cost}: the cheapest setting{within} that is not worse in {score} than the best, "
-            f"{best.label} ({_cost(best, made.unit)}), by more than {size.text}: "
-            f"{sentences.fixed(against.effect, digits, signed=True)} "
-            f"(95 % interval {sentences.between(against.low, against.high)}), {made.prompts} prompts; "
-            f"it saves {saved * 100:.0f} %."
-        )
-        if made.held_out is not None and math.isfinite(made.held_out.low):
-            row = made.held_out
-            text += (
-                f" On {row.prompts} prompts that had no say: "
-                f"{sentences.fixed(row.effect, sentences.digits_of(row.low, row.high), signed=True)} "
-                f"({sentences.between(row.low, row.high)})."
-            )
-    mean, low, high = made.fresh
-    if math.isfinite(low):
-        digits = sentences.digits_of(low, high)
-        text += f" Its own {score} there: {sentences.fixed(mean, digits)} ({sentences.between(low, high)})."
-    return replace(made, sentence=text)
-
-
-def _cost(point: costing.Point, unit: str) -> str:
-    return f"{sentences.number(point.cost)} {unit}".strip()
