@@ -54,8 +54,8 @@ WRONG = [
     Wrong(
         "a key nobody knows",
         key("zzz = 2"),
-        "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, axes, exclude, question,"
-        " metrics, trackers",
+        "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, axes, exclude,"
+        " question, metrics, trackers",
     ),
     Wrong(
         "a setting at the top",
@@ -311,8 +311,8 @@ WRONG = [
     Wrong(
         "an option as axis",
         axes("spin = [1, 2]"),
-        "axes.spin: engine 'pattern' has no setting 'spin'; it is an option. Write it under [engine], or compare several"
-        " [engines.NAME]",
+        "axes.spin: engine 'pattern' has no setting 'spin'; it is an option. Write it under [engine], or"
+        " compare several [engines.NAME]",
     ),
     Wrong(
         "an empty axis",

@@ -11,8 +11,8 @@
 Behind this door everything is trusted and nothing is checked twice. Loads no weights, no torch.
 """
 
-from teststrip.spec.reading import parse, read, study
+from teststrip.spec.reading import parse, read, reopen, study
 from teststrip.spec.reference import reference, schema, template
 from teststrip.spec.writing import dump
 
-__all__ = ["dump", "parse", "read", "reference", "schema", "study", "template"]
+__all__ = ["dump", "parse", "read", "reference", "reopen", "schema", "study", "template"]

@@ -19,14 +19,13 @@ CHECKED_ONE_BY_ONE = 256  # cells; beyond, only cells that show a level for the 
 
 
 def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
-    """Raise StudyError at the first thing that does not fit."""
+    """Raise StudyError at the first thing that does not fit, whatever engine answers."""
     _check_size(study, place)
     _check_engines(study, engines, place)
     _check_set_once(study, engines, place)
     _check_words(study, place)
     _check_levels_differ(study, engines, place)
     _check_exclusions(study, place)
-    _check_with_engine(study, engines, place)
 
 
 def _check_size(study: Study, place: Place) -> None:
@@ -164,8 +163,13 @@ def _check_exclusions(study: Study, place: Place) -> None:
         raise here.error(f"{axis} {label} is left out everywhere. Remove it from axes.{axis} instead")
 
 
-def _check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) -> None:
-    """Let the engine judge what only it can: schedulers, models, values that do not go together."""
+def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """Let the engine judge what only it can: schedulers, models, values that do not go together.
+
+    Raises:
+        StudyError: the engine refuses a cell.
+        EngineError: it cannot judge, for example because a model is not on this machine.
+    """
     composition = Composition(study, {alias: known.knobs for alias, known in engines.items()})
     everyone = full_count(study) <= CHECKED_ONE_BY_ONE
     unseen = {(axis.name, label) for axis in study.axes for label in axis.labels}

@@ -11,7 +11,7 @@ from teststrip.errors import StudyError
 from teststrip.records import Study
 from teststrip.spec import agreement, overrides, secrets
 from teststrip.spec.axes import Context, read_axes, read_exclusions, read_settings
-from teststrip.spec.engines import ONLY, read_engines
+from teststrip.spec.engines import ONLY, Known, read_engines
 from teststrip.spec.keys import NAME_PATTERN, RANGE, STUDY, SYNONYMS, check_keys, table
 from teststrip.spec.place import Place, kind_of, shown
 from teststrip.spec.prompts import portable, read_prompts, words
@@ -36,12 +36,21 @@ def read(path: str | Path, overriding: Sequence[str] = ()) -> Study:
     path = Path(path)
     data = _toml(path)
     changed = overrides.apply(data, overriding)
-    return _study(data, Place(path.name, overridden=changed), path.parent)
+    return _judged(data, Place(path.name, overridden=changed), path.parent)
+
+
+def reopen(path: str | Path) -> Study:
+    """The study of a file that has run before, read without asking the engine whether it could run again.
+
+    A study folder that was mailed opens where its model is not.
+    """
+    path = Path(path)
+    return _study(_toml(path), Place(path.name), path.parent)[0]
 
 
 def parse(data: Mapping[str, object], *, place: str, folder: Path) -> Study:
     """The study of a dict with the structure of the file; `place` names it in messages."""
-    return _study(_plain(data), Place(place), folder)
+    return _judged(_plain(data), Place(place), folder)
 
 
 def study(**keys: object) -> Study:
@@ -110,7 +119,13 @@ def _plain(value: object, depth: int = 0) -> object:
     return value
 
 
-def _study(raw: object, place: Place, folder: Path) -> Study:
+def _judged(raw: object, place: Place, folder: Path) -> Study:
+    checked, engines = _study(raw, place, folder)
+    agreement.check_with_engine(checked, engines, place)
+    return checked
+
+
+def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Known]]:
     data = table(raw, place)
     secrets.refuse(data, place)
     _check_top(data, place)
@@ -130,13 +145,14 @@ def _study(raw: object, place: Place, folder: Path) -> Study:
             if setting in settings:
                 raise (only.place / setting).error(f"settings.{setting} is there too. Keep one of them")
         settings |= only.settings
+        engines = {ONLY: only}
     question = read_question(data.get("question", {}), place / "question")
     checked = Study(
         name=name,
         prompts=prompts,
         replicates=replicates,
         seeds=seeds,
-        engines={alias if len(engines) > 1 or _compared(axes) else ONLY: known.ref for alias, known in engines.items()},
+        engines={alias: known.ref for alias, known in engines.items()},
         axes=axes,
         settings=settings,
         exclusions=read_exclusions(data["exclude"], place / "exclude", axes) if "exclude" in data else (),
@@ -144,14 +160,8 @@ def _study(raw: object, place: Place, folder: Path) -> Study:
         metric_options=read_metric_options(data.get("metrics", {}), place / "metrics", question.metrics),
         trackers=read_trackers(data.get("trackers", {}), place / "trackers"),
     )
-    agreement.check(
-        checked, engines if _compared(axes) or len(engines) > 1 else {ONLY: next(iter(engines.values()))}, place
-    )
-    return checked
-
-
-def _compared(axes: Sequence[object]) -> bool:
-    return any(getattr(axis, "kind", "") == "engine" for axis in axes)
+    agreement.check(checked, engines, place)
+    return checked, engines
 
 
 def _check_top(data: Mapping[str, object], place: Place) -> None:

@@ -140,7 +140,7 @@ TAIL = """\
 |---|---|---|
 | a setting of the engine | `guidance_scale = [6, 7, 8, 9]` | a value |
 | a range of a setting | `guidance_scale = {{ from = 1, to = 12, count = 5 }}` | a value |
-| linked settings, any name | `sampler = [{{ label = "DDIM", scheduler = "DDIMScheduler" }}, ...]` | a label and settings |
+| linked settings, any name | `sampler = [{{ label = "DDIM", scheduler = "DDIMScheduler" }}]` | a label, settings |
 | a word of the prompts | `animal = ["pussycat", "cat"]` with `{{animal}}` in every prompt | a text |
 | the engine | `engine = ["sd15", "sdxl"]` with `[engines.sd15]`, `[engines.sdxl]` | a system |
 

@@ -44,7 +44,7 @@ def _walk(value: object, place: Place, *, handed_on: bool) -> None:
         raise Place(place.file, place.keys[:2], place.overridden).error(f"is nested deeper than {DEEPEST} levels")
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            # Numbered names and the like are reported later, where the table is known.
+            _check_text(str(key), place)
             here = place / str(key)
             inside = handed_on or (not place.keys and key in HANDED_ON)
             if inside and not isinstance(inner, Mapping):
@@ -54,15 +54,19 @@ def _walk(value: object, place: Place, *, handed_on: bool) -> None:
         for i, inner in enumerate(value):
             _walk(inner, place / i, handed_on=handed_on)
     elif isinstance(value, str):
-        if LITERAL.search(value):
-            raise place.error(
-                "holds what looks like a secret key. Remove it here and revoke it if the file was shared;"
-                " keys belong in the environment or in your own configuration as env:NAME"
-            )
+        _check_text(value, place)
         if handed_on and ADDRESS.search(value):
             raise place.error(
                 "is an address. Addresses belong in your own configuration, not in a study that is shared"
             )
+
+
+def _check_text(text: str, place: Place) -> None:
+    if LITERAL.search(text):
+        raise place.error(
+            "holds what looks like a secret key. Remove it here and revoke it if the file was shared;"
+            " keys belong in the environment or in your own configuration as env:NAME"
+        )
 
 
 def _check_name(key: str, place: Place) -> None:

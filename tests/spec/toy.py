@@ -1,0 +1,56 @@
+"""An engine of settings that `pattern` has not: optional ones, without a default, and options that change a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
+
+from teststrip.errors import StudyError
+from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
+
+ENTRY_POINT = "[teststrip.engines]\ntoy = tests.spec.toy:ToyEngine\n"
+
+
+class ToyEngine:
+    options: ClassVar[Mapping[str, Setting]] = {
+        "dtype": Setting("dtype", "str", "auto"),
+        "device": Setting("device", "str", "auto"),
+        "variant": Setting("variant", "str", optional=True),
+    }
+    operation: ClassVar[frozenset[str]] = frozenset({"device"})
+    asked: ClassVar[list[Mapping[str, Value]]] = []
+
+    settings: Mapping[str, Setting] = {
+        "prompt": Setting("prompt", "str"),
+        "seed": Setting("seed", "int"),
+        "model": Setting("model", "str", "emoji"),
+        "scheduler": Setting("scheduler", "str", optional=True),
+        "guidance_scale": Setting("guidance_scale", "float", optional=True),
+        "num_inference_steps": Setting("num_inference_steps", "int", 50, low=1),
+        "vae_tiling": Setting("vae_tiling", "bool", optional=True),
+        # Sorted after "seed" and after "prompt": the places where an id's text is cut.
+        "zoom": Setting("zoom", "float", 1.0),
+        "quiet": Setting("quiet", "bool", default=False),
+    }
+
+    def __init__(self, **options: Value) -> None:
+        self.given = options
+
+    def check(self, settings: Mapping[str, Value]) -> None:
+        if settings.get("scheduler") == "Slow" and int(settings["num_inference_steps"] or 0) < 10:
+            raise StudyError("scheduler: 'Slow' needs 10 steps or more")
+
+    def calls(self, settings: Mapping[str, Value]) -> int:
+        self.asked.append(dict(settings))
+        # As PNDM does: one more than asked.
+        return int(settings["num_inference_steps"] or 0) + (settings.get("scheduler") == "PNDMScheduler")
+
+    def fingerprint(self, shot: Shot) -> Fingerprint:
+        return Fingerprint({"engine": "toy"})
+
+    def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        for shot in shots:
+            yield Failure(shot, "error", "a toy makes no pictures")
+
+    def close(self) -> None:
+        pass
