@@ -34,6 +34,7 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 _SEGMENT = 65_000  # a JPEG segment holds 65,533 bytes, its own header among them
 _READABLE = 100_000  # characters of a prompt in `parameters`; the JSON has all of them
+_LONE = re.compile("[\ud800-\udfff]")
 _MORE = re.compile(rb'xmpNote:HasExtendedXMP="([0-9A-F]{32})"')
 _RECORD = re.compile(rb"<teststrip:record>(.*?)</teststrip:record>", re.DOTALL)
 
@@ -87,8 +88,7 @@ def from_json(text: str | bytes) -> object:
 def _spelled(value: object) -> object:
     if isinstance(value, str):
         # json.loads would join two lone halves that happen to stand side by side into one character.
-        lone = any("\ud800" <= letter <= "\udfff" for letter in value) if not value.isascii() else False
-        return {"code_points": [ord(letter) for letter in value]} if lone else value
+        return {"code_points": [ord(letter) for letter in value]} if _LONE.search(value) else value
     if isinstance(value, Mapping):
         return {str(key): _spelled(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -285,10 +285,15 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _into_png(data: bytes, record: bytes, text: str) -> bytes:
-    chunks = [pair for pair in _chunks(data) if not pair[1].startswith(b"teststrip\0") or pair[0] != b"tEXt"]
+    chunks: list[tuple[bytes, bytes]] = []
+    for name, body in _chunks(data):
+        if name != b"tEXt" or not body.startswith(b"teststrip\0"):
+            chunks.append((name, body))
+        elif _is_parameters(*chunks[-1]):
+            chunks.pop()  # ours stands right before the record; another tool's does not
     size = sum(12 + len(body) for _, body in _chunks(data))
     added = [(b"tEXt", b"teststrip\0" + record)]
-    if not any(name in (b"tEXt", b"iTXt", b"zTXt") and body.startswith(b"parameters\0") for name, body in chunks):
+    if not any(_is_parameters(name, body) for name, body in chunks):
         try:
             added.insert(0, (b"tEXt", b"parameters\0" + text.encode("latin-1")))
         except UnicodeEncodeError:
@@ -297,6 +302,10 @@ def _into_png(data: bytes, record: bytes, text: str) -> bytes:
     head, *rest = chunks
     parts = [_chunk(name, body) for name, body in (head, *added, *rest)]
     return b"".join([_PNG, *parts, data[len(_PNG) + size :]])
+
+
+def _is_parameters(name: bytes, body: bytes) -> bool:
+    return name in (b"tEXt", b"iTXt", b"zTXt") and body.startswith(b"parameters\0")
 
 
 # --- JPEG ----------------------------------------------------------------------------------------------------
@@ -353,12 +362,14 @@ def _packet(record: bytes, more: str = "") -> bytes:
 def _riff(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and body of each chunk."""
     end = 8 + int.from_bytes(data[4:8], "little")
+    if len(data) < end:
+        raise PictureError("the WebP is cut off")
     place = 12
     while place < end:
         size = int.from_bytes(data[place + 4 : place + 8], "little")
         body = data[place + 8 : place + 8 + size]
-        if len(body) < size or place + 8 > len(data):
-            raise PictureError("the WebP is cut off")
+        if len(body) < size:
+            raise PictureError("the WebP is damaged: a chunk is longer than the file")
         yield data[place : place + 4], body
         place += 8 + size + size % 2
 
