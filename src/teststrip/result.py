@@ -156,7 +156,8 @@ class Result:
         """One entry a planned shot in every column; what analysis reads.
 
         Columns: `prompt` (its id), `replicate`, `seed`, one for each axis (numbers where the axis is numeric, else
-        labels), `missing` (None or the reason), `seconds`, and one for each score (NaN where there is none).
+        labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count), and
+        one for each score (NaN where there is none).
         """
         axes = {axis.name: dict(zip(axis.labels, axis.numbers or axis.labels, strict=True)) for axis in self.study.axes}
         rows = list(self.rows())
@@ -170,6 +171,7 @@ class Result:
             table[axis] = [values[row.planned.cell[axis]] for row in rows]
         table["missing"] = [_missing(row) for row in rows]
         table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
+        table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
         for name in names:
             table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
         return table

@@ -10,6 +10,9 @@
 different
 """
 
+from teststrip.analysis.best import of_result_columns as best_of_result_columns
+from teststrip.analysis.best import recommend
 from teststrip.analysis.conclude import findings, info_of, of_result_columns
+from teststrip.analysis.recommendation import Recommendation
 
-__all__ = ["findings", "info_of", "of_result_columns"]
+__all__ = ["Recommendation", "best_of_result_columns", "findings", "info_of", "of_result_columns", "recommend"]

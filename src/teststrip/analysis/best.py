@@ -11,20 +11,23 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from teststrip import plugins
 from teststrip.analysis import audit, columns, effects, intervals, multiplicity, sentences
 from teststrip.analysis import costs as costing
 from teststrip.analysis.columns import Array, Columns, Design
+from teststrip.analysis.conclude import info_of, infos_of_study
 from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, cautious, needed_equivalent, round_up
 from teststrip.analysis.effects import Contrast
 from teststrip.analysis.margin import Margin, margin_of
 from teststrip.analysis.recommendation import Recommendation, write
 from teststrip.analysis.verdicts import ALPHA
 from teststrip.errors import UsageError
-from teststrip.records import Axis, Comparison, Estimate, MetricInfo
+from teststrip.records import Axis, Comparison, Estimate, MetricInfo, Study
 
 HELD_OUT = 0.2
 FEWEST_TO_HOLD_OUT = 10
@@ -73,6 +76,34 @@ def recommend(
     return _none(case, reason) if reason else _choose(case, margin_of(margin, info.name, values))
 
 
+def of_result_columns(
+    table: Columns, study: Study, metrics: Mapping[str, Any], *, metric: str | None = None, budget: str | None = None
+) -> tuple[Recommendation, ...]:
+    """One recommendation for each of a study's metrics that says how good a picture is, or for the one named.
+
+    Args:
+        table: the result's columns. metrics: classes that fit `protocols.Metric`.
+        metric: only this one. budget: default the study's.
+
+    Raises:
+        UsageError: no such metric in these results.
+    """
+    infos = infos_of_study(table, study, metrics)
+    if metric is not None and metric not in infos:
+        if metric not in table:
+            raise UsageError(
+                f"no scores of {metric!r} here{plugins.nearest(metric, infos)}. There are: {', '.join(infos)}"
+            )
+        infos[metric] = info_of(metric, None)
+    chosen = [infos[metric]] if metric else [i for i in infos.values() if not i.cost and not i.paired]
+    question = study.question
+    return tuple(
+        recommend(table, info, axes=study.axes, margin=question.margin, budget=budget or question.budget)
+        for info in chosen
+        if metric or info.higher_is_better is not None
+    )
+
+
 @dataclass(frozen=True)
 class _Case:
     info: MetricInfo
@@ -89,9 +120,9 @@ class _Case:
 
     def allowed(self) -> list[int]:
         """Cells with scores, within the budget."""
-        most = self.budget.amount if self.budget else math.inf
         scored: NDArray[np.bool_] = np.any(~np.isnan(self.values), axis=(0, 1))
-        return [c for c in range(len(self.points)) if scored[c] and not self.costs[c] > most]
+        within = self.costs <= self.budget.amount if self.budget else np.full(scored.shape, fill_value=True)
+        return [int(c) for c in np.flatnonzero(scored & within)]
 
 
 def _forbidden(case: _Case) -> str:

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from teststrip import plugins
 from teststrip.analysis import audit, axis_finding, cells, columns, convergence, effects, margin, sentences
 from teststrip.analysis.axis_finding import Evidence
 from teststrip.analysis.columns import Array, Columns, Design
 from teststrip.analysis.design import MINIMUM_PROMPTS
 from teststrip.analysis.judging import judge
 from teststrip.analysis.margin import Margin
+from teststrip.errors import TeststripError
 from teststrip.records import Axis, Card, Finding, MetricInfo, Study, Value
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
@@ -166,10 +168,10 @@ def missing_images(design: Design) -> tuple[Finding, ...]:
 
 
 def of_result_columns(table: Columns, study: Study, metrics: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """The findings of a study from its result's columns; metrics are classes that fit `protocols.Metric`."""
+    """The findings of a study from its result's columns; `metrics` are classes that fit `protocols.Metric`."""
     return findings(
         table,
-        {name: info_of(name, metrics.get(name)) for name in study.question.metrics},
+        infos_of_study(table, study, metrics),
         axes=study.axes,
         margin=study.question.margin,
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
@@ -177,8 +179,24 @@ def of_result_columns(table: Columns, study: Study, metrics: Mapping[str, Any]) 
     )
 
 
+def infos_of_study(table: Columns, study: Study, metrics: Mapping[str, Any]) -> dict[str, MetricInfo]:
+    """What is known of each metric of a study that has a column; where it names none, of all known metrics' columns."""
+    names = study.question.metrics or [name for name in plugins.installed("metrics") if name in table]
+    found = {}
+    for name in names:
+        metric = metrics.get(name)
+        try:
+            metric = metric or plugins.load("metrics", name)
+            if isinstance(metric, type):
+                metric = metric(**study.metric_options.get(name, {}))  # its card may depend on its options
+        except TeststripError:  # scores made elsewhere still count
+            pass
+        found[name] = info_of(name, metric)
+    return found
+
+
 def info_of(name: str, metric: Any) -> MetricInfo:
-    """What the analysis has to know of a metric: from its class, or nothing at all."""
+    """What the analysis has to know of a metric: from the metric, or nothing at all."""
     card = getattr(metric, "card", None)
     card = card if isinstance(card, Card) else None
     return MetricInfo(

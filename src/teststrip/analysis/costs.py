@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,11 @@ def column_of(table: Columns, limit: Budget | None) -> str | None:
         if limit.column not in table:
             raise UsageError(f"budget {limit.text!r} needs a column {limit.column!r}, which these results do not have")
         return limit.column
-    return next((name for name in COSTS if name in table), None)
+    return next((name for name in COSTS if name in table and _any_number(table[name])), None)
+
+
+def _any_number(column: Iterable[Any]) -> bool:
+    return any(value is not None and value == value for value in column)
 
 
 def of_cells(design: Design, table: Columns, column: str | None) -> Array:
