@@ -6,7 +6,7 @@ Every view, export and analysis reads a `Result`; none of them asks the store it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,13 +79,15 @@ class Result:
         """How many planned shots have an image."""
         return sum(row.image is not None for row in self.rows())
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, plan: Iterable[Planned] | None = None) -> Iterator[Row]:
         """Each planned shot, in the order of the plan, with what became of it.
+
+        `plan`: the same shots, kept by a caller that asks often: their ids are then counted once.
 
         Where a shot was made under several fingerprints (only with `allow_mixed`), the newest image counts.
         """
         images, failures, scores = self._images, self._failures, self._scores
-        for planned in self.plan:
+        for planned in self.plan if plan is None else plan:
             made = images.get(planned.shot.id)
             if made:
                 yield Row(planned, image=made[-1], scores=scores.get(made[-1].digest, {}))
