@@ -8,7 +8,8 @@ random numbers and say so in a log line only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,10 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
         MissingWeights: the files are not of this kind, or some tensors are not in them.
     """
     try:
-        model, report = auto.from_pretrained(
-            found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
+        with _quietly():
+            model, report = auto.from_pretrained(
+                found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+            )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MissingWeights(f"{found.model!r} cannot be loaded: {first_line(error)}") from error
     gaps = sorted(str(gap) for gap in [*report["missing_keys"], *report["mismatched_keys"]])
@@ -142,6 +144,23 @@ def _digests(paths: Iterable[Path]) -> Iterable[bytes]:
     for path in paths:
         with path.open("rb") as file:
             yield path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the bar and the table that transformers draws for each load: the bar of a run is another."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _device(asked: str) -> str:

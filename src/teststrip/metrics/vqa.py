@@ -131,8 +131,20 @@ class VqaScore:
             return processor.apply_chat_template(
                 talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
             )
-        token = getattr(processor, "image_token", "")
-        return processor(images=images, text=[f"{token}{question}"] * len(images), return_tensors="pt")
+        questions = [question] * len(images)
+        token = getattr(processor, "image_token", None)
+        if token is not None and not self._places_pictures_itself(images[0]):
+            questions = [f"{token}\n{question}"] * len(images)
+        return processor(images=images, text=questions, return_tensors="pt")
+
+    def _places_pictures_itself(self, picture: Any) -> bool:
+        """Whether the processor writes the picture's place into a text that has none (BLIP-2 does, LLaVA refuses)."""
+        try:
+            inputs = self._processor(images=[picture], text=["?"], return_tensors="pt")
+        except ValueError:
+            return False
+        place = self._processor.tokenizer.convert_tokens_to_ids(str(self._processor.image_token))
+        return bool((inputs["input_ids"] == place).any())
 
     @cached_property
     def _weights(self) -> Weights:
