@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from teststrip.diffusion.source import function
 from teststrip.records import Value
@@ -23,18 +24,8 @@ class Rule:
 
     def holds(self, name: str) -> bool:
         """Whether a property of the class, or a local of its call, of that name is true; False when there is none."""
-        expression = self._expression(name)
+        expression = _expression(self.tree, name)
         return expression is not None and self._value(expression, depth=0) not in (False, None, 0)
-
-    def _expression(self, name: str) -> ast.expr | None:
-        if found := function(self.tree, name):
-            returns = [node.value for node in ast.walk(found) if isinstance(node, ast.Return)]
-            return returns[-1] if returns else None
-        call = function(self.tree, "__call__")
-        for node in ast.walk(call) if call else ():
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-                return node.value
-        return None
 
     def _value(self, node: ast.expr, depth: int) -> object:
         match node:
@@ -53,7 +44,7 @@ class Rule:
                     return self.settings[name]
                 if name.endswith(("_embeds", "_embeds_mask")):
                     return None
-                inner = self._expression(name) if depth < 4 else None
+                inner = _expression(self.tree, name) if depth < 4 else None
                 return self._value(inner, depth + 1) if inner is not None else True
             case ast.Attribute(value=ast.Attribute(value=owner, attr="config"), attr=key):
                 return self.config(owner.attr if isinstance(owner, ast.Attribute) else "", key)
@@ -77,3 +68,15 @@ def _compared(left: object, operator: ast.cmpop, right: object) -> bool:
         case ast.LtE():
             return left <= right
     return True
+
+
+@cache
+def _expression(tree: ast.ClassDef, name: str) -> ast.expr | None:
+    if found := function(tree, name):
+        returns = [node.value for node in ast.walk(found) if isinstance(node, ast.Return)]
+        return returns[-1] if returns else None
+    call = function(tree, "__call__")
+    for node in ast.walk(call) if call else ():
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            return node.value
+    return None

@@ -160,7 +160,7 @@ def free(device: str) -> None:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """No bars, no warnings from Diffusers and Transformers: what matters is raised, the rest is for their developers."""
+    """No bars and no warnings from Diffusers and Transformers: what matters is raised, the rest is for developers."""
     from diffusers.utils import logging as ours
     from transformers.utils import logging as theirs
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, cast
@@ -44,6 +44,7 @@ class Model:
         file: the single safetensors file.
         repo, commit: of a hub model; commit is 40 hexadecimal digits.
         index: the content of model_index.json; empty for a single file.
+        configs: those of components that were read already.
     """
 
     name: str
@@ -54,19 +55,22 @@ class Model:
     repo: str = ""
     commit: str = ""
     index: Mapping[str, object] | None = None
+    configs: dict[str, Mapping[str, object]] = field(default_factory=dict, compare=False, repr=False)
 
     def config(self, component: str, key: str) -> Value:
         """A value of a component's configuration ("" is the pipeline); None when it is not known."""
-        if not component:
-            found: Mapping[str, object] = self.index or {}
-        elif not component.isidentifier():
-            return None
-        elif self.folder:
-            found = _json(self.folder / component / "config.json")
-        else:
-            found = _hub_json(self.repo, self.commit, f"{component}/config.json") if self.repo else {}
-        value = found.get(key)
+        if component not in self.configs:
+            self.configs[component] = self._config(component)
+        value = self.configs[component].get(key)
         return value if isinstance(value, str | int | float | bool) else None
+
+    def _config(self, component: str) -> Mapping[str, object]:
+        if not component:
+            return self.index or {}
+        file = f"{component}/config.json"
+        if self.folder and component.isidentifier():
+            return _json(self.folder / file)
+        return _hub_json(self.repo, self.commit, file) if self.repo and component.isidentifier() else {}
 
     def identity(self, digests: Digests, variant: str | None) -> dict[str, object]:
         """What tells these weights from others: a commit, or the SHA-256 of each file. Plain JSON."""

@@ -45,7 +45,8 @@ WELL_KNOWN: Final[Mapping[str, Setting]] = MappingProxyType(
 """Bounds and sentences of knobs that many pipelines share; defaults come from each pipeline's signature."""
 
 TEXT_TO_IMAGE: Final = frozenset({"prompt", "num_inference_steps", "guidance_scale"})
-OTHER_INPUT: Final = re.compile(r"^(images?|.*video.*|.*frames?|.*audio.*|source_.*|mask.*|.*phrases.*)$")
+VIDEO: Final = re.compile(r"num_frames|video_length")
+OTHER_INPUT: Final = re.compile(r"images?|.*video.*|.*frames?|.*audio.*|source_.*|mask.*|.*phrases.*|control_image")
 """Arguments that tell a pipeline of text to image from others."""
 
 NO_KNOBS: Final = re.compile(
@@ -67,13 +68,13 @@ class PipelineClass:
     Attributes:
         name: of the class.
         knobs: the arguments of its `__call__` that a study can set, with the defaults of the signature.
-        required: arguments without a default that are no knobs: such a pipeline makes no pictures from text alone.
-        tree: of the class that has the `__call__`, for the guidance rule.
+        unfit: why it makes no pictures from text alone ("it takes image"); "" when it does.
+        tree: its source, for the guidance rule.
     """
 
     name: str
     knobs: Mapping[str, Setting]
-    required: tuple[str, ...]
+    unfit: str
     tree: ast.ClassDef
 
     def rows(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> int:
@@ -93,16 +94,11 @@ class PipelineClass:
 def find(name: str) -> PipelineClass | None:
     """The pipeline class of that name in the installed Diffusers; None when there is none (or no Diffusers)."""
     tree = parsed_class(name, PIPELINES)
-    call = None
-    ancestor: ast.ClassDef | None = tree
-    while ancestor and not (call := function(ancestor, "__call__")):
-        ancestor = next(filter(None, (parsed_class(base, PIPELINES) for base in _base_names(ancestor))), None)
-    if tree is None or call is None or ancestor is None:
+    call = function(tree, "__call__") if tree else None
+    if tree is None or call is None:
         return None
-    arguments = list(_arguments(call))
     knobs = {knob.name: knob for knob in _knobs(call)}
-    missing = tuple(name for name, _, default in arguments if default is _NONE_GIVEN and name not in knobs)
-    return PipelineClass(name, MappingProxyType(knobs), missing, ancestor)
+    return PipelineClass(name, MappingProxyType(knobs), _unfit(call, knobs), tree)
 
 
 @cache
@@ -120,7 +116,7 @@ def knobs() -> Mapping[str, Setting]:
             assert isinstance(call, ast.ClassDef)
             signature = function(call, "__call__")
             names = {name for name, _, _ in _arguments(signature)} if signature else set()
-            if signature is None or not names >= TEXT_TO_IMAGE or any(OTHER_INPUT.search(name) for name in names):
+            if signature is None or not names >= TEXT_TO_IMAGE or any(OTHER_INPUT.fullmatch(name) for name in names):
                 continue
             for knob in _knobs(signature):
                 found.setdefault(knob.name, replace(knob, default=None, optional=True))
@@ -145,6 +141,18 @@ def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
             yield replace(known, default=value, optional=known.optional or optional)
         else:
             yield Setting(name, kind, value, optional=optional or value is None, doc=_sentence(described, name))
+
+
+def _unfit(call: ast.FunctionDef, knobs: Mapping[str, Setting]) -> str:
+    if "prompt" not in knobs:
+        return "it takes no prompt"
+    for name, annotation, default in _arguments(call):
+        if VIDEO.fullmatch(name):
+            return "it makes videos"
+        needed = "None" not in (text := ast.unparse(annotation) if annotation else "") and "Optional" not in text
+        if (OTHER_INPUT.fullmatch(name) and needed) or (default is _NONE_GIVEN and name not in knobs):
+            return f"it takes {name}"
+    return ""
 
 
 def _kind(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
@@ -184,11 +192,13 @@ def _constant(node: ast.expr) -> object:
 
 def _sentence(docstring: str, argument: str) -> str:
     """The first sentence on an argument in a Diffusers docstring."""
-    found = re.search(rf"^\s*{argument} \(.*\):\n(\s+\S.*\n(?:\s+\S.*\n)*?)(?=\s*\w+ \(|\s*\n|\Z)", docstring, re.M)
-    text = " ".join(found.group(1).split()) if found else ""
-    first = re.split(r"(?<=[.])\s", text)[0].rstrip(".")
+    words: list[str] = []
+    for line in docstring.splitlines():
+        if re.match(rf"\s*{argument} \(", line):
+            words = [line.partition("):")[2].strip()]
+        elif words and (not line.strip() or re.match(r"\s*\w+ \(`", line)):
+            break
+        elif words:
+            words.append(line.strip())
+    first = re.split(r"(?<=[.])\s", " ".join(words).strip())[0].rstrip(".")
     return (first or f"Argument {argument} of the pipeline") + "."
-
-
-def _base_names(tree: ast.ClassDef) -> list[str]:
-    return [base.id for base in tree.bases if isinstance(base, ast.Name) and base.id.endswith("Pipeline")]

@@ -1,8 +1,9 @@
 """Engine `diffusers`: any text-to-image pipeline of Diffusers, from the embedded model to a name on the hub.
 
 Its knobs are the arguments of the pipeline's own call. This file joins what `teststrip.diffusion` knows: the class and
-its arguments (read, not imported), the model's files, the pipeline in memory, one shot on it. Torch is imported by the
-first `render`. To add a knob: nothing to do, if a pipeline has it; bounds and a sentence go into `diffusion.pipelines`.
+its arguments (read, not imported), the model's files, the pipeline in memory, many shots on it at once or one. Torch is
+imported by the first `render`. To add a knob: nothing to do, if a pipeline has it; bounds and a sentence go into
+`diffusion.pipelines`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import importlib.util
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final, Literal, cast
 
 from teststrip.diffusion import loading, models, pipelines, schedulers, shooting, source
+from teststrip.diffusion.batches import Batches, Broken
 from teststrip.diffusion.digests import Digests
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError
@@ -47,7 +49,7 @@ def _by_name(*settings: Setting) -> Mapping[str, Setting]:
 
 
 class DiffusersEngine:
-    """Calls a pipeline once for each shot.
+    """Calls a pipeline once for each shot; the calls meet at the denoiser, unless `batch` is 1.
 
     Args:
         dtype: number format of the weights; "auto" is float32 on a CPU, else float16 for U-Nets, bfloat16 for
@@ -58,6 +60,7 @@ class DiffusersEngine:
         device: "auto" is cuda, else mps, else cpu.
         offload: what waits in main memory: "none", "model" (whole models), "sequential" (layers; slow).
         keep: how many models stay in memory when the model is an axis.
+        batch: rows of each forward of the denoiser; None or "auto" finds the best number; 1 = one plain call a picture.
     """
 
     options: ClassVar[Mapping[str, Setting]] = _by_name(
@@ -80,8 +83,16 @@ class DiffusersEngine:
             doc="What waits in main memory while it is not needed.",
         ),
         Setting("keep", "int", 2, low=1, high=64, doc="Models kept in memory when the model is an axis."),
+        Setting(
+            "batch",
+            "int",
+            low=1,
+            high=1024,
+            choices=("auto",),
+            doc="Rows of each forward of the denoiser; found by itself when left out; 1 = one plain call a picture.",
+        ),
     )
-    operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep"})
+    operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
 
     def __init__(
         self,
@@ -93,6 +104,7 @@ class DiffusersEngine:
         device: str = "auto",
         offload: str = "none",
         keep: int = 2,
+        batch: int | Literal["auto"] | None = None,
     ) -> None:
         self._dtype = dtype
         self._variant = variant or None
@@ -101,6 +113,7 @@ class DiffusersEngine:
         self._asked_device = device
         self._offload = offload
         self._keep = keep
+        self._rows: int | Literal["auto"] = "auto" if batch is None else batch
         self._device = ""
         self._digests = Digests()
         self._models: dict[tuple[str, str | None], models.Model] = {}
@@ -159,7 +172,7 @@ class DiffusersEngine:
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
                     "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
-                    "batching": "one call a picture",
+                    "batching": self._batching(),
                 }
             )
         return self._fingerprints[key]
@@ -173,18 +186,46 @@ class DiffusersEngine:
             EngineError: a model cannot be loaded.
             MissingExtra: torch, diffusers or transformers is not installed.
         """
-        for _, group in groupby(_model_by_model(iter(shots)), key=_model_key):
-            for shot in group:
-                loaded = self._load(shot)
-                with loading.silence():
-                    answer = self._shoot(loaded, shot)
-                yield answer
+        for _, group in groupby(_model_by_model(iter(shots)), key=_weights_key):
+            alike = iter(group)
+            first = next(alike)
+            loaded = self._load(first)
+            together = chain((first,), alike)
+            yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, together)
 
     def close(self) -> None:
         """Forget the models and give their memory back."""
         if self._loaded:
             self._loaded.clear()
             loading.free(self._device)
+
+    def _one_by_one(self, loaded: loading.Loaded, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        for shot in shots:
+            with loading.silence():
+                answer = self._shoot(loaded, shot)
+            yield answer
+
+    def _batched(self, loaded: loading.Loaded, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        pipeline = self._pipeline(loaded.model)
+        assert pipeline is not None
+        batches = Batches(
+            loaded,
+            pipeline,
+            rows=self._rows,
+            fingerprint=self.fingerprint,
+            length=lambda shot: self.calls(shot.settings),
+        )
+        for answer in batches.render(shots):
+            yield self._mended(loaded, answer) if isinstance(answer, Broken) else answer
+
+    def _mended(self, loaded: loading.Loaded, broken: Broken) -> Render | Failure:
+        """The plain way, where it has a remedy; else the failure."""
+        half = loaded.dtype != "float32"
+        if broken.reason == "oom" or (broken.reason == "nan" and half):
+            return next(self._one_by_one(loaded, (broken.shot,)))
+        if broken.reason == "nan":
+            return Failure(broken.shot, "nan", "the picture holds values that are not finite", retryable=False)
+        return _failure(broken.shot, broken.error)
 
     def _shoot(self, loaded: loading.Loaded, shot: Shot) -> Render | Failure:
         """The plain way, with one more try where memory ran out or a half-precision decoder overflowed."""
@@ -209,7 +250,7 @@ class DiffusersEngine:
             call = shooting.arguments(pipeline, shot.settings)
             picture, rows = shooting.expose(pipe, call, shot.seed, own)
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
-            return Failure(shot, _reason(error), _line(error), retryable=not isinstance(error, ValueError | TypeError))
+            return _failure(shot, error)
         return shooting.finish(
             shot,
             picture,
@@ -250,6 +291,13 @@ class DiffusersEngine:
         loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         return loaded
 
+    def _batching(self) -> str:
+        # The number that "auto" finds stands in each image's facts: another one changes a picture by rounding only, and
+        # must not part the images of a study whose memory ran short in the middle.
+        if self._rows == "auto":
+            return "fixed rows"
+        return "one call a picture" if self._rows == 1 else f"fixed rows: {self._rows}"
+
     # --- looking things up -----------------------------------------------------------------------------------------
 
     def _model(self, settings: Mapping[str, Value]) -> models.Model:
@@ -265,9 +313,10 @@ class DiffusersEngine:
                 f"model: {model.name!r} is made for {model.pipeline}, which Diffusers {_version('diffusers')} does not"
                 " have. Run: pip install -U diffusers"
             )
-        if found and ("prompt" not in found.knobs or found.required):
-            needs = ", ".join(found.required) or "no prompt"
-            raise StudyError(f"model: {found.name} does not make pictures from text alone (it takes {needs})")
+        if found and found.unfit:
+            raise StudyError(
+                f"model: {found.name} makes no pictures from text alone: {found.unfit}. Name another model"
+            )
         return found
 
     def _check_scheduler(self, settings: Mapping[str, Value], model: models.Model) -> None:
@@ -311,11 +360,17 @@ def _model_key(shot: Shot) -> tuple[str, str | None]:
     return _names(shot.settings)
 
 
+def _weights_key(shot: Shot) -> tuple[Value, ...]:
+    """Equal for shots that the same weights answer."""
+    return (*_model_key(shot), shot.settings.get("lora"), shot.settings.get("lora_scale"))
+
+
 def _model_by_model(shots: Iterator[Shot]) -> Iterator[Shot]:
-    """Shots in order, but those of one model together among the next AHEAD."""
+    """Shots in order, but those of one model, and of one LoRA on it, together among the next AHEAD."""
     while window := list(islice(shots, AHEAD)):
-        order = {key: i for i, key in enumerate(dict.fromkeys(map(_model_key, window)))}
-        yield from sorted(window, key=lambda shot: order[_model_key(shot)])
+        models = {key: i for i, key in enumerate(dict.fromkeys(map(_model_key, window)))}
+        weights = {key: i for i, key in enumerate(dict.fromkeys(map(_weights_key, window)))}
+        yield from sorted(window, key=lambda shot: (models[_model_key(shot)], weights[_weights_key(shot)]))
 
 
 def _version(name: str) -> str | None:
@@ -323,6 +378,10 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _failure(shot: Shot, error: Exception) -> Failure:
+    return Failure(shot, _reason(error), _line(error), retryable=not isinstance(error, ValueError | TypeError))
 
 
 def _reason(error: Exception) -> Reason:
