@@ -50,9 +50,11 @@ SCRIPTS = (
     "compare.js",
     "charts.js",
     "sheet.js",
+    "live.js",
     "app.js",
 )
 FONT = "vendor/inter-latin.woff2"
+ASSETS = (*STYLES, *SCRIPTS, FONT)
 LICENCES = ("vendor/LICENSE.htm", "vendor/LICENSE.preact", "vendor/LICENSE.inter")
 
 # `file:` beside 'self': a page from disk has an opaque origin, which 'self' does not match in every browser.
@@ -78,13 +80,13 @@ def write(result: Result, folder: Path) -> Path:
 def write_board(board: Mapping[str, Any], study_folder: Path, folder: Path) -> Path:
     """Write the page of a board whose pictures lie under `study_folder`; returns the path of index.html."""
     (folder / "assets" / "vendor").mkdir(parents=True, exist_ok=True)
-    for name in (*STYLES, *SCRIPTS, FONT, *LICENCES):
+    for name in (*ASSETS, *LICENCES):
         _replace(folder / "assets" / name, asset(name))
     places = [_with_small(place, study_folder, folder) for place in board["places"]]
     root = Path(os.path.relpath(study_folder, folder)).as_posix() + "/"
     _replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
     index = folder / "index.html"
-    _replace(index, html(policy=POLICY, styles=_links(), scripts=_sources("data.js")).encode())
+    _replace(index, html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
     return index
 
 
@@ -115,11 +117,13 @@ def source_of(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def _links() -> str:
+def styles() -> str:
+    """The link elements of a page."""
     return "\n".join(f'<link rel="stylesheet" href="assets/{name}">' for name in STYLES)
 
 
-def _sources(data: str) -> str:
+def scripts(data: str) -> str:
+    """The script elements of a page; the data comes just before the script that starts it."""
     names = [f"assets/{name}" for name in SCRIPTS]
     return "\n".join(f'<script src="{name}"></script>' for name in [*names[:-1], data, names[-1]])
 
@@ -130,17 +134,22 @@ def _with_small(place: Mapping[str, Any], study_folder: Path, folder: Path) -> M
         return place
     digest = place["digest"]
     large = max(place["size"]) > boards.SMALL_ENOUGH
-    thumb = f"thumbs/{digest[:2]}/{digest}.webp"
-    pixels = folder / "pixels" / digest[:2] / f"{digest}.js"
-    if not pixels.exists() or (large and not (folder / thumb).exists()):
-        data = (study_folder / place["file"]).read_bytes()
-        if large:
-            from teststrip import pictures
+    source = study_folder / place["file"]
+    small = thumb(source, digest, folder) if large else source
+    pixels = folder / f"pixels/{digest[:2]}/{digest}.js"
+    if not pixels.exists():
+        _put(pixels, f'Pixels.arrived("{digest}", "{data_address(small.read_bytes())}");\n'.encode())
+    return {**place, "thumb": small.relative_to(folder).as_posix()} if large else place
 
-            data = pictures.thumbnail(data, boards.SMALL_ENOUGH)
-            _put(folder / thumb, data)
-        _put(pixels, f'Pixels.arrived("{digest}", "{data_address(data)}");\n'.encode())
-    return {**place, "thumb": thumb} if large else place
+
+def thumb(picture: Path, digest: str, folder: Path) -> Path:
+    """The thumbnail of a picture in a page's folder, made if it is not there."""
+    from teststrip import pictures
+
+    path = folder / f"thumbs/{digest[:2]}/{digest}.webp"
+    if not path.exists():
+        _put(path, pictures.thumbnail(picture.read_bytes(), boards.SMALL_ENOUGH))
+    return path
 
 
 def data_address(data: bytes) -> str:

@@ -45,6 +45,7 @@ const App = (() => {
     document.title = Store.board.study.name + " · Teststrip";
     root.textContent = "";
     render(html`<${App} />`, root);
+    Live.start();
   }
   return { start };
 })();

@@ -1,0 +1,160 @@
+"""The feed of the live page: watches a study folder and says what is new. Reads only; knows no network.
+
+A run in another process writes the ledger; this looks at the ledger's file times, and only when they moved reads it
+again, at most a fiftieth of the time, so that watching costs a run next to nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teststrip.records import Planned
+from teststrip.store.lock import holder
+from teststrip.views import board as boards
+
+if TYPE_CHECKING:
+    from teststrip.result import Result
+
+REST = 50  # times as long as the last look took
+PACE_WINDOW_SECONDS = 120.0
+
+
+@dataclass
+class News:
+    """What changed after a version: parts of the board.
+
+    Attributes:
+        version: now. reload: too much changed, the page must be read again.
+        places: those that changed. progress: always. findings: None when they are the same.
+    """
+
+    version: int
+    reload: bool = False
+    places: list[Mapping[str, Any]] = field(default_factory=list)
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[Mapping[str, Any]] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the page reads it; findings only when they changed."""
+        news = {"version": self.version, "reload": self.reload, "places": self.places, "progress": self.progress}
+        return news if self.findings is None else {**news, "findings": self.findings}
+
+
+class Feed:
+    """The board of a folder, kept fresh.
+
+    `look` may be called from any thread; the lock protects the board and the versions, which a look replaces together.
+    """
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+        self._kept: list[Planned] = list(result.plan)  # their ids are counted once
+        self._lock = threading.Lock()
+        self._stamp: object = None
+        self._next = 0.0
+        self._pace: list[tuple[float, int]] = []
+        self.version = 0
+        self._changed: list[int] = []
+        self._shape_version = 0
+        self._findings_version = 0
+        self._files: dict[str, str] = {}
+        self.board: dict[str, Any] = {}
+        self.look()
+
+    @property
+    def folder(self) -> Path:
+        """The study folder."""
+        return self._result.folder
+
+    def look(self) -> bool:
+        """Read what changed; True when something did."""
+        now = time.monotonic()
+        running = holder(self.folder) is not None
+        stamp = (self._ledger_stamp(), running)
+        with self._lock:
+            if stamp == self._stamp or now < self._next:
+                return False
+            fresh = self._read(finished=not running)
+            moved = self._take(fresh, running=running, now=now)
+            self._stamp = stamp
+            self._next = time.monotonic() + REST * (time.monotonic() - now)
+        return moved
+
+    def since(self, version: int) -> News:
+        """What a page of an earlier version does not know."""
+        with self._lock:
+            if version < self._shape_version or version > self.version:
+                return News(self.version, reload=True)
+            places = [p for p, changed in zip(self.board["places"], self._changed, strict=True) if changed > version]
+            findings = self.board["findings"] if self._findings_version > version else None
+            return News(self.version, places=places, progress=self.board["progress"], findings=findings)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole board, with its version."""
+        with self._lock:
+            return {**self.board, "version": self.version, "live": True, "root": ""}
+
+    def file_of(self, digest: str) -> str | None:
+        """The path of a picture that the board shows, relative to the folder."""
+        return self._files.get(digest)
+
+    def _read(self, *, finished: bool) -> dict[str, Any]:
+        self._result.refresh()
+        # Conclusions while pictures are still being made would change under the reader's eyes, and cost the run time.
+        findings = self._result.findings if finished else ()
+        rows = self._result.rows(self._kept)
+        return boards.build(self._result.study, rows, metrics=self._result.metrics, findings=findings)
+
+    def _take(self, fresh: dict[str, Any], *, running: bool, now: float) -> bool:
+        """Replace the board, and note which places changed."""
+        places = [self._with_thumb(place) for place in fresh["places"]]
+        fresh["places"] = places
+        old = self.board.get("places", [])
+        shape = [metric["name"] for metric in fresh["metrics"]]
+        known = [metric["name"] for metric in self.board.get("metrics", [])]
+        if running and not fresh["findings"]:
+            fresh["findings"] = self.board.get("findings", [])
+        version = self.version + 1
+        fresh["progress"] = self._progress(fresh["progress"], running=running, now=now)
+        moved = bool(fresh["progress"] != self.board.get("progress"))
+        if len(old) != len(places) or shape != known:
+            self._shape_version, self._changed, moved = version, [version] * len(places), True
+        else:
+            for index, (before, after) in enumerate(zip(old, places, strict=True)):
+                if before != after:
+                    self._changed[index], moved = version, True
+        if fresh["findings"] != self.board.get("findings"):
+            self._findings_version, moved = version, True
+        self.board = fresh
+        self._files = {place["digest"]: place["file"] for place in places if "file" in place}
+        self.version = version if moved else self.version
+        return moved
+
+    def _progress(self, counts: dict[str, int], *, running: bool, now: float) -> dict[str, Any]:
+        done = counts["made"] + counts["failed"]
+        self._pace = [(when, n) for when, n in self._pace if when > now - PACE_WINDOW_SECONDS]
+        self._pace.append((now, done))
+        (first, begun), left = self._pace[0], counts["total"] - done
+        seconds = left * (now - first) / (done - begun) if running and done > begun else None
+        return {**counts, "running": running, "seconds_left": seconds}
+
+    @staticmethod
+    def _with_thumb(place: dict[str, Any]) -> dict[str, Any]:
+        if "file" in place and max(place["size"]) > boards.SMALL_ENOUGH:
+            place["thumb"] = f"thumbs/{place['digest']}.webp"
+        return place
+
+    def _ledger_stamp(self) -> tuple[tuple[int, int], ...]:
+        found = []
+        for name in ("study.sqlite", "study.sqlite-wal"):
+            try:
+                stat = (self.folder / name).stat()
+            except FileNotFoundError:
+                continue
+            found.append((stat.st_mtime_ns, stat.st_size))
+        return tuple(found)

@@ -1,0 +1,312 @@
+"""The live page: the same page as the static one, fed while a study runs.
+
+The one file of this package that is asynchronous. Routes and headers only: who may ask is decided in `gate`, what is
+new in `feed`, what is shown in `assets/`. Needs the extra `view` (Starlette, uvicorn).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teststrip import plugins
+from teststrip.errors import UsageError
+from teststrip.views import board as boards
+from teststrip.views import page
+from teststrip.views.feed import Feed
+from teststrip.views.gate import HEADERS, POLICY, Gate, Refusal, is_loopback
+
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+except ModuleNotFoundError as error:
+    raise plugins.missing(error) from error
+
+if TYPE_CHECKING:
+    from teststrip.result import Result
+
+LOOK_SECONDS = 1.0
+HEARTBEAT_SECONDS = 15.0
+HEADER_SECONDS = 10.0
+MOST_CONNECTIONS = 100
+MOST_BODY_BYTES = 1024  # a launch code is 43
+KINDS = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2", ".html": "text/html"}
+DOOR_ASSETS = ("launch.js", "launch.css")
+
+
+def serve(
+    result: Result,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = None,
+    announce: Callable[[str], None] = print,
+    started: Callable[[Server], None] | None = None,
+) -> None:
+    """Serve the live page of a study folder until Ctrl-C.
+
+    Args:
+        result: opened for reading; a run may go on in another process.
+        host: address to listen on. Anything but loopback needs a `token`.
+        port: 0 = any free one.
+        token: at least 32 characters; a standing code for people on other machines.
+        announce: is given each link to open. A link works once; when it was used, a new one is announced.
+        started: is given the server, which a test stops.
+
+    Raises:
+        UsageError: the address is reachable from outside without a token, or in use.
+    """
+    if not is_loopback(host) and (token is None or len(token) < 32):
+        raise UsageError(
+            f"{host}: other machines reach this address, so a token of at least 32 characters is needed. Or stay on "
+            "127.0.0.1 and use a tunnel: ssh -L 8000:127.0.0.1:8000 THIS-MACHINE"
+        )
+    listening = _listen(host, port)
+    try:
+        gate = Gate(listening.getsockname()[1], hosts=() if is_loopback(host) else (host,), token=token)
+        feed = Feed(result)
+        name = f"[{host}]" if ":" in host else host
+
+        def link() -> None:
+            announce(f"http://{name}:{gate.port}/#launch={gate.code()}")
+
+        config = uvicorn.Config(
+            application(feed, gate, link),
+            http=_Hasty,
+            ws="none",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=1,
+        )
+        server = Server(config)
+        link()
+        if started:
+            started(server)
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which closes its open streams when it is told to stop."""
+
+    def stop(self) -> None:
+        """End `serve` from another thread."""
+        self.should_exit = True
+
+
+def application(feed: Feed, gate: Gate, link: Callable[[], None]) -> Starlette:
+    """The routes. `link` announces a new link after one was used."""
+    pages = _Pages(feed, gate, link)
+    return Starlette(
+        routes=[
+            Route("/", pages.door),
+            Route("/session", pages.enter, methods=["POST"]),
+            Route("/assets/{name:path}", pages.asset),
+            Route("/data.js", pages.data),
+            Route("/events", pages.events),
+            Route("/thumbs/{digest}.webp", pages.thumb),
+            Route("/{folder:path}/{name}", pages.image),
+        ],
+        middleware=[Middleware(_Guard, gate=gate)],
+        lifespan=pages.watching,
+    )
+
+
+class _Pages:
+    """What is answered on each route, once the gate has let a request through."""
+
+    def __init__(self, feed: Feed, gate: Gate, link: Callable[[], None]) -> None:
+        self._feed, self._gate, self._link = feed, gate, link
+        self._watchers: set[asyncio.Event] = set()
+        # Protects the machine: one picture is made small at a time, a run needs the rest.
+        self._shrinking = asyncio.Semaphore(1)
+
+    async def door(self, request: Request) -> Response:
+        """The page; without a session, where to get one."""
+        if not self._gate.knows(request.cookies.get(self._gate.cookie)):
+            return _text(page.asset("launch.html"), ".html", 401)
+        html = page.html(policy=POLICY, styles=page.styles(), scripts=page.scripts("data.js"))
+        return _text(html.encode(), ".html")
+
+    async def enter(self, request: Request) -> Response:
+        """A session for a launch code."""
+        try:
+            code = json.loads(await _body(request))["code"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            code = None
+        if not isinstance(code, str):
+            return _refused(Refusal(400, "The code could not be read."))
+        session = self._gate.enter(code)
+        if isinstance(session, Refusal):
+            return _refused(session)
+        self._link()
+        response = JSONResponse({"entered": True})
+        response.set_cookie(self._gate.cookie, session, httponly=True, samesite="strict", path="/")
+        return response
+
+    async def asset(self, request: Request) -> Response:
+        """A style sheet, script or font."""
+        name = request.path_params["name"]
+        if name not in page.ASSETS and name not in DOOR_ASSETS:
+            return _refused(Refusal(404, "There is no such asset."))
+        return _text(page.asset(name), Path(name).suffix)
+
+    async def data(self, _: Request) -> Response:
+        """The board as it stands."""
+        body = await run_in_threadpool(lambda: page.data_script(self._feed.snapshot()))
+        return _text(body, ".js")
+
+    async def image(self, request: Request) -> Response:
+        """A picture that the board shows, and no other file."""
+        folder, name = request.path_params["folder"], request.path_params["name"]
+        file = self._feed.file_of(Path(name).stem)
+        if file is None or file != f"{folder}/{name}":
+            return _refused(Refusal(404, "There is no such picture."))
+        return _picture(self._feed.folder / file)
+
+    async def thumb(self, request: Request) -> Response:
+        """A small copy of a large picture."""
+        digest = request.path_params["digest"]
+        file = self._feed.file_of(digest)
+        if file is None:
+            return _refused(Refusal(404, "There is no such picture."))
+        async with self._shrinking:
+            folder = self._feed.folder
+            path = await run_in_threadpool(page.thumb, folder / file, digest, folder / "page")
+        return _picture(path)
+
+    async def events(self, request: Request) -> Response:
+        """What is new since a version, for as long as the page is open."""
+        last = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        version = int(last) if last.isascii() and last.isdigit() and len(last) < 12 else -1
+        return StreamingResponse(self._stream(version), media_type="text/event-stream")
+
+    async def _stream(self, version: int) -> AsyncIterator[str]:
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            while True:
+                news = await run_in_threadpool(self._feed.since, version)
+                if news.reload or news.version > version:
+                    version = news.version
+                    yield f"id: {version}\nevent: news\ndata: {boards.to_json(news.as_dict())}\n\n"
+                try:
+                    await asyncio.wait_for(changed.wait(), HEARTBEAT_SECONDS)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                changed.clear()
+        finally:
+            self._watchers.discard(changed)
+
+    @contextlib.asynccontextmanager
+    async def watching(self, _: Starlette) -> AsyncIterator[None]:
+        """Look at the folder while somebody watches."""
+        task = asyncio.create_task(self._watch())
+        yield
+        task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            moved = await run_in_threadpool(self._feed.look) if self._watchers else False
+            for watcher in self._watchers if moved else ():
+                watcher.set()
+
+
+class _Guard:
+    """Asks the gate before anything else, and puts the protecting headers on every answer."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        hosts = request.headers.getlist("host")
+        headers = {**dict(request.headers), "host": hosts[0] if len(hosts) == 1 else ""}
+        refusal = self._gate.refuse(request.method, request.url.path, headers, request.cookies.get(self._gate.cookie))
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
+                ]
+            await send(message)
+
+        await (_refused(refusal) if refusal else self._app)(scope, receive, guarded)
+
+
+class _Hasty(H11Protocol):
+    """Ends a connection whose request does not arrive within HEADER_SECONDS (uvicorn waits for ever)."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(HEADER_SECONDS, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        super().data_received(data)
+        if self._timer and self.cycle is not None and not self.cycle.response_complete:
+            self._timer.cancel()
+            self._timer = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY_BYTES:
+            raise ValueError("too long")
+    return body
+
+
+def _refused(refusal: Refusal) -> Response:
+    return PlainTextResponse(refusal.reason + "\n", refusal.status)
+
+
+def _text(body: bytes, suffix: str, status: int = 200) -> Response:
+    return Response(body, status, media_type=KINDS.get(suffix, "text/plain"), headers={"Cache-Control": "no-store"})
+
+
+def _picture(path: Path) -> Response:
+    # The name is the digest of the bytes, so it can be kept for ever; `private`: it is nobody else's.
+    return FileResponse(path, headers={"Cache-Control": "private, max-age=31536000, immutable"})
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host.strip("[]"), port))
+    except OSError as error:
+        listening.close()
+        raise UsageError(f"{host}:{port}: cannot listen there ({error.strerror}). Choose another --port") from error
+    return listening
