@@ -12,7 +12,15 @@ different
 
 from teststrip.analysis.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.best import recommend
-from teststrip.analysis.conclude import findings, info_of, of_result_columns
+from teststrip.analysis.conclude import findings, info_of, infos_of_study, of_result_columns
 from teststrip.analysis.recommendation import Recommendation
 
-__all__ = ["Recommendation", "best_of_result_columns", "findings", "info_of", "of_result_columns", "recommend"]
+__all__ = [
+    "Recommendation",
+    "best_of_result_columns",
+    "findings",
+    "info_of",
+    "infos_of_study",
+    "of_result_columns",
+    "recommend",
+]

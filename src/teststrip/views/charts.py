@@ -1,0 +1,190 @@
+"""Charts as SVG text, drawn from findings and recommendations alone. Knows shapes and numbers; writes no file.
+
+Every mark carries its numbers (`data-label`, `data-mean`, `data-low`, `data-high`), so that a chart can be read back
+and held against the table and the sentence made from the same record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+from teststrip.analysis.effects import scale
+from teststrip.analysis.recommendation import Recommendation
+from teststrip.analysis.sentences import number, spoken
+from teststrip.records import Finding
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+WIDTH, HEIGHT = 640, 360
+LEFT, RIGHT, TOP, BOTTOM = 72, 24, 40, 56
+LABEL_WIDTH = 7.0
+"""Pixels of a character at 12 px, for keeping labels apart."""
+
+STYLE = """
+svg{background:#fff;color:#1b1f24;font:12px system-ui,sans-serif}
+.axis,.bar{stroke:currentColor;stroke-width:1}.grid{stroke:currentColor;opacity:.12}
+.bar{opacity:.65}.bar.off{opacity:.2;fill:none}.line{fill:none;stroke:#0a58ca;stroke-width:2}.dot{fill:#0a58ca}.off{fill:#8a94a0}.on{fill:#b3261e}
+text{fill:currentColor}.title{font-weight:600;font-size:14px}
+@media (prefers-color-scheme:dark){svg{background:#14171a;color:#e6e9ec}
+.line{stroke:#6ea8fe}.dot{fill:#6ea8fe}.on{fill:#ff8a80}}
+""".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One point with its interval. Attributes: label; x, y, low, high: as in the record; kind: a class of STYLE."""
+
+    label: str
+    x: float
+    y: float
+    low: float
+    high: float
+    kind: str = "dot"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Maps a number to a pixel, straight or logarithmic."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        low, high = self._of(self.low), self._of(self.high)
+        share = 0.5 if high == low else (self._of(value) - low) / (high - low)
+        return self.start + share * (self.end - self.start)
+
+    def _of(self, value: float) -> float:
+        return math.log(value) if self.logarithmic else value
+
+
+def level_chart(finding: Finding) -> str:
+    """The score against one axis, with the 95 % intervals to compare levels by; "" when there is nothing to draw."""
+    levels = [level for level in finding.levels if math.isfinite(level.mean)]
+    if len(levels) < 2:
+        return ""
+    numeric = all(level.x is not None for level in levels)
+    if numeric:
+        levels.sort(key=lambda level: level.x or 0.0)
+    xs = [float(level.x or 0.0) if numeric else float(i) for i, level in enumerate(levels)]
+    logarithmic = numeric and scale(xs)[1]
+    marks = [Mark(level.label, x, level.mean, level.low, level.high) for x, level in zip(xs, levels, strict=True)]
+    unit = f" ({finding.unit})" if finding.unit and finding.kind != "convergence" else ""
+    what = "distance to the most steps" if finding.kind == "convergence" else spoken(finding.metric)
+    across = _Scale(min(xs), max(xs), LEFT + 24, WIDTH - RIGHT - 24, logarithmic)
+    return _chart(
+        f"{what[0].upper()}{what[1:]} by {spoken(finding.axis)}",
+        marks,
+        across,
+        x_title=spoken(finding.axis) + (", log scale" if logarithmic else ""),
+        y_title=f"{what}{unit}",
+        ticks=[(mark.x, mark.label) for mark in marks],
+        line=[(mark.x, mark.y) for mark in marks] if numeric else [],
+    )
+
+
+def frontier_chart(recommendation: Recommendation) -> str:
+    """Quality against cost with the frontier, the choice marked; "" when no cost is known."""
+    usable = [p for p in recommendation.points if math.isfinite(p.mean)]
+    timed = len(usable) > 1 and all(math.isfinite(p.seconds) for p in usable)
+    cost = {p.label: p.seconds if timed else p.cost for p in usable}
+    usable = [p for p in usable if math.isfinite(cost[p.label])]
+    if len(usable) < 2:
+        return ""
+    chosen = recommendation.choice.label if recommendation.choice else ""
+    marks = [
+        Mark(
+            p.label, cost[p.label], p.mean, p.low, p.high, "on" if p.label == chosen else "dot" if p.frontier else "off"
+        )
+        for p in usable
+    ]
+    marks.sort(key=lambda mark: ("off", "dot", "on").index(mark.kind))  # what matters is drawn on top
+    low, high = min(mark.x for mark in marks), max(mark.x for mark in marks)
+    logarithmic = low > 0 and high / low > 8
+    across = _Scale(low, high, LEFT + 24, WIDTH - RIGHT - 24, logarithmic)
+    unit = "seconds a picture" if timed else f"{recommendation.unit} a picture".strip()
+    frontier = sorted((cost[p.label], p.mean) for p in usable if p.frontier)
+    score = spoken(recommendation.metric)
+    return _chart(
+        f"{score[0].upper()}{score[1:]} against {unit}",
+        marks,
+        across,
+        x_title=unit + (", log scale" if logarithmic else ""),
+        y_title=score,
+        ticks=[(tick, number(tick)) for tick in _round_ticks(low, high, logarithmic=logarithmic)],
+        line=frontier,
+    )
+
+
+def _chart(
+    title: str,
+    marks: Sequence[Mark],
+    across: _Scale,
+    *,
+    x_title: str,
+    y_title: str,
+    ticks: Sequence[tuple[float, str]],
+    line: Sequence[tuple[float, float]],
+) -> str:
+    lows = [mark.low for mark in marks if math.isfinite(mark.low)] + [mark.y for mark in marks]
+    highs = [mark.high for mark in marks if math.isfinite(mark.high)] + [mark.y for mark in marks]
+    room = (max(highs) - min(lows)) * 0.06 or 1.0
+    up = _Scale(min(lows) - room, max(highs) + room, HEIGHT - BOTTOM, TOP)
+    parts = [
+        f'<svg xmlns="{NAMESPACE}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label={quoteattr(title)}>',
+        f"<title>{escape(title)}</title><style>{STYLE}</style>",
+        f'<text class="title" x="{LEFT}" y="22">{escape(title)}</text>',
+    ]
+    for value in _round_ticks(up.low, up.high):
+        y = up(value)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(number(value))}</text>')
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
+    taken = -math.inf
+    for value, label in ticks:
+        x, half = across(value), len(label) * LABEL_WIDTH / 2
+        if x - half > taken:
+            parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{escape(label)}</text>')
+            taken = x + half
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">{escape(x_title)}</text>')
+    parts.append(
+        f'<text transform="translate(16 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_title)}</text>"
+    )
+    if line:
+        points = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
+        parts.append(f'<polyline class="line" points="{points}"/>')
+    parts += [_mark(mark, across(mark.x), up) for mark in marks]
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _mark(mark: Mark, x: float, up: _Scale) -> str:
+    bar = ""
+    if math.isfinite(mark.low) and math.isfinite(mark.high):
+        low, high = up(mark.low), up(mark.high)
+        path = f"M{x:.1f} {low:.1f}V{high:.1f}M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"
+        bar = f'<path class="bar {mark.kind}" d="{path}"/>'
+    told = f"{mark.label}: {number(mark.y)} ({number(mark.low)} to {number(mark.high)})"
+    return (
+        f'<g class="mark" data-label={quoteattr(mark.label)} data-mean="{mark.y!r}" data-low="{mark.low!r}" '
+        f'data-high="{mark.high!r}">{bar}<circle class="{mark.kind}" cx="{x:.1f}" cy="{up(mark.y):.1f}" r="4.5">'
+        f"<title>{escape(told)}</title></circle></g>"
+    )
+
+
+def _round_ticks(low: float, high: float, *, logarithmic: bool = False) -> list[float]:
+    """Four to eight round numbers inside [low, high]; powers of two on a log scale."""
+    if logarithmic:
+        return [2.0**k for k in range(math.ceil(math.log2(low) - 1e-9), math.floor(math.log2(high) + 1e-9) + 1)]
+    span = high - low
+    if not span > 0:
+        return [low]
+    step = 10.0 ** math.floor(math.log10(span / 4))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 8)
+    return [round(k * step, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
