@@ -44,7 +44,7 @@ class Setting:
         kind: values are coerced to this before anything is hashed (7 and 7.0 are one guidance_scale).
         default: what an engine does when nothing is said; None = the engine's own choice.
         low, high: inclusive bounds of a number; None = unbounded.
-        choices: the only words allowed; empty = any.
+        choices: the only words allowed; empty = any. Of a number: words allowed in its place.
         optional: None is a legal value.
         doc: one sentence for `teststrip engines`.
     """

@@ -102,6 +102,8 @@ def _setting(setting: Setting) -> dict[str, object]:
         found["minimum"] = setting.low
     if setting.high is not None:
         found["maximum"] = setting.high
+    if setting.choices and setting.kind in ("int", "float"):  # a number, or one of these words
+        return {"anyOf": [found, {"enum": list(setting.choices)}], "description": found.pop("description")}
     if setting.choices:
         found["enum"] = list(setting.choices)
     return found

@@ -33,6 +33,8 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
         return value
     if setting.kind == "str" and isinstance(value, str):
         return _chosen(checked_text(value, place), setting, place, owner)
+    if setting.kind in ("int", "float") and isinstance(value, str) and value in setting.choices:
+        return value  # a word that stands for a number: batch = "auto"
     if setting.kind in ("int", "float") and isinstance(value, int | float) and not isinstance(value, bool):
         number = _whole(value, place) if setting.kind == "int" else _finite(value, place)
         return _within(number, setting, place, owner)
