@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from tests import tiny_pipelines as tiny
+from tests.contracts.engine_contract import EngineContract, pixels_of
 
 from teststrip.diffusion import schedulers
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.records import EngineRef, Render, Shot
-from tests import tiny_pipelines as tiny
-from tests.contracts.engine_contract import EngineContract, pixels_of
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shared():
     """One engine for the tests that do not change it: models load once."""
-    engine = DiffusersEngine(device="cpu", keep=8)
+    engine = DiffusersEngine(device="cpu", keep=8, batch=1)
     yield engine
     engine.close()
 

@@ -1,0 +1,256 @@
+"""Further families as tiny real models without text encoders: their calls take random embeddings.
+
+Merged: PixArt (a diffusion transformer), Sana (linear attention, its own autoencoder), DeepFloyd IF (pixels, no
+decoder), Qwen-Image (two calls a step, texts of different lengths, a video autoencoder).
+Not merged: Z-Image (lists of pictures), perturbed-attention guidance (attention processors for one call).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import torch
+from tests.tiny_pipelines import autoencoder
+
+from teststrip.batching import Call
+
+MERGED = ("pixart", "sana", "if", "qwen")
+ALONE = ("zimage", "pag")
+SCHEDULE = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
+
+
+def build(family: str) -> Any:
+    """A pipeline in memory."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        pipe = globals()[f"_{family}"]()
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
+            with torch.no_grad():
+                for weight in part.parameters():
+                    if weight.ndim == 1:
+                        continue
+                    torch.nn.init.normal_(weight, std=1.5 / weight[0].numel() ** 0.5)
+    return pipe
+
+
+def call(family: str, guidance: float, steps: int, text: int, seed: int) -> Call:
+    """A call whose key says all about it; the text is a number."""
+    asked = TEXTS[family](text) | {"num_inference_steps": steps, "output_type": "pt"}
+    asked["true_cfg_scale" if family == "qwen" else "guidance_scale"] = guidance
+    return Call((family, guidance, steps, text, seed), asked, seed, length=steps)
+
+
+def _drawn(text: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(text))
+
+
+def _pixart_text(text: int) -> dict[str, Any]:
+    mask = torch.ones(1, 12, dtype=torch.int64)
+    mask[:, 8 + text :] = 0
+    embeds = {"prompt_embeds": _drawn(text, 1, 12, 32), "negative_prompt_embeds": _drawn(9, 1, 12, 32)}
+    masks = {"prompt_attention_mask": mask, "negative_prompt_attention_mask": mask}
+    size = {"height": 32, "width": 32, "use_resolution_binning": False}
+    return embeds | masks | size | {"negative_prompt": None}
+
+
+def _if_text(text: int) -> dict[str, Any]:
+    return {"prompt_embeds": _drawn(text, 1, 12, 32), "negative_prompt_embeds": _drawn(9, 1, 12, 32)}
+
+
+def _qwen_text(text: int) -> dict[str, Any]:
+    embeds = {"prompt_embeds": _drawn(text, 1, 8 + text, 32), "negative_prompt_embeds": _drawn(9, 1, 6, 32)}
+    masks = {
+        "prompt_embeds_mask": torch.ones(1, 8 + text, dtype=torch.int64),
+        "negative_prompt_embeds_mask": torch.ones(1, 6, dtype=torch.int64),
+    }
+    return embeds | masks | {"height": 32, "width": 32}
+
+
+def _zimage_text(text: int) -> dict[str, Any]:
+    embeds = {"prompt_embeds": [_drawn(text, 8 + text, 32)], "negative_prompt_embeds": [_drawn(9, 6, 32)]}
+    return embeds | {"height": 32, "width": 32}
+
+
+def _pag_text(text: int) -> dict[str, Any]:
+    embeds = {"prompt_embeds": _drawn(text, 1, 12, 32), "negative_prompt_embeds": _drawn(9, 1, 12, 32)}
+    return embeds | {"pag_scale": 2.0, "height": 32, "width": 32}
+
+
+TEXTS = {
+    "pixart": _pixart_text,
+    "sana": _pixart_text,
+    "if": _if_text,
+    "qwen": _qwen_text,
+    "zimage": _zimage_text,
+    "pag": _pag_text,
+}
+
+
+def _pixart() -> Any:
+    transformer = diffusers.PixArtTransformer2DModel(
+        sample_size=16,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_channels=32,
+        cross_attention_dim=32,
+        in_channels=4,
+        out_channels=8,
+        norm_num_groups=8,
+        use_additional_conditions=False,
+    )
+    return diffusers.PixArtAlphaPipeline(
+        transformer=transformer,
+        vae=autoencoder(2, sample_size=32),
+        scheduler=diffusers.DPMSolverMultistepScheduler(**SCHEDULE),
+        text_encoder=None,
+        tokenizer=None,
+    )
+
+
+def _sana() -> Any:
+    transformer = diffusers.SanaTransformer2DModel(
+        patch_size=1,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        num_attention_heads=4,
+        attention_head_dim=8,
+        num_cross_attention_heads=4,
+        cross_attention_head_dim=8,
+        cross_attention_dim=32,
+        caption_channels=32,
+        sample_size=8,
+    )
+    vae = diffusers.AutoencoderDC(
+        in_channels=3,
+        latent_channels=4,
+        attention_head_dim=8,
+        encoder_block_types=("ResBlock", "EfficientViTBlock"),
+        decoder_block_types=("ResBlock", "EfficientViTBlock"),
+        encoder_block_out_channels=(16, 16),
+        decoder_block_out_channels=(16, 16),
+        encoder_layers_per_block=(1, 1),
+        decoder_layers_per_block=(1, 1),
+        encoder_qkv_multiscales=((), (5,)),
+        decoder_qkv_multiscales=((), (5,)),
+        decoder_norm_types="rms_norm",
+        decoder_act_fns="silu",
+        scaling_factor=0.4,
+    )
+    return diffusers.SanaPipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        text_encoder=None,
+        tokenizer=None,
+    )
+
+
+def _if() -> Any:
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=16,
+        layers_per_block=1,
+        block_out_channels=(16, 32),
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        in_channels=3,
+        out_channels=6,
+        cross_attention_dim=32,
+        encoder_hid_dim=32,
+        attention_head_dim=8,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=2,
+        cross_attention_norm="group_norm",
+        resnet_time_scale_shift="scale_shift",
+        act_fn="gelu",
+        norm_num_groups=8,
+    )
+    return diffusers.IFPipeline(
+        unet=unet,
+        scheduler=diffusers.DDPMScheduler(**SCHEDULE, variance_type="learned_range", thresholding=True),
+        text_encoder=None,
+        tokenizer=None,
+        safety_checker=None,
+        feature_extractor=None,
+        watermarker=None,
+        requires_safety_checker=False,
+    )
+
+
+def _qwen() -> Any:
+    transformer = diffusers.QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=(4, 6, 6),
+    )
+    vae = diffusers.AutoencoderKLQwenImage(
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False],
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
+    )
+    return diffusers.QwenImagePipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        text_encoder=None,
+        tokenizer=None,
+    )
+
+
+def _zimage() -> Any:
+    transformer = diffusers.ZImageTransformer2DModel(
+        in_channels=4,
+        dim=32,
+        n_layers=1,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=32,
+        axes_dims=[8, 4, 4],
+        axes_lens=[256, 32, 32],
+    )
+    return diffusers.ZImagePipeline(
+        transformer=transformer,
+        vae=autoencoder(2, sample_size=32, shift_factor=0.1, scaling_factor=0.5),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        text_encoder=None,
+        tokenizer=None,
+    )
+
+
+def _pag() -> Any:
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=16,
+        layers_per_block=1,
+        block_out_channels=(16, 32),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+    return diffusers.StableDiffusionPAGPipeline(
+        unet=unet,
+        vae=autoencoder(2, sample_size=32),
+        scheduler=diffusers.DDIMScheduler(steps_offset=1, clip_sample=False),
+        text_encoder=None,
+        tokenizer=None,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )

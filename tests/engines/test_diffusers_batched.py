@@ -1,0 +1,133 @@
+"""The batched way of the engine: the pictures of the plain way, each with what its making was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests import tiny_pipelines as tiny
+from tests.contracts.engine_contract import EngineContract, pixels_of
+
+from teststrip.diffusion.widths import Widths
+from teststrip.engines.diffusers import DiffusersEngine
+from teststrip.records import EngineRef, Failure, Render, Shot
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    return {family: str(tiny.save(family, root / family)) for family in ("sd15", "flux")}
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESTSTRIP_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def batched():
+    engine = DiffusersEngine(device="cpu", batch=6)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    engine = DiffusersEngine(device="cpu", batch=1)
+    yield engine
+    engine.close()
+
+
+def ask(model, **settings):
+    given = {"prompt": "an owl", "seed": 11, "model": model, "num_inference_steps": 3, "guidance_scale": 5.0}
+    return Shot(EngineRef("diffusers"), given | settings)
+
+
+class TestTheBatchedWayKeepsTheContract(EngineContract):
+    @pytest.fixture
+    def engine(self, batched):
+        return batched
+
+    @pytest.fixture
+    def ref(self):
+        return EngineRef("diffusers")
+
+    @pytest.fixture
+    def knobs(self, folders):
+        return {"model": folders["sd15"], "num_inference_steps": 2, "guidance_scale": 5.0}
+
+
+def test_a_study_over_steps_guidance_and_scheduler_has_the_pictures_of_plain_calls(batched, plain, folders):
+    shots = [
+        ask(folders["sd15"], num_inference_steps=steps, guidance_scale=guidance, scheduler=scheduler, seed=seed)
+        for seed, (steps, guidance) in enumerate([(2, 1.0), (5, 7.0), (3, 3.0)])
+        for scheduler in ("DDIMScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler")
+    ]
+    together = {answer.shot.id: answer for answer in batched.render(iter(shots))}
+    assert len(together) == len(shots)
+    for expected in plain.render(shots):
+        answer = together[expected.shot.id]
+        assert isinstance(answer, Render), answer
+        off = np.abs(pixels_of(answer).astype(int) - pixels_of(expected)).max()
+        assert off <= 1
+        for fact in ("denoiser_calls", "scheduler", "device", "dtype"):
+            assert answer.facts[fact] == expected.facts[fact], fact
+        assert answer.facts["rows"] == 6
+        assert answer.facts["denoiser_calls"] == batched.calls(answer.shot.settings)
+        assert answer.seconds > 0
+
+
+def test_models_take_turns_and_each_shot_is_answered_by_its_own(batched, folders):
+    shots = [ask(folders[family], height=32, width=32, seed=seed) for seed in (1, 2) for family in ("sd15", "flux")]
+    answers = list(batched.render(shots))
+    assert {answer.shot.id for answer in answers} == {shot.id for shot in shots}
+    assert all(isinstance(answer, Render) for answer in answers)
+
+
+def test_a_picture_that_is_not_finite_fails_alone(folders):
+    engine = DiffusersEngine(device="cpu", batch=6)
+    good = [ask(folders["sd15"], seed=seed) for seed in (1, 2)]
+    bad = ask(folders["sd15"], guidance_scale=1e38)
+    answers = {answer.shot.id: answer for answer in engine.render([good[0], bad, good[1]])}
+    engine.close()
+    assert isinstance(answers[bad.id], Failure)
+    assert answers[bad.id].reason == "nan"
+    assert all(isinstance(answers[shot.id], Render) for shot in good)
+
+
+def test_one_way_of_batching_is_told_from_another_by_the_fingerprint(folders):
+    shot = ask(folders["sd15"])
+    facts = [
+        DiffusersEngine(device="cpu", batch=batch).fingerprint(shot).facts["batching"] for batch in (1, 6, "auto", None)
+    ]
+    assert facts == ["one call a picture", "fixed rows: 6", "fixed rows", "fixed rows"]
+
+
+def test_the_number_of_rows_is_found_once_on_a_machine(folders, cache):
+    rows = []
+    for _ in range(2):
+        engine = DiffusersEngine(device="cpu")
+        rows += [answer.facts["rows"] for answer in engine.render([ask(folders["sd15"], seed=seed) for seed in (1, 2)])]
+        engine.close()
+    assert len(set(rows)) == 1
+    assert "unet 4x8x8" in (cache / "widths.json").read_text()
+
+
+def test_widths_survive_a_file_that_is_damaged(tmp_path):
+    file = tmp_path / "widths.json"
+    file.write_text("{ not JSON")
+    widths = Widths("a model", file)
+    assert not widths
+    widths["unet 4x8x8"] = 12
+    assert dict(Widths("a model", file)) == {"unet 4x8x8": 12}
+    assert not Widths("another model", file)
+
+
+def test_an_engine_that_was_stopped_early_can_be_used_again(batched, folders):
+    answers = batched.render(ask(folders["sd15"], seed=seed) for seed in range(40))
+    next(answers)
+    answers.close()
+    assert torch.is_grad_enabled()
+    (answer,) = batched.render([ask(folders["sd15"])])
+    assert isinstance(answer, Render)
