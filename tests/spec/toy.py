@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import ClassVar
+
+import pytest
 
 from teststrip.errors import StudyError
 from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
@@ -54,3 +57,14 @@ class ToyEngine:
 
     def close(self) -> None:
         pass
+
+
+def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> type[ToyEngine]:
+    """Install the toy the way a plug-in is installed: by the metadata of a distribution."""
+    metadata = site / "toy-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINT)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(ToyEngine, "asked", [])
+    return ToyEngine

@@ -61,21 +61,6 @@ def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
     return {alias: _read(alias, entry, place / "engines" / alias) for alias, entry in several.items()}
 
 
-def opened(ref: EngineRef, place: Place) -> Engine:
-    """An instance of an engine, cheap and without weights.
-
-    Raises:
-        StudyError: no such engine, or it does not take these options.
-    """
-    try:
-        engine: Engine = plugins.load("engines", ref.name)(**ref.options, **ref.operation)
-    except UsageError as error:
-        raise (place / "name").error(str(error)) from None
-    except (StudyError, EngineError) as error:
-        raise place.error(str(error)) from None
-    return engine
-
-
 def _read(alias: str, value: object, place: Place) -> Known:
     entry = table(value, place)
     name = entry.get("name", DEFAULT)
@@ -105,7 +90,10 @@ def _read(alias: str, value: object, place: Place) -> Known:
         options={key: option for key, option in given.items() if key not in kind.operation},
         operation={key: option for key, option in given.items() if key in kind.operation},
     )
-    engine = opened(ref, place)
+    try:
+        engine: Engine = kind(**ref.options, **ref.operation)
+    except (StudyError, EngineError) as error:
+        raise place.error(str(error)) from None
     knobs = engine.settings
     settings = {}
     for key, inner in rest.items():
