@@ -1,0 +1,72 @@
+"""The results of an evaluation as Markdown. Knows the shape of evaluation.json; measures nothing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def _percent(values: Sequence[float]) -> str:
+    return f"{values[0]:.0%} ({values[1]:.0%}-{values[2]:.0%})"
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _head(*names: str) -> list[str]:
+    return ["", _row(*names), _row(*["---"] * len(names))]
+
+
+def _demands(results: dict[str, Any]) -> Iterable[str]:
+    if r := results.get("autoencoder"):
+        what = f"autoencoder, {r['pictures']} held-out compositions at {r['pixels']} px, mean PSNR"
+        yield _row(what, f"{r['mean_psnr_db']} dB", "27 dB")
+        yield _row("the same, PSNR of the mean error", f"{r['psnr_of_mean_error_db']} dB", "")
+    if r := results.get("retrieval"):
+        yield _row("scorer, caption of a picture among 1,000", f"{r['caption_of_picture']:.1%}", "50 %")
+        yield _row("scorer, picture of a caption among 1,000", f"{r['picture_of_caption']:.1%}", "50 %")
+    if r := results.get("prompts"):
+        what = "matched among 40 held-out {}, guidance 5, 25 steps, 3 seeds"
+        yield _row(what.format("single-object prompts"), _percent(r["single"]), "85 %")
+        yield _row(what.format("compositions"), _percent(r["composition"]), "60 %")
+    if r := results.get("seeds"):
+        for kind in ("scorer features", "pixels at 16 x 16"):
+            yield _row(f"distance between seeds over that between prompts, {kind}", r[kind], "0.25")
+    if r := results.get("study"):
+        yield _row(f"480 pictures in batches of 6, {r['threads']} threads", f"{r['seconds'] / 60:.1f} min", "15 min")
+
+
+def _grid(cells: Sequence[dict[str, Any]], kind: str) -> Iterable[str]:
+    guidance = sorted({cell["guidance"] for cell in cells})
+    yield from _head("steps", *(f"guidance {g:g}" for g in guidance))
+    for steps in sorted({cell["steps"] for cell in cells}):
+        found = {cell["guidance"]: cell[kind] for cell in cells if cell["steps"] == steps}
+        yield _row(steps, *(_percent(found[g]) for g in guidance))
+
+
+def _schedulers(rows: dict[str, dict[str, Any]]) -> Iterable[str]:
+    yield from _head("scheduler", "rms, 25 steps", "rms, 50 steps", "matched, 25", "matched, 50")
+    for name, row in rows.items():
+        if "error" in row:
+            yield _row(name, row["error"], "", "", "")
+        else:
+            shares = (f"{row[key]:.0%}" for key in ("matched_25", "matched_50"))
+            yield _row(name, row["rms_25"], row["rms_50"], *shares)
+
+
+def as_markdown(results: dict[str, Any]) -> str:
+    """All sections there are."""
+    lines = [
+        "# Evaluation of the shipped files",
+        "",
+        "Made by `python -m training.evaluate`; all figures are in [evaluation.json](evaluation.json).",
+        *_head("measure", "found", "must reach"),
+        *_demands(results),
+    ]
+    if r := results.get("grid"):
+        for kind in ("single", "composition"):
+            lines += ["", f"## Matched among 40, prompts of kind {kind}", "", f"Share and interval: {r['interval']}."]
+            lines += _grid(r["cells"], kind)
+    if r := results.get("schedulers"):
+        lines += ["", "## Schedulers", "", f"Guidance 5; {r['prompts']} prompts. Reference: {r['reference']}."]
+        lines += _schedulers(r["rows"])
+    return "\n".join(lines) + "\n"
