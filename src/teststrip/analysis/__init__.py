@@ -10,10 +10,15 @@
 different
 """
 
-from teststrip.analysis.best import of_result_columns as best_of_result_columns
-from teststrip.analysis.best import recommend
-from teststrip.analysis.conclude import findings, info_of, infos_of_study, of_result_columns
-from teststrip.analysis.recommendation import Recommendation
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from teststrip.analysis.best import of_result_columns as best_of_result_columns
+    from teststrip.analysis.best import recommend
+    from teststrip.analysis.conclude import findings, info_of, infos_of_study, of_result_columns
+    from teststrip.analysis.recommendation import Recommendation
 
 __all__ = [
     "Recommendation",
@@ -24,3 +29,23 @@ __all__ = [
     "of_result_columns",
     "recommend",
 ]
+
+# Public name -> (module, name there). Looked up on first use: `plan` reads `design` and must not load NumPy for it.
+_HOMES = {
+    "Recommendation": ("recommendation", "Recommendation"),
+    "best_of_result_columns": ("best", "of_result_columns"),
+    "findings": ("conclude", "findings"),
+    "info_of": ("conclude", "info_of"),
+    "infos_of_study": ("conclude", "infos_of_study"),
+    "of_result_columns": ("conclude", "of_result_columns"),
+    "recommend": ("best", "recommend"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'teststrip.analysis' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _HOMES[name]
+    return getattr(import_module(f"teststrip.analysis.{module}"), attribute)

@@ -1,7 +1,7 @@
 """What a design can see, before any picture is made; and which design would see enough.
 
 All in units of the within-prompt seed SD unless variances in score units are given. Knows counts and variances;
-no data.
+no data. Loads nothing heavy: `plan` prints it at once.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import special
-
-from teststrip.analysis.columns import Array
+from teststrip.analysis import student
+from teststrip.analysis.sentences import percent
 
 MINIMUM_PROMPTS = 6
 """Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
@@ -63,7 +61,7 @@ def detectable(prompts: int, sd: float, *, power: float = 0.8, alpha: float = 0.
     """
     if prompts < 2:
         return math.inf
-    critical = float(special.stdtrit(prompts - 1, 1 - alpha / contrasts / 2))
+    critical = student.quantile(1 - alpha / contrasts / 2, prompts - 1)
     low, high = 0.0, critical + 40.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -76,14 +74,14 @@ def _power(prompts: int, shift: float, critical: float) -> float:
     if shift > critical + 30:
         return 1.0
     degrees = prompts - 1
-    return float(1 - special.nctdtr(degrees, shift, critical) + special.nctdtr(degrees, shift, -critical))
+    return 1 - student.noncentral_cdf(critical, degrees, shift) + student.noncentral_cdf(-critical, degrees, shift)
 
 
 def power_different(prompts: int, difference: float, sd: float, *, alpha: float = 0.05, contrasts: int = 1) -> float:
     """Chance to call this true difference different; the verdict needs MINIMUM_PROMPTS."""
     if prompts < MINIMUM_PROMPTS:
         return 0.0
-    critical = float(special.stdtrit(prompts - 1, 1 - alpha / contrasts / 2))
+    critical = student.quantile(1 - alpha / contrasts / 2, prompts - 1)
     return _power(prompts, abs(difference) / (sd / math.sqrt(prompts)), critical)
 
 
@@ -97,13 +95,15 @@ def power_equivalent(prompts: int, margin: float, sd: float, *, truth: float = 0
         return 0.0
     se = sd / math.sqrt(prompts)
     degrees = prompts - 1
-    # The sample SD in units of the true one, at 400 equal shares of its distribution.
-    shares = (np.arange(400) + 0.5) / 400
-    spread: Array = np.sqrt(special.chdtri(degrees, 1 - shares) / degrees)
-    half = float(special.stdtrit(degrees, 1 - alpha)) * spread
-    above = special.ndtr((margin - truth) / se - half)
-    below = special.ndtr((-margin - truth) / se + half)
-    return float(np.maximum(above - below, 0.0).mean())
+    critical = student.quantile(1 - alpha, degrees)
+
+    def inside(spread: float) -> float:
+        half = critical * spread
+        above = student.normal_cdf((margin - truth) / se - half)
+        below = student.normal_cdf((-margin - truth) / se + half)
+        return max(above - below, 0.0)
+
+    return sum(weight * inside(spread) for spread, weight in student.spread(degrees))
 
 
 def cautious(sd: float, prompts: int) -> float:
@@ -114,7 +114,7 @@ def cautious(sd: float, prompts: int) -> float:
     >>> round(cautious(1.0, 5), 2), round(cautious(1.0, 100), 2)
     (1.56, 1.07)
     """
-    return sd * math.sqrt((prompts - 1) / float(special.chdtri(prompts - 1, 0.8))) if prompts > 1 else math.nan
+    return sd / student.spread_quantile(0.2, prompts - 1) if prompts > 1 else math.nan
 
 
 def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8) -> int:
@@ -229,7 +229,7 @@ def explain(
             f"between two settings in 80 % of studies{among}."
         )
         lines.append(
-            f"Shows that two equal settings are equal within ±{margin:.3g} SD in {now.equivalence:.0%} of studies."
+            f"Shows that two equal settings are equal within ±{margin:.3g} SD in {percent(now.equivalence)} of studies."
         )
     if now.equivalence < 0.8:
         images = now.needed * replicates * cells
@@ -240,8 +240,8 @@ def explain(
     if better is not None:
         lines.append(
             f"The same {prompts * replicates * cells:,} images as {better.prompts} prompts × 1 seed would find "
-            f"{better.detectable:.2f} SD and show equality in {better.equivalence:.0%} of studies: more prompts beat "
-            "more seeds."
+            f"{better.detectable:.2f} SD and show equality in {percent(better.equivalence)} of studies: more prompts "
+            "beat more seeds."
         )
     lines.append(
         f"Spread used, in SD between seeds: {variances.residual / variances.seed:.2f} an image, "

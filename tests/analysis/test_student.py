@@ -1,0 +1,28 @@
+"""Power without NumPy gives SciPy's numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from teststrip.analysis import student
+
+DEGREES = st.integers(5, 400)
+
+
+@given(st.floats(0.5, 0.9999), DEGREES)
+def test_quantiles_agree_with_scipy(p: float, degrees: int) -> None:
+    assert student.quantile(p, degrees) == pytest.approx(special.stdtrit(degrees, p), abs=1e-9)
+
+
+@given(st.floats(-5, 8), DEGREES, st.floats(0, 6))
+def test_noncentral_t_agrees_with_scipy(t: float, degrees: int, shift: float) -> None:
+    assert student.noncentral_cdf(t, degrees, shift) == pytest.approx(stats.nct.cdf(t, degrees, shift), abs=1e-9)
+
+
+@given(st.floats(0.01, 0.99), DEGREES)
+def test_the_spread_of_a_sample_sd_agrees_with_scipy(p: float, degrees: int) -> None:
+    assert student.spread_quantile(p, degrees) ** 2 * degrees == pytest.approx(stats.chi2.ppf(p, degrees), rel=1e-9)
+    assert sum(weight for _, weight in student.spread(degrees)) == pytest.approx(1, abs=1e-9)
