@@ -237,7 +237,7 @@ def explain(
             f"To show equality in 80 % of studies: about {round_up(now.needed)} prompts × {replicates} "
             f"{_seeds(replicates)} ({images:,} images)."
         )
-    if better is not None:
+    if better is not None and math.isfinite(better.detectable):
         lines.append(
             f"The same {prompts * replicates * cells:,} images as {better.prompts} prompts × 1 seed would find "
             f"{better.detectable:.2f} SD and show equality in {percent(better.equivalence)} of studies: more prompts "
