@@ -427,7 +427,7 @@ class Comparison:
         contrast: what is compared, in words.
         effect, low, high: score units; the interval is this contrast's own, 95 %.
         inner_low, inner_high: 90 % interval; inside the margin = equivalent (two one-sided tests at 5 %).
-        p: two-sided, of this contrast alone. p_family: after the family's correction; NaN = not in the planned family.
+        p: two-sided, of this contrast alone. p_family: after the family's correction; NaN = not tested.
         prompts, images: what it rests on.
         verdict: one of four.
     """

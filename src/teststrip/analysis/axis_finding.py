@@ -113,7 +113,7 @@ def _method(judged: Judgement, head: int, row: Comparison, info: MetricInfo) -> 
     d = d[~np.isnan(d)]
     parts = [f"paired by prompt and seed; Student's t on {d.size} prompt differences"]
     if judged.size > 1:
-        parts.append(f"Holm over {judged.size} planned contrasts")
+        parts.append(f"Holm over {judged.size} planned contrasts (other pairs: over all {len(judged.contrasts)})")
     parts.append("equivalence by two one-sided tests at 5 %")
     flip = intervals.sign_flip_p(d)
     if math.isfinite(flip):

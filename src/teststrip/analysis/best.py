@@ -21,10 +21,11 @@ from teststrip.analysis import audit, columns, effects, intervals, multiplicity,
 from teststrip.analysis import costs as costing
 from teststrip.analysis.columns import Array, Columns, Design
 from teststrip.analysis.conclude import info_of, infos_of_study
-from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, cautious, needed_equivalent, round_up
+from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, round_up
 from teststrip.analysis.effects import Contrast
 from teststrip.analysis.margin import Margin, margin_of
 from teststrip.analysis.recommendation import Recommendation, write
+from teststrip.analysis.settle import cautious_sd, needed_equivalent
 from teststrip.analysis.verdicts import ALPHA
 from teststrip.errors import UsageError
 from teststrip.records import Axis, Comparison, Estimate, MetricInfo, Study
@@ -326,8 +327,7 @@ def _prompt_means(values: Array) -> Array:
 
 def _more(made: Choice, size: Margin) -> int | None:
     """Prompts, held out ones included, at which an equal cheaper setting would prove itself in 80 % of studies."""
-    spreads = [d[~np.isnan(d)] for d in made.differences]
-    usable = [cautious(float(d.std(ddof=1)), d.size) for d in spreads if d.size > 1]
+    usable = [sd for sd in map(cautious_sd, made.differences) if math.isfinite(sd)]
     if not usable or not size.value > 0:
         return None
     # One-sided at 5 %: the same prompts as two one-sided tests need when the truth lies at one side only.

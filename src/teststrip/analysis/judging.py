@@ -27,7 +27,8 @@ class Judgement:
         contrasts: what was asked.
         differences: [..., contrasts, prompts], score units. images: how many stand behind each.
         outer, inner: 95 % interval; 90 % interval, widened by the margin's own error.
-        p, family: two-sided, alone and after Holm over the planned contrasts (NaN = not in the family).
+        p, family: two-sided, alone and after Holm: of a planned contrast over the planned ones, of any other over all
+            (NaN = too few prompts to be tested).
         verdict: one of four, as text.
     """
 
@@ -42,8 +43,9 @@ class Judgement:
 
     @property
     def size(self) -> int:
-        """How many contrasts Holm corrects for (in a single study)."""
-        return int((~np.isnan(self.family)).sum(axis=-1).max(initial=0))
+        """How many planned contrasts Holm corrects for (in a single study)."""
+        planned = np.array([contrast.planned for contrast in self.contrasts])
+        return int((planned & ~np.isnan(self.family)).sum(axis=-1).max(initial=0))
 
     def rows(self) -> tuple[Comparison, ...]:
         """A single study's contrasts as rows of a table."""
@@ -83,7 +85,9 @@ def judge(
     inner = intervals.paired_interval(differences, 0.90, extra_se=margin_se)
     p = intervals.t_p(differences)
     planned = np.array([contrast.planned for contrast in contrasts])
-    family = multiplicity.holm(np.where(planned & (outer.prompts >= MINIMUM_PROMPTS), p, np.nan))
+    tested = np.where(outer.prompts >= MINIMUM_PROMPTS, p, np.nan)
+    first = multiplicity.holm(np.where(planned, tested, np.nan))
+    family = np.where(planned, first, multiplicity.holm(tested))
     decided = verdicts.decide(
         p=family, inner_low=inner.low, inner_high=inner.high, margin=margin, prompts=outer.prompts
     )

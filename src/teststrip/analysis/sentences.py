@@ -143,7 +143,7 @@ def write_cells(finding: Finding, *, best: str, word: str) -> str:
 def write_missing(finding: Finding, head: str) -> str:
     """The sentence about missing pictures and one axis."""
     axis = spoken(finding.axis)
-    rates = listed([f"{level.label}: {level.mean:.0%}".replace("%", " %") for level in finding.levels])
+    rates = listed([f"{level.label}: {percent(level.mean)}" for level in finding.levels])
     said: dict[Verdict, str] = {
         "different": f"how many depends on {axis}",
         "equivalent": f"how many does not depend on {axis} (within ±5 points)",
@@ -160,7 +160,8 @@ def _pairs(finding: Finding) -> list[Comparison]:
 def _sd(finding: Finding) -> str:
     if not (finding.seed_sd > 0):
         return ""
-    return f"; {fixed(finding.effect / finding.seed_sd, 2, signed=True)} SD"
+    share = finding.effect / finding.seed_sd
+    return f"; {fixed(share, 2 if abs(share) < 10 else 0, signed=True)} SD"
 
 
 def _effect(finding: Finding) -> str:
@@ -220,6 +221,11 @@ def _plateau(finding: Finding) -> str:
 def listed(words: Sequence[str]) -> str:
     """Words as in a sentence: "8, 16 and 32"."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def percent(share: float) -> str:
+    """A share as people read it: 0.667 -> "67 %"."""
+    return f"{share * 100:.0f} %"
 
 
 VERDICTS: dict[Verdict, str] = {

@@ -110,7 +110,7 @@ def _chart_of(finding: Finding) -> str:
 def _in_short(told: Summary) -> list[str]:
     """The sentences that matter, most urgent first: dead axes, findings about axes, advice, what is missing."""
     kinds = ("axis", "convergence")
-    first = [finding.sentence for finding in told.findings if finding.kind in kinds]
+    first = [f.sentence for f in told.findings if f.kind in kinds and (f.verdict == "different" or not _cost(told, f))]
     together = [f.sentence for f in told.findings if f.kind == "interaction" and f.verdict == "different"]
     doubts = [f.sentence for f in told.findings if f.kind == "audit" and "recommends nothing" in f.sentence]
     missing = [finding.sentence for finding in told.findings if finding.kind == "missing"]
@@ -123,6 +123,10 @@ def _in_short(told: Summary) -> list[str]:
         recommendation.sentence for recommendation in told.recommendations if not _repeats(recommendation, doubts)
     ]
     return [*told.dead, *unmade, *first, *together, *doubts, *advice, *missing, *unscored]
+
+
+def _cost(told: Summary, finding: Finding) -> bool:
+    return finding.metric in told.infos and told.infos[finding.metric].cost
 
 
 def _repeats(recommendation: Recommendation, doubts: Sequence[str]) -> bool:
@@ -192,7 +196,10 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     if finding.comparisons:
         shown = finding.comparisons[:MOST_ROWS]
         heads = ["comparison", "effect", "95 % interval", "90 % interval", "p (Holm)", "prompts", "verdict"]
-        yield from (*_table(heads, [comparison_row(row) for row in shown]), "")
+        rows = [comparison_row(row) for row in shown]
+        if finding.kind == "cells":
+            rows = [[_spoken_setting(row[0]), *row[1:]] for row in rows]
+        yield from (*_table(heads, rows), "")
         if len(finding.comparisons) > MOST_ROWS:
             yield from (f"… and {len(finding.comparisons) - MOST_ROWS} more.", "")
     facts = [f"Method: {finding.method}.", f"n = {finding.prompts} prompts, {finding.images:,} images."]
@@ -204,16 +211,22 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
         yield from (*(f"- {_escape(limit)}" for limit in finding.limits), "")
 
 
+def _spoken_setting(contrast: str) -> str:
+    """The first of two settings, with its axes as people say them."""
+    setting = contrast.split(" against ", maxsplit=1)[0]
+    return ", ".join(" ".join([spoken(name), *rest]) for name, *rest in map(str.split, setting.split(", ")))
+
+
 def comparison_row(row: Comparison) -> list[str]:
     """A comparison as cells of a table, with the digits that its interval deserves."""
-    p = row.p_family if math.isfinite(row.p_family) else row.p
+    p = row.p_family
     shown = "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
     return [
         row.contrast,
         fixed(row.effect, digits_of(row.low, row.high), signed=True),
         between(row.low, row.high),
         between(row.inner_low, row.inner_high),
-        shown if math.isfinite(row.p_family) or math.isnan(p) else f"{shown} (alone)",
+        shown,
         str(row.prompts),
         VERDICTS[row.verdict],
     ]
