@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from teststrip.errors import MissingWeights
-from teststrip.weights import Weights, find, load, read
+from teststrip.weights import PROCESSOR_FILES, TOKENIZER_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ class Encoder:
     @property
     def scale(self) -> float:
         """The factor that the model was trained to put before the cosine; 100 in the CLIPs of OpenAI."""
-        return float(self._clip.logit_scale.exp())
+        return float(self._clip.logit_scale.detach().exp())
 
     @cached_property
     def _model(self) -> Any:
@@ -87,13 +87,13 @@ class Encoder:
 
         reader: Any = AutoImageProcessor.from_pretrained
         # The Pillow backend: the other one needs torchvision, which is no part of the installation.
-        return read(self.weights, lambda folder: reader(folder, backend="pil"))
+        return read(self.weights, lambda folder: reader(folder, backend="pil"), PROCESSOR_FILES)
 
     @cached_property
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        return read(self.weights, AutoTokenizer.from_pretrained)
+        return read(self.weights, AutoTokenizer.from_pretrained, TOKENIZER_FILES)
 
     def _encode_pictures(self, pictures: Sequence[Pixels]) -> Vectors:
         import torch

@@ -8,7 +8,7 @@ random numbers and say so in a log line only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,10 @@ EMBEDDED_SCORER = "emoji-scorer"
 WANTED = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 UNWANTED = ["*/*", "*.fp16.*", "*.bf16.*", "open_clip*"]
 """Of a hub repository: the standard files at its top, not the same weights once more."""
+
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def find(model: str | None, revision: str | None = None) -> Weights:
     if (MODELS / model).parent == MODELS and (MODELS / model / "config.json").is_file():
         folder = MODELS / model
         return Weights(model, folder, {"model": model, "embedded": True, "files": _hash(folder)})
+    if model == EMBEDDED_SCORER:
+        raise MissingWeights("this installation lacks the embedded scorer. Install teststrip again")
     folder = Path(model).expanduser()
     if folder.is_dir():
         _check_files(model, folder)
@@ -83,12 +89,14 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
     Raises:
         MissingWeights: the files are not of this kind, or some tensors are not in them.
     """
+    from safetensors import SafetensorError
+
     try:
         with _quietly():
             model, report = auto.from_pretrained(
                 found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise MissingWeights(f"{found.model!r} cannot be loaded: {first_line(error)}") from error
     gaps = sorted(str(gap) for gap in [*report["missing_keys"], *report["mismatched_keys"]])
     if gaps:
@@ -99,16 +107,23 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
     return model.eval().to(_device(device))
 
 
-def read(found: Weights, reader: Callable[[Path], Any]) -> Any:
+def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) -> Any:
     """What lies beside the weights: a tokenizer, a processor.
 
+    Args:
+        reader: makes it from the folder.
+        files: patterns of the files it is made of; one of them must be there. Some readers make an empty tokenizer out
+            of nothing.
+
     Raises:
-        MissingWeights: it does not, or cannot be read.
+        MissingWeights: it is not there or cannot be read.
     """
+    if not any(list(found.folder.glob(pattern)) for pattern in files):
+        raise MissingWeights(f"{found.model!r} holds none of {', '.join(files)}. Give `model` a complete folder")
     try:
         return reader(found.folder)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise MissingWeights(f"{found.model!r} has no usable tokenizer or processor: {first_line(error)}") from error
+        raise MissingWeights(f"{found.model!r} has an unusable {files[0]}: {first_line(error)}") from error
 
 
 def _fetched(model: str, revision: str | None) -> Path:

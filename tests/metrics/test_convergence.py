@@ -12,8 +12,8 @@ from skimage.metrics import mean_squared_error, structural_similarity
 from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, row
 
-from teststrip.errors import DesignError
-from teststrip.metrics.convergence import Convergence, ConvergenceSsim, is_stochastic, rmse, ssim
+from teststrip.errors import DesignError, MissingWeights
+from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim, is_stochastic, rmse, ssim
 from teststrip.protocols import Item
 
 
@@ -45,6 +45,29 @@ class TestConvergencesKeepTheContract(MetricContract):
     def items(self):
         rows = path(5, 10, 20)
         return [Item((one, rows[-1]), (noise(n), noise(20))) for n, one in zip((5, 10, 20), rows, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["clip", "dinov2"])
+class TestConvergenceOfFeaturesKeepsTheContract(MetricContract):
+    batch_tolerance = 1e-5
+
+    @pytest.fixture
+    def metric(self, kind, models):
+        return ConvergenceFeatures(model=models(kind), device="cpu")
+
+    @pytest.fixture
+    def items(self):
+        rows = path(5, 10, 20)
+        return [Item((one, rows[-1]), (noise(n), noise(20))) for n, one in zip((5, 10, 20), rows, strict=True)]
+
+    def test_the_reference_is_no_distance_from_itself(self, metric, items):
+        assert metric.score(items)[-1] == pytest.approx(0, abs=1e-6)
+        assert min(metric.score(items)[:-1]) > 1e-3
+
+
+def test_features_are_not_compared_without_a_model():
+    with pytest.raises(MissingWeights, match="no model is named"):
+        ConvergenceFeatures().fingerprint()
 
 
 @given(st.integers(0, 10_000), st.integers(11, 30), st.integers(11, 30))

@@ -36,6 +36,22 @@ class TestDiversitiesKeepTheContract(MetricContract):
         return [item([noise(10 * n + k) for k in range(count)]) for n, count in enumerate(sizes)]
 
 
+@pytest.mark.parametrize("kind", [Diversity, VendiScore])
+class TestDiversitiesOfAModelKeepTheContract(MetricContract):
+    batch_tolerance = 1e-5
+
+    @pytest.fixture
+    def metric(self, kind, models):
+        return kind(model=models("dinov2"), device="cpu")
+
+    @pytest.fixture
+    def items(self):
+        return [item([noise(10 * n + k) for k in range(3)]) for n in range(3)]
+
+    def test_a_model_makes_another_fingerprint_than_thumbnails(self, metric, kind):
+        assert metric.fingerprint().id != kind().fingerprint().id
+
+
 # Printed by vendi-score 0.0.3, the package of the authors: score_K of a kernel, score_X of raw vectors.
 KERNEL = np.array([[1, 0.8, 0.1], [0.8, 1, 0.3], [0.1, 0.3, 1]])
 VECTORS = np.array([[3.0, 1, 0, 2], [1, 1, 1, 1], [0, 2, 5, 1], [4, 0, 0, 1], [2, 2, 2, 0]])

@@ -23,6 +23,26 @@ def _options(model: Setting) -> Mapping[str, Setting]:
     return {option.name: option for option in (model, REVISION, DEVICE, BATCH)}
 
 
+_CLIP_CARD = Card(
+    about="100 × cosine between the CLIP embeddings of picture and prompt.",
+    low=-100.0,
+    high=100.0,
+    source="Hessel et al. 2021, arXiv 2104.08718 (there 2.5 × cosine, cut at 0; here 100 × cosine, uncut)",
+    failure="Guidance pulls pictures towards what CLIP measures: the score rises whether or not they get better. "
+    "It counts objects badly, misses who does what to whom, and reads 77 tokens.",
+    needs="a model in CLIP format: folder or hub id",
+    comparable="within a prompt",
+    rises_with=("guidance_scale",),
+)
+_EMBEDDED_CARD = replace(
+    _CLIP_CARD,
+    about="100 × cosine between picture and prompt, by the small scorer embedded in this package.",
+    failure="The embedded scorer was trained on drawn emoji at 64 pixels: of any other picture or word it knows "
+    "nothing. " + _CLIP_CARD.failure,
+    needs="nothing more: the embedded scorer of emoji (or a CLIP by folder or hub id)",
+)
+
+
 class ClipScore:
     """100 × the cosine between the embeddings of a picture and of its prompt.
 
@@ -42,17 +62,14 @@ class ClipScore:
     options: ClassVar[Mapping[str, Setting]] = _options(
         Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji.")
     )
+    card: Card = _EMBEDDED_CARD  # the default's; an instance with another model has another
 
     def __init__(
         self, *, model: str = EMBEDDED_SCORER, revision: str | None = None, device: str = "auto", batch: int = 32
     ) -> None:
         self._chosen = Chosen(model, revision, device, batch)
-        self._card = _CLIP_CARD if model != EMBEDDED_SCORER else _EMBEDDED_CARD
-
-    @property
-    def card(self) -> Card:
-        """With a caution of its own for the embedded scorer; see Metric."""
-        return self._card
+        if model != EMBEDDED_SCORER:
+            self.card = _CLIP_CARD
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
@@ -110,23 +127,3 @@ def _cosines(chosen: Chosen, items: Sequence[Item]) -> list[float]:
     pictures = chosen.encoder.pictures([item.pixels[0] for item in items])
     texts = chosen.encoder.texts([item.rows[0].planned.shot.prompt for item in items])
     return [float(cosine) for cosine in (pictures * texts).sum(axis=1)]
-
-
-_CLIP_CARD = Card(
-    about="100 × cosine between the CLIP embeddings of picture and prompt.",
-    low=-100.0,
-    high=100.0,
-    source="Hessel et al. 2021, arXiv 2104.08718 (there 2.5 × cosine, cut at 0; here 100 × cosine, uncut)",
-    failure="Guidance pulls pictures towards what CLIP measures: the score rises whether or not they get better. "
-    "It counts objects badly, misses who does what to whom, and reads 77 tokens.",
-    needs="a model in CLIP format: folder or hub id",
-    comparable="within a prompt",
-    rises_with=("guidance_scale",),
-)
-_EMBEDDED_CARD = replace(
-    _CLIP_CARD,
-    about="100 × cosine between picture and prompt, by the small scorer embedded in this package.",
-    failure="The embedded scorer was trained on drawn emoji at 64 pixels: of any other picture or word it knows "
-    "nothing. " + _CLIP_CARD.failure,
-    needs="nothing more: the embedded scorer of emoji (or a CLIP by folder or hub id)",
-)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from teststrip.errors import MissingWeights
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
-from teststrip.weights import Weights, find, load, read
+from teststrip.weights import PROCESSOR_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,7 +160,7 @@ class VqaScore:
     def _processor(self) -> Any:
         from transformers import AutoProcessor
 
-        return read(self._weights, AutoProcessor.from_pretrained)
+        return read(self._weights, AutoProcessor.from_pretrained, PROCESSOR_FILES)
 
     @cached_property
     def _yes(self) -> list[int]:
