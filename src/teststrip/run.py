@@ -170,7 +170,7 @@ def write_views(result: Result) -> None:
     from teststrip.views import page, report
 
     page.write(result, result.folder / PAGE)
-    _write_text(result.folder / REPORT_FILE, report.markdown(result))
+    report.write(result, result.folder)
 
 
 def _make(

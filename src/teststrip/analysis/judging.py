@@ -27,8 +27,8 @@ class Judgement:
         contrasts: what was asked.
         differences: [..., contrasts, prompts], score units. images: how many stand behind each.
         outer, inner: 95 % interval; 90 % interval, widened by the margin's own error.
-        p, family: two-sided, alone and after Holm: of a planned contrast over the planned ones, of any other over all
-            (NaN = too few prompts to be tested).
+        p, family: two-sided, alone and after Holm: of a planned contrast over the planned ones; of any other over all,
+            and no smaller than its axis' own (NaN = too few prompts to be tested).
         verdict: one of four, as text.
     """
 
@@ -87,11 +87,26 @@ def judge(
     planned = np.array([contrast.planned for contrast in contrasts])
     tested = np.where(outer.prompts >= MINIMUM_PROMPTS, p, np.nan)
     first = multiplicity.holm(np.where(planned, tested, np.nan))
-    family = np.where(planned, first, multiplicity.holm(tested))
+    family = np.where(planned, first, np.maximum(multiplicity.holm(tested), _gate(contrasts, first)))
     decided = verdicts.decide(
         p=family, inner_low=inner.low, inner_high=inner.high, margin=margin, prompts=outer.prompts
     )
     return Judgement(tuple(contrasts), differences, images, outer, inner, p, family, decided)
+
+
+def _gate(contrasts: Sequence[Contrast], first: Array) -> Array:
+    """For each contrast the least corrected p among the planned ones of its axes.
+
+    A pair that was not planned is looked at only where its axis has shown itself: no further false claims when nothing
+    differs.
+    """
+    gate = np.full(first.shape, np.nan)
+    for axes in {contrast.axes for contrast in contrasts}:
+        own = [i for i, contrast in enumerate(contrasts) if contrast.axes == axes]
+        among = first[..., own]
+        known = np.where(np.isnan(among), np.inf, among).min(axis=-1)
+        gate[..., own] = np.where(np.isfinite(known), known, np.nan)[..., None]
+    return gate
 
 
 def sd_of_one_seed(values: Array, design: Design, contrast: Contrast) -> float:
