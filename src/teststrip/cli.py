@@ -177,6 +177,25 @@ def report(
 
 
 @app.command()
+def best(
+    folder: Folder,
+    metric: Annotated[
+        str | None, typer.Option(help="Only by this score. Default: each that says which end is good.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="What a picture may cost: 4s, '50 calls' or '0.02 USD'.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Name the cheapest setting that is not worse, or say why none can be named."""
+    from teststrip.views import report as writing
+
+    with _opened(folder) as result:
+        if as_json:
+            _print_json(writing.best_as_json(result, metric, budget))
+        else:
+            out.print(writing.best_text(result, metric, budget), markup=False)
+
+
+@app.command()
 def verify(
     folder: Folder,
     sample: Annotated[str, typer.Option(help="Also make this share again and compare: '2%' or a number.")] = "0",

@@ -140,7 +140,8 @@ def _forbidden(case: _Case) -> str:
         return f"{prompts} prompts cannot rank settings; the least is {MINIMUM_PROMPTS}"
     for found in audit.audits(case.design, case.values, info):
         if found.outcome != "sees":
-            return found.finding.sentence.removesuffix(" It recommends nothing.").rstrip(".")
+            told = found.finding.sentence.removesuffix(" It recommends nothing.").rstrip(".")
+            return told[0].lower() + told[1:]
     if not case.allowed():
         cheapest = np.nanmin(case.costs) if np.isfinite(case.costs).any() else math.nan
         unit = costing.UNITS[case.column]

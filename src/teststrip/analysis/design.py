@@ -232,7 +232,7 @@ def explain(
             f"Shows that two equal settings are equal within ±{margin:.3g} SD in {percent(now.equivalence)} of studies."
         )
     if now.equivalence < 0.8:
-        images = now.needed * replicates * cells
+        images = round_up(now.needed) * replicates * cells
         lines.append(
             f"To show equality in 80 % of studies: about {round_up(now.needed)} prompts × {replicates} "
             f"{_seeds(replicates)} ({images:,} images)."

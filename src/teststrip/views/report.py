@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teststrip.analysis.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.recommendation import Recommendation
 from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, spoken
 from teststrip.records import Comparison, Finding
@@ -87,6 +88,27 @@ def as_json(result: Result) -> dict[str, Any]:
     return found
 
 
+def best_text(result: Result, metric: str | None = None, budget: str | None = None) -> str:
+    """What `teststrip best` prints: each recommendation, its settings and its limits."""
+    lines = []
+    for made in _best(result, metric, budget):
+        lines += [
+            made.sentence,
+            *(f"  {axis} = {label}" for axis, label in (made.choice.levels if made.choice else ())),
+        ]
+        lines += [*(f"  Note: {limit}" for limit in made.limits), ""]
+    return "\n".join(lines) if lines else "No metric here says which end is good: name one with --metric.\n"
+
+
+def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:
+    """The same as plain JSON values."""
+    return {"study": result.study.name, "recommendations": _plain([asdict(m) for m in _best(result, metric, budget)])}
+
+
+def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
+    return best_of_result_columns(result.columns(), result.study, result.metrics, metric=metric, budget=budget)
+
+
 def chart_name(*words: str) -> str:
     """A file name from words: "clip_score", "num_inference_steps" -> "clip_score-num_inference_steps.svg"."""
     return "-".join(re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-") for word in words if word) + ".svg"
@@ -130,7 +152,7 @@ def _cost(told: Summary, finding: Finding) -> bool:
 
 
 def _repeats(recommendation: Recommendation, doubts: Sequence[str]) -> bool:
-    return any(recommendation.reason and recommendation.reason in doubt for doubt in doubts)
+    return any(recommendation.reason and recommendation.reason[1:] in doubt for doubt in doubts)
 
 
 def _size(told: Summary) -> str:
