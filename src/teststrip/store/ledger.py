@@ -126,7 +126,7 @@ def create(folder: Path) -> None:
     for path in _with_logs(draft):
         path.unlink(missing_ok=True)
     with speaking(folder):
-        connection = _connect(draft.as_uri())
+        connection = _connect(draft.absolute().as_uri())
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
