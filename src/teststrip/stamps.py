@@ -80,7 +80,7 @@ def to_json(value: object) -> str:
 def from_json(text: str | bytes) -> object:
     """The value that `to_json` was given. Raises ValueError on anything else."""
     try:
-        return json.loads(text, object_hook=_joined)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -101,6 +101,9 @@ def _joined(table: dict[str, object]) -> object:
     if len(table) == 1 and isinstance(points, list) and all(isinstance(p, int) and 0 <= p < 0x110000 for p in points):
         return "".join(map(chr, points))
     return table
+
+
+_DECODER = json.JSONDecoder(object_hook=_joined)
 
 
 def asked(shot: Shot) -> dict[str, object]:

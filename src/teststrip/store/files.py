@@ -11,14 +11,18 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from teststrip.errors import StoreError
 from teststrip.stamps import SUFFIXES
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 FOLDER = "images"
 QUARANTINE = "quarantine"
@@ -57,7 +61,8 @@ def place(folder: Path, path: str) -> Path:
         StoreError: it leads out of the folder, or is no address of a picture.
     """
     target = folder / path
-    if digest_in(path) is None or not target.parent.resolve().is_relative_to(folder.resolve()):
+    # An address has no dots and two folders; only a link in the place of one of them could lead elsewhere.
+    if digest_in(path) is None or target.parent.is_symlink() or target.parent.parent.is_symlink():
         raise StoreError(f"{folder}: the ledger names {path!r}, which is no picture of this folder. Do not trust it.")
     return target
 
@@ -100,7 +105,7 @@ def digest_of_bytes(data: bytes) -> str:
 
 
 def broken(folder: Path, paths: Sequence[str]) -> list[str]:
-    """Those of these files whose bytes are not what their name says, or that cannot be read; by a few threads."""
+    """Those of these files whose bytes are not what their name says, or that cannot be read."""
 
     def is_broken(path: str) -> bool:
         try:
@@ -109,8 +114,15 @@ def broken(folder: Path, paths: Sequence[str]) -> list[str]:
         except OSError:
             return True
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing and reading let go of the interpreter
-        return [path for path, bad in zip(paths, pool.map(is_broken, paths), strict=True) if bad]
+    return [path for path, bad in zip(paths, by_threads(is_broken, paths), strict=True) if bad]
+
+
+def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+    """The results of work on files, in order, by a few threads: reading and hashing let go of the interpreter."""
+    batches = [items[start : start + 32] for start in range(0, len(items), 32)]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for results in pool.map(lambda batch: [work(item) for item in batch], batches):
+            yield from results
 
 
 def sweep(folder: Path) -> Iterator[Found]:

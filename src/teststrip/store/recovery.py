@@ -38,16 +38,16 @@ def recover(ledger: Ledger) -> None:
         if file.temporary:
             files.discard(folder, file.path)
     present = {file.path: file for file in found if not file.temporary}
-    images = list(ledger.images())
+    known = {str(path): size for path, size in ledger.rows("SELECT path, size FROM images")}
     broken = dict.fromkeys(_flipped(folder, list(present.values())), "damaged")
-    for image in images:
-        if image.path not in present:
-            files.place(folder, image.path)  # a path that leads out of the folder ends here
-            broken[image.path] = "missing"
-        elif present[image.path].size != image.size:
-            broken[image.path] = "short"
-    reject(ledger, [image for image in images if image.path in broken], broken)
-    known = {image.path for image in images}
+    for path, size in known.items():
+        if path not in present:
+            files.place(folder, path)  # a path that leads out of the folder ends here
+            broken[path] = "missing"
+        elif present[path].size != size:
+            broken[path] = "short"
+    if broken:
+        reject(ledger, [image for image in ledger.images() if image.path in broken], broken)
     adopt(ledger, [file for path, file in present.items() if path not in known])
 
 

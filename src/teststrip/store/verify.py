@@ -5,10 +5,9 @@ Knows rows, files and the records inside them; whether an engine would make the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from teststrip.errors import StoreError
 from teststrip.records import Image
@@ -45,8 +44,8 @@ def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
     """
     images = list(ledger.images())
     problems = list(_ledger_problems(ledger))
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing and reading let go of the interpreter
-        problems += [problem for problem in pool.map(lambda image: _picture_problem(ledger, image), images) if problem]
+    looks = files.by_threads(lambda image: _picture_problem(ledger.folder, image), images)
+    problems += [problem for problem in looks if problem]
     if alone:
         known = {image.path for image in images}
         problems += [_stray(file) for file in files.sweep(ledger.folder) if file.path not in known]
@@ -81,15 +80,15 @@ def _is_named(name: str, text: str, *, shots: bool) -> bool:
         return False
 
 
-def _picture_problem(ledger: Ledger, image: Image) -> Problem | None:
+def _picture_problem(folder: Path, image: Image) -> Problem | None:
     def problem(kind: str, what: str) -> Problem:
         return Problem(kind, image.path, what, REMEDY, image.path)
 
     try:
-        size = files.place(ledger.folder, image.path).lstat().st_size
+        size = files.place(folder, image.path).lstat().st_size
         if size != image.size:
             return problem("short", f"has {size} bytes, {image.size} were written")
-        data = files.read(ledger.folder, image.path)
+        data = files.read(folder, image.path)
     except StoreError as error:
         return Problem("foreign", image.path, str(error), "Do not use this folder.")
     except OSError as error:
