@@ -62,7 +62,7 @@ def margin_of(
     else:
         sd, se = paired_sd(values)
         note = (
-            "one value a prompt in each cell: the SD between seeds cannot be seen, so the SD of a paired difference / √2 "
+            "one value a prompt in each cell: the SD between seeds cannot be seen; the SD of a paired difference / √2 "
             "stands in (it lacks what seeds share across settings, so it is usually smaller: a stricter margin)"
         )
     if in_units:
