@@ -1,0 +1,56 @@
+"""The pages about metrics are true: the example in the guide works, the reference is what the cards say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.contracts.metric_contract import MetricContract
+from tests.metrics.pictures import noise, single
+
+from teststrip import plugins
+from teststrip.metrics import reference
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def white_share():
+    """The class as the guide prints it."""
+    text = (DOCS / "add-a-metric.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0], names)
+    return names["WhiteShare"]
+
+
+class TestTheGuidesExampleKeepsTheContract(MetricContract):
+    @pytest.fixture
+    def metric(self, white_share, monkeypatch):
+        # As if the reader's package were installed.
+        monkeypatch.setattr(plugins, "load", lambda kind, name: {"white_share": white_share}[name])
+        return white_share()
+
+    @pytest.fixture
+    def items(self):
+        return [single(noise(seed)) for seed in range(4)]
+
+
+def test_the_guides_example_counts_white(white_share):
+    half = np.zeros((2, 2, 3), np.uint8)
+    half[0] = 255
+    assert white_share().score([single(half)]) == [0.5]
+    assert white_share(level=0).score([single(half)]) == [1.0]
+
+
+def test_the_reference_is_what_the_cards_say():
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    assert page == reference.page(), "run: python -m teststrip.metrics > docs/metrics.md"
+
+
+@pytest.mark.parametrize("name", sorted(plugins.installed("metrics")))
+def test_every_metric_tells_all_its_facts(name):
+    told = dict(reference.facts(plugins.load("metrics", name)()))
+    assert {"looks at", "range", "better", "needs", "compare", "misleads", "source"} <= set(told)
+    assert all(told.values())
