@@ -20,8 +20,8 @@ const Bar = (() => {
       </div>`}
       <div class="tools">
         ${piled(board, view).length > 0 && !wall && html`<label class="field"><span>Show</span>
-          <select value=${view.pick} onChange=${choose("pick")}>${picks(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
-        ${wall && html`<label class="field"><span>Sort</span><select value=${view.sort} onChange=${choose("sort")}>${sorts(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
+          <select value=${view.pick} aria-label="Which picture of a cell" onChange=${choose("pick")}>${picks(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
+        ${wall && html`<label class="field"><span>Sort</span><select value=${view.sort} aria-label="Sort" onChange=${choose("sort")}>${sorts(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
         ${board.metrics.length > 0 && html`<label class="field"><span>${wall ? "score" : "by"}</span>
           <select value=${view.metric} aria-label="Score" onChange=${choose("metric")}>${board.metrics.map((metric) => html`<option value=${metric.name}>${Board.spoken(metric.name)}</option>`)}</select></label>
           <button type="button" class=${"toggle" + (view.tint ? " active" : "")} aria-pressed=${view.tint} onClick=${() => Store.set({ tint: !view.tint })}><i class="ramp" aria-hidden="true"></i>Tint</button>`}
@@ -81,9 +81,9 @@ const Bar = (() => {
     };
     const label = html`${dim.title}${kept ? html`<small>${kept.length}/${dim.size}</small>` : ""}${Icon("down")}`;
     const others = View.ZONES.filter((each) => each !== "pile").flatMap((each) => view[each]).filter((each) => each !== id && board.dim(each).size > 1);
-    return html`<${Pop} kind=${"chip" + (kept ? " kept" : "")} label=${label} title=${dim.title} buttonProps=${props}>
+    return html`<${Pop} kind=${"chip" + (kept ? " kept" : "")} label=${label} title=${dim.title} name=${id} buttonProps=${props}>
       <fieldset><legend>Stands in</legend>${View.ZONES.map((each) => html`<label class="choice"><input type="radio" name=${"zone-" + id} checked=${zone === each}
-        onChange=${() => Store.set(View.move(view, id, each))} /><span>${ZONE_NAMES[each]}</span><small>${ZONE_HELP[each]}</small></label>`)}</fieldset>
+        onChange=${() => { Pop.keep(id); Store.set(View.move(view, id, each)); }} /><span>${ZONE_NAMES[each]}</span><small>${ZONE_HELP[each]}</small></label>`)}</fieldset>
       ${others.length > 0 && html`<fieldset><legend>Swap with</legend><div class="buttons">${others.map((other) => html`<button type="button" class="button small" onClick=${() => Store.set(View.swap(view, id, other))}>${board.dim(other).title}</button>`)}</div></fieldset>`}
       <fieldset><legend>Order</legend><select value=${view.order[id] ?? ""} aria-label="Order" onChange=${(/** @type {Event} */ event) => order(/** @type {HTMLSelectElement} */ (event.target).value)}>
         <option value="">as planned</option>

@@ -1,10 +1,17 @@
 /** A button that opens a panel: closes with Esc, a click elsewhere, or the focus leaving it. */
 const Pop = (() => {
-  /** @param {{label: unknown, title?: string, kind?: string, active?: boolean, wide?: boolean, children: unknown, buttonProps?: Record<string, unknown>}} props */
-  return function Pop({ label, title, kind = "button", active = false, wide = false, children, buttonProps = {} }) {
-    const [open, setOpen] = useState(false);
+  let again = ""; // name of a panel that is made anew in another place and is to stay open
+
+  /** @param {{label: unknown, title?: string, kind?: string, active?: boolean, wide?: boolean, children: unknown, name?: string, buttonProps?: Record<string, unknown>}} props */
+  function Pop({ label, title, kind = "button", active = false, wide = false, children, name = "", buttonProps = {} }) {
+    const [open, setOpen] = useState(name !== "" && again === name);
     const root = useRef(/** @type {HTMLElement | null} */ (null));
     const panel = useRef(/** @type {HTMLElement | null} */ (null));
+    useEffect(() => {
+      if (name === "" || again !== name) return;
+      again = "";
+      /** @type {HTMLElement | null | undefined} */ (panel.current?.querySelector("input:checked"))?.focus();
+    }, []);
     useEffect(() => {
       if (!open) return;
       const outside = (/** @type {Event} */ event) => {
@@ -38,5 +45,9 @@ const Pop = (() => {
       <button type="button" class=${kind + (active ? " active" : "")} title=${title} aria-expanded=${open} onClick=${() => setOpen(!open)} ...${buttonProps}>${label}</button>
       ${open && html`<div class=${"panel" + (wide ? " wide" : "")} ref=${panel} role="group" aria-label=${title}>${typeof children === "function" ? children(close) : children}</div>`}
     </span>`;
-  };
+  }
+
+  /** Keep a panel open although what is chosen in it moves it elsewhere. @param {string} name */
+  const keep = (name) => { again = name; };
+  return Object.assign(Pop, { keep });
 })();

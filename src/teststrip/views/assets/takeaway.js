@@ -49,7 +49,8 @@ const TakeAway = (() => {
   /** The command that makes this one picture from the study file. @param {Model} board @param {Place} place */
   function command(board, place) {
     const cell = board.cells[place.cell];
-    const sets = [`prompts=${toml([board.prompts[place.prompt].text])}`, `seeds=${toml([place.seed])}`];
+    // An empty value takes a key away: replicates beside seeds, or an exclusion of a level that is gone, is an error.
+    const sets = [`prompts=${toml([board.prompts[place.prompt].text])}`, "replicates=", `seeds=${toml([place.seed])}`, "exclude="];
     board.axes.forEach((axis, n) => {
       const label = axis.labels[cell.at[n]];
       const settings = axis.settings[cell.at[n]];

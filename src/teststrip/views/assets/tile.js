@@ -17,7 +17,7 @@ const Tile = (() => {
     const kind = place.file ? "made" : place.failure ? "failed" : "waiting";
     return html`<div class=${`cell ${kind}` + (heat !== null ? " heat" : "") + (compared ? " compared" : "")} role="gridcell" aria-colindex=${c + 2}
         tabindex=${stop ? 0 : -1} data-at=${at} data-place=${place.i} aria-label=${Say.label(board, view, place)} style=${box}>
-      ${picture && (crop && view.roi ? cropped(board, view.roi, place, crop) : html`<img src=${Board.thumb(board, place)} alt="" draggable=${false} decoding="async" />`)}
+      ${picture && (crop && view.roi ? cropped(board, view.roi, place, crop, sizes) : html`<img src=${Board.thumb(board, place)} alt="" draggable=${false} decoding="async" />`)}
       ${place.failure && !place.file && html`<span class="why">${Icon("alert")}<b>${place.failure.reason}</b><span>${place.failure.text}</span></span>`}
       ${kind === "waiting" && html`<span class="why soon">${board.progress.running ? "soon" : "not made"}</span>`}
       ${mean !== null && html`<span class="badge">${Numbers.say(mean)}</span>`}
@@ -28,9 +28,12 @@ const Tile = (() => {
     </div>`;
   };
 
-  /** The region of a picture, and nothing else, pixel by pixel times the zoom. @param {Model} board @param {number[]} roi @param {Place} place @param {[number, number]} crop */
-  function cropped(board, [x, y, width, height], place, crop) {
-    return html`<span class="crop" style=${{ width: crop[0] + "px", height: crop[1] + "px" }}><img src=${Board.full(board, place)} alt="" draggable=${false} decoding="async" style=${{
+  /** The region of a picture, and nothing else, pixel by pixel times the zoom. @param {Model} board @param {number[]} roi @param {Place} place @param {[number, number]} crop @param {Sizes} sizes */
+  function cropped(board, [x, y, width, height], place, crop, sizes) {
+    return html`<span class="crop" style=${{
+      width: crop[0] + "px", height: crop[1] + "px",
+      left: Math.round((sizes.cell - crop[0]) / 2) + "px", top: Math.round((sizes.cellHeight - crop[1]) / 2) + "px",
+    }}><img src=${Board.full(board, place)} alt="" draggable=${false} decoding="async" style=${{
       width: crop[0] / width + "px", height: crop[1] / height + "px", left: (-x * crop[0]) / width + "px", top: (-y * crop[1]) / height + "px",
     }} /></span>`;
   }

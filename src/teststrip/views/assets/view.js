@@ -126,7 +126,7 @@ const View = (() => {
     for (const key of /** @type {const} */ (["low", "high", "open"]))
       if (view[key] !== null) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["cmp", "star"])) if (view[key].length) query.set(key, view[key].join());
-    if (view.roi) query.set("roi", view.roi.map((x) => Number(x.toFixed(4))).join());
+    if (view.roi) query.set("roi", view.roi.map((x) => Number(x.toFixed(6))).join());
     return query.toString().replaceAll("%2C", ",");
   }
 

@@ -126,6 +126,13 @@ const Zoom = (() => {
   /** @param {number[]} a @param {number[]} b */
   const rectangle = (a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])];
 
+  /** A region on the edges of pixels. @param {number[]} roi @param {[number, number]} size */
+  function whole([x, y, width, height], [w, h]) {
+    const [left, top] = [Math.round(x * w), Math.round(y * h)];
+    const [right, bottom] = [Math.max(left + 1, Math.round((x + width) * w)), Math.max(top + 1, Math.round((y + height) * h))];
+    return [left / w, top / h, (right - left) / w, (bottom - top) / h];
+  }
+
   /** What a key does to a pan, or null. @param {string} key @param {Pan} pan @param {[number, number]} size @param {{width: number, height: number}} frame @returns {Pan | null} */
   function onKey(key, pan, size, frame) {
     const scale = scaleOf(pan, size, frame);
@@ -137,5 +144,5 @@ const Zoom = (() => {
     return null;
   }
 
-  return { FIT, Frame, about, scaleOf, fitting, onKey, rectangle };
+  return { FIT, Frame, about, scaleOf, fitting, onKey, rectangle, whole };
 })();

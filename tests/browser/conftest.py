@@ -1,0 +1,189 @@
+"""A visitor in a real Chromium, and studies to look at. Every expectation comes from the result, not from the page."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from teststrip.records import Row
+from teststrip.result import Result, open_result
+from teststrip.run import drive
+from teststrip.views import page as pages
+
+SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+STUDY = """
+name = "rose-and-owl"
+prompts = [
+  { id = "rose", text = "a single blood-red rose with thorns dripping blood", tags = ["plant"] },
+  { id = "owl", text = "an owl and a pussycat in a pea-green boat", tags = ["animal"] },
+  { id = "car", text = "a flying car against a futuristic city background" },
+]
+replicates = 3
+[engine]
+name = "pattern"
+fail = "refused: guidance_scale=7, num_inference_steps=16"
+[axes]
+guidance_scale = [1, 3, 7]
+num_inference_steps = [4, 8, 16]
+sampler = [
+  { label = "DDIM", scheduler = "DDIMScheduler" },
+  { label = "DPM++ 2M", scheduler = "DPMSolverMultistepScheduler" },
+]
+[question]
+metrics = ["sharpness", "colourfulness", "seconds"]
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="no Chromium on the PATH"))
+
+
+def make(folder: Path, text: str) -> Result:
+    """Run a study for real."""
+    toml = folder.with_suffix(".toml")
+    toml.write_text(text, encoding="utf-8")
+    drive(toml, folder, trackers=[], views=False).result.close()
+    result = open_result(folder)
+    pages.write(result, folder / "page")
+    return result
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+    with make(tmp_path_factory.mktemp("studies") / "rose-and-owl", STUDY) as result:
+        yield result
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Somebody looking at a page; remembers everything that went wrong meanwhile."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.troubles: list[str] = []
+        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        page.on(
+            "console", lambda m: self.troubles.append(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None
+        )
+        page.on("dialog", lambda dialog: (self.troubles.append(f"dialog: {dialog.message}"), dialog.dismiss())[1])
+
+    def open(self, view: str = "") -> Visitor:
+        """Open the page at a view, as from a link."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}#{view}")
+        self.page.wait_for_selector("[role=gridcell], .nothing")
+        return self
+
+    def hash(self) -> str:
+        """The part of the address that holds the view."""
+        return unquote(urlparse(self.page.url).fragment)
+
+    def cell(self, section: int, row: int, column: int):
+        """A cell by its indices."""
+        return self.page.locator(f'[data-at="{section},{row},{column}"]')
+
+    def picture(self, section: int, row: int, column: int) -> str:
+        """The digest of the picture that a cell really shows: of the bytes that its address leads to."""
+        return self.digest(self.cell(section, row, column).locator("img").get_attribute("src"))
+
+    def full(self) -> str:
+        """The digest of the picture at full size."""
+        return self.digest(self.page.locator("img.full").get_attribute("src"))
+
+    def digest(self, source: str | None) -> str:
+        assert source
+        address = self.page.evaluate("source => new URL(source, document.baseURI).href", source)
+        if address.startswith("file:"):
+            return hashlib.sha256(Path(unquote(urlparse(address).path)).read_bytes()).hexdigest()
+        return hashlib.sha256(self.page.request.get(address).body()).hexdigest()
+
+    def wait_for_picture(self, digest: str, selector: str) -> None:
+        """Wait until an element's address names a picture."""
+        self.page.wait_for_function(
+            "([digest, selector]) => document.querySelector(selector)?.src.includes(digest)", arg=[digest, selector]
+        )
+
+    def shot(self, name: str) -> None:
+        """Keep what is seen, for people to look at."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.wait_for_function("() => [...document.images].every(image => image.complete)")
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@pytest.fixture
+def visitors(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors; afterwards none of them may have met an error, a dialog or a CSP report."""
+    made: list[Visitor] = []
+
+    def come(address: str, *, width: int = 1280, height: int = 860, **options: object) -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        made.append(Visitor(context.new_page(), address))
+        return made[-1]
+
+    yield come
+    for visitor in made:
+        visitor.page.context.close()
+    assert [trouble for visitor in made for trouble in visitor.troubles] == []
+
+
+@pytest.fixture
+def visitor(visitors: Callable[..., Visitor], study: Result) -> Visitor:
+    """A visitor of the study's static page, opened from disk."""
+    return visitors(address_of(study))
+
+
+def address_of(result: Result) -> str:
+    return (result.folder / "page" / "index.html").as_uri()
+
+
+def places(result: Result, prompt: str | None = None, **levels: str) -> list[Row]:
+    """The rows of a result at some levels, in the order of the plan."""
+    return [
+        row
+        for row in result.rows()
+        if (prompt is None or row.planned.prompt.id == prompt)
+        and all(row.planned.cell[axis] == label for axis, label in levels.items())
+    ]
+
+
+def median(rows: list[Row], metric: str = "sharpness") -> str:
+    """The digest of the lower middle image by score."""
+    ranked = sorted((row for row in rows if row.image), key=lambda row: row.scores[metric])
+    image = ranked[(len(ranked) - 1) // 2].image
+    assert image
+    return image.digest
+
+
+__all__ = ["Visitor", "address_of", "make", "median", "places"]

@@ -1,0 +1,286 @@
+"""The second table of the page's specification: what no other grid viewer does. Each test acts as a person does."""
+
+from __future__ import annotations
+
+import base64
+import io
+import shlex
+from collections.abc import Callable
+
+import numpy as np
+import PIL.Image
+import pytest
+from playwright.sync_api import expect
+from tests.browser.conftest import Visitor, address_of, median, places
+
+from teststrip import export, pictures, plan, spec
+from teststrip.records import Row
+from teststrip.result import Result
+
+
+def pixels(result: Result, row: Row) -> np.ndarray:
+    assert row.image
+    return pictures.decode(result.store.read(row.image)).astype(float)
+
+
+def shown(result: Result, digest: str) -> Row:
+    return next(row for row in result.rows() if row.image and row.image.digest == digest)
+
+
+def test_chosen_pictures_stand_side_by_side_and_move_together(visitor: Visitor) -> None:
+    visitor.open()
+    expected = [visitor.picture(0, 0, 0), visitor.picture(0, 0, 2), visitor.picture(0, 1, 1)]
+    for at in ((0, 0, 0), (0, 0, 2)):
+        visitor.cell(*at).click(modifiers=["Shift"])
+    visitor.cell(0, 1, 1).focus()
+    visitor.page.keyboard.press("c")
+    visitor.page.get_by_role("button", name="Compare 3").click()
+    sources = [img.get_attribute("src") for img in visitor.page.locator(".side-by-side img").all()]
+    assert [visitor.digest(source) for source in sources] == expected
+    visitor.shot("compare")
+    box = visitor.page.locator(".frame").first.bounding_box()
+    assert box
+    visitor.page.mouse.move(box["x"] + 60, box["y"] + 90)
+    visitor.page.mouse.wheel(0, -600)
+    visitor.page.wait_for_timeout(200)
+    scales = [frame.get_attribute("data-scale") for frame in visitor.page.locator(".frame").all()]
+    moves = [paper.evaluate("paper => paper.style.transform") for paper in visitor.page.locator(".paper").all()]
+    assert len(set(scales)) == 1
+    assert len(set(moves)) == 1
+    assert moves[0] != "translate(-50%, -50%) translate(0px, 0px)"
+
+
+def test_a_slider_parts_two_pictures(visitor: Visitor) -> None:
+    visitor.open("cmp=0,1&mode=side")
+    visitor.page.get_by_role("button", name="Slider").click()
+    visitor.page.get_by_label("How much of picture 1").fill("25")
+    assert visitor.page.locator(".clipped").evaluate("part => part.style.clipPath") == "inset(0px 75% 0px 0px)"
+    assert "mode=slider" in visitor.hash()
+
+
+def test_holding_a_key_blinks_to_the_other_picture(visitor: Visitor) -> None:
+    visitor.open("cmp=0,1&mode=blink")
+    second = visitor.page.locator(".paper img[data-place='1']")
+    expect(second).to_be_hidden()
+    visitor.page.keyboard.down("b")
+    expect(second).to_be_visible()
+    visitor.page.keyboard.up("b")
+    expect(second).to_be_hidden()
+
+
+def test_the_difference_is_a_map_with_its_number(visitor: Visitor, study: Result) -> None:
+    rows = places(study, "rose", guidance_scale="1", sampler="DDIM", num_inference_steps="4")
+    others = places(study, "rose", guidance_scale="3", sampler="DDIM", num_inference_steps="4")
+    every = list(study.rows())
+    first, second = every.index(rows[0]), every.index(others[0])
+    apart = np.abs(pixels(study, rows[0]) - pixels(study, others[0]))
+    visitor.open(f"cmp={first},{second}&mode=difference")
+    number = visitor.page.locator(".difference-number")
+    expect(number).to_contain_text("of 255 levels")
+    assert float(number.inner_text().split("Mean difference ")[1].split(" ")[0]) == pytest.approx(
+        apart.mean(), rel=0.006
+    )
+    brightest = np.unravel_index(apart.mean(axis=2).argmax(), apart.shape[:2])
+    painted = visitor.page.evaluate(
+        "([y, x]) => [...document.querySelector('canvas.difference').getContext('2d').getImageData(x, y, 1, 1).data]",
+        [int(n) for n in brightest],
+    )
+    assert painted == [253, 231, 37, 255]
+    visitor.shot("difference")
+    visitor.open(f"cmp={first},{first + 1}&mode=difference")
+    expect(number).to_contain_text("of 255 levels")
+
+
+def test_a_region_marked_once_is_seen_in_every_cell(visitor: Visitor, study: Result) -> None:
+    visitor.open()
+    digest = visitor.picture(0, 0, 1)
+    visitor.cell(0, 0, 0).click()
+    visitor.page.get_by_label("Mark a region").click()
+    paper = visitor.page.locator(".paper").bounding_box()
+    assert paper
+    visitor.page.mouse.move(paper["x"] + paper["width"] * 0.25, paper["y"] + paper["height"] * 0.25)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(paper["x"] + paper["width"] * 0.75, paper["y"] + paper["height"] * 0.5, steps=4)
+    visitor.page.mouse.up()
+    expect(visitor.page.locator(".lightbox")).to_have_count(0)
+    crop = visitor.cell(0, 0, 1).locator(".crop")
+    box = crop.bounding_box()
+    assert box
+    assert (round(box["width"]), round(box["height"])) == (32, 16)  # half and a quarter of 64 pixels: one to one
+    seen = np.asarray(PIL.Image.open(io.BytesIO(crop.screenshot())).convert("RGB"), dtype=float)
+    wanted = pixels(study, shown(study, digest))[16:32, 16:48]
+    assert np.abs(seen - wanted).mean() < 3
+    visitor.page.get_by_label("Zoom of the region").fill("6")
+    expect(visitor.page.locator(".field.region output")).to_have_text("6:1")
+    visitor.shot("region")
+    visitor.page.get_by_label("Show whole pictures again").click()
+    expect(visitor.page.locator(".crop")).to_have_count(0)
+
+
+def test_cells_are_tinted_by_a_score_with_the_interval_on_hover(visitor: Visitor, study: Result) -> None:
+    visitor.open()
+    visitor.page.get_by_label("Score", exact=True).select_option("colourfulness")
+    visitor.page.get_by_role("button", name="Tint").click()
+    rows = places(study, "rose", guidance_scale="3", num_inference_steps="4", sampler="DDIM")
+    scores = np.array([row.scores["colourfulness"] for row in rows])
+    badge = visitor.cell(0, 0, 1).locator(".badge")
+    assert float(badge.inner_text()) == pytest.approx(scores.mean(), rel=0.006)
+    ends = visitor.page.evaluate(
+        "() => [...document.querySelectorAll('.cell.heat')].map(c => [Number(c.querySelector('.badge').textContent), "
+        "getComputedStyle(c).backgroundColor])"
+    )
+    assert len({colour for _, colour in ends}) > 3
+    visitor.cell(0, 0, 1).hover()
+    half = 4.303 * scores.std(ddof=1) / np.sqrt(3)  # Student's t, two degrees of freedom
+    card = visitor.page.get_by_role("tooltip")
+    expect(card).to_contain_text("95 % from")
+    said = card.inner_text().replace("\n", " ").split("95 % from ")[1].split(" to ")
+    assert float(said[0].replace("−", "-")) == pytest.approx(scores.mean() - half, rel=0.02)
+    visitor.page.mouse.move(5, 5)
+    visitor.shot("heat_map")
+
+
+def test_each_finding_leads_to_the_view_that_shows_it(visitor: Visitor, study: Result) -> None:
+    visitor.open()
+    first = study.findings[0]
+    finding = visitor.page.locator(".finding").first
+    expect(finding).to_contain_text(first.verdict, ignore_case=True)
+    assert " ".join(finding.locator(".sentence, .more").all_inner_texts()).split() == first.sentence.split()
+    finding.click()
+    assert f"metric={first.metric}" in visitor.hash() or first.metric == "sharpness"
+    assert "tint=1" in visitor.hash()
+    assert f"cols={first.axis}" in visitor.hash() or first.axis in ("guidance_scale", "")
+    expect(visitor.page.locator(".cell.heat").first).to_be_visible()
+    visitor.shot("findings")
+
+
+def test_charts_show_scores_against_each_axis_and_against_seconds(visitor: Visitor, study: Result) -> None:
+    visitor.open()
+    visitor.page.get_by_role("button", name="Charts").click()
+    charts = visitor.page.locator(".chart")
+    expect(charts).to_have_count(4)
+    columns = study.columns()
+    for label in ("1", "3", "7"):
+        means = []
+        for prompt in ("rose", "owl", "car"):
+            values = [
+                score
+                for score, p, g in zip(columns["sharpness"], columns["prompt"], columns["guidance_scale"], strict=True)
+                if p == prompt and g == float(label) and np.isfinite(score)
+            ]
+            means.append(np.mean(values))
+        said = charts.first.get_by_role("button", name=f"guidance scale {label}:").get_attribute("aria-label")
+        assert said
+        assert float(said.split(": ")[1].split(" ")[0].rstrip(",")) == pytest.approx(np.mean(means), rel=0.15)
+    visitor.shot("charts")
+    charts.last.get_by_role("button").first.click()
+    assert "keep.guidance_scale=" in visitor.hash()
+
+
+def test_the_median_picture_stands_for_a_cell_and_best_and_worst_on_demand(visitor: Visitor, study: Result) -> None:
+    rows = places(study, "rose", guidance_scale="3", num_inference_steps="4", sampler="DDIM")
+    ranked = [row.image.digest for row in sorted(rows, key=lambda row: row.scores["sharpness"]) if row.image]
+    visitor.open()
+    assert visitor.picture(0, 0, 1) == ranked[1]
+    picks = visitor.page.get_by_label("Which picture of a cell")
+    picks.select_option("best")
+    visitor.wait_for_picture(ranked[2], "[data-at='0,0,1'] img")
+    picks.select_option("worst")
+    visitor.wait_for_picture(ranked[0], "[data-at='0,0,1'] img")
+
+
+def test_the_flip_book_turns_with_its_sliders_and_space_plays_it(visitor: Visitor, study: Result) -> None:
+    visitor.open()
+    visitor.page.get_by_role("button", name="Flip-book").click()
+    sliders = visitor.page.get_by_role("group", name="Sliders")
+    sliders.get_by_label("num inference steps").last.fill("1")
+    expected = median(places(study, "rose", guidance_scale="1", num_inference_steps="8", sampler="DDIM"))
+    visitor.wait_for_picture(expected, "[data-at='0,0,0'] img")
+    visitor.shot("flip_book")
+    sliders.get_by_label("guidance scale").last.focus()
+    visitor.page.keyboard.press("Space")
+    visitor.page.wait_for_function("() => location.hash.includes('at.guidance_scale=1')")
+    visitor.page.wait_for_function("() => location.hash.includes('at.guidance_scale=2')")
+    visitor.page.keyboard.press("Space")
+    at = visitor.hash()
+    visitor.page.wait_for_timeout(800)
+    assert visitor.hash() == at
+
+
+def test_settings_are_copied_as_a_diffusers_snippet_and_as_a_command(
+    visitors: Callable[..., Visitor], study: Result
+) -> None:
+    visitor = visitors(address_of(study), permissions=["clipboard-read", "clipboard-write"]).open()
+    row = shown(study, visitor.picture(0, 0, 1))
+    visitor.cell(0, 0, 1).click()
+    read = "() => navigator.clipboard.readText()"
+    visitor.page.get_by_role("button", name="Diffusers snippet").click()
+    expect(visitor.page.get_by_text("Snippet copied")).to_be_visible()
+    snippet = visitor.page.evaluate(read)
+    compile(snippet, "snippet", "exec")
+    for part in (f"manual_seed({row.planned.shot.seed})", "guidance_scale=3,", "DDIMScheduler.from_config", "rose"):
+        assert part in snippet
+    visitor.page.get_by_role("button", name="Command line").click()
+    expect(visitor.page.get_by_text("Command copied")).to_be_visible()
+    command = visitor.page.evaluate(read)
+    assert_makes_the_same_shot(command, study, row)
+
+
+def assert_makes_the_same_shot(command: str, study: Result, row: Row) -> None:
+    """The copied command, read as the command line reads it, plans just this shot."""
+    words = shlex.split(command)
+    assert words[:3] == ["teststrip", "run", "study.toml"]
+    overrides = [words[n + 1] for n, word in enumerate(words) if word == "--set"]
+    shots = list(plan.of(spec.read(study.folder / "study.toml", overrides)))
+    assert [planned.shot.id for planned in shots] == [row.planned.shot.id]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "PDF"])
+def test_the_view_is_taken_away_as_a_contact_sheet(visitor: Visitor, study: Result, kind: str) -> None:
+    visitor.open("keep.prompt=0&tint=1")
+    digest = visitor.picture(0, 0, 0)
+    visitor.page.get_by_role("button", name="Export").click()
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("button", name=f"Contact sheet, {kind}").click()
+    data = download.value.path().read_bytes()
+    if kind == "PDF":
+        assert data.startswith(b"%PDF-1.4")
+        assert data.count(b"/Type /Page ") == 1
+        data = data[data.index(b"\xff\xd8\xff") : data.rindex(b"\xff\xd9") + 2]
+    sheet = np.asarray(PIL.Image.open(io.BytesIO(data)).convert("RGB"), dtype=float)
+    cell = PIL.Image.fromarray(pixels(study, shown(study, digest)).astype(np.uint8)).resize((90, 90))
+    # In grey: JPEG halves the resolution of colour.
+    assert closest(sheet.mean(axis=2), np.asarray(cell, dtype=float).mean(axis=2)) < 8
+
+
+def closest(sheet: np.ndarray, cell: np.ndarray) -> float:
+    """Mean difference at the place of the sheet where a picture fits best."""
+    side = cell.shape[0]
+    small = cell[10 : side - 20 : 7, 10 : side - 20 : 7]
+    best = np.inf
+    for y in range(min(400, sheet.shape[0] - side)):
+        for x in range(24, min(300, sheet.shape[1] - side)):
+            part = sheet[y + 10 : y + side - 20 : 7, x + 10 : x + side - 20 : 7]
+            best = min(best, float(np.abs(part - small).mean()))
+    return best
+
+
+def test_failures_are_visible_cells_with_their_reason(visitor: Visitor) -> None:
+    visitor.open("at.sampler=0")
+    cell = visitor.cell(0, 2, 2)
+    expect(cell).to_contain_text("refused")
+    assert cell.get_attribute("class") == "cell failed"
+    cell.click()
+    expect(visitor.page.locator(".no-picture")).to_contain_text("refused")
+    expect(visitor.page.locator(".side")).to_contain_text("asked to fail")
+
+
+def test_the_page_in_one_file_shows_the_same_pictures(visitors: Callable[..., Visitor], study: Result) -> None:
+    path = export.write(study, "html", study.folder / "one.html")
+    visitor = visitors(path.as_uri()).open()
+    row = shown(study, median(places(study, "rose", guidance_scale="3", num_inference_steps="4", sampler="DDIM")))
+    source = visitor.page.evaluate("""() => document.querySelector('[data-at="0,0,1"] img').src""")
+    assert row.image
+    assert base64.b64decode(source.split(",")[1]) == study.store.read(row.image)
+    visitor.open("cmp=0,1&mode=difference")
+    expect(visitor.page.locator(".difference-number")).to_contain_text("of 255 levels")
