@@ -284,7 +284,7 @@ def test_an_interrupted_pass_keeps_what_it_had(result, monkeypatch):
 
 
 def test_a_long_pass_tells_how_far_it_is_and_the_counts_add_up(result, monkeypatch):
-    monkeypatch.setattr(score, "FLUSH_SECONDS", -1.0)
+    monkeypatch.setattr(score, "TELL_SECONDS", -1.0)
     monkeypatch.setattr(score, "CHUNK_IMAGES", 10)
     events = told(result, ["sharpness"])
     assert [event.count for event in events] == [10, 10, 10, 6, 0]

@@ -34,6 +34,8 @@ CHUNK_BYTES, CHUNK_IMAGES = 96 * 2**20, 64
 """What a metric gets in one call; a group is never divided."""
 FLUSH_SECONDS = 2.0
 """Scores wait in memory as long as this: what a kill can lose. Ctrl-C loses nothing."""
+TELL_SECONDS = 10.0
+"""A pass as long as this says how far it is."""
 
 
 def score(
@@ -174,7 +176,7 @@ class _Ledger:
         self._store, self._emit = store, emit
         self._waiting: list[Score] = []
         self._untold: dict[str, int] = defaultdict(int)
-        self._since = time.monotonic()
+        self._flushed = self._told = time.monotonic()
 
     def __enter__(self) -> _Ledger:
         return self
@@ -192,8 +194,12 @@ class _Ledger:
         """Store these soon."""
         self._waiting += scores
         self._untold[name] += len(scores)
-        if time.monotonic() - self._since > FLUSH_SECONDS:
+        now = time.monotonic()
+        if now - self._flushed > FLUSH_SECONDS:
             self._flush()
+        if now - self._told > TELL_SECONDS:
+            self._flush()
+            self._told = now
             for metric, count in self._untold.items():
                 if count:
                     self._emit(Scored(metric, count))
@@ -208,7 +214,7 @@ class _Ledger:
         if self._waiting:
             self._store.add_scores(self._waiting)
         self._waiting = []
-        self._since = time.monotonic()
+        self._flushed = time.monotonic()
 
 
 def _job(name: str, study: Study) -> _Job:
