@@ -199,10 +199,17 @@ def best(
 def verify(
     folder: Folder,
     sample: Annotated[str, typer.Option(help="Also make this share again and compare: '2%' or a number.")] = "0",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First make a new ledger out of the images; the old one is kept.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Re-hash every image; with --sample, make some of them again and compare."""
+    from teststrip import store
     from teststrip import verify as verifying
+
+    if rebuild:
+        err.print(f"{store.rebuild(folder)} images are in the new ledger; the old one is in {folder}/quarantine")
 
     with _opened(folder) as result:
         outcome = verifying.verify(result, sample)

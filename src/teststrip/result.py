@@ -34,9 +34,9 @@ def open_result(folder: str | Path) -> Result:
     """
     folder = Path(folder)
     text = folder / STUDY_FILE
-    if not text.is_file() or not (folder / LEDGER_FILE).is_file():
+    if not text.is_file():
         raise StoreError(
-            f"{folder}: no study here ({STUDY_FILE} and {LEDGER_FILE} are missing). Name a folder that "
+            f"{folder}: no study here ({STUDY_FILE} is missing). Name a folder that "
             "`teststrip run` made, for example runs/guidance-vs-steps"
         )
     return Result(spec.read(text), Store(folder))

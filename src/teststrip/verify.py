@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from teststrip.errors import UsageError
+from teststrip.errors import StoreError, UsageError
 from teststrip.records import Render, Row
 from teststrip.result import Result
+from teststrip.store import Problem, Store
 
 CLOSE = 1  # levels of 255: rounding of another batch shape, see docs/performance.md
 
@@ -54,7 +57,7 @@ class Verification:
 
 
 def verify(result: Result, sample: str = "0") -> Verification:
-    """Re-hash every image of the folder; make a sample again and compare.
+    """Re-hash every image of the folder; make a sample again and compare. Damaged images go to quarantine.
 
     Args:
         result: an opened study.
@@ -65,12 +68,15 @@ def verify(result: Result, sample: str = "0") -> Verification:
     """
     found = Verification()
     found.files = sum(len(images) for images in result.store.images().values())
-    for problem in result.store.verify():
-        found.problems.append(str(problem))
-    rows = [row for row in result.rows() if row.image is not None]
+    problems = result.store.verify()
+    found.problems += map(str, problems)
+    harmed = {problem.path for problem in problems}
+    rows = [row for row in result.rows() if row.image is not None and row.image.path not in harmed]
     count = sample_size(sample, len(rows))
     if count:
         _make_again(_spread(rows, count), result, found)
+    if any(harmed):
+        _put_back(result.folder, problems)
     return found
 
 
@@ -91,6 +97,12 @@ def sample_size(text: str, total: int) -> int:
     if count < 0:
         raise UsageError(f"--sample {text}: is below 0")
     return min(count, total)
+
+
+def _put_back(folder: Path, problems: Sequence[Problem]) -> None:
+    """Let the next run make the damaged pictures again; a run that is writing just now is left alone."""
+    with suppress(StoreError), Store(folder, write=True) as store:
+        store.repair(problems)
 
 
 def _spread(rows: list[Row], count: int) -> list[Row]:

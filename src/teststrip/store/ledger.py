@@ -26,7 +26,7 @@ _IMAGE = "shot_id, digest, path, width, height, size, seconds, fingerprint_id, f
 
 
 class Ledger:
-    """An open ledger. One connection, for the thread that opened it."""
+    """An open ledger. One connection; to write, only from the thread that opened it."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self.folder = folder
@@ -177,11 +177,11 @@ def open_to_read(folder: Path) -> Ledger:
             mode = "rw"  # not to write, but so that the last reader out removes the logs it made
         else:
             mode = "ro" if path.with_name(f"{FILE}-wal").exists() else "ro&immutable=1"
-        connection = _connect(f"{uri}?mode={mode}")
+        connection = _connect(f"{uri}?mode={mode}", one_thread=False)
         try:
             version = _examined(connection, folder)
             if version < schema.VERSION:
-                copy = sqlite3.connect(":memory:", isolation_level=None)
+                copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
                 connection.backup(copy)
                 connection.close()
                 connection = copy
@@ -246,9 +246,9 @@ def _refuse_orphaned(folder: Path) -> None:
         raise StoreError(f"{folder}: there are pictures, but {FILE} is gone. {_REBUILD.format(folder=folder)}")
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
     # timeout: a reader may meet the instant in which another process recovers the log of a killed run
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30, check_same_thread=one_thread)
     for pragma in (
         "trusted_schema = OFF",  # no function of ours runs out of a stranger's tables
         "cell_size_check = ON",

@@ -53,7 +53,7 @@ class Store:
     Args:
         folder: of the study; made when writing.
         write: hold the folder as its one writer, and first make ledger and files agree (`recovery`). Without it,
-            read beside whoever writes. For one thread: each thread opens its own.
+            read beside whoever writes. A writer belongs to its thread; a reader may be handed from one to another.
 
     Raises:
         FolderBusy: writing, and another process writes already.

@@ -34,6 +34,9 @@ class Problem:
     remedy: str
     path: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.remedy}"
+
 
 def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
     """Every problem of a folder, the ledger's first.
