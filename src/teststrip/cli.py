@@ -7,6 +7,7 @@ stopped.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -223,6 +224,51 @@ def verify(
 
 
 @app.command()
+def view(
+    folder: Folder,
+    host: Annotated[str, typer.Option(help="Address to listen on. Any but loopback needs --token-from.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port.")] = 0,
+    token_from: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The environment variable that holds the access token.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Show the live page in the browser, while a study runs or afterwards. Ctrl-C ends it."""
+    from teststrip.views import server
+
+    token = _secret(token_from)
+
+    def announce(link: str) -> None:
+        out.print(f"page    {link}", markup=False)
+        if browser:
+            typer.launch(link)
+
+    with _opened(folder) as result:
+        server.serve(result, host=host, port=port, token=token, announce=announce)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    to: Annotated[str, typer.Option("--to", help="csv, parquet, contact-sheet or html.")],
+    target: Annotated[Path | None, typer.Option("--out", "-o", help="The file. [default: in the study folder]")] = None,
+    rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
+    pick: Annotated[str | None, typer.Option(help="Contact sheet: median, best, worst or first of a cell.")] = None,
+    side: Annotated[int | None, typer.Option(min=16, max=4096, help="Pixels of a picture's longer edge.")] = None,
+) -> None:
+    """Take results elsewhere: tables, contact sheets, one self-contained page."""
+    from teststrip import export as exporting
+
+    asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
+    with _opened(folder) as result:
+        written = exporting.write(
+            result, to, target, **{key: value for key, value in asked.items() if value is not None}
+        )
+    out.print(f"wrote {written}", markup=False)
+
+
+@app.command()
 def engines() -> None:
     """List what makes images: each engine's settings and options."""
     from teststrip import plugins
@@ -243,9 +289,25 @@ def engines() -> None:
 
 
 @app.command()
-def metrics() -> None:
-    """List what turns pictures into numbers."""
-    _list("metrics", lambda kind: (kind.unit, _better(kind.higher_is_better), _first_line(kind)))
+def metrics(
+    name: Annotated[str | None, typer.Argument(help="Tell all of this one.", show_default=False)] = None,
+) -> None:
+    """List what turns pictures into numbers; with a name: range, needs, known failure, source, options."""
+    if name is None:
+        _list("metrics", lambda kind: (kind.unit, _better(kind.higher_is_better), kind().card.about))
+        return
+    from teststrip import plugins
+    from teststrip.metrics.reference import facts
+
+    metric = plugins.load("metrics", name)()
+    out.print(f"[bold]{name}[/]  {escape(metric.card.about)}")
+    table = Table.grid(padding=(0, 2))
+    for label, text in facts(metric):
+        table.add_row(label, escape(text))
+    for option in metric.options.values():
+        default = "" if option.default is None else f" Default: {option.default}."
+        table.add_row(f"option {option.name}", escape(option.doc + default))
+    out.print(table)
 
 
 @app.command()
@@ -278,6 +340,15 @@ def _opened(folder: Path) -> Result:
     from teststrip.result import open_result
 
     return open_result(folder)
+
+
+def _secret(variable: str | None) -> str | None:
+    """A secret by the name of its environment variable: never on the command line, where every user can read it."""
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise UsageError(f"--token-from {variable}: there is no such environment variable, or it is empty")
+    return os.environ[variable]
 
 
 def _print_json(value: object) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.command import command
 from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, single
 
@@ -54,3 +55,11 @@ def test_every_metric_tells_all_its_facts(name):
     told = dict(reference.facts(plugins.load("metrics", name)()))
     assert {"looks at", "range", "better", "needs", "compare", "misleads", "source"} <= set(told)
     assert all(told.values())
+
+
+def test_the_command_line_tells_what_the_card_says(tmp_path):
+    said = " ".join(command("metrics", "clip_score", cwd=tmp_path).stdout.split())
+    card = plugins.load("metrics", "clip_score")().card
+    for text in (card.about, card.needs, card.failure, card.source, "option model"):
+        assert text in said
+    assert card.about in " ".join(command("metrics", cwd=tmp_path).stdout.split())
