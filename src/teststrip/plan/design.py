@@ -8,129 +8,20 @@ Order: replicate by replicate, in it prompt by prompt, in it cell by cell. A run
 
 from __future__ import annotations
 
-import hashlib
-from array import array
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from teststrip import plugins
+from teststrip.plan.seeds import seeds_of
+from teststrip.plan.stencil import Stencil, Stencils, utf8
+from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
 from teststrip.protocols import Engine
 from teststrip.records import Cell, EngineRef, Planned, Prompt, Shot, Study, Value, canonical_json
 from teststrip.spec.cells import Composition, combinations, full_count
 from teststrip.spec.prompts import fill
 
-SALT = "teststrip/1"
-"""Part of every seed. Changing it makes every study draw other pictures."""
-
 KEPT_STENCILS = 50_000  # cells; about 1 KB each, so 50 MB. Beyond, they are made anew each time
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A number that was measured or assumed, and where it comes from, in words."""
-
-    value: float
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class LevelCount:
-    """How many shots of one level there are."""
-
-    label: str
-    images: int
-    done: int
-
-
-@dataclass(frozen=True, slots=True)
-class AxisCount:
-    """How many shots of each level of an axis there are."""
-
-    name: str
-    kind: str
-    levels: tuple[LevelCount, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanSummary:
-    """What a plan holds and costs.
-
-    Attributes:
-        study: its name. prompts, replicates, cells: the design; excluded: cells left out.
-        images, done, left: shots; done = with an image already.
-        axes: counts by level.
-        calls, calls_left: denoiser calls, counted by the engine.
-        seconds_left: machine time for what is left, or None when no pace is known; pace says where it comes from.
-        bytes_left: on disk, for what is left; size says where it comes from.
-        warnings: sentences about the design.
-    """
-
-    study: str
-    prompts: int
-    replicates: int
-    cells: int
-    excluded: int
-    images: int
-    done: int
-    left: int
-    axes: tuple[AxisCount, ...]
-    calls: int
-    calls_left: int
-    seconds_left: float | None
-    pace: str
-    bytes_left: int | None
-    size: str
-    warnings: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, object]:
-        """The same as plain values, for `--json`."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stencil:
-    """A cell's part of the canonical JSON that an id is the hash of, cut where prompt and seed go.
-
-    Equal to `Shot.id`, which a test proves; it saves sorting and spelling the same settings for each shot again.
-    """
-
-    before: bytes
-    between: bytes
-    after: bytes
-    words: Mapping[str, str]
-
-    def id(self, prompt: bytes, seed: bytes) -> str:
-        """The id of the shot with this prompt (as JSON) and seed (as digits)."""
-        return hashlib.sha256(b"%b%b%b%b%b" % (self.before, prompt, self.between, seed, self.after)).hexdigest()
-
-
-class _Stencils:
-    """Makes stencils, spelling each engine and each setting's value once."""
-
-    def __init__(self) -> None:
-        self._heads: dict[str, str] = {}
-        self._spelled: dict[tuple[str, type, Value], str] = {}
-
-    def make(self, alias: str, ref: EngineRef, settings: Mapping[str, Value], words: Mapping[str, str]) -> _Stencil:
-        if alias not in self._heads:
-            name, options = canonical_json(ref.name), canonical_json(dict(ref.options))
-            self._heads[alias] = f'{{"engine":{name},"options":{options},"settings":{{'
-        spelled = [self._pair(name, settings[name]) for name in sorted(settings)]
-        # Names in order: those before "prompt", those between it and "seed", the rest.
-        first = sum(name < "prompt" for name in settings)
-        second = sum(name < "seed" for name in settings)
-        before = self._heads[alias] + "".join(pair + "," for pair in spelled[:first]) + '"prompt":'
-        between = "".join("," + pair for pair in spelled[first:second]) + ',"seed":'
-        after = "".join("," + pair for pair in spelled[second:]) + "}}"
-        return _Stencil(_utf8(before), _utf8(between), _utf8(after), words)
-
-    def _pair(self, name: str, value: Value) -> str:
-        key = (name, type(value), value)
-        if key not in self._spelled:
-            self._spelled[key] = f"{canonical_json(name)}:{canonical_json(value)}"
-        return self._spelled[key]
 
 
 def of(study: Study) -> Plan:
@@ -159,8 +50,8 @@ class Plan:
         self._composition = Composition(study, {alias: engine.settings for alias, engine in engines.items()})
         self.cells: tuple[Cell, ...] = tuple(Cell(labels) for labels in combinations(study))
         self._seeds: dict[str, Sequence[int]] = {}
-        self._stencils = _Stencils()
-        self._kept: dict[Cell, _Stencil] = {}
+        self._stencils = Stencils()
+        self._kept: dict[Cell, Stencil] = {}
 
     def __len__(self) -> int:
         return len(self.cells) * len(self.study.prompts) * self.study.replicates
@@ -259,7 +150,7 @@ class Plan:
 
     # --- cells ---
 
-    def _stencil(self, cell: Cell) -> _Stencil:
+    def _stencil(self, cell: Cell) -> Stencil:
         if cell in self._kept:
             return self._kept[cell]
         what, alias = self._composition, self._composition.alias(cell.levels)
@@ -278,21 +169,28 @@ class Plan:
 
     def _ids(self) -> Iterator[tuple[int, str]]:
         """(Index of the cell, id) of every shot, cell by cell."""
-        quoted: dict[tuple[tuple[str, str], ...], list[tuple[bytes, list[bytes]]]] = {}
         seeds = [
             [str(self.seed(prompt, replicate)).encode() for replicate in range(self.study.replicates)]
             for prompt in self.study.prompts
         ]
-        for index, cell in enumerate(self.cells):
-            stencil = self._stencil(cell)
-            key = tuple(stencil.words.items())
-            if key not in quoted:
-                quoted.clear()  # cells of the same words follow each other, or nearly: one entry is enough
-                texts = (_text(prompt, stencil.words)[1] for prompt in self.study.prompts)
-                quoted[key] = list(zip(texts, seeds, strict=True))
-            for text, own in quoted[key]:
+        filled: Mapping[str, str] | None = None
+        prompts: list[tuple[bytes, list[bytes]]] = []
+        for index in self._by_words():
+            stencil = self._stencil(self.cells[index])
+            if stencil.words != filled:
+                filled = stencil.words
+                texts = (_text(prompt, filled)[1] for prompt in self.study.prompts)
+                prompts = list(zip(texts, seeds, strict=True))
+            for text, own in prompts:
                 for seed in own:
                     yield index, stencil.id(text, seed)
+
+    def _by_words(self) -> Sequence[int]:
+        """Indices of the cells, those of the same words together, so that texts are filled in once."""
+        indices = range(len(self.cells))
+        if not any(axis.kind == "word" for axis in self.study.axes):
+            return indices
+        return sorted(indices, key=lambda i: tuple(self._composition.words(self.cells[i].levels).values()))
 
     def _done_by_cell(self, done: Container[str]) -> list[int]:
         made = [0] * len(self.cells)
@@ -305,10 +203,12 @@ class Plan:
     def _calls(self) -> list[int]:
         """Denoiser calls of one shot of each cell; the engine is asked once for each distinct cell."""
         prompt = self.study.prompts[0]
+        seed = self.seed(prompt, 0)
 
         def ask(cell: Cell) -> int:
-            engine = self._engines[self._composition.alias(cell.levels)]
-            return engine.calls(self.settings(cell, prompt, 0))
+            settings = self._composition.settings(cell.levels)
+            settings.update(prompt=prompt.text, seed=seed)
+            return self._engines[self._composition.alias(cell.levels)].calls(settings)
 
         words = {axis.name for axis in self.study.axes if axis.kind == "word"}
         if not words:
@@ -359,7 +259,7 @@ class Plan:
         ]
         if len(sizes) < len(settings):
             return None
-        # 1.6 bytes a pixel: PNGs of SD 1.5 pictures at 512 × 512 take 350 to 450 KB.
+        # 1.6 bytes a pixel: a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
         return Measured(1.6 * sum(sizes) / len(sizes), "guessed at 1.6 bytes a pixel, as PNGs of photographs take")
 
     def _warnings(self) -> tuple[str, ...]:
@@ -372,28 +272,6 @@ class Plan:
         return tuple(found)
 
 
-def seeds_of(text: str, replicates: int) -> Sequence[int]:
-    """Own seeds of a prompt, all different: SHA-256 of salt, the prompt's text as written and the replicate, 32 bits.
-
-    A seed that an earlier replicate has is drawn again. They depend on nothing else in the study, so adding prompts,
-    cells or replicates changes none.
-    """
-    seeds, seen = array("Q"), set()
-    stem = hashlib.sha256(f"{SALT}\0{text}\0".encode("utf-8", "surrogatepass"))
-    for replicate in range(replicates):
-        again = 0
-        while True:
-            state = stem.copy()
-            state.update(f"{replicate}.{again}".encode() if again else str(replicate).encode())
-            seed = int.from_bytes(state.digest()[:4], "big")
-            if seed not in seen:
-                break
-            again += 1
-        seen.add(seed)
-        seeds.append(seed)
-    return seeds
-
-
 def _without(cell: Cell, axes: Container[str]) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in cell.levels if pair[0] not in axes)
 
@@ -401,8 +279,4 @@ def _without(cell: Cell, axes: Container[str]) -> tuple[tuple[str, str], ...]:
 def _text(prompt: Prompt, words: Mapping[str, str]) -> tuple[str, bytes]:
     """What the model reads, and the same as JSON."""
     text = fill(prompt.text, words)
-    return text, _utf8(canonical_json(text))
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # as `records.digest_of` does
+    return text, utf8(canonical_json(text))

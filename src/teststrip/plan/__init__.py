@@ -1,0 +1,11 @@
+"""The shots of a study: which there are, in which order, under which ids and seeds, and what they cost.
+
+design    the Plan: cells, shots, counts          stencil   ids without shots
+seeds     own seeds of each prompt                summary   what is told of a plan
+"""
+
+from teststrip.plan.design import Plan, of
+from teststrip.plan.seeds import seeds_of
+from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
+
+__all__ = ["AxisCount", "LevelCount", "Measured", "Plan", "PlanSummary", "of", "seeds_of"]
