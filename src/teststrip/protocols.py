@@ -57,6 +57,15 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksAhead(Protocol):
+    """What an engine has beside the rest when it pulls shots long before it makes them."""
+
+    def finish(self) -> None:
+        """Begin no further shot; those under way are answered, and then `render` ends. Called from the same thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What a metric looks at: 1, 2 or a group of images, as its arity says.

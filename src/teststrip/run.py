@@ -20,7 +20,7 @@ from typing import Any
 from teststrip import plan as planning
 from teststrip import plugins, spec
 from teststrip.errors import StoreError, UsageError
-from teststrip.protocols import Engine, Tracker
+from teststrip.protocols import Engine, LooksAhead, Tracker
 from teststrip.records import (
     Cell,
     Concluded,
@@ -201,6 +201,10 @@ def _make(
             store.fail(answer)
             outcome.failed += 1
             tell(Failed(planned, answer, outcome.left))
+        if stopped.is_set():
+            for engine in engines.values():
+                if isinstance(engine, LooksAhead):
+                    engine.finish()
 
 
 def _answers(

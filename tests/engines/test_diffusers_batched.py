@@ -131,3 +131,16 @@ def test_an_engine_that_was_stopped_early_can_be_used_again(batched, folders):
     assert torch.is_grad_enabled()
     (answer,) = batched.render([ask(folders["sd15"])])
     assert isinstance(answer, Render)
+
+
+@pytest.mark.parametrize("batch", [1, 6])
+def test_a_run_that_is_told_to_finish_begins_nothing_more(folders, batch):
+    engine = DiffusersEngine(device="cpu", batch=batch)
+    answers = engine.render(ask(folders["sd15"], seed=seed) for seed in range(40))
+    count = 0
+    for answer in answers:
+        assert isinstance(answer, Render)
+        count += 1
+        engine.finish()
+    engine.close()
+    assert 1 <= count < 40

@@ -17,13 +17,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, cast
 
-from teststrip.diffusion import loading, models, pipelines, schedulers, shooting, source
+from teststrip.diffusion import failures, loading, models, pipelines, schedulers, shooting, source
 from teststrip.diffusion.batches import Batches, Broken
 from teststrip.diffusion.digests import Digests
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError
 from teststrip.plugins import missing, nearest
-from teststrip.records import Failure, Fingerprint, Reason, Render, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
 
 OWN_SETTINGS: Final = (
     Setting("model", "str", models.EMBEDDED, doc="'emoji' (embedded), a folder, a .safetensors file, or a hub name."),
@@ -115,6 +115,8 @@ class DiffusersEngine:
         self._keep = keep
         self._rows: int | Literal["auto"] = "auto" if batch is None else batch
         self._device = ""
+        self._batches: Batches | None = None
+        self._finishing = False
         self._digests = Digests()
         self._models: dict[tuple[str, str | None], models.Model] = {}
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
@@ -186,12 +188,21 @@ class DiffusersEngine:
             EngineError: a model cannot be loaded.
             MissingExtra: torch, diffusers or transformers is not installed.
         """
+        self._finishing = False
         for _, group in groupby(_model_by_model(iter(shots)), key=_weights_key):
+            if self._finishing:
+                return
             alike = iter(group)
             first = next(alike)
             loaded = self._load(first)
             together = chain((first,), alike)
             yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, together)
+
+    def finish(self) -> None:
+        """Begin no further shot; those under way are answered, and then `render` ends."""
+        self._finishing = True
+        if self._batches:
+            self._batches.stop()
 
     def close(self) -> None:
         """Forget the models and give their memory back."""
@@ -204,11 +215,13 @@ class DiffusersEngine:
             with loading.silence():
                 answer = self._shoot(loaded, shot)
             yield answer
+            if self._finishing:
+                return
 
     def _batched(self, loaded: loading.Loaded, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         pipeline = self._pipeline(loaded.model)
         assert pipeline is not None
-        batches = Batches(
+        self._batches = batches = Batches(
             loaded,
             pipeline,
             rows=self._rows,
@@ -224,8 +237,8 @@ class DiffusersEngine:
         if broken.reason == "oom" or (broken.reason == "nan" and half):
             return next(self._one_by_one(loaded, (broken.shot,)))
         if broken.reason == "nan":
-            return Failure(broken.shot, "nan", "the picture holds values that are not finite", retryable=False)
-        return _failure(broken.shot, broken.error)
+            return failures.not_finite(broken.shot)
+        return failures.of(broken.shot, broken.error)
 
     def _shoot(self, loaded: loading.Loaded, shot: Shot) -> Render | Failure:
         """The plain way, with one more try where memory ran out or a half-precision decoder overflowed."""
@@ -250,7 +263,7 @@ class DiffusersEngine:
             call = shooting.arguments(pipeline, shot.settings)
             picture, rows = shooting.expose(pipe, call, shot.seed, own)
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
-            return _failure(shot, error)
+            return failures.of(shot, error)
         return shooting.finish(
             shot,
             picture,
@@ -378,21 +391,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _failure(shot: Shot, error: Exception) -> Failure:
-    return Failure(shot, _reason(error), _line(error), retryable=not isinstance(error, ValueError | TypeError))
-
-
-def _reason(error: Exception) -> Reason:
-    from teststrip.batching import out_of_memory
-
-    if out_of_memory(error):
-        return "oom"
-    return "invalid" if isinstance(error, ValueError | TypeError) else "error"
-
-
-def _line(error: Exception) -> str:
-    """One line of at most 300 characters, printable whatever the prompt held."""
-    text = next((line for line in str(error).splitlines() if line.strip()), "no message")
-    return f"{type(error).__name__}: {text}"[:300].encode("utf-8", "backslashreplace").decode("utf-8")
