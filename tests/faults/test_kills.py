@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.command import COMMAND
 from tests.faults.torture import torture
 
 PAINTER = Path(__file__).with_name("painter.py")
@@ -40,3 +41,38 @@ def test_the_harness_finds_a_planted_fault(tmp_path, fault, kills, seen):
     command = painter(tmp_path / "s", 100, fault)
     outcome = torture(command, tmp_path / "s", kills=kills, spread=0.1, expected=100, patient=False)
     assert seen in outcome.faults
+
+
+STUDY = """
+name = "killed"
+prompts = ["an owl", "a rose"]
+replicates = {replicates}
+[engine]
+name = "pattern"
+seconds = 0.02
+[settings]
+width = 64
+height = 64
+[axes]
+guidance_scale = [1, 3, 5, 7, 9]
+"""
+
+
+def killed_run(folder, kills):
+    """`teststrip run`, killed in the two seconds after it has taken the folder's lock."""
+    (folder / "study.toml").write_text(STUDY.format(replicates=6 * kills))
+    command = [*COMMAND, "run", str(folder / "study.toml"), "--out", str(folder / "s")]
+    return torture(command, folder / "s", kills=kills, spread=2.0, expected=60 * kills)
+
+
+def test_the_command_killed_at_a_few_random_moments_loses_and_doubles_nothing(tmp_path):
+    outcome = killed_run(tmp_path, 3)
+    assert outcome.faults == []
+    assert outcome.kills == 3
+
+
+@pytest.mark.slow
+def test_the_command_killed_at_fifty_random_moments_loses_and_doubles_nothing(tmp_path):
+    outcome = killed_run(tmp_path, 50)
+    assert outcome.faults == []
+    assert outcome.kills >= 45
