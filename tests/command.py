@@ -14,7 +14,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONWARNINGS": "error", **more}
 
 
-def teststrip(*words: str | Path, cwd: Path, code: int | None = 0, **more: str) -> subprocess.CompletedProcess[str]:
+def command(*words: str | Path, cwd: Path, code: int | None = 0, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `teststrip WORDS`; fails with all it said unless it returns `code` (None: any)."""
     done = subprocess.run(
         [*COMMAND, *map(str, words)],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import environment, teststrip
+from tests.command import command, environment
 
 STUDY = """
 name = "little"
@@ -58,67 +58,67 @@ def test_what_should_be_instant_loads_nothing_heavy(folder: Path, words: list[st
 
 
 def test_help_lists_every_verb(tmp_path: Path) -> None:
-    said = teststrip("--help", cwd=tmp_path).stdout
-    for verb in ["init", "plan", "run", "report", "verify", "engines", "metrics", "trackers"]:
+    said = command("--help", cwd=tmp_path).stdout
+    for verb in ["init", "plan", "run", "report", "best", "verify", "view", "export", "engines", "metrics", "trackers"]:
         assert verb in said
 
 
 def test_init_writes_a_file_that_plans_and_never_overwrites(tmp_path: Path) -> None:
-    teststrip("init", cwd=tmp_path)
-    assert "images" in teststrip("plan", "study.toml", "--no-calibrate", cwd=tmp_path).stdout
-    assert "is there already" in teststrip("init", cwd=tmp_path, code=2).stderr
+    command("init", cwd=tmp_path)
+    assert "images" in command("plan", "study.toml", "--no-calibrate", cwd=tmp_path).stdout
+    assert "is there already" in command("init", cwd=tmp_path, code=2).stderr
 
 
 def test_plan_as_json_is_one_object_with_the_counts(folder: Path) -> None:
-    plan = json.loads(teststrip("plan", "study.toml", "--json", "--no-calibrate", cwd=folder).stdout)
+    plan = json.loads(command("plan", "study.toml", "--json", "--no-calibrate", cwd=folder).stdout)
     assert plan["images"] == 4
     assert plan["done"] == 0
     assert not (folder / "runs").exists(), "plan changes nothing"
 
 
 def test_plan_calibrates_when_nothing_is_known_and_says_so(folder: Path) -> None:
-    done = teststrip("plan", "study.toml", cwd=folder, XDG_CACHE_HOME=str(folder / "cache"))
+    done = command("plan", "study.toml", cwd=folder, XDG_CACHE_HOME=str(folder / "cache"))
     assert "making two images to estimate the time" in done.stderr
     assert "calibration" in done.stdout
     assert not (folder / "runs").exists()
-    again = teststrip("plan", "study.toml", cwd=folder, XDG_CACHE_HOME=str(folder / "cache"))
+    again = command("plan", "study.toml", cwd=folder, XDG_CACHE_HOME=str(folder / "cache"))
     assert "making two images" in again.stderr, "a calibration is an estimate, not a record"
-    teststrip("run", "study.toml", "--limit", "3", cwd=folder)
-    known = teststrip("plan", "study.toml", cwd=folder)
+    command("run", "study.toml", "--limit", "3", cwd=folder)
+    known = command("plan", "study.toml", cwd=folder)
     assert "making two images" not in known.stderr
     assert "earlier images" in known.stdout
 
 
 def test_run_report_verify_agree(folder: Path) -> None:
-    run = teststrip("run", "study.toml", cwd=folder)
+    run = command("run", "study.toml", cwd=folder)
     assert "4 images made" in run.stderr
     assert (folder / "runs/little/page/index.html").is_file()
     assert (folder / "runs/little/report.md").is_file()
-    report = json.loads(teststrip("report", "runs/little", "--json", cwd=folder).stdout)
+    report = json.loads(command("report", "runs/little", "--json", cwd=folder).stdout)
     assert report["study"] == "little"
-    verified = teststrip("verify", "runs/little", "--sample", "50%", cwd=folder).stdout
+    verified = command("verify", "runs/little", "--sample", "50%", cwd=folder).stdout
     assert "4 images re-hashed: all as recorded" in verified
     assert "2 made again: 2 equal to the pixel" in verified
 
 
 def test_verify_finds_a_flipped_bit(folder: Path) -> None:
-    teststrip("run", "study.toml", cwd=folder)
+    command("run", "study.toml", cwd=folder)
     victim = next((folder / "runs/little/images").rglob("*.png"))
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
-    said = teststrip("verify", "runs/little", cwd=folder, code=3).stdout
+    said = command("verify", "runs/little", cwd=folder, code=3).stdout
     assert victim.name in said
 
 
 def test_set_overrides_any_key(folder: Path) -> None:
-    said = teststrip("run", "study.toml", "--set", "axes.guidance_scale=[2,4,6]", "--set", "name=other", cwd=folder)
+    said = command("run", "study.toml", "--set", "axes.guidance_scale=[2,4,6]", "--set", "name=other", cwd=folder)
     assert "6 images made" in said.stderr
     assert (folder / "runs/other/study.toml").read_text().count("guidance_scale") >= 1
 
 
 def test_a_failed_shot_gives_exit_code_3_and_its_reason(folder: Path) -> None:
-    said = teststrip("run", "study.toml", "--set", 'engine.fail="refused: guidance_scale=3"', cwd=folder, code=3)
+    said = command("run", "study.toml", "--set", 'engine.fail="refused: guidance_scale=3"', cwd=folder, code=3)
     assert "2 without a picture: refused" in said.stderr
 
 
@@ -126,28 +126,31 @@ def test_a_failed_shot_gives_exit_code_3_and_its_reason(folder: Path) -> None:
     ("words", "message"),
     [
         (["run", "nowhere.toml"], "nowhere.toml"),
-        (["report", "."], "no study here"),
+        (["report", "."], "no study is here"),
         (["view"], "Missing argument"),
         (["rum"], "No such command 'rum'"),
         (["run", "study.toml", "--set", "axes.guidance=[1]"], "Did you mean 'guidance_scale'"),
         (["run", "study.toml", "--tracker", "wanbd"], "unknown tracker 'wanbd'"),
         (["verify", "done", "--sample", "some"], "neither a number nor a share"),
+        (["export", "done", "--to", "cvs"], "Did you mean 'csv'"),
+        (["export", "done", "--to", "csv", "--pick", "best"], "csv has no option 'pick'"),
+        (["view", "done", "--host", "0.0.0.0"], "a token of at least 32 characters is needed"),
     ],
 )
 def test_a_wrong_command_gets_one_clear_message_and_exit_code_2(folder: Path, words: list[str], message: str) -> None:
     if "done" in words:
-        teststrip("run", "study.toml", "--out", "done", cwd=folder)
-    said = teststrip(*words, cwd=folder, code=2).stderr
+        command("run", "study.toml", "--out", "done", cwd=folder)
+    said = command(*words, cwd=folder, code=2).stderr
     assert message in " ".join(said.split())
 
 
 def test_errors_cannot_command_the_terminal(folder: Path) -> None:
     (folder / "evil.toml").write_text('name = "x"\n"\\u001b[31mred" = 1\n')
-    said = teststrip("plan", "evil.toml", cwd=folder, code=2).stderr
+    said = command("plan", "evil.toml", cwd=folder, code=2).stderr
     assert "\x1b" not in said
 
 
 def test_lists_of_parts_name_what_is_installed(tmp_path: Path) -> None:
-    assert "pattern" in teststrip("engines", cwd=tmp_path).stdout
-    assert "sharpness" in teststrip("metrics", cwd=tmp_path).stdout
-    assert "progress" in teststrip("trackers", cwd=tmp_path).stdout
+    assert "pattern" in command("engines", cwd=tmp_path).stdout
+    assert "sharpness" in command("metrics", cwd=tmp_path).stdout
+    assert "progress" in command("trackers", cwd=tmp_path).stdout

@@ -17,7 +17,7 @@ from teststrip.records import Concluded, Event, Failed, Planned, Shown, Started
 from teststrip.run import drive
 from teststrip.store import Store
 from tests.command import COMMAND, environment
-from tests.command import teststrip as command
+from tests.command import command
 
 PROMPTS = ["a rose", "a flying car", "a detective", "an astronaut", "an owl and a pussycat"]
 

@@ -6,6 +6,7 @@ To add a format: a function of a result and a target, and its line in FORMATS. N
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import math
 import os
@@ -49,6 +50,13 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     if to not in FORMATS:
         raise UsageError(f"unknown format {to!r}{plugins.nearest(to, FORMATS)}. There are: {', '.join(FORMATS)}")
     function, suffix = FORMATS[to]
+    known = [
+        name for name, option in inspect.signature(function).parameters.items() if option.kind == option.KEYWORD_ONLY
+    ]
+    for name in options:
+        if name not in known:
+            takes = f"It takes: {', '.join(known)}" if known else "It takes none"
+            raise UsageError(f"{to} has no option {name!r}{plugins.nearest(name, known)}. {takes}")
     target = Path(target) if target else result.folder / f"{result.study.name}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
     data = function(result, target.suffix, **options)
