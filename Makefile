@@ -10,7 +10,7 @@ demo: .venv/.installed  ## the study this project began with, on the embedded mo
 	$(BIN)/teststrip run examples/guidance_vs_steps.toml
 
 test: .venv/.installed-dev .venv/.chromium  ## all tests, browser included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/.installed-dev  ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 import teststrip
+from tests.command import COMMAND, command, environment
 from teststrip.errors import FolderBusy, StoreError, UsageError
 from teststrip.records import Concluded, Event, Failed, Planned, Shown, Started
 from teststrip.run import drive
 from teststrip.store import Store
-from tests.command import COMMAND, environment
-from tests.command import command
 
 PROMPTS = ["a rose", "a flying car", "a detective", "an astronaut", "an owl and a pussycat"]
 
