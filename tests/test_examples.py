@@ -8,16 +8,12 @@ from pathlib import Path
 import pytest
 
 from teststrip import plan, spec
-from teststrip.diffusion.models import EMBEDDED
+from teststrip.run import PAGE, REPORT_FILE, drive
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-MODEL = Path(spec.__file__).parents[1] / "models" / EMBEDDED
 SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 432, "two_models": 48}
 
-needs_the_model = pytest.mark.skipif(not MODEL.is_dir(), reason="the embedded model is not in this checkout")
 
-
-@needs_the_model
 @pytest.mark.parametrize("name", SHOTS)
 def test_an_example_is_a_plan_of_so_many_shots(name: str) -> None:
     made = plan.of(spec.read(EXAMPLES / f"{name}.toml"))
@@ -38,3 +34,27 @@ def test_the_first_example_is_the_comparison_this_project_began_with() -> None:
     study = tomllib.loads((EXAMPLES / "guidance_vs_steps.toml").read_text(encoding="utf-8"))
     assert (len(study["prompts"]), study["replicates"]) == (5, 6)
     assert study["axes"] == {"guidance_scale": [6, 7, 8, 9], "num_inference_steps": [50, 100, 150, 200]}
+
+
+def reduced(name: str) -> dict[str, object]:
+    """An example with two prompts, one seed and a few steps: every cell's kind, none of its cost."""
+    data = tomllib.loads((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8"))
+    data |= {"prompts": data["prompts"][:2], "replicates": 1}
+    data["axes"] = {axis: levels[:2] for axis, levels in data["axes"].items()}
+    if "num_inference_steps" in data["axes"]:
+        data["axes"]["num_inference_steps"] = [2, 3]
+        data.pop("exclude", None)
+    else:
+        data["settings"]["num_inference_steps"] = 2
+    return data
+
+
+@pytest.mark.parametrize("name", SHOTS)
+def test_an_example_runs_on_the_embedded_model(name: str, tmp_path: Path) -> None:
+    study = spec.parse(reduced(name), place=name, folder=EXAMPLES)
+    outcome = drive(study, tmp_path / "run", trackers=[])
+    with outcome.result as result:
+        assert (outcome.made, outcome.failed, outcome.left) == (len(result.plan), 0, 0)
+        assert {row.image.facts["pixels"] for row in result.rows() if row.image} != set()
+    assert (tmp_path / "run" / PAGE / "index.html").is_file()
+    assert (tmp_path / "run" / REPORT_FILE).is_file()

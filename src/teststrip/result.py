@@ -39,7 +39,7 @@ def open_result(folder: str | Path) -> Result:
             f"{folder}: no study here ({STUDY_FILE} is missing). Name a folder that "
             "`teststrip run` made, for example runs/guidance-vs-steps"
         )
-    return Result(spec.read(text), Store(folder))
+    return Result(spec.reopen(text), Store(folder))
 
 
 class Result:
