@@ -184,7 +184,7 @@ class Batcher:
         for guest, first, stop in pieces:
             guest.parts.append(rows_of(output, row, row + stop - first, width))
             guest.served = stop
-            guest.seconds += seconds * (stop - first) / (width - room)
+            guest.seconds += seconds * (stop - first) / width  # fillers are nobody's cost
             row += stop - first
         for guest, _, _ in pieces:
             if guest.open == 0:

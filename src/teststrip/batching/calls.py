@@ -38,7 +38,8 @@ class Done:
     Attributes:
         call: what was asked.
         output: the pipeline's first output: its images, or its latents.
-        seconds: of its own steps, and its share, by rows, of the forwards it took part in.
+        seconds: of its own steps, and its rows' share of the forwards it took part in. Fillers are nobody's cost, so
+            this does not depend on the neighbours.
         forwards: denoiser forwards it took part in.
         denoiser_calls: denoiser rows it brought, summed over its steps; guidance brings two a step in most pipelines.
         rows: the width of those forwards, fillers included; None when it was made alone. With machine, versions,
