@@ -1,0 +1,59 @@
+"""Which calls cannot be merged at the denoiser, told from a pipeline's source before anything is loaded.
+
+For `teststrip plan`; what decides is what a call does when it runs (`teststrip.batching`). Knows the few ways that
+Diffusers' own pipelines have; "" means that nothing speaks against it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.source import function
+from teststrip.records import Value
+
+DENOISERS = ("unet", "transformer")
+
+
+def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: str) -> str:
+    """Why shots with these settings are made one after another; "" when they share forwards.
+
+    Args:
+        pipeline: as its source describes it.
+        settings: of a shot.
+        offload: the engine's option.
+    """
+    if offload != "none":
+        return f"offload = {offload!r} moves the model at each call"
+    call = function(pipeline.tree, "__call__")
+    if call is None:
+        return ""
+    takers = [_first_argument(node) for node in _calls(call) if _of_self(node.func) in DENOISERS]
+    if not takers:
+        return f"{pipeline.name} calls no unet or transformer"
+    if any(name.endswith("_list") for name in takers):
+        return f"the denoiser of {pipeline.name} takes lists of pictures, not batches"
+    swaps = any(isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call))
+    default = pipeline.knobs["pag_scale"].default if "pag_scale" in pipeline.knobs else 1.0
+    if swaps and float(settings.get("pag_scale", default) or 0) > 0:
+        return f"{pipeline.name} changes the denoiser's attention for the length of a call"
+    return ""
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _of_self(node: ast.expr) -> str:
+    match node:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return name
+    return ""
+
+
+def _first_argument(node: ast.Call) -> str:
+    first = node.args[0] if node.args else node.keywords[0].value if node.keywords else None
+    while isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute):  # latents.to(dtype)
+        first = first.func.value
+    return first.id if isinstance(first, ast.Name) else ""
