@@ -20,7 +20,7 @@ from teststrip.errors import EngineError, StudyError
 from teststrip.records import Value
 
 EMBEDDED: Final = "emoji"
-HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 # What a single file holds, by a tensor that no other kind has: pipeline class, and the scheduler its authors used.
