@@ -2,7 +2,7 @@
 
 Everything that turns bytes into pixels goes through `decode`, because the bytes may come from a stranger's folder or a
 web service: three formats, a bound on size, nothing cut off. Colours are taken as sRGB, transparency lies on white.
-The record inside a file (`stamp`, `unstamp`) is in `stamps`; it is offered here too.
+The record inside a file (`stamp`, `unstamp`, from `stamps`) and `sound` (from `containers`) are offered here too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import io
 import zlib
 from typing import TYPE_CHECKING
 
+from teststrip.containers import sound
 from teststrip.errors import PictureError
-from teststrip.stamps import sound, stamp, unstamp
+from teststrip.stamps import stamp, unstamp
 
 if TYPE_CHECKING:
     import numpy as np
