@@ -155,15 +155,18 @@ def _segments(data: bytes) -> Iterator[bytes]:
     """The start mark, then each segment before the coded pixels, its marker and length included."""
     yield data[:2]
     place = 2
-    while data[place : place + 2] != b"\xff\xda":
-        head = data[place : place + 4]
-        if len(head) < 4 or head[0] != 0xFF:
+    while True:
+        mark = place
+        while data[mark : mark + 2] == b"\xff\xff":  # any marker may have fill bytes before it
+            mark += 1
+        head = data[mark : mark + 4]
+        if head[:2] == b"\xff\xda":
+            return
+        end = mark + 2 + int.from_bytes(head[2:], "big")
+        if len(head) < 4 or head[0] != 0xFF or end < mark + 4 or end > len(data):
             raise PictureError("the JPEG is cut off or damaged before its pixels")
-        size = 2 + int.from_bytes(head[2:], "big")
-        if size < 4 or place + size > len(data):
-            raise PictureError("the JPEG is cut off or damaged before its pixels")
-        yield data[place : place + size]
-        place += size
+        yield data[place:end]
+        place = end
 
 
 def _into_jpeg(data: bytes, packet: bytes) -> bytes:
