@@ -93,6 +93,7 @@ def main() -> None:
     write_scorer(target / "emoji-scorer")
     for path in sorted(target.rglob("*")):
         if path.is_file():
+            path.chmod(0o644)  # safetensors are written for their owner alone
             log(f"{path.stat().st_size:>10,} bytes {path.relative_to(target)}")
 
 
