@@ -74,7 +74,9 @@ def test_a_readme_beside_the_weights_changes_nothing(copy):
     assert weights.find(str(copy)).facts == before
 
 
-def test_a_hub_model_that_was_fetched_is_known_by_its_commit(clip, tmp_path, monkeypatch):
+@pytest.fixture
+def hub(clip, tmp_path, monkeypatch):
+    """A cache of the hub in which owner/name was fetched before."""
     from huggingface_hub import constants
 
     repository = tmp_path / "models--owner--name"
@@ -82,9 +84,22 @@ def test_a_hub_model_that_was_fetched_is_known_by_its_commit(clip, tmp_path, mon
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return repository
+
+
+def test_a_hub_model_that_was_fetched_is_known_by_its_commit(hub):
     found = weights.find("owner/name")
     assert found.facts == {"model": "owner/name", "commit": COMMIT}
     assert not found.embedded
+    with weights.nothing_fetched():
+        assert weights.find("owner/name") == found
+        assert weights.find("owner/name", COMMIT) == found
+
+
+def test_whoever_reads_results_fetches_nothing():
+    with weights.nothing_fetched():
+        assert complaint("owner/other") == "'owner/other' is not on this disk. `teststrip run` fetches it"
+    assert "hf download" in complaint("owner/other")
 
 
 def test_an_incomplete_model_is_refused_instead_of_filled_with_noise(copy):

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import items, plugins, spec
+from teststrip import items, plugins, spec, weights
 from teststrip import plan as planning
 from teststrip.errors import StoreError, TeststripError, UsageError
 from teststrip.protocols import Metric
@@ -134,7 +134,8 @@ class Result:
         metric = None
         try:
             metric = plugins.load("metrics", name)(**self.study.metric_options.get(name, {}))
-            return metric, metric.fingerprint().id
+            with weights.nothing_fetched():
+                return metric, metric.fingerprint().id
         except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
             return metric, ""
 

@@ -8,12 +8,15 @@ random numbers and say so in a log line only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from teststrip.diffusion.digests import Digests
 from teststrip.errors import MissingExtra, MissingWeights
 
 MODELS = Path(__file__).parent / "models"
@@ -28,6 +31,20 @@ UNWANTED = ["*/*", "*.fp16.*", "*.bf16.*", "open_clip*"]
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+
+
+_DIGESTS = Digests()
+_may_fetch: ContextVar[bool] = ContextVar("may_fetch", default=True)
+
+
+@contextmanager
+def nothing_fetched() -> Iterator[None]:
+    """Within it a hub model is found only if it is on this disk: whoever reads results must not download gigabytes."""
+    token = _may_fetch.set(False)
+    try:
+        yield
+    finally:
+        _may_fetch.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,7 @@ def find(model: str | None, revision: str | None = None) -> Weights:
     """Find a model: the name of an embedded one, a folder, or a hub id (fetched when it is not on this disk yet).
 
     Args:
+        model: relative paths start at the working folder.
         revision: of a hub id: branch, tag or commit.
 
     Raises:
@@ -127,19 +145,28 @@ def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) ->
 
 
 def _fetched(model: str, revision: str | None) -> Path:
+    """The folder of a hub model: what was fetched once is not fetched again, however its branch has moved."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ModuleNotFoundError as error:
         raise MissingExtra("huggingface_hub is not installed. Run: pip install 'teststrip[diffusers]'") from error
+    fetch = partial(snapshot_download, model, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED)
     try:
-        path = snapshot_download(model, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED)
+        folder = Path(fetch(local_files_only=True))
+        if any(folder.glob("*.safetensors")):
+            return folder
+    except (OSError, ValueError, HFValidationError):
+        pass
+    if not _may_fetch.get():
+        raise MissingWeights(f"{model!r} is not on this disk. `teststrip run` fetches it")
+    try:
+        return Path(fetch())
     except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
         raise MissingWeights(
             f"{model!r} is no folder, and as a hub id it could not be fetched ({first_line(error)}). "
             f"Fetch it where there is a network (hf download {model}), or give `model` a folder"
         ) from error
-    return Path(path)
 
 
 def _check_files(model: str, folder: Path) -> None:
@@ -151,14 +178,8 @@ def _check_files(model: str, folder: Path) -> None:
 
 def _hash(folder: Path) -> str:
     """SHA-256 over names and contents of the files that can change a vector."""
-    files = (path for pattern in WANTED for path in folder.glob(pattern))
-    return hashlib.sha256(b"".join(_digests(sorted(files)))).hexdigest()
-
-
-def _digests(paths: Iterable[Path]) -> Iterable[bytes]:
-    for path in paths:
-        with path.open("rb") as file:
-            yield path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest()
+    files = sorted(path for pattern in WANTED for path in folder.glob(pattern))
+    return hashlib.sha256("".join(f"{path.name}\0{_DIGESTS.of(path)}\n" for path in files).encode()).hexdigest()
 
 
 @contextmanager

@@ -72,3 +72,10 @@ def test_a_clip_cannot_be_asked(models, items):
 def test_without_a_model_nobody_is_asked():
     with pytest.raises(MissingWeights, match="no model is named"):
         VqaScore().fingerprint()
+
+
+@pytest.mark.parametrize("prompt", ["an <image> of an owl", "", "\ud83d", "owl " * 100])
+@pytest.mark.parametrize("chat", [True, False])
+def test_strange_prompts_are_asked_about_too(models, prompt, chat):
+    [value] = VqaScore(model=models("llava", chat=chat), device="cpu").score([single(noise(1), prompt=prompt)])
+    assert 0 < value < 1

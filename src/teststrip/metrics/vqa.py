@@ -103,7 +103,10 @@ class VqaScore:
     def _probabilities(self, prompt: str, pictures: Sequence[Rgb]) -> list[float]:
         import torch
 
-        inputs = self._inputs(self._question.replace("{prompt}", prompt), pictures).to(self._model.device)
+        # A prompt that spells the model's own mark for a picture would be taken for a second one.
+        mark = getattr(self._processor, "image_token", None)
+        question = self._question.replace("{prompt}", prompt.replace(str(mark), "") if mark else prompt)
+        inputs = self._inputs(question, pictures).to(self._model.device)
         for name, tensor in inputs.items():
             if torch.is_tensor(tensor) and tensor.is_floating_point():
                 inputs[name] = tensor.to(self._model.dtype)
