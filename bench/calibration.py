@@ -1,7 +1,9 @@
 """How often the verdicts are wrong, counted on simulated studies whose truth is known.
 
     python -m bench.calibration             2,000 studies a setting, results to bench/results/calibration.json
-    python -m bench.calibration --studies 200 --out /tmp/small.json
+                                            and as a table into docs/statistics.md
+    python -m bench.calibration --studies 200 --out small.json
+    python -m bench.calibration --only skewed      renews these rows of the file and leaves the others
 
 Every study goes through the same functions that judge a real one (`analysis.judging`, `analysis.best`); only the
 sentences are left out. `table()` makes the table of docs/statistics.md from the results file.
@@ -14,7 +16,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -23,15 +25,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis import columns, effects, intervals, judging, margin, verdicts
+from teststrip.analysis import best, columns, effects, intervals, judging, margin, verdicts
 from teststrip.analysis.design import Variances, detectable
 
 Array = NDArray[np.float64]
 
 RESULTS = Path(__file__).parent / "results" / "calibration.json"
+PAGE = Path(__file__).parent.parent / "docs" / "statistics.md"
+BEGIN, END = "<!-- begin: python -m bench.calibration -->", "<!-- end: python -m bench.calibration -->"
 STUDIES = 2_000
 PROMPTS = (6, 10, 30, 100)
 DATA = ("balanced", "skewed", "random slopes", "missing cells")
+HARD = "few prompts answer"
+"""Beyond the promise, told as it is: most prompts hardly react to a setting, a few react strongly (skewness 2)."""
 REPLICATES = 2
 GUIDANCE = (1.0, 3.0, 5.0, 7.0)
 STEPS = (2.0, 4.0, 8.0, 16.0)
@@ -50,12 +56,14 @@ class Setting:
     replicates: int = REPLICATES
 
 
-def design_of(setting: Setting, *, steps: tuple[float, ...] = STEPS) -> columns.Design:
+def design_of(
+    setting: Setting, *, guidance: tuple[float, ...] = GUIDANCE, steps: tuple[float, ...] = STEPS
+) -> columns.Design:
     """The design of such a study, read from columns as a user's would be."""
     table: dict[str, list[Any]] = {"prompt": [], "replicate": [], "guidance_scale": [], "num_inference_steps": []}
     for p in range(setting.prompts):
         for r in range(setting.replicates):
-            for g in GUIDANCE:
+            for g in guidance:
                 for s in steps:
                     for name, value in zip(table, (p, r, g, s), strict=True):
                         table[name].append(value)
@@ -83,6 +91,10 @@ def simulate(
             x = np.array([cell[axis] for cell in design.cells], dtype=float)
             slope = 0.3 * rng.standard_normal((*shape[:2], 1, 1))
             values = values + slope * (x - x.mean()) / x.std()
+    if setting.data == HARD:
+        x = np.array([cell[0] for cell in design.cells], dtype=float)
+        slope = 0.5 * (rng.standard_exponential((*shape[:2], 1, 1)) - 1.0)
+        values = values + slope * (x - x.mean()) / x.std()
     if setting.data == "missing cells":
         # 10 % of all pictures, and a quarter of those at the highest guidance (refusals).
         often = np.array([0.25 if cell[0] == len(GUIDANCE) - 1 else 0.1 for cell in design.cells])
@@ -200,20 +212,65 @@ def at_promise(rng: np.random.Generator, setting: Setting, studies: int) -> dict
     return {"promised": promised, "found": float(np.concatenate(found).mean())}
 
 
-def campaign(studies: int = STUDIES, *, seed: int = 5) -> dict[str, Any]:
-    """All settings; the same numbers for the same seed."""
+def recommended(rng: np.random.Generator, studies: int, *, prompts: int = 40) -> dict[str, float]:
+    """How often the cheapest setting "not worse" is worse by the margin, and what luck adds to a winner's score.
+
+    One axis of four costs. The two dear levels are equally good, the cheapest is hopeless, and the one that tempts is
+    worse by exactly the margin: choosing it is the error.
+    """
+    design = design_of(Setting("balanced", prompts), guidance=(1.0,))
+    truth = np.array([-2.0, -MARGIN, 0.0, 0.0])
+    costs, allowed = np.array(STEPS), range(4)
+    held = best.split(design.prompts)
+    wrong, cheapest, inside, flattery = 0, 0, 0, []
+    for count in chunks(studies):
+        for values in simulate(rng, Setting("balanced", prompts), count, design, truth):
+            sd, se = margin.pooled_seed_sd(values)
+            size = margin.Margin(float(MARGIN * sd), float(MARGIN * se), "0.2 SD", float(sd))
+            made = best.choose(values[~held], design, costs, allowed, sign=1.0, margin=size, additive=False)
+            wrong += made.choice < 2
+            cheapest += made.choice == 2
+            # Against the other good level, so that the prompts' own heights cancel.
+            other = 2 if made.best == 3 else 3
+            gain = [effects.cell_pairs(part, [(made.best, other)])[0] for part in (values[~held], values[held])]
+            interval = intervals.paired_interval(gain[1])
+            inside += bool(interval.low <= truth[made.best] - truth[other] <= interval.high)
+            flattery.append([float(g.mean()) - (truth[made.best] - truth[other]) for g in gain])
+    chosen, fresh = np.mean(flattery, axis=0)
+    return {
+        "prompts": prompts,
+        "worse_by_margin": wrong / studies,
+        "cheapest_equal_found": cheapest / studies,
+        "winner_flattered_where_chosen": float(chosen),
+        "winner_flattered_on_held_out": float(fresh),
+        "held_out_coverage": inside / studies,
+    }
+
+
+def campaign(studies: int = STUDIES, *, seed: int = 5, only: Sequence[str] = (*DATA, HARD)) -> dict[str, Any]:
+    """All settings; the same numbers for the same seed, whichever others are asked for."""
     rows = []
-    for data in DATA:
-        for prompts in PROMPTS:
+    for index, data in enumerate((*DATA, HARD)):
+        for prompts in PROMPTS if data in only else ():
             setting = Setting(data, prompts)
-            rng = np.random.default_rng([seed, DATA.index(data), prompts])
+            rng = np.random.default_rng([seed, index, prompts])
             row: dict[str, Any] = {"data": data, "prompts": prompts, "replicates": REPLICATES}
             row |= under_null(rng, setting, studies)
             row |= at_margin(rng, setting, studies)
             if data == "balanced":
                 row |= at_promise(rng, setting, studies)
             rows.append(row)
-    return {"studies": studies, "seed": seed, "rows": rows}
+    found: dict[str, Any] = {"studies": studies, "seed": seed, "rows": rows}
+    if "recommendation" in only or set(only) >= {*DATA, HARD}:
+        found["recommendation"] = recommended(np.random.default_rng([seed, 99]), studies)
+    return found
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Old results with the new rows in place of their own."""
+    order = (*DATA, HARD)
+    rows = {(row["data"], row["prompts"]): row for row in (*old["rows"], *new["rows"])}
+    return {**old, **new, "rows": [rows[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), key[1]))]}
 
 
 def table(results: Mapping[str, Any]) -> str:
@@ -235,7 +292,25 @@ def table(results: Mapping[str, Any]) -> str:
             f"{row['coverage_best']:.1%}) | {row['false_different']:.1%} | {row['false_equivalent']:.1%} | {found} | "
             f"{row['images_as_unit']:.0%} |"
         )
+    if made := results.get("recommendation"):
+        told = (
+            f"The recommended setting is worse than the best by the margin in {made['worse_by_margin']:.1%} of studies "
+            f"(promised: at most 5 %); the cheapest of two equally good ones is found in "
+            f"{made['cheapest_equal_found']:.1%}, {made['prompts']} prompts × {REPLICATES} seeds. The winner is "
+            f"flattered by {made['winner_flattered_where_chosen']:+.3f} SD on the prompts that chose it and by "
+            f"{made['winner_flattered_on_held_out']:+.3f} SD on those held out, whose interval covers the truth in "
+            f"{made['held_out_coverage']:.1%}."
+        )
+        lines += ["", told]
     return "\n".join(lines)
+
+
+def write_table(results: Mapping[str, Any], page: Path = PAGE) -> None:
+    """Put the table between the two marks of a Markdown page; raises ValueError when the page has no marks."""
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    page.write_text(f"{before}{BEGIN}\n\n{table(results)}\n\n{END}{after}", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -243,11 +318,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=STUDIES)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--only", nargs="+", choices=[*DATA, HARD, "recommendation"])
     chosen = parser.parse_args(arguments)
     started = time.process_time()
-    results = campaign(chosen.studies)
+    if chosen.only:
+        results = merged(json.loads(chosen.out.read_text(encoding="utf-8")), campaign(chosen.studies, only=chosen.only))
+    else:
+        results = campaign(chosen.studies)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if chosen.out == RESULTS:
+        write_table(results)
     print(table(results))
     print(f"{time.process_time() - started:.0f} CPU seconds, written to {chosen.out}", file=sys.stderr)
 

@@ -17,10 +17,11 @@ from typing import Any
 
 from teststrip import plan as planning
 from teststrip import spec
+from teststrip.analysis.design import Variances
 from teststrip.errors import EngineError
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
-from teststrip.result import LEDGER_FILE
+from teststrip.result import LEDGER_FILE, Result
 from teststrip.run import RUNS, engine_id, fingerprints, open_engine
 from teststrip.store import Store
 
@@ -65,7 +66,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         plan.summary(done, pace=pace, image_bytes=size),
         pace,
         frozenset(done),
-        _power(study, len(plan.cells)),
+        _power(study, plan, _pilot(study, plan, folder) if done else None),
     )
 
 
@@ -235,8 +236,17 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
     return planning.Measured(seconds, f"from a calibration of {len(shots)} images, {seconds * 1000:.3g} ms a call")
 
 
-def _power(study: Study, cells: int) -> tuple[str, ...]:
+def _pilot(study: Study, plan: planning.Plan, folder: Path) -> Variances | None:
+    """The spread of scores that are there already."""
+    from teststrip.analysis import pilot
+
+    with Result(study, Store(folder), plan) as result:
+        return pilot.of_columns(result.columns(), study.question.metrics, axes=study.axes)
+
+
+def _power(study: Study, plan: planning.Plan, measured: Variances | None) -> tuple[str, ...]:
     from teststrip.analysis import design
 
     margin = study.question.margin if isinstance(study.question.margin, int | float) else 0.2
-    return design.explain(len(study.prompts), study.replicates, margin=margin, cells=cells)
+    replicates = len(study.seeds) if study.seeds else study.replicates
+    return design.explain(len(study.prompts), replicates, margin=margin, cells=len(plan.cells), variances=measured)

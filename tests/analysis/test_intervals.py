@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -26,6 +26,7 @@ numbers = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
 differences = arrays(float, st.integers(3, 30), elements=numbers).filter(lambda d: d.std() > 1e-3)
 
 
+@settings(max_examples=25)
 @given(differences, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_the_interval_is_scipys(d: np.ndarray, level: float) -> None:
     ours = intervals.paired_interval(d, level)
@@ -51,6 +52,7 @@ def test_equivalence_is_that_of_statsmodels(seed: int, margin: float) -> None:
     assert float(intervals.tost_p(a - b, margin)) == pytest.approx(theirs, rel=EXACT)
 
 
+@settings(max_examples=25)
 @given(differences, st.floats(0.01, 100))
 def test_equivalence_and_the_ninety_percent_interval_say_the_same(d: np.ndarray, margin: float) -> None:
     inner = intervals.paired_interval(d, 0.90)

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from teststrip.analysis import intervals, multiplicity
 
 
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_is_statsmodels(p: list[float]) -> None:
     theirs = multipletests(p, method="holm")[1]

@@ -165,9 +165,11 @@ def per_prompt(values: Array, design: Design, contrast: Contrast) -> tuple[Array
     Source:
         Yates 1940, the recovery of treatment differences from incomplete blocks.
     """
-    used = np.flatnonzero(contrast.weights)
-    weights = contrast.weights[used]
-    grid = design.grid(contrast.axes)[:, used]
+    grid = design.grid(contrast.axes)
+    # A pair looks at its two levels alone; in a fit the other levels say how high their sets are.
+    wanted = contrast.weights != 0 if contrast.kind == "pair" else np.any(grid >= 0, axis=0)
+    used = np.flatnonzero(wanted)
+    weights, grid = contrast.weights[used], grid[:, used]
     padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
     sets = padded[..., grid]  # [..., P, R, M, K]
     sets = sets.reshape(*sets.shape[:-3], -1, used.size)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from teststrip.analysis.columns import Array
+from teststrip.analysis.columns import Array, Columns, read
 from teststrip.analysis.design import PILOT, Variances
 from teststrip.analysis.margin import paired_sd, pooled_seed_sd
+from teststrip.records import Axis
 
 MOST_PAIRS = 400
 """Pairs of cells looked at; of a larger design an even sample."""
+
+
+def of_columns(table: Columns, names: Iterable[str], *, axes: Sequence[str | Axis]) -> Variances | None:
+    """The variances of the first of these scores that has enough values, or None."""
+    design = read(table, axes)
+    found = (variances(design.values(table[name], name)) for name in names if name in table)
+    return next((measured for measured in found if measured is not None), None)
 
 
 def variances(values: Array, *, margin_sd: float | None = None) -> Variances | None:

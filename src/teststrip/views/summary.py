@@ -78,10 +78,10 @@ class Summary:
         return sorted(rows, key=lambda row: row[1], reverse=info.higher_is_better is not False)
 
     def outlook(self) -> tuple[str, ...]:
-        """What this design can see, from the first metric's own variances where there are enough images."""
+        """What this design can see, from the spread of the first score where there is any."""
         margin = self.study.question.margin
-        first = next((name for name, info in self.infos.items() if not (info.cost or info.paired)), None)
-        measured = pilot.variances(self._values(first)) if first and first not in self.unscored else None
+        names = [name for name, info in self.infos.items() if not (info.cost or info.paired or info.grouped)]
+        measured = pilot.of_columns(self.table, names, axes=self.study.axes)
         planned = sum(contrast.planned for contrast in effects.planned(self.layout))
         return design.explain(
             len(self.study.prompts),

@@ -1,0 +1,185 @@
+"""The cheapest setting that is not worse, and the reasons to name none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.analysis.scored import study
+
+from teststrip import analysis
+from teststrip.analysis import audit, best, columns, costs
+from teststrip.errors import UsageError
+from teststrip.records import MetricInfo
+
+STEPS = {"num_inference_steps": (4.0, 8.0, 16.0, 32.0)}
+PLATEAU = {2.0: -3.0, 4.0: -2.0, 8.0: -1.0, 16.0: 0.0, 32.0: 0.0}
+
+
+def steps_study(prompts: int = 60, replicates: int = 2, axes: Any = STEPS, **more: Any) -> dict[str, list[Any]]:
+    return study(prompts, replicates, axes, lambda c: PLATEAU[float(c[-1])], **more)
+
+
+def recommend(table: Any, axes: Any = STEPS, **more: Any) -> analysis.Recommendation:
+    return analysis.recommend(table, "score", axes=list(axes), **more)
+
+
+def test_the_cheapest_setting_of_a_plateau_is_recommended_not_the_luckiest() -> None:
+    picked = [recommend(steps_study(200, 2, seed=seed)) for seed in range(3)]
+    assert [made.choice.label for made in picked if made.choice] == ["steps 16"] * 3
+    dear = [made for made in picked if made.best and made.best.label == "steps 32"]
+    assert dear
+    for made in dear:
+        assert made.against_best
+        assert made.against_best.inner_low > -made.margin
+        assert "the cheapest setting that is not worse in score than the best, steps 32 (32 calls)" in made.sentence
+        assert made.held_out
+        assert made.held_out.prompts == 40
+        assert "On 40 prompts that had no say" in made.sentence
+
+
+def test_held_out_prompts_have_no_say() -> None:
+    table = steps_study()
+    held = best.split(columns.read(table, list(STEPS)).prompts)
+    assert held.sum() == 12
+    spoiled = {**table, "score": list(table["score"])}
+    names = list(dict.fromkeys(table["prompt"]))
+    for i, prompt in enumerate(table["prompt"]):
+        if held[names.index(prompt)]:
+            spoiled["score"][i] += 5.0
+    first, second = recommend(table), recommend(spoiled)
+    assert first.choice
+    assert second.choice
+    assert first.fresh
+    assert second.fresh
+    assert second.choice.label == first.choice.label
+    assert second.fresh.mean == pytest.approx(first.fresh.mean + 5.0)
+
+
+def test_a_choice_that_fails_on_held_out_prompts_is_withdrawn() -> None:
+    table = steps_study()
+    held = best.split(columns.read(table, list(STEPS)).prompts)
+    names = list(dict.fromkeys(table["prompt"]))
+    # 32 steps are a little better everywhere, and much better where nobody looked.
+    table["score"] = [
+        score + (0.3 + 3.0 * held[names.index(prompt)]) * (steps == 32.0)
+        for score, steps, prompt in zip(table["score"], table["num_inference_steps"], table["prompt"], strict=True)
+    ]
+    made = recommend(table, margin={"score": 1.0})
+    assert made.choice is None
+    assert "failed on held-out ones" in made.reason
+
+
+def test_a_budget_leaves_only_what_it_pays_for() -> None:
+    table = steps_study()
+    within = recommend(table, budget="8 calls")
+    assert within.choice
+    assert within.choice.label == "steps 8"
+    assert "within 8 calls" in within.sentence
+    seconds = recommend(table, budget="0.8s")
+    assert seconds.choice
+    assert seconds.choice.cost == pytest.approx(0.8)
+    assert recommend(table, budget="1 calls").reason == "no setting costs at most 1 calls; the cheapest takes 4 calls"
+    with pytest.raises(UsageError, match="needs a column 'money'"):
+        recommend(table, budget="0.02 USD")
+    with pytest.raises(UsageError, match="is no budget"):
+        recommend(table, budget="soon")
+
+
+def test_an_unknown_cost_is_not_within_any_budget() -> None:
+    table = steps_study()
+    table["seconds"] = [
+        None if s == 4.0 else t for s, t in zip(table["num_inference_steps"], table["seconds"], strict=True)
+    ]
+    made = recommend(table, budget="0.4s")
+    assert made.choice
+    assert made.choice.label == "steps 8"
+
+
+def test_when_nothing_cheaper_is_proved_the_best_is_named_and_so_is_the_doubt() -> None:
+    made = recommend(steps_study(12, 1), margin={"score": 0.02})
+    assert made.choice
+    assert made.against_best is None
+    assert "No cheaper setting has proved that it is not worse" in made.sentence
+
+
+def test_axes_that_act_alone_are_judged_over_each_other() -> None:
+    axes = {"guidance_scale": (1.0, 3.0, 5.0), **STEPS}
+    made = recommend(steps_study(60, 2, axes), axes)
+    assert made.choice
+    assert dict(made.choice.levels) == {"guidance_scale": "1", "num_inference_steps": "16"}
+    assert best.ALONE in made.limits
+    assert "sums of what each axis does" in made.method
+
+
+def test_axes_that_work_together_are_judged_cell_by_cell() -> None:
+    axes = {"guidance_scale": (1.0, 3.0), "num_inference_steps": (4.0, 32.0)}
+    table = study(60, 2, axes, lambda c: 2.0 * ((c[0] == 3.0) == (c[1] == 4.0)) + 0.4 * (c == (3.0, 4.0)))
+    made = recommend(table, axes)
+    assert "whole cells" in made.method
+    assert made.choice
+    assert dict(made.choice.levels) == {"guidance_scale": "3", "num_inference_steps": "4"}
+
+
+@pytest.mark.parametrize("prompts", [2, 5])
+def test_five_prompts_recommend_nothing(prompts: int) -> None:
+    made = recommend(steps_study(prompts, 6))
+    assert made.choice is None
+    assert made.sentence == f"No recommendation by score: {prompts} prompts cannot rank settings; the least is 6."
+
+
+def test_a_score_without_a_good_end_recommends_nothing() -> None:
+    made = analysis.recommend(steps_study(), MetricInfo("score"), axes=list(STEPS))
+    assert made.reason == "neither end of score is the good one"
+
+
+BAD = {"num_inference_steps": (2.0, 8.0, 32.0)}
+
+
+@pytest.mark.parametrize(
+    ("truth", "outcome"),
+    [({2.0: -2.0}, "sees"), ({2.0: 2.0}, "misled"), ({}, "blind")],
+)
+def test_a_metric_is_audited_on_two_steps(truth: dict[float, float], outcome: str) -> None:
+    table = study(20, 2, BAD, lambda c: truth.get(float(c[0]), 0.0), seed=2)
+    design = columns.read(table, list(BAD))
+    (found,) = audit.audits(design, design.values(table["score"]), MetricInfo("score", higher_is_better=True))
+    assert found.outcome == outcome
+    assert found.finding.kind == "audit"
+    made = recommend(table, BAD)
+    assert (made.choice is None) == (outcome != "sees")
+    if outcome != "sees":
+        assert "steps 2, which is known to be bad" in made.reason
+
+
+def test_extreme_guidance_is_known_to_be_bad_too() -> None:
+    axes = {"guidance_scale": (3.0, 7.0, 30.0)}
+    table = study(20, 2, axes, lambda c: -2.0 * (c[0] == 30.0))
+    kinds = [
+        finding.kind
+        for finding in analysis.findings(table, {"score": MetricInfo("score", higher_is_better=True)}, axes=list(axes))
+    ]
+    assert "audit" in kinds
+
+
+def test_the_frontier_is_what_no_cheaper_setting_matches() -> None:
+    made = recommend(steps_study())
+    by_label = {point.label: point for point in made.points}
+    for point in made.points:
+        beaten = any(o.cost < point.cost and o.mean >= point.mean for o in made.points)
+        assert point.frontier == (not beaten)
+    assert by_label["steps 4"].frontier
+    assert [point.cost for point in made.points] == sorted(point.cost for point in made.points)
+
+
+def test_without_a_cost_the_best_mean_is_all_that_can_be_named() -> None:
+    table = steps_study()
+    del table["denoiser_calls"], table["seconds"]
+    made = recommend(table)
+    assert made.choice
+    assert any("No column of cost" in limit for limit in made.limits)
+
+
+@pytest.mark.parametrize(("text", "column"), [("4s", "seconds"), ("50 calls", "denoiser_calls"), ("0.02 USD", "money")])
+def test_budgets_are_read_as_the_study_file_writes_them(text: str, column: str) -> None:
+    assert costs.Budget.parse(text).column == column

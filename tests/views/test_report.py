@@ -1,0 +1,162 @@
+"""The report of real runs: sentences, tables, charts, appendix."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import teststrip
+from teststrip.result import Result
+from teststrip.run import drive
+from teststrip.views import report
+
+
+def run(folder: Path, **changes: Any) -> Result:
+    keys: dict[str, Any] = {
+        "name": "little",
+        "engine": {"name": "pattern"},
+        "prompts": [f"a {thing}" for thing in ("rose", "car", "cat", "king", "boat", "tree", "owl", "city")],
+        "replicates": 2,
+        "settings": {"width": 16, "height": 16},
+        "axes": {"guidance_scale": [1, 7], "num_inference_steps": [2, 4, 8]},
+        "question": {"metrics": ["sharpness", "clipped", "convergence"]},
+    }
+    return drive(teststrip.Study(**{**keys, **changes}), folder, trackers=[], views=False).result
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+    fail = "refused: guidance_scale=7, num_inference_steps=8, prompt=a king"
+    with run(tmp_path_factory.mktemp("report"), engine={"name": "pattern", "fail": fail}) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def told(result: Result) -> str:
+    return report.markdown(result)
+
+
+def test_the_report_opens_with_what_was_found(told: str, result: Result) -> None:
+    opening = told.split("## Sharpness", maxsplit=1)[0]
+    assert "8 prompts × 2 seeds × 6 settings, 94 of 96 images" in opening
+    axes = [finding for finding in result.findings if finding.kind in ("axis", "convergence")]
+    assert axes
+    for finding in axes:
+        assert report._escape(finding.sentence) in opening
+
+
+def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Result) -> None:
+    for finding in result.findings:
+        if finding.kind == "missing":
+            continue
+        place = told.index(f"**{report._escape(finding.sentence)}**")
+        section = told[place:].split("\n### ", maxsplit=1)[0].split("\n## ", maxsplit=1)[0]
+        assert finding.kind == "convergence" or "| comparison |" in section
+        assert "Method: " in section
+        assert f"n = {finding.prompts} prompts, {finding.images:,} images." in section
+        for limit in finding.limits:
+            assert report._escape(limit) in section
+
+
+def test_the_charts_lie_beside_the_report_and_are_drawings(result: Result, tmp_path: Path) -> None:
+    path = report.write(result, tmp_path)
+    links = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
+    assert len(links) >= 5
+    assert any("frontier" in link for link in links)
+    for link in links:
+        root = ET.fromstring((tmp_path / link).read_text(encoding="utf-8"))
+        assert root.tag.endswith("svg")
+        assert root.findall(".//{*}circle")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["charts", "report.md"]
+
+
+def test_a_run_writes_the_report_into_its_folder(tmp_path: Path) -> None:
+    tiny = {"width": 8, "height": 8}
+    study = teststrip.Study(name="tiny", engine={"name": "pattern"}, prompts=["a rose"], settings=tiny)
+    drive(study, tmp_path / "run", trackers=[]).result.close()
+    assert (tmp_path / "run/report.md").read_text(encoding="utf-8").startswith("# tiny\n")
+
+
+def test_refused_pictures_are_counted_by_setting_and_reason(told: str) -> None:
+    section = told.split("## Missing images")[1].split("\n## ", maxsplit=1)[0]
+    assert r"| guidance\_scale 7, num\_inference\_steps 8 | refused | 2 |" in section
+    assert "2 of 96 images are missing (2 refused)" in section
+
+
+def test_an_axis_that_changes_no_pixel_is_the_first_thing_said(tmp_path: Path) -> None:
+    with run(tmp_path / "run", axes={"eta": [0.0, 0.5], "guidance_scale": [1, 7]}) as made:
+        first = report.markdown(made).split("## In short")[1].strip().splitlines()[0]
+    assert first.startswith("- eta changes nothing: 0 and 0.5 gave identical pixels")
+
+
+def test_the_first_study_is_told_that_five_prompts_settle_nothing(tmp_path: Path) -> None:
+    axes = {"guidance_scale": [6, 7, 8, 9], "num_inference_steps": [50, 100, 150, 200]}
+    with run(
+        tmp_path / "run", prompts=["a", "b", "c", "d", "e"], axes=axes, question={"metrics": ["sharpness"]}
+    ) as made:
+        lines = report.text(made)
+    assert "5 prompts cannot settle whether guidance 6 to 9 matters to sharpness" in lines
+    assert "as description only" in lines
+    assert "prompts × 1 seed" in lines
+    assert "5 prompts cannot settle anything" in lines
+    assert "No recommendation by sharpness: 5 prompts cannot rank settings; the least is 6." in lines
+
+
+def test_the_appendix_says_how_to_reproduce(told: str, result: Result) -> None:
+    appendix = told.split("## To reproduce")[1]
+    assert "teststrip run study.toml" in appendix
+    assert f"teststrip {teststrip.__version__}" in appendix
+    facts = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", appendix, re.DOTALL)]
+    assert facts == [dict(fingerprint.facts) for fingerprint in result.fingerprints.values()]
+
+
+def test_json_is_strict_and_holds_every_finding(result: Result) -> None:
+    text = json.dumps(report.as_json(result), allow_nan=False)
+    found = json.loads(text)
+    assert [finding["sentence"] for finding in found["findings"]] == [finding.sentence for finding in result.findings]
+    assert found["missing"] == [{"cell": "guidance_scale 7, num_inference_steps 8", "reason": "refused", "images": 2}]
+    assert [made["metric"] for made in found["recommendations"]] == ["sharpness", "clipped"]
+
+
+def test_a_study_not_finished_says_what_its_conclusions_rest_on(tmp_path: Path) -> None:
+    study = teststrip.Study(
+        name="half",
+        engine={"name": "pattern"},
+        prompts=["a", "b"],
+        settings={"width": 8, "height": 8},
+        axes={"guidance_scale": [1, 2]},
+    )
+    with drive(study, tmp_path / "run", limit=3, trackers=[], views=False).result as made:
+        assert "1 of 4 images are not made yet" in report.markdown(made)
+
+
+def test_a_study_without_axes_or_scores_still_has_a_report(tmp_path: Path) -> None:
+    study = teststrip.Study(name="bare", engine={"name": "pattern"}, prompts=["a"], settings={"width": 8, "height": 8})
+    with drive(study, tmp_path / "run", limit=0, trackers=[], views=False).result as made:
+        assert "0 of 1 images" in report.markdown(made)
+        assert report.as_json(made)["findings"] == []
+
+
+def test_labels_from_anywhere_cannot_break_the_markdown(tmp_path: Path) -> None:
+    hostile = "| x ](javascript:1) <script> `"
+    axes = {"look": [{"label": hostile, "guidance_scale": 1}, {"label": "plain", "guidance_scale": 7}]}
+    with run(tmp_path / "run", axes=axes, question={"metrics": ["clipped"]}) as made:
+        text = report.markdown(made)
+    assert "<script>" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| \\| x")]
+    assert rows
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}  # five columns, as the table's head
+
+
+def test_best_prints_the_settings_to_use(result: Result) -> None:
+    text = report.best_text(result, "clipped")
+    made = report.best_as_json(result, "clipped")["recommendations"][0]
+    assert made["sentence"] in text
+    for axis, label in (made["choice"] or {"levels": []})["levels"]:
+        assert f"  {axis} = {label}" in text
