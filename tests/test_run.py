@@ -104,6 +104,19 @@ def test_a_failure_is_a_row_with_a_reason_and_the_rest_goes_on(tmp_path: Path) -
         assert result.columns()["missing"].count("refused") == 2
 
 
+def test_a_refusal_is_final_until_asked_again_and_an_error_is_tried_again(tmp_path: Path) -> None:
+    study = small_study(engine={"name": "pattern", "fail": "refused: guidance_scale=3; error: guidance_scale=1"})
+    first = drive(study, tmp_path / "run", trackers=[], views=False)
+    first.result.close()
+    assert (first.failed, first.final) == (4, 0)
+    second = drive(study, tmp_path / "run", trackers=[], views=False)
+    second.result.close()
+    assert (second.failed, second.final, second.left) == (2, 2, 2)
+    third = drive(study, tmp_path / "run", trackers=[], views=False, retry=True)
+    third.result.close()
+    assert (third.failed, third.final) == (4, 0)
+
+
 class Listener:
     """A real tracker that keeps what it hears."""
 

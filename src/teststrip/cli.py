@@ -127,6 +127,7 @@ def run(
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
     ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Also try again what was refused or invalid.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
@@ -136,12 +137,13 @@ def run(
 
     asked = spec.read(study, overrides or [])
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
-    outcome = drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed)
+    outcome = drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
     result = outcome.result
     if as_json:
         summary = {
             "made": outcome.made,
             "failed": outcome.failed,
+            "final": outcome.final,
             "left": outcome.left,
             "interrupted": outcome.interrupted,
             "folder": str(result.folder),
@@ -155,9 +157,11 @@ def run(
         page = (result.folder / PAGE / "index.html").resolve()
         out.print(f"\npage    {page}\nreport  {(result.folder / REPORT_FILE).resolve()}")
     result.close()
+    if outcome.final:
+        err.print(f"{outcome.final} shots failed for good before and were not tried again; --retry does")
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if outcome.failed:
+    if outcome.failed or outcome.final:
         raise typer.Exit(PARTIAL)
 
 

@@ -51,6 +51,7 @@ class Outcome:
     Attributes:
         result: the study as it stands now.
         made, failed: images and failures of this run.
+        final: shots that failed for good in an earlier run (refused, invalid) and were not tried again.
         interrupted: the user stopped it; running again goes on.
         left: shots still without an image.
     """
@@ -58,6 +59,7 @@ class Outcome:
     result: Result
     made: int = 0
     failed: int = 0
+    final: int = 0
     interrupted: bool = False
     left: int = 0
 
@@ -69,6 +71,7 @@ def run(
     limit: int | None = None,
     trackers: Sequence[str | Tracker] | None = None,
     allow_mixed: bool = False,
+    retry: bool = False,
 ) -> Result:
     """Make what is missing, score, conclude, write page and report.
 
@@ -78,6 +81,7 @@ def run(
         limit: at most this many shots in this run.
         trackers: names or trackers; default the progress bar and those of the study file.
         allow_mixed: keep images of other weights, versions or devices beside new ones.
+        retry: also try again what failed for good: refused, or invalid.
 
     Returns:
         The result, open for reading; close it or use it as a context manager.
@@ -86,7 +90,7 @@ def run(
         StudyError, EngineError, StoreError: before anything is made.
         FolderBusy: another run holds the folder.
     """
-    return drive(study, out, limit=limit, trackers=trackers, allow_mixed=allow_mixed).result
+    return drive(study, out, limit=limit, trackers=trackers, allow_mixed=allow_mixed, retry=retry).result
 
 
 def drive(
@@ -96,6 +100,7 @@ def drive(
     limit: int | None = None,
     trackers: Sequence[str | Tracker] | None = None,
     allow_mixed: bool = False,
+    retry: bool = False,
     overrides: Sequence[str] = (),
     views: bool = True,
 ) -> Outcome:
@@ -111,8 +116,10 @@ def drive(
         done = finished(plan, engines, store, allow_mixed=allow_mixed)
         store.remember(study.name, text)
         _write_text(folder / STUDY_FILE, text)
-        outcome = Outcome(Result(study, store, plan), left=len(plan) - len(done))
-        todo = islice(plan.without(done), limit)
+        final = set() if retry else {shot for shot, failure in store.failures().items() if not failure.retryable} - done
+        final &= set(plan.ids()) if final else set()
+        outcome = Outcome(Result(study, store, plan), final=len(final), left=len(plan) - len(done) - len(final))
+        todo = islice(plan.without(done | final), limit)
         listeners(Started(study, total=len(plan), done=len(done), folder=str(folder)))
         with _stop_on_signal() as stopped:
             _make(todo, engines, store, outcome, listeners, stopped)
