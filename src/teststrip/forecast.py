@@ -159,7 +159,7 @@ def _design(summary: planning.PlanSummary) -> str:
 
 def _history(
     plan: planning.Plan, folder: Path
-) -> tuple[set[str], dict[str, planning.Measured], planning.Estimate | None]:
+) -> tuple[set[str], dict[str, planning.Measured], planning.Measured | None]:
     """What the folder knows: finished ids, pace by alias, mean size of an image."""
     if not (folder / LEDGER_FILE).is_file():
         return set(), {}, None
