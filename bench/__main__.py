@@ -1,0 +1,78 @@
+"""All timings, one after another, and their table into docs/performance.md: `make bench`.
+
+python -m bench             speed, backends, growth, then the table
+python -m bench --table     only the table, from the results that are there
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path("bench/results")
+PAGE = Path("docs/performance.md")
+START, END = "<!-- made by python -m bench --table -->", "<!-- end -->"
+GOALS = {
+    "one image a call": "≥ 2.2",
+    "cells of six": "≥ 1.15",
+    "speed of light reached": "≥ 0.90",
+    "openvino": "≥ 1.5",
+    "openvino-bf16": "≥ 2.8",
+    "the seed's study": "≥ 0.97",
+    "100 random step counts": "≥ 0.95",
+}
+
+
+def read(name: str) -> dict[str, Any] | None:
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text("utf-8")) if file.is_file() else None
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """What, measured, goal."""
+    found = []
+    if speed := read("speed"):
+        words = {
+            "one image a call": "times one pipeline call an image",
+            "cells of six": "times cells of six by a generator list",
+            "grouped by steps and guidance": "times the best grouping by steps and guidance",
+            "speed of light reached": "of the bare denoiser at its best batch, end to end to files",
+        }
+        found += [(words[key], f"{value:.2f}", GOALS.get(key, "")) for key, value in speed["times"].items()]
+        found.append(("scheduling and stepping, of denoiser time", f"{speed['teststrip']['overhead']:.1%}", "≤ 5 %"))
+        found.append(("fill in that run", f"{speed['teststrip']['fill']:.3f}", ""))
+    if backend := read("backends"):
+        for key, value in backend["times_eager"].items():
+            if key != "torch":
+                off = backend["levels_of_255_from_eager"][key]
+                found.append(
+                    (f"times eager, {key}, whole images (≤ {off} levels off)", f"{value:.2f}", GOALS.get(key, ""))
+                )
+    if growth := read("growth"):
+        found += [(f"fill: {key}", f"{value:.3f}", GOALS.get(key, "")) for key, value in growth["fill"].items()]
+        for row in growth["growth"]:
+            pace = f"{row['calls_a_second']} a second, {row['microseconds_a_step']} µs a step"
+            found.append((f"{row['calls']:,} calls of a trivial denoiser", f"{pace}, {row['megabytes_grown']} MB", ""))
+    return found
+
+
+def table() -> str:
+    lines = ["| what | measured | goal |", "|---|---|---|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows()])
+
+
+def main() -> None:
+    if "--table" not in sys.argv:
+        for part in ("speed", "backends", "growth"):
+            subprocess.run([sys.executable, "-m", f"bench.{part}"], check=True)
+    page = PAGE.read_text("utf-8")
+    before, rest = page.split(START)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{START}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
