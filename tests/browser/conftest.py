@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from teststrip.records import Row
 from teststrip.result import Result, open_result
@@ -20,6 +20,8 @@ SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
+PATIENCE = 60_000  # milliseconds; a busy machine is slow, not broken
+expect.set_options(timeout=PATIENCE)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -148,7 +150,7 @@ def visitors(browser: Browser) -> Iterator[Callable[..., Visitor]]:
 
     def come(address: str, *, width: int = 1280, height: int = 860, **options: object) -> Visitor:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         made.append(Visitor(context.new_page(), address))
         return made[-1]
 

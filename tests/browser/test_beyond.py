@@ -109,7 +109,7 @@ def test_a_region_marked_once_is_seen_in_every_cell(visitor: Visitor, study: Res
     assert (round(box["width"]), round(box["height"])) == (32, 16)  # half and a quarter of 64 pixels: one to one
     seen = np.asarray(PIL.Image.open(io.BytesIO(crop.screenshot())).convert("RGB"), dtype=float)
     wanted = pixels(study, shown(study, digest))[16:32, 16:48]
-    assert np.abs(seen - wanted).mean() < 3
+    assert np.abs(seen[:16, :32] - wanted).mean() < 3
     visitor.page.get_by_label("Zoom of the region").fill("6")
     expect(visitor.page.locator(".field.region output")).to_have_text("6:1")
     visitor.shot("region")

@@ -153,8 +153,10 @@ def split_host(value: str) -> tuple[str, int | None]:
     """
     value = value.strip().lower()
     if value.startswith("["):
-        name, _, rest = value[1:].partition("]")
-        port = rest.removeprefix(":") if rest.startswith(":") else rest and "?"
+        name, bracket, rest = value[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            return "", None
+        port = rest.removeprefix(":")
     else:
         name, _, port = value.partition(":")
         name = name.removesuffix(".")

@@ -154,8 +154,9 @@ const Bar = (() => {
   /** @param {Model} board @param {View} view @returns {[string, string][]} */
   function sorts(board, view) {
     const name = Board.spoken(view.metric);
-    return [["plan", "as planned"], ...(board.metrics.length ? [["-score", `highest ${name}`], ["score", `lowest ${name}`]] : []),
-      ["prompt", "by prompt"], ["level", "by setting"], ["failed", "failed first"], ["starred", "starred first"]];
+    /** @type {[string, string][]} */
+    const scored = board.metrics.length ? [["-score", `highest ${name}`], ["score", `lowest ${name}`]] : [];
+    return [["plan", "as planned"], ...scored, ["prompt", "by prompt"], ["level", "by setting"], ["failed", "failed first"], ["starred", "starred first"]];
   }
 
   /** @param {"pick" | "metric" | "sort"} key */

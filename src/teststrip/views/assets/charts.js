@@ -23,7 +23,7 @@ const Charts = (() => {
     const { labels, numbers } = board.axes[n];
     const concluded = board.findings.find((finding) => finding.axis === axis && finding.metric === metric && finding.levels?.length);
     if (concluded)
-      return concluded.levels.filter((each) => each.mean !== null).map((each) => ({
+      return (concluded.levels ?? []).filter((each) => each.mean !== null).map((each) => ({
         label: each.label, x: each.x, mean: /** @type {number} */ (each.mean), low: each.low, high: each.high, n: each.prompts, level: labels.indexOf(each.label),
       }));
     const sums = board.prompts.map(() => labels.map(() => ({ sum: 0, n: 0 })));

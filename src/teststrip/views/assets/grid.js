@@ -64,7 +64,7 @@ const Grid = (() => {
 
   /** @param {{board: Model, view: View, pivot: Pivot, onHover: (hover: unknown) => void, barHeight: number}} props */
   function Grid({ board, view, pivot, onHover, barHeight }) {
-    const canvas = useRef(null);
+    const canvas = useRef(/** @type {HTMLElement | null} */ (null));
     const screen = useWindow(canvas);
     const [focus, setFocus] = useState(/** @type {At} */ ({ s: 0, r: 0, c: 0 }));
     const wanted = useRef(false);
@@ -228,8 +228,8 @@ const Grid = (() => {
     return html`<div class=${"canvas" + (view.tint ? " tinted" : "") + (sizes.cell < 96 ? " tiny" : "")} ref=${canvas}
         style=${{ width: sizes.width + "px", height: Math.max(sizes.height, 60) + "px" }}
         onKeyDown=${onKey} onMouseOver=${onOver} onMouseLeave=${() => onHover(null)} onClick=${onClick}
-        onFocusIn=${(/** @type {Event} */ event) => { const at = atOf(event.target); if (at) { setFocus(at); if (/** @type {Element} */ (event.target).matches(":focus-visible")) onOver(event); } }}
-        onFocusOut=${() => onHover(null)}>
+        onfocusin=${(/** @type {Event} */ event) => { const at = atOf(event.target); if (at) { setFocus(at); if (/** @type {Element} */ (event.target).matches(":focus-visible")) onOver(event); } }}
+        onfocusout=${() => onHover(null)}>
       ${sections.map(({ section, s }) => drawSection(section, s))}
       ${pivot.sections.length === 0 && html`<p class="nothing">No picture passes the filters.
         <button class="button" onClick=${() => Store.set({ keep: {}, low: null, high: null, only: "", tag: "" })}>Clear filters</button></p>`}

@@ -73,7 +73,8 @@ const View = (() => {
     if (Object.keys(asked).length > 0) {
       for (const zone of ZONES) view[zone] = (asked[zone] ?? view[zone]).filter((id) => asked[zone] || !taken.has(id));
       const placed = new Set(ZONES.flatMap((zone) => view[zone]));
-      view.pile = [...view.pile, ...[...known].filter((id) => !placed.has(id))];
+      const piled = new Set(view.pile);
+      view.pile = [...known].filter((id) => piled.has(id) || !placed.has(id));
     }
     for (const dim of board.dims) {
       const at = whole(query.get("at." + dim.id), dim.size);

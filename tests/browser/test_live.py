@@ -1,0 +1,78 @@
+"""The live page under a real run: pictures appear without a reload, progress and time left are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from queue import Queue
+
+import pytest
+from playwright.sync_api import expect
+
+from teststrip.result import Result, open_result
+from teststrip.run import drive
+from teststrip.views import server
+from tests.browser.conftest import STUDY, Visitor, median, places
+
+SLOW = STUDY.replace('name = "pattern"', 'name = "pattern"\nseconds = 0.05').replace("rose-and-owl", "live")
+RUN = "import sys; from teststrip.run import drive; drive(sys.argv[1], sys.argv[2], trackers=[], views=False)"
+
+
+@pytest.fixture
+def growing(tmp_path) -> Iterator[tuple[Result, str]]:
+    """A study with its first pictures, served; the link to it."""
+    toml = tmp_path / "live.toml"
+    toml.write_text(SLOW, encoding="utf-8")
+    drive(toml, tmp_path / "live", trackers=[], views=False, limit=12).result.close()
+    links: Queue[str] = Queue()
+    running: Queue[server.Server] = Queue()
+    with open_result(tmp_path / "live") as result:
+        options = {"announce": links.put, "started": running.put}
+        thread = threading.Thread(target=server.serve, args=(result,), kwargs=options)
+        thread.start()
+        yield result, links.get(timeout=60)
+        running.get().stop()
+        thread.join(timeout=60)
+
+
+def test_new_pictures_appear_while_a_study_runs(
+    visitors: Callable[..., Visitor], growing: tuple[Result, str]
+) -> None:
+    served, link = growing
+    visitor = visitors(link.split("#")[0])
+    visitor.page.goto(link)
+    visitor.page.wait_for_selector("[role=gridcell]")
+    visitor.troubles.clear()  # the door answers 401 before the link is swapped for a session
+    visitor.page.evaluate("() => { window.never_reloaded = true; }")
+    expect(visitor.page.locator(".progress")).to_contain_text("12 of 162 · not running")
+    waiting = visitor.cell(0, 1, 1)
+    expect(waiting).to_contain_text("not made")
+    folder = str(served.folder)
+    run = subprocess.Popen([sys.executable, "-c", RUN, folder + ".toml", folder])
+    try:
+        expect(visitor.page.locator(".progress")).to_contain_text("left")
+        visitor.shot("live")
+        assert run.wait(timeout=600) == 0
+    finally:
+        run.kill()
+    expect(visitor.page.locator(".progress")).to_have_count(0)
+    assert visitor.page.evaluate("() => window.never_reloaded") is True
+    with open_result(served.folder) as result:
+        expected = places(result, "rose", guidance_scale="3", num_inference_steps="8", sampler="DDIM")
+        visitor.wait_for_picture(median(expected), "[data-at='0,1,1'] img")
+        assert visitor.picture(0, 1, 1) == median(expected)
+        expect(visitor.page.locator(".finding").first).to_contain_text(result.findings[0].verdict, ignore_case=True)
+
+
+def test_the_live_page_reads_pixels_without_scripts_beside_it(
+    visitors: Callable[..., Visitor], growing: tuple[Result, str]
+) -> None:
+    _, link = growing
+    visitor = visitors(link.split("#")[0])
+    visitor.page.goto(link)
+    visitor.page.wait_for_selector("[role=gridcell]")
+    visitor.troubles.clear()
+    visitor.open("cmp=0,1&mode=difference")
+    expect(visitor.page.locator(".difference-number")).to_contain_text("of 255 levels")

@@ -1,0 +1,88 @@
+const assert = require("node:assert/strict");
+const test = require("node:test");
+const { load, raw } = require("./load.js");
+
+const get = load(["board.js", "numbers.js", "view.js", "layout.js"]);
+const [Board, View, Layout, Numbers] = ["Board", "View", "Layout", "Numbers"].map(get);
+const screen = { width: 1280, height: 800, aspect: 1, measure: (text) => 8 * text.length, crop: null, most: 208 };
+
+function laid(change = {}) {
+  const board = Board.model(raw());
+  const view = { ...View.defaults(board), ...change };
+  const pivot = Layout.pivot(board, view);
+  return { board, view, pivot, sizes: Layout.measure(pivot, view, screen) };
+}
+
+test("each place that passes the filters stands in just one cell", () => {
+  for (const change of [{}, { by: [], rows: ["prompt", "sampler"] }, { rows: [], cols: [], by: [], pile: ["guidance_scale", "sampler", "prompt", "seed"] }, { layout: "wall" }, { keep: { prompt: [1] } }]) {
+    const { board, view, pivot } = laid(change);
+    const passes = Layout.filter(board, view);
+    const seen = pivot.sections.flatMap((section) => section.rows.flatMap((row) => pivot.cols.flatMap((col) => [...pivot.places(section, row, col)].map((place) => place.i))));
+    assert.deepEqual([...seen].sort((a, b) => a - b), board.places.filter(passes).map((place) => place.i));
+  }
+});
+
+test("a place is found where it stands", () => {
+  for (const change of [{}, { layout: "wall", sort: "-score" }]) {
+    const { board, view, pivot } = laid(change);
+    for (const place of board.places) {
+      const at = Layout.find(board, view, pivot, place);
+      const section = pivot.sections[at.s];
+      assert.ok(pivot.places(section, section.rows[at.r], pivot.cols[at.c]).includes(place));
+    }
+  }
+});
+
+test("a level at a time is shown of a dimension on a slider", () => {
+  const { board, pivot } = laid({ rows: [], flip: ["sampler"], at: { sampler: 1 } });
+  assert.equal(pivot.shown, 18);
+  assert.ok(pivot.sections.every((section) => section.rows.length === 1));
+  assert.equal(board.places.length, 36);
+});
+
+test("walking down goes on into the next section and stops at the end", () => {
+  const { pivot } = laid();
+  let at = { s: 0, r: 0, c: 1 };
+  const path = [];
+  for (let next = at; next; next = Layout.step(pivot, at, 1, 0)) {
+    at = next;
+    path.push([at.s, at.r, at.c].join());
+  }
+  assert.deepEqual(path, ["0,0,1", "0,1,1", "1,0,1", "1,1,1"]);
+});
+
+test("an order by score turns with its sign", () => {
+  const up = laid({ order: { prompt: "score" } }).pivot.sections.map((section) => section.labels[0]);
+  const down = laid({ order: { prompt: "-score" } }).pivot.sections.map((section) => section.labels[0]);
+  assert.deepEqual([[...up], [...down]], [["an owl", "a car"], ["a car", "an owl"]]);
+});
+
+test("sections never overlap and the canvas ends where the last one does", () => {
+  const { pivot, sizes } = laid();
+  let top = 0;
+  for (const section of pivot.sections) {
+    assert.equal(section.top, top);
+    top += section.height;
+  }
+  assert.equal(sizes.height, top);
+});
+
+test("no screen can hold more than 300 cells", () => {
+  for (const [width, height] of [[390, 800], [1280, 800], [1920, 1080], [3840, 2160]]) {
+    const board = Board.model(raw());
+    const view = { ...View.defaults(board), size: 48 };
+    const pivot = Layout.pivot(board, view);
+    const sizes = Layout.measure(pivot, view, { ...screen, width, height });
+    assert.ok(Math.ceil(width / sizes.pitchX) * Math.ceil(height / sizes.pitchY) <= 300, `${width} × ${height}`);
+  }
+});
+
+test("the median of a cell is the lower middle picture, best and worst follow the metric's good end", () => {
+  const board = Board.model(raw());
+  const places = board.places.filter((place) => place.cell === 2 && place.prompt === 0);
+  const chosen = (pick) => Numbers.choose(board, places, pick, "quality").replicate;
+  assert.deepEqual(["median", "best", "worst", "first"].map(chosen), [1, 2, 0, 0]);
+  board.metrics[0].higher_is_better = false;
+  assert.deepEqual(["median", "best", "worst"].map(chosen), [1, 0, 2]);
+  assert.equal(Numbers.choose(board, places.slice(0, 2), "median", "quality").replicate, 1);
+});

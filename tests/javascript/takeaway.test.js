@@ -1,0 +1,27 @@
+const assert = require("node:assert/strict");
+const test = require("node:test");
+const { load, raw } = require("./load.js");
+
+const htmPreact = { html: () => null, render() {}, useEffect() {}, useLayoutEffect() {}, useMemo() {}, useRef() {}, useState: () => [] };
+const get = load(["board.js", "numbers.js", "view.js", "store.js", "takeaway.js"], { htmPreact, addEventListener() {} });
+const [Board, TakeAway] = [get("Board"), get("TakeAway")];
+
+test("a word of a shell stays one word", () => {
+  assert.equal(TakeAway.shell("axes.guidance_scale=[7]"), "'axes.guidance_scale=[7]'");
+  assert.equal(TakeAway.shell("it's"), "'it'\\''s'");
+  assert.equal(TakeAway.shell("plain=1"), "plain=1");
+});
+
+test("a linked level is said with its label and its settings", () => {
+  const board = Board.model(raw());
+  const command = TakeAway.command(board, board.places[1]);
+  assert.match(command, /--set 'axes\.sampler=\[\{ label = "it'\\''s \\"odd\\"", scheduler = "Other" \}\]'/);
+  assert.match(command, /--set 'prompts=\["an owl"\]'/);
+  assert.match(command, /--set 'seeds=\[101\]'/);
+});
+
+test("a snippet quotes what would end a string", () => {
+  const board = Board.model(raw());
+  board.prompts[0].text = 'a "quoted"\nowl \\ \u2028';
+  assert.match(TakeAway.diffusers(board, board.places[0]), /prompt="a \\"quoted\\"\\nowl \\\\ \\u2028",/);
+});

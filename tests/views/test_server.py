@@ -1,0 +1,186 @@
+"""The live page over a real socket: who gets in, what is served, what is new."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+
+import httpx
+import pytest
+
+from teststrip.errors import UsageError
+from teststrip.result import open_result
+from teststrip.run import drive
+from teststrip.views import server
+
+STUDY = """
+name = "little"
+prompts = ["an owl", "a car"]
+replicates = 2
+[engine]
+name = "pattern"
+[settings]
+width = 320
+height = 320
+[axes]
+guidance_scale = [1, 7]
+[question]
+metrics = ["sharpness"]
+"""
+
+
+@dataclass
+class Live:
+    """A running server. Attributes: base: its address; links: those announced; folder: of the study."""
+
+    base: str
+    folder: Path
+    links: Queue[str]
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.base, timeout=60)
+
+    def enter(self, code: str) -> httpx.Response:
+        headers = {"Origin": self.base, "X-Teststrip": "1", "Content-Type": "application/json"}
+        return self.client.post("/session", content=json.dumps({"code": code}), headers=headers)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live") / "little"
+    toml = folder.with_suffix(".toml")
+    toml.write_text(STUDY, encoding="utf-8")
+    drive(toml, folder, trackers=[], views=False, limit=4).result.close()
+    links: Queue[str] = Queue()
+    running: Queue[server.Server] = Queue()
+    result = open_result(folder)
+    thread = threading.Thread(
+        target=server.serve, args=(result,), kwargs={"announce": links.put, "started": running.put}
+    )
+    thread.start()
+    link = links.get(timeout=60)
+    base, _, code = link.partition("/#launch=")
+    made = Live(base, folder, links)
+    assert made.enter(code).status_code == 200
+    yield made
+    made.client.close()
+    running.get().stop()
+    thread.join(timeout=60)
+    result.close()
+    assert not thread.is_alive()
+
+
+def test_the_door_is_shown_to_strangers_and_the_page_to_guests(live: Live) -> None:
+    stranger = httpx.get(live.base + "/")
+    assert stranger.status_code == 401
+    assert "little" not in stranger.text
+    assert live.client.get("/").status_code == 200
+
+
+def test_a_used_link_is_replaced_by_a_new_one(live: Live) -> None:
+    code = live.links.get(timeout=60).partition("#launch=")[2]
+    with httpx.Client(base_url=live.base) as other:
+        headers = {"Origin": live.base, "X-Teststrip": "1", "Content-Type": "application/json"}
+        body = json.dumps({"code": code})
+        answer = other.post("/session", content=body, headers=headers)
+        assert answer.status_code == 200
+        cookie = answer.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "samesite=strict" in cookie.lower()
+        assert other.post("/session", content=body, headers=headers).status_code == 403
+    assert code not in live.links.get(timeout=60)
+
+
+@pytest.mark.parametrize("path", ["/", "/data.js", "/nothing", "/assets/tokens.css", "/session"])
+def test_every_answer_carries_the_protecting_headers_and_no_cors(live: Live, path: str) -> None:
+    headers = live.client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert not [name for name in headers if name.startswith("access-control")]
+    assert "server" not in headers
+
+
+def board_of(live: Live) -> dict:
+    text = live.client.get("/data.js").text
+    return json.loads(text[text.index("{") : text.rindex("}") + 1])
+
+
+def test_pictures_of_the_board_are_served_and_no_other_file(live: Live) -> None:
+    board = board_of(live)
+    place = next(place for place in board["places"] if "file" in place)
+    picture = live.client.get("/" + place["file"])
+    assert picture.status_code == 200
+    assert picture.content == (live.folder / place["file"]).read_bytes()
+    assert picture.headers["content-type"] == "image/png"
+    assert live.client.get("/" + place["thumb"]).headers["content-type"] == "image/webp"
+    for path in ("/study.sqlite", "/study.toml", "/images/../study.toml", "/images/%2e%2e/study.toml", "/images/ab/",
+                 f"/images/zz/{place['digest']}.png", f"/{place['digest']}.png", "/thumbs/../study.webp",
+                 "/assets/../server.py", "/assets/%2e%2e/server.py", "/assets/launch.html"):  # fmt: skip
+        assert live.client.get(path).status_code in (400, 404), path
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"code": 1}', b'{"code": "x"', b"\xff", b"[" * 900, b"x" * 5000])
+def test_nonsense_for_a_code_is_refused_in_words(live: Live, body: bytes) -> None:
+    headers = {"Origin": live.base, "X-Teststrip": "1", "Content-Type": "application/json"}
+    answer = live.client.post("/session", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.text.startswith("The code")
+
+
+def news(live: Live, since: int, **headers: str) -> Iterator[dict]:
+    with live.client.stream("GET", f"/events?since={since}", headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                yield json.loads(line[6:])
+
+
+def test_new_pictures_are_told_and_a_reader_who_was_away_gets_what_it_missed(live: Live) -> None:
+    before = board_of(live)
+    assert before["progress"]["made"] == 4
+    stream = news(live, before["version"])
+    drive(live.folder.with_suffix(".toml"), live.folder, trackers=[], views=False, limit=2).result.close()
+    told: dict[int, str] = {}
+    for message in stream:
+        told.update({place["i"]: place["digest"] for place in message["places"] if "file" in place})
+        if message["progress"]["made"] == 6 and not message["progress"]["running"]:
+            break
+    after = board_of(live)
+    assert after["progress"]["made"] == 6
+    fresh = {p["i"]: p["digest"] for p in after["places"] if "file" in p and "file" not in before["places"][p["i"]]}
+    assert fresh.items() <= told.items()
+    missed = next(news(live, 0, **{"Last-Event-ID": str(before["version"])}))
+    assert fresh.items() <= {place["i"]: place.get("digest") for place in missed["places"]}.items()
+
+
+def test_a_reader_of_another_server_reads_the_page_again(live: Live) -> None:
+    assert next(news(live, 99_999))["reload"] is True
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "my-machine"])
+def test_an_address_that_others_reach_needs_a_token(live: Live, host: str) -> None:
+    with open_result(live.folder) as result, pytest.raises(UsageError, match="token of at least 32 characters"):
+        server.serve(result, host=host)
+
+
+def test_a_port_in_use_is_said_so(live: Live) -> None:
+    port = int(live.base.rsplit(":", 1)[1])
+    with open_result(live.folder) as result, pytest.raises(UsageError, match="cannot listen there"):
+        server.serve(result, port=port)
+
+
+def test_a_request_that_never_ends_is_cut_off(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+    host, port = re.fullmatch(r"http://(.+):(\d+)", live.base).groups()  # type: ignore[union-attr]
+    with socket.create_connection((host, int(port)), timeout=60) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert slow.recv(100) == b""
