@@ -33,6 +33,7 @@ FILES = {
     "png": pictures.encode_png(noise()),
     "jpeg": encoded("JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", quality=80),
     "jpeg progressive": encoded("JPEG", progressive=True),
+    "jpeg with fill": encoded("JPEG").replace(b"\xff\xdb", b"\xff\xff\xff\xdb"),
     "webp": encoded("WEBP", quality=80),
     "webp lossless": encoded("WEBP", lossless=True),
     "webp with alpha": encoded("WEBP", np.dstack([noise(), noise()[..., 0]]), lossless=True),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.painter import FINGERPRINT, png, render, shot
+from tests.faults.torture import PAINTER
 from teststrip.errors import FolderBusy, PictureError, StoreError
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Score, Shot
 from teststrip.store import Store, files, rebuild, schema
@@ -203,8 +204,7 @@ with Store(sys.argv[1], write=True):
 
 
 def test_of_many_writers_that_start_together_one_at_a_time_writes(tmp_path):
-    painter = Path(__file__).parent / "faults" / "painter.py"
-    command = [sys.executable, str(painter), str(tmp_path / "study"), "5"]
+    command = [sys.executable, str(PAINTER), str(tmp_path / "study"), "5"]
     crowd = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
     said = [one.communicate()[1] for one in crowd]
     codes = [one.returncode for one in crowd]
@@ -450,11 +450,10 @@ def test_a_version_1_ledger_is_read_without_being_changed(version_1):
 
 
 def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(version_1, tmp_path):
-    painter = Path(__file__).parent / "faults" / "painter.py"
     before = contents(version_1 / "study.sqlite")
     for number in range(1, 200):
         copy = shutil.copytree(version_1, tmp_path / f"copy-{number}")
-        command = [sys.executable, str(painter), str(copy), "6"]
+        command = [sys.executable, str(PAINTER), str(copy), "6"]
         killed = subprocess.run([*command, f"statement:{number}"], check=False).returncode == -9
         with Store(copy, write=True) as store:
             assert len(store.done()) == 6

@@ -1,6 +1,7 @@
 """A stand-in for a run, to be killed: a real process that adds to a folder the pictures it does not have yet.
 
     python painter.py FOLDER COUNT [FAULT]
+    python painter.py --forks FOLDER COUNT [FAULT]      one such process, forked, for each line of standard input
 
 FAULT plants a fault that the harness must find, or dies at an exact place:
 
@@ -110,5 +111,20 @@ def main(folder: str, count: str, fault: str = "") -> int:
     return 0
 
 
+def serve(words: list[str]) -> int:
+    """For each line: fork a painter, say its process id, and when it has ended its exit code."""
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = main(*words)
+            finally:
+                os._exit(code)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(serve(sys.argv[2:]) if sys.argv[1] == "--forks" else main(*sys.argv[1:]))

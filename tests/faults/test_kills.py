@@ -1,21 +1,17 @@
 """kill -9 at any moment costs at most the picture that was in work."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from tests.command import COMMAND
-from tests.faults.torture import torture
-
-PAINTER = Path(__file__).with_name("painter.py")
+from tests.faults.torture import Forks, command, torture
 
 
-def painter(folder, count, fault=""):
-    return [sys.executable, str(PAINTER), str(folder), str(count), *([fault] if fault else [])]
+def killed_painter(folder, *, count, fault="", **how):
+    with Forks(str(folder), str(count), fault) as start:
+        return torture(start, folder, expected=count, **how)
 
 
 def test_a_run_killed_at_fifty_random_moments_loses_and_doubles_nothing(tmp_path):
-    outcome = torture(painter(tmp_path / "s", 300), tmp_path / "s", kills=50, spread=0.12, expected=300)
+    outcome = killed_painter(tmp_path / "s", count=250, kills=50)
     assert outcome.faults == []
     assert outcome.kills >= 40
 
@@ -23,8 +19,7 @@ def test_a_run_killed_at_fifty_random_moments_loses_and_doubles_nothing(tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_killed_at_a_thousand_random_moments_loses_and_doubles_nothing(tmp_path, seed):
-    command = painter(tmp_path / "s", 1500)
-    outcome = torture(command, tmp_path / "s", kills=250, spread=0.08, expected=1500, seed=seed)
+    outcome = killed_painter(tmp_path / "s", count=1500, kills=250, seed=seed)
     assert outcome.faults == []
     assert outcome.kills >= 200
 
@@ -34,12 +29,11 @@ def test_a_run_killed_at_a_thousand_random_moments_loses_and_doubles_nothing(tmp
     [
         ("row-first", 50, "a row has no whole file"),
         ("in-place", 50, "a file under its final name is not whole"),
-        ("no-recovery", 12, "a temporary file is left"),
+        ("no-recovery", 50, "a temporary file is left"),
     ],
 )
 def test_the_harness_finds_a_planted_fault(tmp_path, fault, kills, seen):
-    command = painter(tmp_path / "s", 100, fault)
-    outcome = torture(command, tmp_path / "s", kills=kills, spread=0.1, expected=100, patient=False)
+    outcome = killed_painter(tmp_path / "s", count=100, fault=fault, kills=kills, patient=False)
     assert seen in outcome.faults
 
 
@@ -59,10 +53,10 @@ guidance_scale = [1, 3, 5, 7, 9]
 
 
 def killed_run(folder, kills):
-    """`teststrip run`, killed in the two seconds after it has taken the folder's lock."""
-    (folder / "study.toml").write_text(STUDY.format(replicates=6 * kills))
-    command = [*COMMAND, "run", str(folder / "study.toml"), "--out", str(folder / "s")]
-    return torture(command, folder / "s", kills=kills, spread=2.0, expected=60 * kills)
+    """`teststrip run`, killed somewhere in its first twenty pictures."""
+    (folder / "study.toml").write_text(STUDY.format(replicates=3 * kills))
+    start = command(*COMMAND, "run", str(folder / "study.toml"), "--out", str(folder / "s"))
+    return torture(start, folder / "s", kills=kills, commits=20, spread=0.1, expected=30 * kills)
 
 
 def test_the_command_killed_at_a_few_random_moments_loses_and_doubles_nothing(tmp_path):

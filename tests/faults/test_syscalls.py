@@ -1,15 +1,19 @@
 """Every write, fsync and rename of a run: in the right order, and survived when it is the last thing that happens."""
 
 import shutil
+import sys
 
 import pytest
 from tests.faults.syscalls import broken_promises, inject, record, strace_works
-from tests.faults.test_kills import painter
-from tests.faults.torture import count
+from tests.faults.torture import PAINTER, count
 
 from teststrip.store import Store
 
 pytestmark = pytest.mark.skipif(not strace_works(), reason="strace is not installed, or may not trace here")
+
+
+def painter(folder, count, fault=""):
+    return [sys.executable, str(PAINTER), str(folder), str(count), fault]
 
 
 def test_the_disk_has_every_picture_before_its_row(tmp_path):

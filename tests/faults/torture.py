@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import select
 import shutil
+import signal
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, Self
+
+PAINTER = Path(__file__).with_name("painter.py")
 
 
 @dataclass
@@ -31,44 +38,99 @@ class Outcome:
             self.faults.append(fault)
 
 
+class Child(Protocol):
+    """What can be killed; `subprocess.Popen` is one."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def kill(self) -> None: ...
+    def wait(self) -> int: ...
+
+
 def torture(
-    command: Sequence[str],
+    start: Callable[[], Child],
     folder: Path,
     *,
     kills: int,
-    spread: float,
+    commits: int = 4,
+    spread: float = 0.02,
     expected: int,
     seed: int = 0,
     patient: bool = True,
 ) -> Outcome:
-    """Start `command` and kill it `kills` times; then let it end.
+    """Start a process and kill it, `kills` times; then let it end.
 
     Args:
-        command: makes what is missing in `folder`, holding its lock meanwhile; exits 0 when nothing is missing.
-        spread: a kill comes at a random moment of so many seconds after the lock was taken.
+        start: a process that makes what is missing in `folder`, holding its lock meanwhile; exits 0 when all is there.
+        commits, spread: a kill comes after the child was seen to take the lock and then commit a random number of
+            times, 0 to `commits`, and a random time of at most `spread` seconds more. Progress and not the clock alone:
+            on a busy machine a child may do nothing for a second.
         expected: pictures that are there in the end.
         patient: go on after a fault was found.
     """
     moments, outcome, rows, whole = random.Random(seed), Outcome(), {}, set()
     for _ in range(kills):
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        child = start()
         _wait_for_lock(folder, child)
+        _wait_for_commits(folder, child, moments.randint(0, commits))
         time.sleep(moments.uniform(0, spread))
         outcome.kills += child.poll() is None
         child.kill()
-        said = child.communicate()[1]
-        if child.returncode > 0:
-            outcome.found(f"the run gave up: {said.decode()[-300:]}")
+        if child.wait() > 0:
+            outcome.found("the run gave up")
         rows = _look(folder, rows, whole, outcome)
         if outcome.faults and not patient:
             return outcome
-    last = subprocess.run(command, capture_output=True, check=False)
-    if last.returncode:
-        outcome.found(f"the last run failed: {last.stderr.decode()[-300:]}")
+    if start().wait():
+        outcome.found("the last run failed")
     _look(folder, rows, whole, outcome)
     for fault in count(folder, expected):
         outcome.found(fault)
     return outcome
+
+
+def command(*words: str) -> Callable[[], Child]:
+    """Starts a command of its own each time."""
+    return lambda: subprocess.Popen(words, stdout=subprocess.DEVNULL)
+
+
+class Forks:
+    """Starts painters forked from one that has imported everything: a kill then costs milliseconds. Close it."""
+
+    def __init__(self, *words: str) -> None:
+        painter = [sys.executable, str(PAINTER), "--forks", *words]
+        self._parent = subprocess.Popen(painter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def __call__(self) -> Child:
+        return _Fork(self._parent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parent.communicate()
+
+
+class _Fork:
+    def __init__(self, parent: subprocess.Popen[bytes]) -> None:
+        self._parent, self._code = parent, None
+        parent.stdin.write(b"\n")
+        self.pid = int(parent.stdout.readline())
+
+    def poll(self) -> int | None:
+        if self._code is None and select.select([self._parent.stdout], [], [], 0)[0]:
+            self.wait()
+        return self._code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        if self._code is None:
+            self._code = int(self._parent.stdout.readline())
+        return self._code
 
 
 def rows_of(folder: Path) -> dict[str, tuple[str, str, int]]:
@@ -92,7 +154,7 @@ def pictures_of(folder: Path) -> Iterator[Path]:
     return (path for path in (folder / "images").glob("*/*") if path.is_file())
 
 
-def _wait_for_lock(folder: Path, child: subprocess.Popen[bytes]) -> None:
+def _wait_for_lock(folder: Path, child: Child) -> None:
     while child.poll() is None:
         try:
             if json.loads((folder / "study.lock").read_text())["pid"] == child.pid:
@@ -100,6 +162,15 @@ def _wait_for_lock(folder: Path, child: subprocess.Popen[bytes]) -> None:
         except (OSError, ValueError):
             pass
         time.sleep(0.002)
+
+
+def _wait_for_commits(folder: Path, child: Child, number: int) -> None:
+    log, before = folder / "study.sqlite-wal", None
+    while number > 0 and child.poll() is None:
+        now = log.stat().st_mtime_ns if log.exists() else None
+        number -= now != before
+        before = now
+        time.sleep(0.001)
 
 
 def _look(
