@@ -57,14 +57,17 @@ test("an order by score turns with its sign", () => {
   assert.deepEqual([[...up], [...down]], [["an owl", "a car"], ["a car", "an owl"]]);
 });
 
-test("sections never overlap and the canvas ends where the last one does", () => {
-  const { pivot, sizes } = laid();
-  let top = 0;
-  for (const section of pivot.sections) {
-    assert.equal(section.top, top);
-    top += section.height;
+test("sections never overlap, stand side by side where there is room, and the canvas ends where the last one does", () => {
+  for (const [size, width, abreast] of [[0, 1280, 2], [300, 1280, 1], [96, 2600, 2], [0, 390, 1]]) {
+    const board = Board.model(raw());
+    const view = { ...View.defaults(board), size };
+    const pivot = Layout.pivot(board, view);
+    const sizes = Layout.measure(pivot, view, { ...screen, width, most: 128 });
+    const [a, b] = pivot.sections;
+    assert.equal(a.top === b.top ? 2 : 1, abreast, `${size} ${width}`);
+    assert.ok(b.top >= a.top + a.height || b.left >= a.left + a.width);
+    assert.equal(sizes.height, b.top + b.height);
   }
-  assert.equal(sizes.height, top);
 });
 
 test("no screen can hold more than 300 cells", () => {

@@ -87,7 +87,7 @@ const Grid = (() => {
       wanted.current = true;
       const section = pivot.sections[at.s];
       const top = section.top + section.headTop + sizes.head + at.r * sizes.pitchY;
-      const left = sizes.label + at.c * sizes.pitchX;
+      const left = section.left + sizes.label + at.c * sizes.pitchX;
       const box = /** @type {HTMLElement} */ (/** @type {unknown} */ (canvas.current)).getBoundingClientRect();
       const covered = barHeight + sizes.head + 8;
       const dy = box.top + top < covered ? box.top + top - covered
@@ -177,9 +177,12 @@ const Grid = (() => {
     let pictures = 0;
     const above = screen.top - sizes.pitchY;
     const below = screen.top + screen.height + sizes.pitchY;
-    const firstCol = Math.max(0, Math.floor((screen.left - sizes.pitchX) / sizes.pitchX));
-    const lastCol = Math.min(pivot.cols.length, Math.ceil((screen.left + screen.width - sizes.label) / sizes.pitchX) + 1);
-    const cols = pivot.cols.slice(firstCol, lastCol).map((col, n) => ({ col, c: firstCol + n }));
+    /** The columns of a section that are near the window. @param {Section} section */
+    const near = (section) => {
+      const first = Math.max(0, Math.floor((screen.left - section.left - sizes.pitchX) / sizes.pitchX));
+      const last = Math.min(pivot.cols.length, Math.ceil((screen.left - section.left + screen.width - sizes.label) / sizes.pitchX) + 1);
+      return pivot.cols.slice(first, Math.max(first, last)).map((col, n) => ({ col, c: first + n }));
+    };
     const tabStop = inside(pivot, focus);
 
     /** @param {Section} section @param {number} s */
@@ -188,9 +191,10 @@ const Grid = (() => {
       const first = Math.max(0, Math.floor((above - start) / sizes.pitchY));
       const last = Math.min(section.rows.length, Math.ceil((below - start) / sizes.pitchY));
       const name = section.labels.length ? section.labels.join(" · ") : "all pictures";
+      const cols = near(section);
       const rows = [];
-      for (let r = first; r < last; r++) rows.push(drawRow(section, s, r, r === first));
-      return html`<section class="block" key=${section.key} style=${{ top: section.top + "px", height: section.height + "px" }}>
+      for (let r = first; r < last; r++) rows.push(drawRow(section, s, r, r === first, cols));
+      return html`<section class="block" key=${section.key} style=${{ top: section.top + "px", height: section.height + "px", left: section.left + "px", width: section.width + "px" }}>
         ${section.labels.length > 0 && html`<h2 class="block-title" style=${{ height: sizes.title + "px" }}><span>${section.labels.map((text, n) =>
           html`<span class="block-part">${text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span></h2>`}
         <div class="table" role="grid" aria-label=${name} aria-rowcount=${section.rows.length + 1} aria-colcount=${pivot.cols.length + 1}
@@ -200,8 +204,8 @@ const Grid = (() => {
         </div></section>`;
     }
 
-    /** @param {Section} section @param {number} s @param {number} r @param {boolean} firstShown */
-    function drawRow(section, s, r, firstShown) {
+    /** @param {Section} section @param {number} s @param {number} r @param {boolean} firstShown @param {{col: Line, c: number}[]} cols */
+    function drawRow(section, s, r, firstShown, cols) {
       const row = section.rows[r];
       const before = section.rows[r - 1];
       const cells = cols.map(({ col, c }) => {
@@ -224,7 +228,7 @@ const Grid = (() => {
     }
 
     const sections = pivot.sections.map((section, s) => ({ section, s }))
-      .filter(({ section }) => section.top + section.height > above && section.top < below);
+      .filter(({ section }) => section.top + section.height > above && section.top < below && section.left < screen.left + screen.width);
     return html`<div class=${"canvas" + (view.tint ? " tinted" : "") + (sizes.cell < 96 ? " tiny" : "")} ref=${canvas}
         style=${{ width: sizes.width + "px", height: Math.max(sizes.height, 60) + "px" }}
         onKeyDown=${onKey} onMouseOver=${onOver} onMouseLeave=${() => onHover(null)} onClick=${onClick}

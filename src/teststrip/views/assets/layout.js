@@ -3,13 +3,14 @@
  * board and view; the grid draws what is visible of it.
  *
  * @typedef {{key: number, levels: number[], labels: string[]}} Line a row, a column or a section: its levels, outer first
- * @typedef {Line & {rows: Line[], top: number, height: number, headTop: number}} Section
+ * @typedef {Line & {rows: Line[], top: number, left: number, width: number, height: number, headTop: number}} Section
  * @typedef {{sections: Section[], cols: Line[], places: (section: Line, row: Line, col: Line) => Place[], shown: number,
  *   rowDims: Dim[], colDims: Dim[], byDims: Dim[], range: [number, number] | null}} Pivot
  * @typedef {{cell: number, cellHeight: number, pitchX: number, pitchY: number, gap: number, label: number,
  *   labelParts: number[], head: number, headParts: number[], title: number, width: number, height: number}} Sizes
  */
 const Layout = (() => {
+  const BETWEEN = 36; // pixels between sections that stand side by side
   const NOWHERE = Object.freeze(/** @type {Place[]} */ ([]));
 
   /** Whether the filters of a view let a place through. @param {Model} board @param {View} view @returns {(place: Place) => boolean} */
@@ -60,7 +61,7 @@ const Layout = (() => {
     const sections = by.sorted(rowsOf.keys()).map((section) => ({
       ...section,
       rows: rows.sorted(/** @type {Map<number, true>} */ (rowsOf.get(section.key)).keys()),
-      top: 0, height: 0, headTop: 0,
+      top: 0, left: 0, width: 0, height: 0, headTop: 0,
     }));
     return {
       sections,
@@ -88,7 +89,7 @@ const Layout = (() => {
       starred: (a, b) => Number(!stars.has(a.i)) - Number(!stars.has(b.i)),
     };
     const sorted = [...places].sort((a, b) => orders[view.sort](a, b) || a.i - b.i);
-    const section = { key: 0, levels: [], labels: [], rows: [], top: 0, height: 0, headTop: 0 };
+    const section = { key: 0, levels: [], labels: [], rows: [], top: 0, left: 0, width: 0, height: 0, headTop: 0 };
     return {
       sections: sorted.length ? [section] : [],
       cols: [],
@@ -196,7 +197,8 @@ const Layout = (() => {
     // At most about 240 cells fit a screen, so that the page never holds more than 300 pictures.
     const least = Math.ceil(Math.sqrt((screen.width * screen.height) / (240 * screen.aspect))) - gap / 2;
     const across = view.layout === "wall" ? 0 : pivot.cols.length;
-    const auto = across ? Numbers.clamp(Math.floor(free / across) - gap, phone ? 76 : 104, screen.most) : 144;
+    const alone = across ? Numbers.clamp(Math.floor(free / across) - gap, phone ? 76 : 104, screen.most) : 144;
+    const auto = pivot.byDims.length && pivot.sections.length > 1 ? shared(alone, { room: free + label, label, across, gap }) : alone;
     let cell = Math.max(least, view.size || auto);
     let cellHeight = Math.round(cell * screen.aspect);
     if (screen.crop) {
@@ -218,17 +220,36 @@ const Layout = (() => {
     const titled = pivot.byDims.length > 0;
     const title = titled ? 44 : 12;
     const foot = titled ? 28 : 12;
+    const width = label + pivot.cols.length * (cell + gap);
+    const abreast = titled ? Numbers.clamp(Math.floor((free + label + BETWEEN) / (width + BETWEEN)), 1, pivot.sections.length) : 1;
     let top = 0;
-    for (const section of pivot.sections) {
-      section.top = top;
-      section.headTop = title;
-      section.height = title + head + Math.max(1, section.rows.length) * pitchY + foot;
-      top += section.height;
+    for (let s = 0; s < pivot.sections.length; s += abreast) {
+      const band = pivot.sections.slice(s, s + abreast);
+      const rows = Math.max(1, ...band.map((section) => section.rows.length));
+      const height = title + head + rows * pitchY + foot;
+      band.forEach((section, n) => {
+        const own = { top, height, headTop: title, left: n * (width + BETWEEN), width: abreast > 1 ? width : Math.max(width, free + label) };
+        Object.assign(section, own);
+      });
+      top += height;
     }
     return {
       cell, cellHeight, gap, pitchX: cell + gap, pitchY, label, labelParts, head, headParts, title,
-      width: label + pivot.cols.length * (cell + gap), height: top,
+      width: abreast * (width + BETWEEN) - BETWEEN, height: top,
     };
+  }
+
+  /**
+   * The size of a cell when several sections stand side by side: as many as make cells no more than a quarter smaller.
+   * @param {number} alone the size with one section a line @param {{room: number, label: number, across: number, gap: number}} line
+   */
+  function shared(alone, { room, label, across, gap }) {
+    let size = alone;
+    for (let n = 2; n <= 4; n++) {
+      const each = Math.floor(((room - (n - 1) * BETWEEN) / n - label) / across) - gap;
+      if (each >= 0.75 * alone) size = Math.min(alone, each);
+    }
+    return size;
   }
 
   /** Cut the wall into rows of `across` pictures. @param {Pivot} pivot @param {number} across */
