@@ -103,9 +103,11 @@ class VqaScore:
     def _probabilities(self, prompt: str, pictures: Sequence[Rgb]) -> list[float]:
         import torch
 
-        # A prompt that spells the model's own mark for a picture would be taken for a second one.
-        mark = getattr(self._processor, "image_token", None)
-        question = self._question.replace("{prompt}", prompt.replace(str(mark), "") if mark else prompt)
+        # No tokenizer takes a lone surrogate; and a prompt that spells the model's mark for a picture would have
+        # it look for a second one.
+        mark = str(getattr(self._processor, "image_token", None) or "\0")
+        told = prompt.encode("utf-8", "replace").decode().replace(mark, "")
+        question = self._question.replace("{prompt}", told)
         inputs = self._inputs(question, pictures).to(self._model.device)
         for name, tensor in inputs.items():
             if torch.is_tensor(tensor) and tensor.is_floating_point():
