@@ -123,19 +123,6 @@ def velocity_loss(
     return functional.mse_loss(made.float(), a.sqrt() * noise - (1 - a).sqrt() * z)
 
 
-def with_strange_words(ids: Tensor, strange: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """The caption `ids [L]` with one to four tokens it could do without, somewhere: people write words we never taught.
-
-    Without this "an image of an elephant" was a wizard.
-    """
-    end = int((ids == ids[-1]).nonzero()[0])  # captions are padded with the end mark
-    place = int(rng.choice((1, end, rng.integers(1, end + 1))))
-    words = torch.from_numpy(rng.choice(strange, rng.integers(1, 5)))
-    longer = torch.cat([ids[:place], words, ids[place:]])[: len(ids)]
-    longer[-1] = ids[-1]
-    return longer
-
-
 def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
     """One of the processes. Process 0 also measures, logs and saves."""
     s = recipe("denoiser")
@@ -151,8 +138,7 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
     alphas = scheduler().alphas_cumprod
     empty = torch.tensor(tokenizer.encode(tokenizer.load(), [""])[0])
 
-    strange = np.setdiff1d(np.arange(empty.max()), tokens)  # never in a caption
-
+    strange = tokenizer.strange(tokens)
     unet, text = modules()
     flat = Flat((unet, text))
     optimizer = torch.optim.AdamW([flat.weights], s.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
@@ -195,8 +181,7 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
         rows = rng.integers(0, len(latents), s.batch)
         z = torch.from_numpy(latents[rows].astype(np.float32))
         ids = torch.from_numpy(tokens[rows, rng.integers(0, counts[rows])].astype(np.int64))
-        for row in np.flatnonzero(rng.random(s.batch) < s.strange_share):
-            ids[row] = with_strange_words(ids[row], strange, rng)
+        tokenizer.add_strange_words(ids, strange, s.strange_share, rng)
         ids[torch.rand(s.batch) < s.caption_dropout] = empty
         # one time from each of B equal parts: less noise in the gradient than independent times
         t = ((torch.arange(s.batch) + torch.rand(s.batch)) / s.batch * 1000).long().clamp(max=999)

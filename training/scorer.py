@@ -119,6 +119,7 @@ def main() -> None:
     pictures = small_pictures()
     tokens, counts = np.load(work("tokens.npy")), np.load(work("counts.npy"))
     test_pictures, test_tokens = held_out()
+    strange = tokenizer.strange(tokens)
     model = build()
     optimizer = torch.optim.AdamW(model.parameters(), s.rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
     average = {name: value.clone() for name, value in model.state_dict().items()}
@@ -136,6 +137,7 @@ def main() -> None:
         rows = np.sort(rng.choice(len(pictures), s.batch, replace=False))
         chosen = rng.integers(0, counts[rows])
         ids = torch.from_numpy(tokens[rows, chosen].astype(np.int64))
+        tokenizer.add_strange_words(ids, strange, s.strange_share, rng)
         for group in optimizer.param_groups:
             group["lr"] = cosine(seen, s.pictures, s.rate, warmup=100 * s.batch, least=0.02)
         with torch.autocast("cpu", torch.bfloat16):

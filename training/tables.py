@@ -29,7 +29,7 @@ def _demands(results: dict[str, Any]) -> Iterable[str]:
         yield _row(what.format("single-object prompts"), _percent(r["single"]), "85 %")
         yield _row(what.format("compositions"), _percent(r["composition"]), "60 %")
     if r := results.get("seeds"):
-        for kind in ("scorer features", "pixels at 16 x 16"):
+        for kind in ("scorer embeddings", "scorer vision features", "thumbnails of 32 px"):
             yield _row(f"distance between seeds over that between prompts, {kind}", r[kind], "0.25")
     if r := results.get("study"):
         yield _row(f"480 pictures in batches of 6, {r['threads']} threads", f"{r['seconds'] / 60:.1f} min", "15 min")
@@ -51,6 +51,17 @@ def _schedulers(rows: dict[str, dict[str, Any]]) -> Iterable[str]:
         else:
             shares = (f"{row[key]:.0%}" for key in ("matched_25", "matched_50"))
             yield _row(name, row["rms_25"], row["rms_50"], *shares)
+
+
+def parts(results: dict[str, Any]) -> dict[str, str]:
+    """The tables the model card shows, by name."""
+    found = {"demands": [*_head("measure", "found", "must reach"), *_demands(results)]}
+    if r := results.get("grid"):
+        for kind in ("single", "composition"):
+            found[f"grid {kind}"] = list(_grid(r["cells"], kind))
+    if r := results.get("schedulers"):
+        found["schedulers"] = list(_schedulers(r["rows"]))
+    return {name: "\n".join(lines).strip() for name, lines in found.items()}
 
 
 def as_markdown(results: dict[str, Any]) -> str:

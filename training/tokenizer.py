@@ -8,7 +8,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import CLIPTokenizer
 
 from training.settings import recipe, work
@@ -74,3 +77,21 @@ def load() -> CLIPTokenizer:
 def encode(tokenizer: CLIPTokenizer, texts: list[str]) -> list[list[int]]:
     """Token ids padded and cut to the model's length."""
     return tokenizer(texts, padding="max_length", truncation=True, max_length=tokenizer.model_max_length).input_ids
+
+
+def strange(tokens: np.ndarray) -> np.ndarray:
+    """The ids of the vocabulary that no caption has."""
+    return np.setdiff1d(np.arange(recipe("data").vocabulary - 2), tokens)
+
+
+def add_strange_words(ids: Tensor, choice: np.ndarray, share: float, rng: np.random.Generator) -> None:
+    """Put one to four tokens of `choice` somewhere into a share of the captions `ids [B, L]`, in place.
+
+    People write words we never taught. Without this "an image of an elephant" was a wizard.
+    """
+    for row in np.flatnonzero(rng.random(len(ids)) < share):
+        own = ids[row].clone()
+        end = int((own == own[-1]).nonzero()[0])  # captions are padded with the end mark
+        place = int(rng.choice((1, end, rng.integers(1, end + 1))))
+        words = torch.from_numpy(rng.choice(choice, rng.integers(1, 5)))
+        ids[row, :-1] = torch.cat([own[:place], words, own[place:]])[: len(own) - 1]
