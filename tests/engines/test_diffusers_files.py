@@ -1,0 +1,150 @@
+"""Weights that come as one file: a LoRA over a model, and a whole model in the layout that its authors published."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import save_file
+from tests import tiny_pipelines as tiny
+from tests.contracts.engine_contract import pixels_of
+
+from teststrip.engines.diffusers import DiffusersEngine
+from teststrip.errors import EngineError
+from teststrip.records import EngineRef, Render, Shot
+
+
+def ask(model, **settings):
+    given = {"prompt": "an owl", "seed": 11, "model": str(model), "num_inference_steps": 2, "guidance_scale": 5.0}
+    return Shot(EngineRef("diffusers"), given | settings)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.save("sd15", tmp_path_factory.mktemp("sd15"))
+
+
+@pytest.fixture(scope="module")
+def lora(tmp_path_factory):
+    """A LoRA of random weights, written as training scripts write it."""
+    pipe = tiny.build("sd15")
+    torch.manual_seed(5)
+    pipe.unet.add_adapter(LoraConfig(r=4, target_modules=["to_q", "to_k", "to_v"], init_lora_weights=False))
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.unet))
+    place = tmp_path_factory.mktemp("lora")
+    StableDiffusionPipeline.save_lora_weights(place, unet_lora_layers=layers)
+    return place / "pytorch_lora_weights.safetensors"
+
+
+def test_a_lora_is_put_on_at_its_scale_and_taken_off_again(folder, lora):
+    engine = DiffusersEngine(device="cpu", batch=1)
+    asked = [
+        {},
+        {"lora": str(lora)},
+        {"lora": str(lora), "lora_scale": 0.5},
+        {"lora": str(lora), "lora_scale": 0.0},
+        {},
+    ]
+    plain, full, half, none, again = (next(engine.render([ask(folder, **settings)])) for settings in asked)
+    assert all(isinstance(answer, Render) for answer in (plain, full, half, none, again))
+    assert plain.facts["pixels"] == again.facts["pixels"] == none.facts["pixels"]
+    assert len({answer.facts["pixels"] for answer in (plain, full, half)}) == 3
+    assert plain.fingerprint.facts["lora"] is None
+    assert len(full.fingerprint.facts["lora"]) == 64
+
+    direct = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    direct.set_progress_bar_config(disable=True)
+    direct.load_lora_weights(lora.parent, weight_name=lora.name, adapter_name="it")
+    direct.set_adapters(["it"], [0.5])
+    image = direct("an owl", num_inference_steps=2, guidance_scale=5.0, generator=torch.Generator().manual_seed(11))
+    assert np.array_equal(pixels_of(half), np.asarray(image.images[0]))
+
+
+def test_a_lora_of_another_model_is_refused_by_name(folder, tmp_path):
+    file = tmp_path / "other.safetensors"
+    save_file({"unet.nowhere.lora_A.weight": torch.zeros(4, 3), "unet.nowhere.lora_B.weight": torch.zeros(3, 4)}, file)
+    engine = DiffusersEngine(device="cpu", batch=1)
+    engine.check(ask(folder, lora=str(file)).settings)
+    with pytest.raises(EngineError, match="does not fit"):
+        list(engine.render([ask(folder, lora=str(file))]))
+
+
+def as_published(pipe):
+    """The tensors of a Stable Diffusion 1 pipeline under the names of its authors (CompVis)."""
+    unet = [
+        ("time_embed.0.", "time_embedding.linear_1."),
+        ("time_embed.2.", "time_embedding.linear_2."),
+        ("input_blocks.0.0.", "conv_in."),
+        ("out.0.", "conv_norm_out."),
+        ("out.2.", "conv_out."),
+        ("middle_block.1.", "mid_block.attentions.0."),
+        ("middle_block.0.", "mid_block.resnets.0."),
+        ("middle_block.2.", "mid_block.resnets.1."),
+    ]
+    for i in range(4):
+        for j in range(3):
+            unet.append((f"input_blocks.{3 * i + j + 1}.0.", f"down_blocks.{i}.resnets.{j}."))
+            unet.append((f"input_blocks.{3 * i + j + 1}.1.", f"down_blocks.{i}.attentions.{j}."))
+            unet.append((f"output_blocks.{3 * i + j}.0.", f"up_blocks.{i}.resnets.{j}."))
+            unet.append((f"output_blocks.{3 * i + j}.1.", f"up_blocks.{i}.attentions.{j}."))
+        unet.append((f"input_blocks.{3 * i + 3}.0.op.", f"down_blocks.{i}.downsamplers.0.conv."))
+        unet.append((f"output_blocks.{3 * i + 2}.{1 if i == 0 else 2}.", f"up_blocks.{i}.upsamplers.0."))
+    inner = [
+        ("in_layers.0.", "norm1."),
+        ("in_layers.2.", "conv1."),
+        ("out_layers.0.", "norm2."),
+        ("out_layers.3.", "conv2."),
+        ("emb_layers.1.", "time_emb_proj."),
+        ("skip_connection.", "conv_shortcut."),
+    ]
+    vae = [
+        ("norm_out.", "conv_norm_out."),
+        ("mid.attn_1.", "mid_block.attentions.0."),
+        ("nin_shortcut.", "conv_shortcut."),
+    ]
+    vae += [(f"mid.block_{i + 1}.", f"mid_block.resnets.{i}.") for i in range(2)]
+    for i in range(4):
+        vae += [(f"down.{i}.block.{j}.", f"down_blocks.{i}.resnets.{j}.") for j in range(3)]
+        vae += [(f"up.{3 - i}.block.{j}.", f"up_blocks.{i}.resnets.{j}.") for j in range(3)]
+        vae += [(f"down.{i}.downsample.", f"down_blocks.{i}.downsamplers.0.")]
+        vae += [(f"up.{3 - i}.upsample.", f"up_blocks.{i}.upsamplers.0.")]
+    attention = [
+        ("norm.", "group_norm."),
+        ("q.", "to_q."),
+        ("k.", "to_k."),
+        ("v.", "to_v."),
+        ("proj_out.", "to_out.0."),
+    ]
+
+    def renamed(name, table):
+        for theirs, ours in table:
+            name = name.replace(ours, theirs)
+        return name
+
+    tensors = {}
+    for name, value in pipe.unet.state_dict().items():
+        table = inner if "resnets" in name else []
+        tensors["model.diffusion_model." + renamed(renamed(name, table), unet)] = value
+    for name, value in pipe.vae.state_dict().items():
+        attended = "attentions" in name
+        square = attended and value.ndim == 2
+        new = renamed(renamed(name, attention) if attended else name, vae)
+        tensors["first_stage_model." + new] = value[:, :, None, None] if square else value
+    for name, value in pipe.text_encoder.state_dict().items():
+        prefix = "" if name.startswith("text_model.") else "text_model."
+        tensors["cond_stage_model.transformer." + prefix + name] = value
+    return {name: value.contiguous().clone() for name, value in tensors.items()}
+
+
+def test_a_single_file_makes_the_pictures_of_its_folder(folder, tmp_path):
+    file = tmp_path / "model.safetensors"
+    save_file(as_published(tiny.build("sd15")), file)
+    engine = DiffusersEngine(device="cpu", batch=1, config=str(folder))
+    (from_file,) = engine.render([ask(file)])
+    (from_folder,) = engine.render([ask(folder)])
+    assert isinstance(from_file, Render), from_file
+    assert from_file.facts["pixels"] == from_folder.facts["pixels"]
+    assert len(from_file.fingerprint.facts["weights"]["file"]) == 64
