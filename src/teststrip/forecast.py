@@ -19,7 +19,7 @@ from teststrip import plan as planning
 from teststrip import spec
 from teststrip.analysis.design import Variances
 from teststrip.errors import EngineError
-from teststrip.protocols import Engine
+from teststrip.protocols import Engine, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
 from teststrip.result import LEDGER_FILE, Result
 from teststrip.run import RUNS, engine_id, fingerprints, open_engine
@@ -37,6 +37,7 @@ class Forecast:
         summary: counts and costs. pace: seconds a denoiser call by engine alias, where known.
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
+        remarks: of engines, on shots that are made in another way than usual.
     """
 
     study: Study
@@ -46,6 +47,7 @@ class Forecast:
     pace: Mapping[str, planning.Measured] = field(default_factory=dict)
     done: frozenset[str] = frozenset()
     power: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def timed(self) -> bool:
@@ -67,6 +69,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         pace,
         frozenset(done),
         _power(study, plan, _pilot(study, plan, folder) if done else None),
+        _remarks(plan),
     )
 
 
@@ -104,6 +107,7 @@ def lines(forecast: Forecast) -> Iterator[str]:
         yield f"  about {size(summary.bytes_left)} on disk ({summary.size})"
     for warning in summary.warnings:
         yield f"  warning: {warning}"
+    yield from (f"  {remark}" for remark in forecast.remarks)
     yield ""
     yield "What this design can see"
     for sentence in forecast.power:
@@ -123,7 +127,12 @@ def time_line(forecast: Forecast) -> str:
 
 def as_json(forecast: Forecast) -> dict[str, Any]:
     """For programs."""
-    return {**forecast.summary.as_dict(), "folder": str(forecast.folder), "power": list(forecast.power)}
+    return {
+        **forecast.summary.as_dict(),
+        "folder": str(forecast.folder),
+        "power": list(forecast.power),
+        "remarks": list(forecast.remarks),
+    }
 
 
 def duration(seconds: float) -> str:
@@ -190,6 +199,18 @@ def _prints(plan: planning.Plan) -> dict[str, list[Fingerprint]]:
             if known == ref:
                 found[alias].append(print_)
     return found
+
+
+def _remarks(plan: planning.Plan) -> tuple[str, ...]:
+    """What engines remark, each with the number of settings it is about."""
+    found: dict[str, int] = {}
+    for ref in {engine_id(ref): ref for ref in plan.study.engines.values()}.values():
+        engine = open_engine(ref)
+        if isinstance(engine, Remarks):
+            for cell in plan.cells:
+                if plan.engine(cell) == ref and (remark := engine.remark(plan.first(cell).shot.settings)):
+                    found[remark] = found.get(remark, 0) + 1
+    return tuple(f"{count:,} of {len(plan.cells):,} settings {remark}" for remark, count in found.items())
 
 
 def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:

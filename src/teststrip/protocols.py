@@ -66,6 +66,15 @@ class LooksAhead(Protocol):
         ...
 
 
+@runtime_checkable
+class Remarks(Protocol):
+    """What an engine has beside the rest when some settings are made in another way than the others."""
+
+    def remark(self, settings: Mapping[str, Value]) -> str:
+        """What `teststrip plan` should say about a shot with these settings, as a clause; "" = nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What a metric looks at: 1, 2 or a group of images, as its arity says.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import platform
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.diffusion import loading, shooting
 from teststrip.diffusion.pipelines import PipelineClass
@@ -20,7 +20,7 @@ from teststrip.diffusion.widths import Widths
 from teststrip.records import Failure, Fingerprint, Render, Shot, canonical_json
 
 if TYPE_CHECKING:
-    from teststrip.batching import Batcher, Call, Done
+    from teststrip.batching import Batcher, Call, Counts, Done
 
 WRITERS: Final = 1
 """Threads that encode. zlib lets go of the interpreter; one keeps up with every denoiser measured so far."""
@@ -49,6 +49,7 @@ class Batches:
         loaded: the pipeline, with the LoRA of these shots on.
         pipeline: what its class's source says.
         rows: of every forward; "auto" finds the number, and remembers it for this model on this machine.
+        backend: resolved name of what computes the forwards. forwards: what it gives to call in place of the models.
         fingerprint: of a shot.
         length: denoiser calls to expect of a shot; the longest are started first.
     """
@@ -59,22 +60,31 @@ class Batches:
         pipeline: PipelineClass,
         *,
         rows: int | Literal["auto"],
+        backend: str,
+        forwards: Mapping[str, Callable[..., Any]],
         fingerprint: Callable[[Shot], Fingerprint],
         length: Callable[[Shot], int],
     ) -> None:
         self._loaded = loaded
         self._pipeline = pipeline
         self._rows = rows
+        self._backend = backend
+        self._forwards = forwards
         self._fingerprint = fingerprint
         self._length = length
         self._batcher: Batcher | None = None
+
+    @property
+    def counts(self) -> Counts | None:
+        """What the last `render` has done so far, for reports."""
+        return self._batcher.counts if self._batcher else None
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure | Broken]:
         """One answer a shot, in the order in which the pictures are done; pulls shots lazily."""
         from teststrip.batching import Batcher, Failed
 
         known = Widths(canonical_json(self._machine()))
-        self._batcher = batcher = Batcher(self._loaded.pipe, rows=self._rows, known=known)
+        self._batcher = batcher = Batcher(self._loaded.pipe, rows=self._rows, known=known, forwards=self._forwards)
         under_way: dict[str, Shot] = {}
         answers = batcher.run(self._call(shot, under_way) for shot in shots)
         encoding: deque[Future[Render | Failure]] = deque()
@@ -88,7 +98,7 @@ class Batches:
                 if isinstance(answer, Failed):
                     yield Broken(shot, answer.reason, answer.error)
                     continue
-                encoding.append(writers.submit(self._finish, shot, answer, batcher.counts.fill))
+                encoding.append(writers.submit(self._finish, shot, answer, batcher.counts))
                 while encoding and (encoding[0].done() or len(encoding) > WAITING):
                     yield encoding.popleft().result()
             while encoding:
@@ -112,19 +122,22 @@ class Batches:
             length=self._length(shot),
         )
 
-    def _finish(self, shot: Shot, done: Done, fill: float) -> Render | Failure:
+    def _finish(self, shot: Shot, done: Done, counts: Counts) -> Render | Failure:
         facts = {
             "denoiser_calls": done.denoiser_calls,
             "forwards": done.forwards,
             "rows": done.rows,
             "decode_rows": done.decode_rows,
-            "fill": round(fill, 3),
+            "fill": round(counts.fill, 3),
+            "backend": self._backend,
             "device": self._loaded.device,
             "dtype": self._loaded.dtype,
             "scheduler": shot.settings.get("scheduler") or type(self._loaded.pipe.scheduler).__name__,
         }
         if done.alone:
             facts["alone"] = done.alone
+        if counts.halved:
+            facts["halved"] = counts.halved[-1]
         return shooting.finish(
             shot,
             done.output[0],
@@ -144,6 +157,7 @@ class Batches:
         return {
             "model": loaded.model.name,
             "dtype": loaded.dtype,
+            "backend": self._backend,
             "device": cuda or f"{loaded.device} {platform.machine()}",
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 
-from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.pipelines import PipelineClass, find
 from teststrip.diffusion.source import function
 from teststrip.records import Value
 
@@ -26,19 +27,29 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
     """
     if offload != "none":
         return f"offload = {offload!r} moves the model at each call"
-    call = function(pipeline.tree, "__call__")
-    if call is None:
-        return ""
-    takers = [_first_argument(node) for node in _calls(call) if _of_self(node.func) in DENOISERS]
+    takers, swaps = _ways(pipeline.name)
     if not takers:
         return f"{pipeline.name} calls no unet or transformer"
     if any(name.endswith("_list") for name in takers):
         return f"the denoiser of {pipeline.name} takes lists of pictures, not batches"
-    swaps = any(isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call))
     default = pipeline.knobs["pag_scale"].default if "pag_scale" in pipeline.knobs else 1.0
     if swaps and float(settings.get("pag_scale", default) or 0) > 0:
         return f"{pipeline.name} changes the denoiser's attention for the length of a call"
     return ""
+
+
+@cache
+def _ways(name: str) -> tuple[tuple[str, ...], bool]:
+    """What a class's call passes first to its denoisers, and whether it touches their attention processors.
+
+    A class that inherits its call says nothing here: it is taken for one that passes a batch.
+    """
+    pipeline = find(name)
+    call = function(pipeline.tree, "__call__") if pipeline else None
+    if call is None:
+        return ("a batch",), False
+    takers = tuple(_first_argument(node) for node in _calls(call) if _of_self(node.func) in DENOISERS)
+    return takers, any(isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call))
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

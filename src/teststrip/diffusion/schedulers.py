@@ -5,6 +5,7 @@ Read from the source of the installed Diffusers, so that a name is checked befor
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from functools import cache
 from typing import Final
 
 from teststrip.diffusion.source import files, text
+from teststrip.errors import StudyError
+from teststrip.plugins import nearest
+from teststrip.records import Value
 
 # These read the configuration of a noise-prediction model, but no list of Diffusers says so.
 ALSO_NOISE: Final = frozenset({"LCMScheduler", "TCDScheduler"})
@@ -21,6 +25,9 @@ FLOW_MATCHING: Final = frozenset(
 )
 # Listed as compatible, but for inverting pictures or made for one video model.
 OTHER_TASKS: Final = re.compile(r"Inverse|CogVideoX|LTX")
+
+NEEDS: Final = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "scipy"}
+"""What a scheduler needs beside Diffusers."""
 
 RUNGE_KUTTA_EXTRA: Final = 9
 """PNDM's warm-up, where it is on: three steps take four calls each."""
@@ -93,3 +100,31 @@ def calls(name: str, steps: int, config: Mapping[str, object]) -> int:
         return steps + 1 if config.get("skip_prk_steps", False) else steps + RUNGE_KUTTA_EXTRA
     scheduler = known().get(name)
     return 2 * steps - 1 if scheduler and scheduler.order == 2 else steps
+
+
+def check(settings: Mapping[str, Value], own: str, config: Mapping[str, object], pipeline: str) -> None:
+    """Raise StudyError for a scheduler that cannot work.
+
+    Args:
+        settings: of a shot.
+        own, config: class name and configuration of the model's own scheduler; "" when it has none.
+        pipeline: its class name, for the message.
+    """
+    name = settings.get("scheduler")
+    if name is None or not known():
+        return
+    if not own:
+        raise StudyError(f"scheduler: {pipeline} has one of its own kind. Leave the setting out")
+    accepted = alternatives(own)
+    if name not in accepted:
+        raise StudyError(
+            f"scheduler: {name!r} cannot stand in for {own} in {pipeline}{nearest(str(name), accepted)}."
+            f" Known: {', '.join(accepted)}"
+        )
+    needed = NEEDS.get(str(name))
+    if needed and importlib.util.find_spec(needed) is None:
+        raise StudyError(f"scheduler: {name} needs {needed}. Run: pip install {needed}")
+    steps = settings.get("num_inference_steps")
+    most = config.get("original_inference_steps", 50)
+    if name == "LCMScheduler" and isinstance(steps, int) and isinstance(most, int) and steps > most:
+        raise StudyError(f"num_inference_steps: LCMScheduler takes at most {most} steps, not {steps}")

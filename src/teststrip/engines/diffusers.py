@@ -8,7 +8,6 @@ imported by the first `render`. To add a knob: nothing to do, if a pipeline has 
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, cast
 
-from teststrip.diffusion import failures, loading, models, pipelines, schedulers, shooting, source
+from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, shooting, source
 from teststrip.diffusion.batches import Batches, Broken
 from teststrip.diffusion.digests import Digests
 from teststrip.diffusion.safety import read_header
@@ -36,9 +35,6 @@ OWN_SETTINGS: Final = (
     ),
 )
 """What a pipeline's call does not take, but a study can set."""
-
-NEEDS: Final = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "scipy"}
-"""What a scheduler needs beside Diffusers."""
 
 AHEAD: Final = 64
 """Shots looked at ahead of time, to load a model once for all of them."""
@@ -61,6 +57,8 @@ class DiffusersEngine:
         offload: what waits in main memory: "none", "model" (whole models), "sequential" (layers; slow).
         keep: how many models stay in memory when the model is an axis.
         batch: rows of each forward of the denoiser; None or "auto" finds the best number; 1 = one plain call a picture.
+        backend: what computes those forwards: "torch", "compile", "openvino", "openvino-bf16" (other pictures), or
+            "auto": the fastest that makes the pictures of PyTorch.
     """
 
     options: ClassVar[Mapping[str, Setting]] = _by_name(
@@ -91,6 +89,7 @@ class DiffusersEngine:
             choices=("auto",),
             doc="Rows of each forward of the denoiser; found by itself when left out; 1 = one plain call a picture.",
         ),
+        Setting("backend", "str", "torch", choices=backends.NAMES, doc="What computes the denoiser's forwards."),
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
 
@@ -105,6 +104,7 @@ class DiffusersEngine:
         offload: str = "none",
         keep: int = 2,
         batch: int | Literal["auto"] | None = None,
+        backend: str = "torch",
     ) -> None:
         self._dtype = dtype
         self._variant = variant or None
@@ -114,6 +114,7 @@ class DiffusersEngine:
         self._offload = offload
         self._keep = keep
         self._rows: int | Literal["auto"] = "auto" if batch is None else batch
+        self._asked_backend = backend
         self._device = ""
         self._batches: Batches | None = None
         self._finishing = False
@@ -141,9 +142,18 @@ class DiffusersEngine:
                 raise StudyError(
                     f"{name}: {pipeline.name} has no such setting{nearest(name, has)}. It has: {', '.join(sorted(has))}"
                 )
-        self._check_scheduler(settings, model)
+        schedulers.check(settings, *model.scheduler, model.pipeline)
+        device = self._resolved_device()
+        dtype = loading.resolved_dtype(self._dtype, device, model)
+        backends.check(self._asked_backend, device=device, dtype=dtype, plain=self._rows == 1)
         if lora := settings.get("lora"):
             self._check_lora(str(lora))
+
+    def remark(self, settings: Mapping[str, Value]) -> str:
+        """That shots with these settings are made one after another, and why; "" when they share forwards."""
+        pipeline = self._pipeline(self._model(settings))
+        why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
+        return f"made one after another, not in batches: {why}" if why else ""
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""
@@ -175,6 +185,7 @@ class DiffusersEngine:
                     "device": device,
                     "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
                     "batching": self._batching(),
+                    "backend": backends.described(self._backend(model)),
                 }
             )
         return self._fingerprints[key]
@@ -196,7 +207,7 @@ class DiffusersEngine:
             first = next(alike)
             loaded = self._load(first)
             together = chain((first,), alike)
-            yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, together)
+            yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, first, together)
 
     def finish(self) -> None:
         """Begin no further shot; those under way are answered, and then `render` ends."""
@@ -218,13 +229,21 @@ class DiffusersEngine:
             if self._finishing:
                 return
 
-    def _batched(self, loaded: loading.Loaded, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+    def _batched(self, loaded: loading.Loaded, first: Shot, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         pipeline = self._pipeline(loaded.model)
         assert pipeline is not None
+        backend = self._backend(loaded.model)
+        identity = backends.identity_of(self.fingerprint(first).facts, loaded.adapted)
+        try:
+            forwards = backends.forwards(backend, loaded.pipe, identity)
+        except ModuleNotFoundError as error:
+            raise missing(error) from error
         self._batches = batches = Batches(
             loaded,
             pipeline,
             rows=self._rows,
+            backend=backend,
+            forwards=forwards,
             fingerprint=self.fingerprint,
             length=lambda shot: self.calls(shot.settings),
         )
@@ -304,6 +323,11 @@ class DiffusersEngine:
         loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         return loaded
 
+    def _backend(self, model: models.Model) -> str:
+        device = self._resolved_device()
+        dtype = loading.resolved_dtype(self._dtype, device, model)
+        return "torch" if self._rows == 1 else backends.resolved(self._asked_backend, device=device, dtype=dtype)
+
     def _batching(self) -> str:
         # The number that "auto" finds stands in each image's facts: another one changes a picture by rounding only, and
         # must not part the images of a study whose memory ran short in the middle.
@@ -331,27 +355,6 @@ class DiffusersEngine:
                 f"model: {found.name} makes no pictures from text alone: {found.unfit}. Name another model"
             )
         return found
-
-    def _check_scheduler(self, settings: Mapping[str, Value], model: models.Model) -> None:
-        name = settings.get("scheduler")
-        own, config = model.scheduler
-        if name is None or not schedulers.known():
-            return
-        if not own:
-            raise StudyError(f"scheduler: {model.pipeline} has one of its own kind. Leave the setting out")
-        accepted = schedulers.alternatives(own)
-        if name not in accepted:
-            raise StudyError(
-                f"scheduler: {name!r} cannot stand in for {own} in {model.pipeline}{nearest(str(name), accepted)}."
-                f" Known: {', '.join(accepted)}"
-            )
-        needed = NEEDS.get(str(name))
-        if needed and importlib.util.find_spec(needed) is None:
-            raise StudyError(f"scheduler: {name} needs {needed}. Run: pip install {needed}")
-        steps = settings.get("num_inference_steps")
-        most = config.get("original_inference_steps", 50)
-        if name == "LCMScheduler" and isinstance(steps, int) and isinstance(most, int) and steps > most:
-            raise StudyError(f"num_inference_steps: LCMScheduler takes at most {most} steps, not {steps}")
 
     def _check_lora(self, name: str) -> None:
         file = Path(name).expanduser()
