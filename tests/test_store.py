@@ -368,6 +368,19 @@ def test_a_bucket_that_is_a_link_out_of_the_folder_is_not_followed(folder, tmp_p
         store.read(image)
 
 
+@pytest.mark.parametrize("name", ["study.lock", "study.sqlite", "quarantine"])
+def test_a_link_in_a_strangers_folder_leads_nowhere(folder, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.mkdir() if name == "quarantine" else victim.write_text("precious")
+    (folder / image_of(folder).path).write_bytes(b"")  # something to be put into quarantine
+    if name != "quarantine":
+        (folder / name).unlink()
+    (folder / name).symlink_to(victim)
+    with pytest.raises(StoreError, match=r"link"):
+        Store(folder, write=True)
+    assert list(victim.iterdir()) == [] if victim.is_dir() else victim.read_text() == "precious"
+
+
 def test_a_folder_that_cannot_be_written_can_be_read(folder):
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")

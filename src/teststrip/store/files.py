@@ -153,6 +153,8 @@ def quarantine(folder: Path, path: str) -> str | None:
     if not source.is_symlink() and not source.exists():
         return None
     room = folder / QUARANTINE
+    if room.is_symlink():
+        raise StoreError(f"{folder}: {QUARANTINE} is a link. Remove it: damaged files are kept in the folder itself.")
     make_folder(room)
     target, number = room / source.name, 1
     while target.exists():

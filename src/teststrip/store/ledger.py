@@ -144,6 +144,7 @@ def open_to_write(folder: Path) -> Ledger:
     Raises:
         StoreError: damaged, newer, not ours, or gone while its pictures are still there.
     """
+    _refuse_link(folder)
     if not (folder / FILE).exists():
         _refuse_orphaned(folder)
         create(folder)
@@ -168,6 +169,7 @@ def open_to_read(folder: Path) -> Ledger:
         StoreError: there is no ledger, or as `open_to_write`.
     """
     path = folder / FILE
+    _refuse_link(folder)
     if not path.exists():
         _refuse_orphaned(folder)
         raise StoreError(f"{folder}: no study is here (there is no {FILE}). Name the folder of a run.")
@@ -239,6 +241,11 @@ def _is_full(error: OSError) -> bool:
 
 def _damaged(folder: Path, what: str) -> StoreError:
     return StoreError(f"{folder}: {FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
+
+
+def _refuse_link(folder: Path) -> None:
+    if (folder / FILE).is_symlink():
+        raise StoreError(f"{folder}: {FILE} is a link. Put the file itself there: a ledger of two names gets damaged.")
 
 
 def _refuse_orphaned(folder: Path) -> None:

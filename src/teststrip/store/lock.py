@@ -46,11 +46,12 @@ class FolderLock:
 
     Raises:
         FolderBusy: another process, or another Store of this one, holds it; the message says which and since when.
-        OSError: the file system has no locks, or no room.
+        OSError: the file system has no locks or no room, or the lock file is a link.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        # A stranger's folder may have a link there: what it points to would be emptied.
+        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
             _take(self._file)
             self._sign()
