@@ -37,9 +37,7 @@ def growing(tmp_path) -> Iterator[tuple[Result, str]]:
         thread.join(timeout=60)
 
 
-def test_new_pictures_appear_while_a_study_runs(
-    visitors: Callable[..., Visitor], growing: tuple[Result, str]
-) -> None:
+def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor], growing: tuple[Result, str]) -> None:
     served, link = growing
     visitor = visitors(link.split("#")[0])
     visitor.page.goto(link)

@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
 def application(feed: Feed, gate: Gate, link: Callable[[], None]) -> Starlette:
     """The routes. `link` announces a new link after one was used."""
     pages = _Pages(feed, gate, link)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", pages.door),
             Route("/session", pages.enter, methods=["POST"]),
@@ -125,6 +125,8 @@ def application(feed: Feed, gate: Gate, link: Callable[[], None]) -> Starlette:
         middleware=[Middleware(_Guard, gate=gate)],
         lifespan=pages.watching,
     )
+    app.router.redirect_slashes = False  # what is not there is not there
+    return app
 
 
 class _Pages:

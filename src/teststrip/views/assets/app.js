@@ -22,7 +22,7 @@ const App = (() => {
     // Each thing that comes and goes has a parent of its own: a dialog that the library moves would lose the focus.
     const open = view.open !== null && !view.mode && board.places[view.open];
     return html`
-      <a class="skip" href="#" onClick=${skip}>To the pictures</a>
+      <nav aria-label="Short cut"><a class="skip" href="#" onClick=${skip}>To the pictures</a></nav>
       <${Top} board=${board} view=${view} pivot=${pivot} />
       ${view.charts && html`<${Charts} board=${board} view=${view} />`}
       <div class="bar-sticky" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /><${Flip} board=${board} view=${view} /></div>
