@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
@@ -159,7 +160,9 @@ class OpenVino:
         import openvino
         import torch
 
-        with torch.inference_mode(mode=False), torch.no_grad():
+        with torch.inference_mode(mode=False), torch.no_grad(), warnings.catch_warnings():
+            # The tracer warns of decisions on shapes (they are fixed here) and of its age (OpenVINO asks for it).
+            warnings.simplefilter("ignore")
             examples = tuple(tensor.clone() for tensor in inputs.values())
             wrapper = _positional(self._model, self._method, arguments, tuple(inputs))
             traced = torch.jit.trace(wrapper, examples, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
