@@ -32,7 +32,10 @@ def _demands(results: dict[str, Any]) -> Iterable[str]:
         for kind in ("scorer embeddings", "scorer vision features", "thumbnails of 32 px"):
             yield _row(f"distance between seeds over that between prompts, {kind}", r[kind], "0.25")
     if r := results.get("study"):
-        yield _row(f"480 pictures in batches of 6, {r['threads']} threads", f"{r['seconds'] / 60:.1f} min", "15 min")
+        what = f"480 pictures in batches of 6, {r['processes']} processes of a thread"
+        if r["pictures_measured"] < 480:
+            what += f", from {r['pictures_measured']} measured"
+        yield _row(f"{what}, load {r['load_before']:.0f} of others", f"{r['seconds_for_480'] / 60:.1f} min", "15 min")
 
 
 def _grid(cells: Sequence[dict[str, Any]], kind: str) -> Iterable[str]:

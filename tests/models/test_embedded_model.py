@@ -69,7 +69,8 @@ def test_the_card_shows_sheets_that_exist() -> None:
     shown = re.findall(r"\]\((card/[^)]+)\)", card)
     assert shown
     for name in shown:
-        assert Image.open(MODELS / name).width > 0
+        with Image.open(MODELS / name) as sheet:
+            assert sheet.width > 0
 
 
 def test_it_loads_without_a_warning_and_without_teststrip() -> None:
