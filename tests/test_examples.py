@@ -11,7 +11,7 @@ from teststrip import plan, spec
 from teststrip.run import PAGE, REPORT_FILE, drive
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 432, "two_models": 48}
+SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 336, "two_models": 48}
 
 
 @pytest.mark.parametrize("name", SHOTS)

@@ -17,14 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, cast, get_args
 
-import numpy as np
-
 from teststrip.errors import EngineError, StudyError
 from teststrip.pictures import digest_of_pixels, encode_png
 from teststrip.plugins import nearest
 from teststrip.records import Failure, Fingerprint, Reason, Render, Setting, Shot, Value
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 VERSION: Final = 1
@@ -164,6 +163,8 @@ def draw(
     size: tuple[int, int],
 ) -> NDArray[np.uint8]:
     """The picture, uint8 [H, W, 3], for a size of (height, width) pixels."""
+    import numpy as np  # not above: a plan with this engine draws nothing
+
     subject = _bytes(prompt)
     layout = _bytes(prompt, seed)
     colours = (subject[: 3 * WAVES].reshape(WAVES, 3) - 127.5) / 127.5
@@ -195,6 +196,8 @@ def draw(
 
 def _bytes(*parts: object) -> NDArray[np.float64]:
     """32 numbers 0..255 that depend on the parts alone."""
+    import numpy as np
+
     text = "\0".join(str(part) for part in parts)
     return np.frombuffer(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), np.uint8).astype(np.float64)
 
