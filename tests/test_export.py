@@ -110,7 +110,7 @@ def test_an_unknown_format_names_the_nearest(result: Result) -> None:
 
 
 def test_a_contact_sheet_needs_a_known_suffix(result: Result, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="neither .png nor .pdf"):
+    with pytest.raises(UsageError, match=r"neither \.png nor \.pdf"):
         export.write(result, "contact-sheet", tmp_path / "sheet.gif")
 
 

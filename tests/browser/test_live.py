@@ -10,11 +10,11 @@ from queue import Queue
 
 import pytest
 from playwright.sync_api import expect
+from tests.browser.conftest import STUDY, Visitor, median, places
 
 from teststrip.result import Result, open_result
 from teststrip.run import drive
 from teststrip.views import server
-from tests.browser.conftest import STUDY, Visitor, median, places
 
 SLOW = STUDY.replace('name = "pattern"', 'name = "pattern"\nseconds = 0.05').replace("rose-and-owl", "live")
 RUN = "import sys; from teststrip.run import drive; drive(sys.argv[1], sys.argv[2], trackers=[], views=False)"
@@ -45,7 +45,7 @@ def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor]
     visitor.troubles.clear()  # the door answers 401 before the link is swapped for a session
     visitor.page.evaluate("() => { window.never_reloaded = true; }")
     expect(visitor.page.locator(".progress")).to_contain_text("12 of 162 · not running")
-    waiting = visitor.cell(0, 1, 1)
+    waiting = visitor.cell(1, 0, 1)
     expect(waiting).to_contain_text("not made")
     folder = str(served.folder)
     run = subprocess.Popen([sys.executable, "-c", RUN, folder + ".toml", folder])
@@ -58,14 +58,14 @@ def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor]
     expect(visitor.page.locator(".progress")).to_have_count(0)
     assert visitor.page.evaluate("() => window.never_reloaded") is True
     with open_result(served.folder) as result:
-        expected = places(result, "rose", guidance_scale="3", num_inference_steps="8", sampler="DDIM")
-        visitor.wait_for_picture(median(expected), "[data-at='0,1,1'] img")
-        assert visitor.picture(0, 1, 1) == median(expected)
+        expected = places(result, "owl", guidance_scale="3", num_inference_steps="4", sampler="DDIM")
+        visitor.wait_for_picture(median(expected), "[data-at='1,0,1'] img")
+        assert visitor.picture(1, 0, 1) == median(expected)
         expect(visitor.page.locator(".finding").first).to_contain_text(result.findings[0].verdict, ignore_case=True)
 
 
 def test_the_live_page_reads_pixels_without_scripts_beside_it(
-    visitors: Callable[..., Visitor], growing: tuple[Result, str]
+    growing: tuple[Result, str], visitors: Callable[..., Visitor]
 ) -> None:
     _, link = growing
     visitor = visitors(link.split("#")[0])

@@ -82,8 +82,9 @@ def serve(
         def link() -> None:
             announce(f"http://{name}:{gate.port}/#launch={gate.code()}")
 
+        pages = _Pages(feed, gate, link)
         config = uvicorn.Config(
-            application(feed, gate, link),
+            application(pages, gate),
             http=_Hasty,
             ws="none",
             log_level="error",
@@ -92,7 +93,7 @@ def serve(
             limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=1,
         )
-        server = Server(config)
+        server = Server(config, pages.farewell)
         link()
         if started:
             started(server)
@@ -102,16 +103,24 @@ def serve(
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which closes its open streams when it is told to stop."""
+    """uvicorn's server, which ends its open streams before it waits for them. `farewell` ends them."""
+
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._farewell = farewell
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn when it was told to exit."""
+        self._farewell()
+        await super().shutdown(sockets)
 
     def stop(self) -> None:
         """End `serve` from another thread."""
         self.should_exit = True
 
 
-def application(feed: Feed, gate: Gate, link: Callable[[], None]) -> Starlette:
-    """The routes. `link` announces a new link after one was used."""
-    pages = _Pages(feed, gate, link)
+def application(pages: _Pages, gate: Gate) -> Starlette:
+    """The routes, behind the gate."""
     app = Starlette(
         routes=[
             Route("/", pages.door),
@@ -130,11 +139,15 @@ def application(feed: Feed, gate: Gate, link: Callable[[], None]) -> Starlette:
 
 
 class _Pages:
-    """What is answered on each route, once the gate has let a request through."""
+    """What is answered on each route, once the gate has let a request through.
+
+    `link` announces a new link after one was used.
+    """
 
     def __init__(self, feed: Feed, gate: Gate, link: Callable[[], None]) -> None:
         self._feed, self._gate, self._link = feed, gate, link
         self._watchers: set[asyncio.Event] = set()
+        self._closing = False
         # Protects the machine: one picture is made small at a time, a run needs the rest.
         self._shrinking = asyncio.Semaphore(1)
 
@@ -202,7 +215,7 @@ class _Pages:
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:
-            while True:
+            while not self._closing:
                 news = await run_in_threadpool(self._feed.since, version)
                 if news.reload or news.version > version:
                     version = news.version
@@ -214,6 +227,12 @@ class _Pages:
                 changed.clear()
         finally:
             self._watchers.discard(changed)
+
+    def farewell(self) -> None:
+        """End the streams: nobody waits for them when the server stops."""
+        self._closing = True
+        for watcher in self._watchers:
+            watcher.set()
 
     @contextlib.asynccontextmanager
     async def watching(self, _: Starlette) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ const App = (() => {
       <nav aria-label="Short cut"><a class="skip" href="#" onClick=${skip}>To the pictures</a></nav>
       <${Top} board=${board} view=${view} pivot=${pivot} />
       ${view.charts && html`<${Charts} board=${board} view=${view} />`}
-      <div class="bar-sticky" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /><${Flip} board=${board} view=${view} /></div>
+      <section class="bar-sticky" aria-label="View" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /><${Flip} board=${board} view=${view} /></section>
       <main><${Grid} board=${board} view=${view} pivot=${pivot} onHover=${setHover} barHeight=${barHeight} /></main>
       <div class="above"><${Card.Card} board=${board} view=${view} hover=${open || view.mode ? null : hover} /></div>
       <div class="above">${open && html`<${Lightbox} board=${board} view=${view} pivot=${pivot} />`}</div>

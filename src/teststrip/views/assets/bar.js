@@ -11,7 +11,7 @@ const Bar = (() => {
   /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes | null}} props */
   function Bar({ board, view, pivot, sizes }) {
     const wall = view.layout === "wall";
-    return html`<div class="bar" role="toolbar" aria-label="View">
+    return html`<div class="bar" role="toolbar" aria-label="Axes, filters and size">
       ${!wall && html`<div class="zones">
         ${zone("rows")}
         <button type="button" class="quiet-button" title="Swap rows and columns" aria-label="Swap rows and columns"
