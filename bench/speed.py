@@ -178,7 +178,7 @@ def best_batch(forward: Callable[[int], None]) -> tuple[int, dict[int, float]]:
     each = {}
     for rows in LADDER:
         taken = []
-        for _ in range(5):
+        for _ in range(3):
             begin = time.perf_counter()
             forward(rows)
             taken.append(time.perf_counter() - begin)

@@ -16,7 +16,7 @@ import torch
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, Failed, out_of_memory
 from teststrip.batching.stacking import Request, joined, rows_of, stacked, tensors
 from teststrip.batching.stage import Door, Guest, Stage
-from teststrip.batching.width import smallest_good
+from teststrip.batching.width import LADDER, MOST_ON_CPU, smallest_good
 
 # Positions of latents decoded at once, up to 8 pictures: decoders are large and gain little from company.
 DECODED = 2048
@@ -263,8 +263,11 @@ class Batcher:
         if self._rows != "auto":
             return self._rows
         if guest.shape not in self._known:
-            least = guest.request.rows
-            self._known[guest.shape] = smallest_good(lambda rows: self._timed(guest.door, guest.request, rows), least)
+            door, request = guest.door, guest.request
+            most = MOST_ON_CPU if door.device.type == "cpu" else LADDER[-1]
+            self._known[guest.shape] = smallest_good(
+                lambda rows: self._timed(door, request, rows), request.rows, max(most, request.rows)
+            )
         return self._known[guest.shape]
 
     def _timed(self, door: Door, request: Request, width: int) -> float | None:
