@@ -128,7 +128,7 @@ def create(folder: Path) -> None:
     with speaking(folder):
         connection = _connect(draft.absolute().as_uri())
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # Not yet WAL: closing would fold the log in, and says nothing when the disk is too full for that.
             connection.execute("BEGIN IMMEDIATE")
             schema.create(connection)
             connection.execute("COMMIT")
@@ -313,7 +313,7 @@ def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None
 
 
 def _with_logs(path: Path) -> list[Path]:
-    return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+    return [path, *(path.with_name(path.name + ending) for ending in ("-journal", "-wal", "-shm"))]
 
 
 def _image(row: tuple[object, ...], folder: Path) -> Image:
