@@ -14,8 +14,8 @@ const Grid = (() => {
     return size[1] / size[0];
   }
 
-  /** Small pictures are not blown up more than twice by themselves. @param {Model} board */
-  const most = (board) => Numbers.clamp(2 * (board.places.find((place) => place.size)?.size?.[0] ?? 104), 128, 208);
+  /** Small pictures are blown up a little by themselves, large ones shrunk. @param {Model} board */
+  const most = (board) => Numbers.clamp(1.25 * (board.places.find((place) => place.size)?.size?.[0] ?? 104), 128, 208);
 
   const measure = (() => {
     const context = document.createElement("canvas").getContext("2d");

@@ -198,7 +198,7 @@ const Layout = (() => {
     const least = Math.ceil(Math.sqrt((screen.width * screen.height) / (240 * screen.aspect))) - gap / 2;
     const across = view.layout === "wall" ? 0 : pivot.cols.length;
     const alone = across ? Numbers.clamp(Math.floor(free / across) - gap, phone ? 76 : 104, screen.most) : 144;
-    const auto = pivot.byDims.length && pivot.sections.length > 1 ? shared(alone, { room: free + label, label, across, gap }) : alone;
+    const auto = pivot.byDims.length && pivot.sections.length > 1 ? shared(alone, { room: free + label, label, across, gap, sections: pivot.sections.length }) : alone;
     let cell = Math.max(least, view.size || auto);
     let cellHeight = Math.round(cell * screen.aspect);
     if (screen.crop) {
@@ -240,14 +240,14 @@ const Layout = (() => {
   }
 
   /**
-   * The size of a cell when several sections stand side by side: as many as make cells no more than a quarter smaller.
-   * @param {number} alone the size with one section a line @param {{room: number, label: number, across: number, gap: number}} line
+   * The size of a cell when several sections stand side by side: as many as leave six tenths of its size.
+   * @param {number} alone the size with one section a line @param {{room: number, label: number, across: number, gap: number, sections: number}} line
    */
-  function shared(alone, { room, label, across, gap }) {
+  function shared(alone, { room, label, across, gap, sections }) {
     let size = alone;
-    for (let n = 2; n <= 4; n++) {
+    for (let n = 2; n <= Math.min(4, sections); n++) {
       const each = Math.floor(((room - (n - 1) * BETWEEN) / n - label) / across) - gap;
-      if (each >= 0.75 * alone) size = Math.min(alone, each);
+      if (each >= 0.6 * alone) size = Math.min(alone, each);
     }
     return size;
   }

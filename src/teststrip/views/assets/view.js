@@ -95,7 +95,7 @@ const View = (() => {
     view.sort = oneOf(query.get("sort"), SORTS, "plan");
     view.size = Math.min(Math.max(number(query.get("size")) ?? 0, 0), 1024);
     view.open = whole(query.get("open"), board.places.length);
-    view.cmp = wholes(query.get("cmp"), board.places.length).slice(0, 4);
+    view.cmp = wholes(query.get("cmp"), board.places.length).filter((i) => board.places[i].file).slice(0, 4);
     view.mode = view.cmp.length > 1 ? oneOf(query.get("mode"), MODES, "") : "";
     const roi = words(query.get("roi") ?? "").map(Number);
     view.roi = roi.length === 4 && roi.every((x) => x >= 0 && x <= 1) && roi[2] > 0 && roi[3] > 0 ? roi : null;
