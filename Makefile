@@ -36,7 +36,7 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
-	$(PIP) --editable '.[$(EXTRAS),dev]'
+	$(PIP) --editable '.[$(EXTRAS),openvino,parquet,dev]'
 	touch $@
 
 # Browser tests use Debian's chromium; any chromium or chrome on the PATH will do.
