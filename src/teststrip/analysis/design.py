@@ -125,7 +125,7 @@ def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: fl
     """
     if sd == 0:
         return MINIMUM_PROMPTS if abs(truth) <= margin else MANY
-    return _least(lambda prompts: power_equivalent(prompts, margin, sd, truth=truth) >= power)
+    return least(lambda prompts: power_equivalent(prompts, margin, sd, truth=truth) >= power)
 
 
 def needed_different(difference: float, sd: float, *, power: float = 0.8, contrasts: int = 1) -> int:
@@ -134,10 +134,11 @@ def needed_different(difference: float, sd: float, *, power: float = 0.8, contra
         return MANY
     if sd == 0:
         return MINIMUM_PROMPTS
-    return _least(lambda prompts: power_different(prompts, difference, sd, contrasts=contrasts) >= power)
+    return least(lambda prompts: power_different(prompts, difference, sd, contrasts=contrasts) >= power)
 
 
-def _least(settles: Callable[[int], bool]) -> int:
+def least(settles: Callable[[int], bool]) -> int:
+    """The fewest prompts that settle it, by doubling and bisection; MANY = out of reach."""
     low = high = MINIMUM_PROMPTS
     if settles(low):
         return low

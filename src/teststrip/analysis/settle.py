@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
 from teststrip.analysis.columns import Array
-from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, round_up
+from teststrip.analysis.design import MANY, MINIMUM_PROMPTS, least, round_up
 from teststrip.analysis.judging import Judgement
 
 
@@ -69,7 +69,7 @@ def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: fl
         sides = (special.stdtr(degrees, (margin + side * truth) / se - half) for side in (-1, 1))
         return bool(sum(sides) - 1 >= power)
 
-    return _least(shown)
+    return least(shown)
 
 
 def needed_different(difference: float, sd: float, *, power: float = 0.8, contrasts: int = 1) -> int:
@@ -84,7 +84,7 @@ def needed_different(difference: float, sd: float, *, power: float = 0.8, contra
         shift = abs(difference) / (sd / math.sqrt(prompts))
         return bool(shift > critical + 30 or 1 - special.nctdtr(prompts - 1, shift, critical) >= power)
 
-    return _least(found)
+    return least(found)
 
 
 def _total(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int], spread: Array, margin: float) -> int:
@@ -102,15 +102,3 @@ def _total(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int], sprea
         default=MANY,
     )
     return max(min(same, apart), MINIMUM_PROMPTS)
-
-
-def _least(settles: Callable[[int], bool]) -> int:
-    low = high = MINIMUM_PROMPTS
-    while not settles(high):
-        low, high = high, high * 2
-        if high >= MANY:
-            return MANY
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if settles(middle) else (middle, high)
-    return high
