@@ -82,7 +82,8 @@ const Lightbox = (() => {
 const Focus = (() => {
   /** @param {{current: HTMLElement | null}} dialog */
   function useTrap(dialog) {
-    useEffect(() => {
+    // before the next key, not after the next frame: on a busy machine a key pressed in between would go to the grid
+    useLayoutEffect(() => {
       const before = document.activeElement;
       const root = /** @type {HTMLElement} */ (dialog.current);
       (/** @type {HTMLElement | null} */ (root.querySelector("[data-autofocus]")) ?? root).focus({ preventScroll: true });
