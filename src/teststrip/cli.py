@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,7 +156,9 @@ def run(
     else:
         out.print(report.text(result), markup=False)
         page = (result.folder / PAGE / "index.html").resolve()
-        out.print(f"\npage    {page}\nreport  {(result.folder / REPORT_FILE).resolve()}")
+        out.print(f"\npage    {page}\nreport  {(result.folder / REPORT_FILE).resolve()}", markup=False)
+        for name, where in outcome.told.items():
+            out.print(f"{name:<7} {where}", markup=False)
     result.close()
     if outcome.final:
         err.print(f"{outcome.final} shots failed for good before and were not tried again; --retry does")
@@ -254,16 +257,24 @@ def view(
 @app.command()
 def export(
     folder: Folder,
-    to: Annotated[str, typer.Option("--to", help="csv, parquet, contact-sheet or html.")],
+    to: Annotated[str, typer.Option("--to", help="csv, parquet, contact-sheet, html, or a tracker.")],
     target: Annotated[Path | None, typer.Option("--out", "-o", help="The file. [default: in the study folder]")] = None,
     rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
     columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
     pick: Annotated[str | None, typer.Option(help="Contact sheet: median, best, worst or first of a cell.")] = None,
     side: Annotated[int | None, typer.Option(min=16, max=4096, help="Pixels of a picture's longer edge.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Of the tracker; may be repeated.")
+    ] = None,
 ) -> None:
-    """Take results elsewhere: tables, contact sheets, one self-contained page."""
+    """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
     from teststrip import export as exporting
 
+    if to not in exporting.FORMATS and to in exporting.targets():
+        with _opened(folder) as result:
+            where = exporting.tell(result, to, **_pairs(option or []))
+        out.print(f"told {to}" + (f": {where}" if where else ""), markup=False)
+        return
     asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
     with _opened(folder) as result:
         written = exporting.write(
@@ -353,6 +364,19 @@ def _secret(variable: str | None) -> str | None:
     if not os.environ.get(variable):
         raise UsageError(f"--token-from {variable}: there is no such environment variable, or it is empty")
     return os.environ[variable]
+
+
+def _pairs(words: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` each, the value as in `--set`."""
+    from teststrip.spec.overrides import value_of
+
+    pairs: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"--option {word!r} is not KEY=VALUE. Write --option project=teststrip")
+        pairs[key] = value_of(value, word)
+    return pairs
 
 
 def _print_json(value: object) -> None:

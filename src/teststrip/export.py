@@ -1,4 +1,5 @@
-"""Takes results elsewhere: tables (csv, parquet), pictures of grids (contact-sheet), one file for a browser (html).
+"""Takes results elsewhere: tables (csv, parquet), pictures of grids (contact-sheet), one file for a browser (html), and
+to any tracker.
 
 To add a format: a function of a result and a target, and its line in FORMATS. Nothing here changes a study.
 """
@@ -14,9 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import plugins
+from teststrip import apart, plugins
 from teststrip.errors import UsageError
-from teststrip.records import Row
+from teststrip.records import Concluded, Row, Started
+from teststrip.spec.place import Place
+from teststrip.spec.question import read_trackers
 from teststrip.views import board as boards
 from teststrip.views import page
 
@@ -48,7 +51,8 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
         UsageError: an unknown format or option. MissingExtra: the format needs a package.
     """
     if to not in FORMATS:
-        raise UsageError(f"unknown format {to!r}{plugins.nearest(to, FORMATS)}. There are: {', '.join(FORMATS)}")
+        known = targets()
+        raise UsageError(f"unknown format {to!r}{plugins.nearest(to, known)}. There are: {', '.join(known)}")
     function, suffix = FORMATS[to]
     known = [
         name for name, option in inspect.signature(function).parameters.items() if option.kind == option.KEYWORD_ONLY
@@ -67,6 +71,38 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     finally:
         temporary.unlink(missing_ok=True)
     return target
+
+
+def targets() -> list[str]:
+    """What results can be taken to: formats, then trackers."""
+    return [*FORMATS, *(name for name in plugins.installed("trackers") if name != "progress")]
+
+
+def tell(result: Result, to: str, **options: object) -> str:
+    """Tell a tracker the whole study, as if it had listened to the run; what it knows already it does not take twice.
+
+    Args:
+        result: finished or not.
+        to: the tracker's name.
+        options: of the tracker; before those of the study file.
+
+    Returns:
+        Where the tracker's account can be seen, in words.
+
+    Raises:
+        UsageError: no such tracker or option. MissingExtra: it needs a package. TrackerError: it could not be told.
+    """
+    table = {to: {**result.study.trackers.get(to, {}), **options}}
+    tracker = apart.opened(to, read_trackers(table, Place("trackers"))[to], patience=None)
+    rows = tuple(result.rows())
+    made = sum(row.image is not None for row in rows)
+    failures = sum(row.failure is not None for row in rows)
+    try:
+        tracker.on_event(Started(result.study, total=len(rows), done=made, folder=str(result.folder)))
+        tracker.on_event(Concluded(0, failures, result.findings, rows=rows))
+    finally:
+        tracker.close()
+    return tracker.where if isinstance(tracker, apart.Apart) else ""
 
 
 def csv(result: Result, _: str = ".csv") -> bytes:

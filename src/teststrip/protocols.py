@@ -144,7 +144,11 @@ class ArrangedMetric(Metric, Protocol):
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Hears what happens: progress bar, live page, W&B, MLflow. Never the record, never able to stop a run."""
+    """Hears what happens: progress bar, live page, W&B, MLflow. Never the record, never able to stop a run.
+
+    A class that is found by name is called with its options as keyword arguments, is cheap to make, and says what may
+    stand in `[trackers.NAME]` of a study file: `options: ClassVar[Mapping[str, Setting]]`.
+    """
 
     def on_event(self, event: Event) -> None:
         """Called in order, from the thread of the run. An exception here is reported once and ends the tracker."""
@@ -152,4 +156,24 @@ class Tracker(Protocol):
 
     def close(self) -> None:
         """Flush and let go. Called once, also after Ctrl-C."""
+        ...
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """What a tracker has beside the rest when it talks to others: it is then run in a process of its own (`apart`).
+
+    It hears the same study again after a resume, and whenever somebody exports it: what it told before it must not
+    tell twice. Its own files belong into `<study>/trackers/<name>/`.
+
+    Attributes:
+        needs: the package it cannot do without, by its import name; imported no earlier than the first event.
+        where: where its account of the study can be seen, in words; "" before there is one.
+    """
+
+    needs: ClassVar[str]
+
+    @property
+    def where(self) -> str:
+        """See above."""
         ...

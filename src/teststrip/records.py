@@ -534,12 +534,20 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """The run is over. Attributes: images, failures: of this run; findings; interrupted: stopped by the user."""
+    """The run is over.
+
+    Attributes:
+        images, failures: of this run.
+        findings: none when interrupted.
+        interrupted: stopped by the user; scores and findings are not there yet.
+        rows: the whole study as it stands now, in the order of the plan.
+    """
 
     images: int
     failures: int
     findings: tuple[Finding, ...] = ()
     interrupted: bool = False
+    rows: tuple[Row, ...] = ()
 
 
 Event = Started | Shown | Failed | Scored | Concluded

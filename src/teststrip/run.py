@@ -15,11 +15,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
 
+from teststrip import apart, plugins, spec
 from teststrip import plan as planning
-from teststrip import plugins, spec
-from teststrip.errors import StoreError, UsageError
+from teststrip.apart import Apart
+from teststrip.errors import PictureError, StoreError, UsageError
 from teststrip.protocols import Engine, LooksAhead, Tracker
 from teststrip.records import (
     Cell,
@@ -29,6 +29,7 @@ from teststrip.records import (
     Failed,
     Failure,
     Fingerprint,
+    Image,
     Planned,
     Render,
     Shot,
@@ -54,6 +55,7 @@ class Outcome:
         final: shots that failed for good in an earlier run (refused, invalid) and were not tried again.
         interrupted: the user stopped it; running again goes on.
         left: shots still without an image.
+        told: tracker -> where its account can be seen, for those that say it.
     """
 
     result: Result
@@ -62,6 +64,7 @@ class Outcome:
     final: int = 0
     interrupted: bool = False
     left: int = 0
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -110,9 +113,9 @@ def drive(
     folder = Path(out) if out is not None else RUNS / study.name
     listeners = _Listeners(_trackers(study, trackers))
     with ExitStack() as stack:
+        stack.callback(listeners.close)  # last of all: a tracker that takes its time keeps nobody from the folder
         store = stack.enter_context(Store(folder, write=True))
         engines = {ref_id: stack.enter_context(_opened(ref)) for ref_id, ref in _refs(plan).items()}
-        stack.callback(listeners.close)
         done = finished(plan, engines, store, allow_mixed=allow_mixed)
         store.remember(study.name, text)
         _write_text(folder / STUDY_FILE, text)
@@ -129,8 +132,10 @@ def drive(
         if views:
             write_views(outcome.result)
         findings = () if outcome.interrupted else outcome.result.findings
-        listeners(Concluded(outcome.made, outcome.failed, findings, outcome.interrupted))
+        rows = tuple(outcome.result.rows())
+        listeners(Concluded(outcome.made, outcome.failed, findings, outcome.interrupted, rows))
     outcome.result = Result(study, Store(folder), plan)
+    outcome.told = listeners.told
     return outcome
 
 
@@ -199,19 +204,29 @@ def _make(
 
     for answer in _answers(todo, engines, asked):
         planned = places.pop(answer.shot.id)
-        if isinstance(answer, Render):
-            image = store.add(answer)
+        kept = _kept(answer, store)
+        if isinstance(kept, Image):
             outcome.made += 1
             outcome.left -= 1
-            tell(Shown(planned, image, outcome.left))
+            tell(Shown(planned, kept, outcome.left))
         else:
-            store.fail(answer)
             outcome.failed += 1
-            tell(Failed(planned, answer, outcome.left))
+            tell(Failed(planned, kept, outcome.left))
         if stopped.is_set():
             for engine in engines.values():
                 if isinstance(engine, LooksAhead):
                     engine.finish()
+
+
+def _kept(answer: Render | Failure, store: Store) -> Image | Failure:
+    """What became of an answer in the store. Bytes that are no sound picture fail their own shot alone."""
+    if isinstance(answer, Render):
+        try:
+            return store.add(answer)
+        except PictureError as error:
+            answer = Failure(answer.shot, "invalid", str(error))
+    store.fail(answer)
+    return answer
 
 
 def _answers(
@@ -265,9 +280,9 @@ def _opened(ref: EngineRef) -> Iterator[Engine]:
 
 
 def _trackers(study: Study, asked: Sequence[str | Tracker] | None) -> list[Tracker]:
-    options: Mapping[str, Mapping[str, Any]] = study.trackers
+    options = study.trackers
     names = ["progress", *options] if asked is None else asked
-    return [plugins.load("trackers", one)(**options.get(one, {})) if isinstance(one, str) else one for one in names]
+    return [apart.opened(one, options.get(one, {})) if isinstance(one, str) else one for one in names]
 
 
 @dataclass
@@ -275,6 +290,7 @@ class _Listeners:
     """Tells every tracker; one that raises is named once and told nothing more."""
 
     trackers: list[Tracker] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         for tracker in list(self.trackers):
@@ -282,15 +298,21 @@ class _Listeners:
                 tracker.on_event(event)
             except Exception as error:  # a tracker never stops a run
                 self.trackers.remove(tracker)
-                _warn(f"tracker {type(tracker).__name__} failed and is left out from here on: {error}")
+                _warn(f"tracker {_name(tracker)} failed and is left out from here on: {error}")
 
     def close(self) -> None:
         for tracker in self.trackers:
             try:
                 tracker.close()
+                if isinstance(tracker, Apart) and tracker.where:
+                    self.told[tracker.name] = tracker.where
             except Exception as error:  # as above
-                _warn(f"tracker {type(tracker).__name__} failed while closing: {error}")
+                _warn(f"tracker {_name(tracker)}: {error}")
         self.trackers = []
+
+
+def _name(tracker: Tracker) -> str:
+    return tracker.name if isinstance(tracker, Apart) else type(tracker).__name__
 
 
 def _warn(text: str) -> None:

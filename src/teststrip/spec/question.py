@@ -9,7 +9,7 @@ from teststrip import plugins
 from teststrip.records import Question, Setting, Value
 from teststrip.spec.keys import BUDGET_PATTERN, QUESTION, check_keys, table
 from teststrip.spec.place import Place, kind_of, shown
-from teststrip.spec.values import checked_text, coerce
+from teststrip.spec.values import coerce
 
 DEFAULT_MARGIN = 0.2  # within-prompt seed SD; docs/statistics.md
 
@@ -26,17 +26,14 @@ def read_question(value: object, place: Place) -> Question:
     return Question(metrics, margin, budget)
 
 
-def read_trackers(value: object, place: Place) -> dict[str, dict[str, object]]:
-    """Options by tracker's name."""
+def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
+    """Options by tracker's name, as the tracker declares them."""
     known = plugins.installed("trackers")
     trackers = {}
-    for name, options in table(value, place).items():
+    for name, entry in table(value, place).items():
         if name not in known:
             raise (place / name).error(f"unknown tracker{plugins.among(name, known, 'Installed')}")
-        trackers[name] = dict(table(options, place / name))
-        for key, option in trackers[name].items():
-            if isinstance(option, str):
-                checked_text(option, place / name / key)
+        trackers[name] = _options("trackers", name, entry, place / name)
     return trackers
 
 
@@ -47,14 +44,20 @@ def read_metric_options(value: object, place: Place, metrics: tuple[str, ...]) -
         here = place / name
         if name not in metrics:
             raise here.error(_not_asked(name, metrics))
-        known: Mapping[str, Setting] = plugins.load("metrics", name).options
-        found[name] = {}
-        for key, option in table(entry, here).items():
-            if key not in known:
-                listed = plugins.nearest(key, known) or f". Options: {', '.join(known) or 'none'}"
-                raise here.error(f"metric {name!r} has no option {key!r}{listed}")
-            found[name][key] = coerce(option, known[key], here / key, f"metric {name!r}")
+        found[name] = _options("metrics", name, entry, here)
     return found
+
+
+def _options(kind: plugins.Kind, name: str, value: object, place: Place) -> dict[str, Value]:
+    """What stands in the table of a metric or tracker, coerced to what its class declares."""
+    known: Mapping[str, Setting] = plugins.load(kind, name).options
+    options, whose = {}, f"{kind[:-1]} {name!r}"
+    for key, option in table(value, place).items():
+        if key not in known:
+            listed = plugins.nearest(key, known) or f". Options: {', '.join(known) or 'none'}"
+            raise place.error(f"{whose} has no option {key!r}{listed}")
+        options[key] = coerce(option, known[key], place / key, whose)
+    return options
 
 
 def _metrics(value: object, place: Place) -> tuple[str, ...]:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
+from typing import ClassVar
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from teststrip.records import Concluded, Event, Failed, Scored, Shown, Started
+from teststrip.records import Concluded, Event, Failed, Scored, Setting, Shown, Started
 
 
 class ProgressTracker:
     """Shows a run in the terminal or notebook; written to standard error, so that standard output stays data."""
+
+    options: ClassVar[Mapping[str, Setting]] = {}
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
