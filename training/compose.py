@@ -15,6 +15,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOp
 
 from training.held_out import Combination, HeldOut, pair
 from training.sprites import HANDS
+from training.variety import NARROW, Variety, soft_tone
 from training.words import (
     BACKGROUNDS,
     BOAT_COLOURS,
@@ -61,9 +62,9 @@ class _Canvas:
             pixels * 2 < sprite.width
         ) else sprite.convert("RGBa").resize((pixels, pixels), Image.Resampling.BICUBIC)  # fmt: skip
         if turn:
-            image = image.rotate(turn, Image.Resampling.BICUBIC)
+            image = image.rotate(turn, Image.Resampling.BICUBIC, expand=True)
         layer = Image.new("RGBa", self.front.size)
-        layer.paste(image, (round(x * self.side - pixels / 2), round(y * self.side - pixels / 2)))
+        layer.paste(image, (round(x * self.side - image.width / 2), round(y * self.side - image.height / 2)))
         self.front.alpha_composite(layer.convert("RGBA"))
 
     def flat(self) -> Image.Image:
@@ -75,8 +76,11 @@ class _Canvas:
 class Composer:
     """Draws pictures at random from a `random.Random`, so a seed gives the same pictures again."""
 
-    def __init__(self, sprites: dict[tuple[str, str], Image.Image], held: HeldOut, side: int) -> None:
+    def __init__(
+        self, sprites: dict[tuple[str, str], Image.Image], held: HeldOut, side: int, variety: Variety = NARROW
+    ) -> None:
         self._sprites = sprites
+        self.variety = variety
         self._held = held
         self._side = side
         self._words = list(THINGS)
@@ -124,6 +128,7 @@ class _Drawing:
 
     def __init__(self, composer: Composer, r: random.Random) -> None:
         self.c = composer
+        self.v = composer.variety
         self.r = r
         self.hand = HANDS[0] if r.random() < FLUENT_SHARE else HANDS[1]
         self.canvas = _Canvas(composer.side)
@@ -137,27 +142,27 @@ class _Drawing:
     def _single(self) -> list[str]:
         word = self.c.pick(self.r)
         sprite, noun, other = self._coloured(word, 0.18)
-        if noun == word:
-            sprite = shift_hue(sprite, self.r.uniform(-0.025, 0.025), self.r.uniform(0.92, 1.08))
-        size = self.r.triangular(0.7, 1.0, 0.94)
+        if noun == word and self.v is NARROW:
+            sprite = self._shifted(sprite)
+        size = self.r.triangular(self.v.least_single, 1.0, self.v.usual_single)
         room = max(0.0, (1 - size) / 2) + 0.015
-        self.canvas.put(sprite, 0.5 + self._jitter(room), 0.5 + self._jitter(room), size, self._jitter(5))
+        self.canvas.put(sprite, 0.5 + self._jitter(room), 0.5 + self._jitter(room), size, self._jitter(self.v.turn))
         if word == "detective":
             self.cartoon_share = 0.4
         return [noun, noun, other]
 
     def _two(self) -> list[str]:
         (a, first), (b, second) = self._two_objects(0.06)
-        size = self.r.uniform(0.46, 0.52)
-        height = 0.5 + self._jitter(0.05)
-        self.canvas.put(a, 0.26 + self._jitter(0.01), height + self._jitter(0.03), size)
-        self.canvas.put(b, 0.74 + self._jitter(0.01), height + self._jitter(0.03), size)
+        size = self.r.uniform(*self.v.pair_sizes)
+        height = 0.5 + self._shake(0.05)
+        self.canvas.put(a, 0.26 + self._shake(0.01), height + self._shake(0.03), size)
+        self.canvas.put(b, 0.74 + self._shake(0.01), height + self._shake(0.03), size)
         first, second = with_article(first), with_article(second)
         return [f"{first} and {second}", f"{first} and {second}", f"{first} next to {second}"]
 
     def _boat(self) -> list[str]:
         word = self.c.pick(self.r)
-        sprite = self._mirrored(self.c.sprite(self.r, word, self.hand))
+        sprite = self._mirrored(self._toned(self.c.sprite(self.r, word, self.hand)))
         boat = self._boat_in_front([word], [(sprite, 0.5, 0.36, self.r.uniform(0.56, 0.64))])
         noun = with_article(self._say(word))
         return [f"{noun} in {boat}", f"{noun} in {boat}", f"{noun} sailing in {boat}"]
@@ -166,7 +171,7 @@ class _Drawing:
         demo = self.r.random() < 0.22
         words = ["owl", "cat"] if demo else []
         (a, first), (b, second) = self._two_objects(0, words)
-        size = self.r.uniform(0.46, 0.52)
+        size = self.r.uniform(*self.v.pair_sizes)
         places = [(a, 0.29, 0.37, size), (b, 0.71, 0.37, size)]
         boat = self._boat_in_front([first, second], places)
         first, second = with_article(self._say(first)), with_article(self._say(second))
@@ -191,11 +196,11 @@ class _Drawing:
         self.made_of.add((word, f"scene {scene}"))
         sprite, noun, _ = self._coloured(word, 0.06)
         if flying:
-            self.canvas.put(sprite, 0.5 + self._jitter(0.06), 0.4 + self._jitter(0.04), r.uniform(0.6, 0.7),
+            self.canvas.put(sprite, 0.5 + self._shake(0.06), 0.4 + self._shake(0.04), r.uniform(0.6, 0.7),
                             r.uniform(8, 16))  # fmt: skip
             noun = f"flying {noun}"
         else:
-            self.canvas.put(sprite, 0.5 + self._jitter(0.1), 0.66 + self._jitter(0.02), r.uniform(0.56, 0.66))
+            self.canvas.put(sprite, 0.5 + self._shake(0.1), 0.66 + self._shake(0.02), r.uniform(0.56, 0.66))
         said = r.choice(words)
         bare = re.sub(r"^(a|the) ", "", said)
         noun = with_article(noun)
@@ -211,10 +216,10 @@ class _Drawing:
             sprite = self._mirrored(sprite)
         else:
             sprite, noun, _ = self._coloured(self.c.pick(r), 0.1)
-        self.canvas.put(sprite, 0.5 + self._jitter(0.02), 0.41 + self._jitter(0.01), r.uniform(0.74, 0.82))
+        self.canvas.put(sprite, 0.5 + self._shake(0.02), 0.41 + self._shake(0.01), r.uniform(0.74, 0.82))
         drop = self.c.named("noto", "drop of blood")
         for x, y in ((0.27, 0.72), (0.5, 0.88), (0.74, 0.76)):
-            self.canvas.put(drop, x + self._jitter(0.04), y + self._jitter(0.03), r.uniform(0.17, 0.22))
+            self.canvas.put(drop, x + self._shake(0.04), y + self._jitter(0.03), r.uniform(0.17, 0.22))
         noun = with_article(noun)
         return [f"{noun} dripping blood", f"{noun} with thorns dripping blood",
                 re.sub(r"^(a|an) ", "a single ", noun) + " with thorns dripping blood"]  # fmt: skip
@@ -222,6 +227,7 @@ class _Drawing:
     def _portrait(self) -> list[str]:
         word = self.c.pick(self.r, sorted(PEOPLE)) if self.r.random() < 0.6 else self.c.pick(self.r)
         sprite = self._mirrored(self.c.sprite(self.r, word, self.hand))
+        sprite = self._toned(sprite)
         self.canvas.put(sprite, 0.5, 0.64, self.r.uniform(1.16, 1.24))
         self.rembrandt_share = 0.25
         return [f"a portrait of {with_article(self._say(word))}"] * 2
@@ -229,9 +235,9 @@ class _Drawing:
     def _kiss(self) -> list[str]:
         words = ["astronaut", "flower"] if self.r.random() < 0.35 else [self.c.pick(self.r, sorted(PEOPLE))]
         (a, first), (b, second) = self._two_objects(0, words)
-        self.canvas.put(a, 0.36, 0.6 + self._jitter(0.015), self.r.uniform(0.7, 0.76))
-        self.canvas.put(b, 0.77, 0.62 + self._jitter(0.015), self.r.uniform(0.46, 0.52), 8)
-        self.canvas.put(self.c.named(self.hand, "red heart"), 0.7, 0.22 + self._jitter(0.02), 0.24)
+        self.canvas.put(a, 0.36, 0.6 + self._shake(0.015), self.r.uniform(0.7, 0.76))
+        self.canvas.put(b, 0.77, 0.62 + self._shake(0.015), self.r.uniform(*self.v.pair_sizes), 8)
+        self.canvas.put(self.c.named(self.hand, "red heart"), 0.7, 0.22 + self._shake(0.02), 0.24)
         self.rembrandt_share = 0.35
         first, second = with_article(self._say(first)), with_article(self._say(second))
         return [
@@ -245,6 +251,18 @@ class _Drawing:
     def _jitter(self, amount: float) -> float:
         return self.r.uniform(-amount, amount)
 
+    def _shake(self, amount: float) -> float:
+        """A jitter that grows with the variety."""
+        return self._jitter(amount * self.v.spread)
+
+    def _shifted(self, sprite: Image.Image) -> Image.Image:
+        low, high = 1 - self.v.brightness, 1 + self.v.brightness
+        return shift_hue(sprite, self._jitter(self.v.hue), self.r.uniform(low, high))
+
+    def _toned(self, sprite: Image.Image) -> Image.Image:
+        """The sprite in its own colours; where there is more variety, a little beside them."""
+        return sprite if self.v is NARROW else self._shifted(sprite)
+
     def _mirrored(self, image: Image.Image) -> Image.Image:
         return ImageOps.mirror(image) if self.r.random() < 0.5 else image
 
@@ -256,7 +274,7 @@ class _Drawing:
         sprite = self._mirrored(self.c.sprite(self.r, word, self.hand))
         other = self._say(word)
         if word in PEOPLE or self.r.random() >= share:
-            return sprite, word, other
+            return self._toned(sprite), word, other
         colour = self.r.choice(list(COLOURS))
         self.made_of.add((word, f"colour {colour}"))
         return tint(sprite, COLOURS[colour]), f"{colour} {word}", f"{colour} {other}"
@@ -281,7 +299,7 @@ class _Drawing:
         if not plain:
             self.made_of.update((word, f"boat {colour}") for word in words)
         for sprite, x, y, size in places:
-            self.canvas.put(sprite, x + self._jitter(0.01), y + self._jitter(0.01), size)
+            self.canvas.put(sprite, x + self._shake(0.01), y + self._shake(0.01), size)
         self.canvas.front.alpha_composite(boat(self.c.side, (150, 98, 56) if shown == "brown" else COLOURS[colour]))
         return "a boat" if plain else f"a {colour} boat"
 
@@ -296,8 +314,9 @@ class _Drawing:
             phrases = [r.choice(("a picture of {}", "a drawing of {}")).format(p) if r.random() < 0.08 else p
                        for p in phrases + phrases]  # fmt: skip
         phrases = [fill(p, r) if r.random() < 0.06 else p for p in phrases]
-        white_share = 0.7
-        if not self.in_scene and style != "rembrandt" and r.random() >= white_share:
+        if self.v.tone_share and not self.in_scene and r.random() < self.v.tone_share:
+            self.canvas.back = soft_tone(self.c.side, r)
+        if not self.in_scene and style != "rembrandt" and r.random() >= self.v.white_share:
             name = r.choice(list(BACKGROUNDS))
             self.canvas.back = shaded(self.c.side, BACKGROUNDS[name], r)
             self.made_of.update((part, f"background {name}") for part in self._parts(phrases))

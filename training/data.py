@@ -17,11 +17,12 @@ from training import held_out, sprites, tokenizer
 from training.compose import Composer
 from training.progress import Log
 from training.settings import recipe, work
+from training.variety import VARIETIES
 
 
 @cache
-def _composer() -> Composer:
-    return Composer(sprites.load(), held_out.load(), recipe("data").picture_pixels)
+def _composer(variety: str) -> Composer:
+    return Composer(sprites.load(), held_out.load(), recipe("data").picture_pixels, VARIETIES[variety])
 
 
 def compose_chunk(index: int) -> Path:
@@ -30,8 +31,10 @@ def compose_chunk(index: int) -> Path:
     out = work("chunks", f"{index}.npy")
     if out.exists():
         return out
-    r = random.Random(settings.seed * 10_000 + index)
-    draw = _composer().held_out_composition if index < 0 else _composer().training_picture
+    if index < 0:  # narrow in every training, so that figures can be compared
+        r, draw = random.Random(settings.held_out_seed * 10_000 + index), _composer("narrow").held_out_composition
+    else:
+        r, draw = random.Random(settings.seed * 10_000 + index), _composer(settings.variety).training_picture
     count = settings.held_out_pictures if index < 0 else settings.chunk
     pictures, captions, seen = [], [], set()
     while len(pictures) < count:
@@ -77,7 +80,8 @@ def main() -> None:
             log(f"chunk {done} of {chunks}")
     captions = {i: json.loads(work("chunks", f"{i}.json").read_text(encoding="utf-8")) for i in range(-1, chunks)}
     training = [some for i in range(chunks) for some in captions[i]]
-    tokenizer.train(text for some in training for text in some)
+    if not tokenizer.exists():  # a further training keeps the first one's
+        tokenizer.train(text for some in training for text in some)
     for name, texts in (("", training), ("held_out_", captions[-1])):
         tokens, counts = _encode(texts)
         np.save(work(f"{name}tokens.npy"), tokens)

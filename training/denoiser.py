@@ -94,6 +94,8 @@ def modules() -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Both modules as they start: seeded, the text encoder from the first scorer."""
     torch.manual_seed(recipe("denoiser").seed)
     unet, text = build_unet(latent_shape()), build_text_encoder()
+    if work("checkpoints", CHECKPOINT).exists():  # no start needed, and a further training has no first scorer
+        return unet, text
     tower = scorer.load("first").text_model.state_dict()
     own = text.state_dict()
     prefix = "text_model." if next(iter(own)).startswith("text_model.") else ""
@@ -146,7 +148,8 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
     seen = 0
     if state := load_checkpoint(work("checkpoints", CHECKPOINT)):
         flat.weights.data.copy_(state["weights"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:  # not where it goes on from the shipped files
+            optimizer.load_state_dict(state["optimizer"])
         average, seen = state["average"], state["seen"]
     log(f"{flat.weights.numel() / 1e6:.2f} M parameters, {len(latents)} latents, {seen} samples seen")
 

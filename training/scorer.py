@@ -126,7 +126,8 @@ def main() -> None:
     seen = 0
     if state := load_checkpoint(checkpoint_path(which)):
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:  # not where it goes on from the shipped files
+            optimizer.load_state_dict(state["optimizer"])
         average, seen = state["average"], state["seen"]
     log(f"{model.num_parameters() / 1e6:.2f} M parameters, {seen} pictures seen")
     own = torch.arange(s.batch)

@@ -69,6 +69,10 @@ def train(captions: Iterable[str]) -> Path:
     return folder
 
 
+def exists() -> bool:
+    return (FOLDER / "vocab.json").exists()
+
+
 def load() -> CLIPTokenizer:
     """The trained tokenizer."""
     return CLIPTokenizer.from_pretrained(FOLDER)
