@@ -17,6 +17,8 @@ check: .venv/.installed-dev  ## style, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@command -v npm >/dev/null || { echo "no npm here: the page's scripts are not checked"; exit 0; }; \
+	npm install --no-audit --no-fund --silent && npm run --silent check
 
 campaign: .venv/.installed-dev  ## long kill tests and simulations
 	$(BIN)/python -m pytest -m slow --override-ini addopts="--strict-markers --import-mode=importlib -ra"

@@ -1,6 +1,6 @@
 """All timings, one after another, and their table into docs/performance.md: `make bench`.
 
-python -m bench             speed, backends, growth, then the table
+python -m bench             speed, backends, growth, page, then the table
 python -m bench --table     only the table, from the results that are there
 """
 
@@ -56,6 +56,12 @@ def rows() -> list[tuple[str, str, str]]:
         for row in growth["growth"]:
             pace = f"{row['calls_a_second']} a second, {row['microseconds_a_step']} µs a step"
             found.append((f"{row['calls']:,} calls of a trivial denoiser", f"{pace}, {row['megabytes_grown']} MB", ""))
+    if page := read("page"):
+        first, live = page["first_grid_seconds"], page["live"]
+        limit = f"≤ {1.5 * first['empty page'] + 1:.2f} s: 1.5 × an empty page + 1 s"
+        found.append(("first grid of 480 pictures", f"{first['480 pictures']:.2f} s", limit))
+        found.append(("first grid of 10,000 pictures", f"{first['10,000 pictures']:.2f} s", "≤ 3 s"))
+        found.append(("a run is slower by, with the live page open", f"{live['slower_by']:.1%}", "≤ 2 %"))
     return found
 
 
@@ -66,7 +72,7 @@ def table() -> str:
 
 def main() -> None:
     if "--table" not in sys.argv:
-        for part in ("speed", "backends", "growth"):
+        for part in ("speed", "backends", "growth", "page"):
             subprocess.run([sys.executable, "-m", f"bench.{part}"], check=True)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(START)
