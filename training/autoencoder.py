@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from training.precision import quick
 from training.progress import Log, load_checkpoint, save_checkpoint
 from training.schedule import average_into, cosine
 from training.settings import recipe, work
@@ -125,12 +126,12 @@ def local_colours(x: Tensor, side: int) -> Tensor:
 
 def encode(vae: AutoencoderKL, x: Tensor) -> Tensor:
     """The mean of the posterior, unscaled, in float32."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with quick():
         return vae.encoder(x)[:, : vae.config.latent_channels].float()
 
 
 def decode(vae: AutoencoderKL, z: Tensor) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
+    with quick():
         return vae.decoder(z).float()
 
 

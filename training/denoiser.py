@@ -21,6 +21,7 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from training import scorer, tokenizer
+from training.precision import quick
 from training.progress import Log, load_checkpoint, save_checkpoint
 from training.schedule import cosine
 from training.settings import recipe, work
@@ -119,7 +120,7 @@ def velocity_loss(
 ) -> Tensor:
     """Mean squared error of the predicted velocity at times `t [B]`."""
     a = alphas[t].view(-1, 1, 1, 1)
-    with torch.autocast("cpu", torch.bfloat16):
+    with quick():
         words = text(input_ids=ids).last_hidden_state
         made = unet(a.sqrt() * z + (1 - a).sqrt() * noise, t, words).sample
     return functional.mse_loss(made.float(), a.sqrt() * noise - (1 - a).sqrt() * z)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel
 
 from training import tokenizer
+from training.precision import quick
 from training.progress import Log, load_checkpoint, save_checkpoint
 from training.schedule import average_into, cosine
 from training.settings import recipe, work
@@ -87,7 +88,7 @@ def embed(model: CLIPModel, pictures: np.ndarray, tokens: Tensor) -> tuple[Tenso
     """Unit embeddings of pictures and of token ids, row by row."""
     images, texts = [], []
     for start in range(0, len(pictures), 100):
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick():
             out = model(input_ids=tokens[start : start + 100], pixel_values=prepared(pictures[start : start + 100]))
         images.append(out.image_embeds.float())
         texts.append(out.text_embeds.float())
@@ -141,7 +142,7 @@ def main() -> None:
         tokenizer.add_strange_words(ids, strange, s.strange_share, rng)
         for group in optimizer.param_groups:
             group["lr"] = cosine(seen, s.pictures, s.rate, warmup=100 * s.batch, least=0.02)
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick():
             out = model(input_ids=ids, pixel_values=prepared(pictures[rows]))
         similarity = model.logit_scale.exp().clamp(max=100) * out.image_embeds.float() @ out.text_embeds.float().T
         loss = (functional.cross_entropy(similarity, own) + functional.cross_entropy(similarity.T, own)) / 2
