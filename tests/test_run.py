@@ -6,7 +6,9 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -274,3 +276,36 @@ def test_planned_places_are_told_to_trackers(tmp_path: Path) -> None:
     failed = [event for event in listener.heard if isinstance(event, Failed)]
     assert all(isinstance(event.planned, Planned) and event.planned.cell["guidance_scale"] == "3" for event in failed)
     assert len(failed) == 2
+
+
+def test_an_hour_s_price_makes_budgets_in_money_answerable(tmp_path: Path) -> None:
+    asked = small_study(question={"metrics": ["sharpness"], "price_an_hour": 7.2})
+    with teststrip.run(asked, tmp_path / "s", trackers=[]) as result:
+        columns = result.columns()
+    assert columns["money"] == pytest.approx([seconds * 0.002 for seconds in columns["seconds"]])
+    said = command("best", "s", "--budget", "0.02 USD", cwd=tmp_path).stdout
+    assert "column" not in said
+
+
+class Damaging:
+    """An engine that gives one picture cut short."""
+
+    def __init__(self, engine: object) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def render(self, shots: object) -> object:
+        for number, answer in enumerate(self._engine.render(shots)):
+            yield replace(answer, data=answer.data[:-20]) if number == 1 else answer
+
+
+def test_a_damaged_picture_fails_alone_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = sys.modules["teststrip.run"]  # the attribute of that name is the function
+    whole = running.open_engine
+    monkeypatch.setattr(running, "open_engine", lambda ref: Damaging(whole(ref)))
+    outcome = drive(small_study(), tmp_path / "s", trackers=[], views=False)
+    assert (outcome.made, outcome.failed) == (3, 1)
+    with outcome.result as result:
+        assert [row.failure.reason for row in result.rows() if row.failure] == ["invalid"]

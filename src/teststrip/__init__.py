@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,5 +39,16 @@ def __getattr__(name: str) -> Any:
 
     module, attribute = _HOMES[name]
     value = getattr(import_module(module), attribute)
-    globals()[name] = value  # `teststrip.run` is the function, also after the module of that name was imported
+    globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """`teststrip.run` is the function, whoever imported the module of that name, and when."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

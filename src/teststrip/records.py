@@ -133,11 +133,13 @@ class Question:
         metrics: names of metrics, in order of interest.
         margin: the smallest difference that matters: within-prompt seed SD, or {metric: score units}.
         budget: for the recommendation, as written: "4s", "50 calls", "0.02 USD"; None = no budget.
+        price_an_hour: what an hour of the machine costs, in the budget's currency; None = unknown.
     """
 
     metrics: tuple[str, ...] = ()
     margin: float | Mapping[str, float] = 0.2
     budget: str | None = None
+    price_an_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,8 +159,8 @@ class Result:
         """One entry a planned shot in every column; what analysis reads.
 
         Columns: `prompt` (its id), `replicate`, `seed`, one for each axis (numbers where the axis is numeric, else
-        labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count), and
-        one for each score (NaN where there is none).
+        labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count),
+        `money` where the study says what an hour costs, and one for each score (NaN where there is none).
         """
         axes = {axis.name: dict(zip(axis.labels, axis.numbers or axis.labels, strict=True)) for axis in self.study.axes}
         rows = list(self.rows())
@@ -175,6 +175,8 @@ class Result:
         table["missing"] = [_missing(row) for row in rows]
         table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
         table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
+        if price := self.study.question.price_an_hour:
+            table["money"] = [seconds * price / 3600 for seconds in table["seconds"]]
         for name in names:
             table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
         return table

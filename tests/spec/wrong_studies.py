@@ -508,7 +508,7 @@ WRONG = [
     Wrong(
         "no margin",
         HEAD + "[question]\nmargin = 0\n",
-        "question.margin: 0 must be above 0 and finite: the smallest difference that matters",
+        "question.margin: 0 must be above 0 and finite",
     ),
     Wrong(
         "a margin of no metric",
@@ -519,6 +519,11 @@ WRONG = [
         "a budget without a unit",
         HEAD + '[question]\nbudget = "4"\n',
         'question.budget: \'4\' is no budget. Write "4s", "50 calls" or "0.02 USD"',
+    ),
+    Wrong(
+        "an hour for nothing",
+        HEAD + "[question]\nprice_an_hour = 0\n",
+        "question.price_an_hour: 0 must be above 0 and finite",
     ),
     Wrong(
         "a question misspelled",

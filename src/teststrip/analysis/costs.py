@@ -73,7 +73,10 @@ def column_of(table: Columns, limit: Budget | None) -> str | None:
     """
     if limit is not None:
         if limit.column not in table:
-            raise UsageError(f"budget {limit.text!r} needs a column {limit.column!r}, which these results do not have")
+            hint = " Say what an hour costs: [question] price_an_hour = 0.9" if limit.column == "money" else ""
+            raise UsageError(
+                f"budget {limit.text!r} needs a column {limit.column!r}, which these results do not have.{hint}"
+            )
         return limit.column
     return next((name for name in COSTS if name in table and _any_number(table[name])), None)
 

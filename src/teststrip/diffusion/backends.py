@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from teststrip.diffusion.digests import cache_folder
-from teststrip.errors import StudyError
+from teststrip.errors import EngineError, StudyError
 from teststrip.records import canonical_json, digest_of
 
 NAMES: Final = ("auto", "torch", "compile", "openvino", "openvino-bf16")
@@ -132,7 +132,10 @@ class OpenVino:
 
         arguments = _by_name(self._signature, args, kwargs)
         if arguments.pop("return_dict", True):
-            raise NotImplementedError("OpenVINO answers with tuples (return_dict=False)")
+            raise EngineError(
+                "backend 'openvino': this pipeline asks its denoiser for a named answer, OpenVINO gives tuples. "
+                'Write backend = "torch"'
+            )
         inputs = {path: leaf for path, leaf in leaves(arguments) if isinstance(leaf, torch.Tensor)}
         others = [(path, repr(leaf)) for path, leaf in leaves(arguments) if path not in inputs]
         shapes = [(path, str(tensor.dtype), list(tensor.shape)) for path, tensor in inputs.items()]

@@ -6,6 +6,7 @@ Looks at no pixels and computes nothing; as metrics they stand in tables and cha
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Image, Setting
 
 
-class _OfRecord:
+class _OfRecord(ABC):
     """One number out of each image's record."""
 
     arity: ClassVar[int | None] = 1
@@ -31,9 +32,9 @@ class _OfRecord:
         return [math.nan if (image := item.rows[0].image) is None else self.read(image) for item in items]
 
     @staticmethod
+    @abstractmethod
     def read(image: Image) -> float:
         """The number of one image."""
-        raise NotImplementedError
 
 
 class Seconds(_OfRecord):

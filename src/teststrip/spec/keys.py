@@ -195,6 +195,12 @@ QUESTION = (
         'What an image may cost when settings are recommended: "4s", "50 calls" (of the denoiser) or "0.02 USD".',
         {"type": "string", "pattern": f"^{BUDGET_PATTERN}$"},
     ),
+    Key(
+        "price_an_hour",
+        "number",
+        "What an hour of this machine costs, in the budget's currency: an image then costs its share of it.",
+        {"type": "number", "exclusiveMinimum": 0},
+    ),
 )
 
 TABLES: Mapping[str, tuple[Key, ...]] = {

@@ -15,7 +15,7 @@ DEFAULT_MARGIN = 0.2  # within-prompt seed SD; docs/statistics.md
 
 
 def read_question(value: object, place: Place) -> Question:
-    """Metrics, margin and budget."""
+    """Metrics, margin, budget and price."""
     data = table(value, place)
     check_keys(data, QUESTION, place)
     metrics = _metrics(data.get("metrics", []), place / "metrics")
@@ -23,7 +23,8 @@ def read_question(value: object, place: Place) -> Question:
     budget = data.get("budget")
     if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET_PATTERN, budget)):
         raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
-    return Question(metrics, margin, budget)
+    price = data.get("price_an_hour")
+    return Question(metrics, margin, budget, None if price is None else _positive(price, place / "price_an_hour"))
 
 
 def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
@@ -94,5 +95,5 @@ def _positive(value: object, place: Place) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise place.error(f"must be a number, not {kind_of(value)} ({shown(value)})")
     if not 0 < value < float("inf"):
-        raise place.error(f"{shown(value)} must be above 0 and finite: the smallest difference that matters")
+        raise place.error(f"{shown(value)} must be above 0 and finite")
     return float(value)

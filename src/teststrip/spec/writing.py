@@ -40,7 +40,13 @@ def _lines(study: Study) -> Iterator[str]:
             yield f"{_key(axis)} = {_value(list(labels))}"
     question = study.question
     yield from _table(
-        ["question"], {"metrics": list(question.metrics), "margin": question.margin, "budget": question.budget}
+        ["question"],
+        {
+            "metrics": list(question.metrics),
+            "margin": question.margin,
+            "budget": question.budget,
+            "price_an_hour": question.price_an_hour,
+        },
     )
     for metric, chosen in study.metric_options.items():
         yield from _table(["metrics", metric], chosen)
