@@ -9,12 +9,14 @@ import time
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, Failed, out_of_memory
-from teststrip.batching.stacking import Request, joined, rows_of, stacked, tensors
+from teststrip.batching.lanes import Lanes
+from teststrip.batching.stacking import Piece, Request, cut, joined, rows_of, stacked, tensors
 from teststrip.batching.stage import Door, Guest, Stage
 from teststrip.batching.width import LADDER, MOST_ON_CPU, smallest_good
 
@@ -40,6 +42,7 @@ class Batcher:
         forwards: for a component name, what to call in place of the model (a compiled or converted one): it takes the
             model's arguments, always with the same number of rows, and answers as the model does.
         window: calls looked at ahead of time to start the longest first; pulled lazily, so a slow reader slows the run.
+        threads: on a CPU, cut every forward of a model as it is into lanes that share out so many threads; 1 = do not.
         known: widths found earlier, by shape of row; what is found is written into it. Keep it with the results: the
             same widths give the same bytes.
 
@@ -56,6 +59,7 @@ class Batcher:
         denoisers: Sequence[str] | None = None,
         forwards: Mapping[str, Callable[..., Any]] | None = None,
         window: int = 64,
+        threads: int = 1,
         known: MutableMapping[str, int] | None = None,
     ) -> None:
         if any(number != "auto" and number < 1 for number in (rows, decode_rows)):
@@ -66,6 +70,7 @@ class Batcher:
         self._decode_rows = decode_rows
         self._forwards = dict(forwards or {})
         self._window = max(window, 1)
+        self._lanes = Lanes(threads)
         self._known: MutableMapping[str, int] = {} if known is None else known
         self._checked: set[Hashable] = set()
         self._pending: list[Call] = []
@@ -85,7 +90,10 @@ class Batcher:
         forward runs out of memory its width is halved for all that follow, and calls begun at the old width begin
         again, so that every picture has one width. Closing the iterator ends all calls under way.
         """
-        source = iter(calls)
+        with self._lanes.open():
+            yield from self._run(iter(calls))
+
+    def _run(self, source: Iterator[Call]) -> Iterator[Done | Failed]:
         self._stopped = False
         try:
             while True:
@@ -164,9 +172,9 @@ class Batcher:
         asked = [(guest.request, first, stop) for guest, first, stop in pieces]
         try:
             begin = time.perf_counter()
-            output = self._forward(door, asked, width)
+            output, made = self._forward(door, asked, width)
             seconds = time.perf_counter() - begin
-            strangers = self._strangers(door, asked, output, width)
+            strangers = self._strangers(door, asked, rows_of(output, 0, asked[0][2] - asked[0][1], made), width)
         except Exception as error:  # the model belongs to somebody else; its calls hear of it
             guests = [guest for guest, _, _ in pieces]
             if out_of_memory(error) and width > 1:
@@ -182,7 +190,7 @@ class Batcher:
         self._count(door, width - room, room, seconds)
         row = 0
         for guest, first, stop in pieces:
-            guest.parts.append(rows_of(output, row, row + stop - first, width))
+            guest.parts.append(rows_of(output, row, row + stop - first, made))
             guest.served = stop
             guest.seconds += seconds * (stop - first) / width  # fillers are nobody's cost
             row += stop - first
@@ -191,18 +199,31 @@ class Batcher:
                 guest.note(width)
                 self._resume(guest, joined(guest.parts))
 
-    def _forward(self, door: Door, asked: Sequence[tuple[Request, int, int]], width: int) -> Any:
-        args, kwargs = door.reader.bind(stacked(asked, width))
-        return self._forwards.get(door.name, door.enter)(*args, **kwargs)
+    def _forward(self, door: Door, asked: Sequence[Piece], width: int) -> tuple[Any, int]:
+        """The answer, and how many rows it has: lanes of nothing but fillers are not computed."""
+        model = self._forwards.get(door.name, door.enter)
 
-    def _strangers(self, door: Door, asked: list[tuple[Request, int, int]], output: Any, width: int) -> str:
-        """Once for each signature: whether a row is the same beside other rows. Not all models promise it."""
+        def lane(pieces: Sequence[Piece], rows: int) -> Any:
+            args, kwargs = door.reader.bind(stacked(pieces, rows))
+            return model(*args, **kwargs)
+
+        own = door.name not in self._forwards and door.device.type == "cpu"  # others have threads of their own
+        lanes = self._lanes.number(width) if own else 1
+        rows = width // lanes
+        parts = [partial(lane, pieces, rows) for pieces in cut(asked, rows)]
+        return joined(self._lanes.run(lanes, parts)), rows * len(parts)
+
+    def _strangers(self, door: Door, asked: list[Piece], beside: Any, width: int) -> str:
+        """Once for each signature: whether a row is the same beside other rows. Not all models promise it.
+
+        `beside`: the rows of the first piece, as they came out beside the others.
+        """
         request, first, stop = asked[0]
         if len(asked) == 1 or request.signature in self._checked:
             return ""
         self._checked.add(request.signature)
-        beside = rows_of(output, 0, stop - first, width)
-        apart = rows_of(self._forward(door, asked[:1], width), 0, stop - first, width)
+        output, made = self._forward(door, asked[:1], width)
+        apart = rows_of(output, 0, stop - first, made)
         for one, two in zip(tensors(beside), tensors(apart), strict=True):
             if one.shape != two.shape:
                 return f"the rows of its {door.name}'s batches have lengths that depend on each other"
@@ -273,11 +294,12 @@ class Batcher:
     def _timed(self, door: Door, request: Request, width: int) -> float | None:
         # On a CPU the time that this process was given, not the clock's: others on the machine must not decide.
         clock = time.process_time if door.device.type == "cpu" else time.perf_counter
+        full = [(request, 0, request.rows)] * (width // request.rows)
         taken: list[float] = []
         while len(taken) < 3 or (len(taken) < 6 and sum(taken) < 1):  # the least of several: disturbance only adds
             begin = clock()
             try:
-                self._forward(door, [(request, 0, request.rows)], width)
+                self._forward(door, full, width)
                 if door.device.type != "cpu":
                     torch.accelerator.synchronize(door.device)
             except Exception:  # out of memory ends the search; anything else the first forward will say

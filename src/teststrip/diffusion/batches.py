@@ -81,10 +81,18 @@ class Batches:
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure | Broken]:
         """One answer a shot, in the order in which the pictures are done; pulls shots lazily."""
+        import torch
+
         from teststrip.batching import Batcher, Failed
 
         known = Widths(canonical_json(self._machine()))
-        self._batcher = batcher = Batcher(self._loaded.pipe, rows=self._rows, known=known, forwards=self._forwards)
+        self._batcher = batcher = Batcher(
+            self._loaded.pipe,
+            rows=self._rows,
+            known=known,
+            forwards=self._forwards,
+            threads=torch.get_num_threads() if self._loaded.device == "cpu" else 1,
+        )
         under_way: dict[str, Shot] = {}
         answers = batcher.run(self._call(shot, under_way) for shot in shots)
         encoding: deque[Future[Render | Failure]] = deque()
@@ -161,5 +169,6 @@ class Batches:
             "device": cuda or f"{loaded.device} {platform.machine()}",
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "forwards": "in lanes",
             "versions": [torch.__version__, diffusers.__version__],
         }
