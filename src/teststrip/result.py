@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import items, plugins, spec, weights
+from teststrip import items, notebook, plugins, spec, weights
 from teststrip import plan as planning
 from teststrip.errors import StoreError, TeststripError, UsageError
 from teststrip.protocols import Metric
@@ -242,6 +242,21 @@ class Result:
             if place not in cells and row.image is not None:
                 cells[place] = self.store.read(row.image)
         return sheet(cells, down=down, across=across, titles=(rows, columns), side=side)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far the study is, what can be concluded, and a grid of its two first axes."""
+        made, axes = self.made, [axis.name for axis in self.study.axes if len(axis.levels) > 1]
+        across, down = (axes[0], axes[1]) if len(axes) > 1 else (axes[0] if axes else "replicate", "prompt")
+        first = self.study.prompts[0]
+        where = {"prompt": first.id} if len(axes) > 1 and len(self.study.prompts) > 1 else {}
+        rows = [row for row in self.rows() if row.image is not None and self._matches(row.planned, where)]
+        return notebook.html(
+            title=self.study.name,
+            facts=f"{made} of {len(self.plan)} images · {self.folder}",
+            sentences=[finding.sentence for finding in self.findings[:3]] if made else [],
+            grid=self.grid(across, down, side=96, where=where) if rows else None,
+            caption=first.text if where else "",
+        )
 
     def _label(self, planned: Planned, axis: str) -> str:
         if axis == "prompt":

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.browser.boards import rows_of, study_of
 
+import teststrip
 from teststrip.metrics.pixels import Sharpness
 from teststrip.records import Cell, EngineRef, Image, Planned, Prompt, Row, Shot
+from teststrip.run import drive
 from teststrip.views import board
 
 
@@ -70,3 +72,11 @@ def test_json_cannot_end_the_script_it_stands_in(text: str) -> None:
     said = board.to_json({"text": text})
     assert not re.search("[<>&\u2028\u2029]", said)
     assert json.loads(said)["text"] == text.encode("utf-8", "replace").decode()
+
+
+def test_an_axis_that_changes_no_pixel_is_a_warning(tmp_path: Path) -> None:
+    keys = {"name": "dead", "engine": {"name": "pattern"}, "prompts": ["an owl"], "settings": {"width": 8, "height": 8}}
+    study = teststrip.Study(**keys, axes={"eta": [0.0, 1.0], "guidance_scale": [1, 7]})
+    with drive(study, tmp_path / "s", trackers=[], views=False).result as result:
+        (warning,) = board.of(result)["warnings"]
+    assert warning.startswith("eta changes nothing: 0 and 1 gave identical pixels")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
+from teststrip.analysis import dead
 from teststrip.records import Axis, Finding, Prompt, Row, Study, Value
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ class MetricInfo(Protocol):
 
 def of(result: Result) -> dict[str, Any]:
     """The board of a result, finished or not."""
-    return build(
-        result.study,
-        result.rows(),
-        metrics=result.metrics,
-        findings=result.findings,
-    )
+    rows = list(result.rows())
+    return build(result.study, rows, metrics=result.metrics, findings=result.findings, warnings=warnings(rows))
+
+
+def warnings(rows: Iterable[Row]) -> list[str]:
+    """What people must know before they look: axes that change no pixel, a sentence each."""
+    return [axis.sentence for axis in dead.dead_axes(rows)]
 
 
 def build(
@@ -45,6 +47,7 @@ def build(
     *,
     metrics: Mapping[str, MetricInfo] | None = None,
     findings: Sequence[Finding] = (),
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The board of a study and its rows.
 
@@ -53,10 +56,11 @@ def build(
         rows: one for each place of the design, in the order of the plan.
         metrics: name to information; scores of other names found in the rows are shown as bare numbers.
         findings: most important first.
+        warnings: sentences to show above them.
 
     Returns:
-        `format, study, axes, prompts, metrics, cells, places, findings, progress`. `places` has one entry a row;
-        `file` paths are relative to the study folder. NaN becomes None.
+        `format, study, axes, prompts, metrics, cells, places, findings, warnings, progress`. `places` has one entry a
+        row; `file` paths are relative to the study folder. NaN becomes None.
     """
     rows = list(rows)
     names = list(dict.fromkeys([*(metrics or {}), *(name for row in rows for name in row.scores)]))
@@ -81,6 +85,7 @@ def build(
         "cells": cells.seen,
         "places": places,
         "findings": [_finding(finding) for finding in findings],
+        "warnings": list(warnings),
         "progress": progress(places),
     }
 

@@ -20,6 +20,7 @@ from teststrip.views import board as boards
 if TYPE_CHECKING:
     from teststrip.result import Result
 
+CONCLUDED = ("findings", "warnings")  # parts of the board that stand only when a run has ended
 REST = 50  # times as long as the last look took
 PACE_WINDOW_SECONDS = 120.0
 
@@ -30,7 +31,7 @@ class News:
 
     Attributes:
         version: now. reload: too much changed, the page must be read again.
-        places: those that changed. progress: always. findings: None when they are the same.
+        places: those that changed. progress: always. findings, warnings: None when they are the same.
     """
 
     version: int
@@ -38,11 +39,13 @@ class News:
     places: list[Mapping[str, Any]] = field(default_factory=list)
     progress: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] | None = None
+    warnings: Sequence[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As the page reads it; findings only when they changed."""
+        """As the page reads it; findings and warnings only when they changed."""
         news = {"version": self.version, "reload": self.reload, "places": self.places, "progress": self.progress}
-        return news if self.findings is None else {**news, "findings": self.findings}
+        concluded = {"findings": self.findings, "warnings": self.warnings}
+        return news if self.findings is None else {**news, **concluded}
 
 
 class Feed:
@@ -91,8 +94,10 @@ class Feed:
             if version < self._shape_version or version > self.version:
                 return News(self.version, reload=True)
             places = [p for p, changed in zip(self.board["places"], self._changed, strict=True) if changed > version]
-            findings = self.board["findings"] if self._findings_version > version else None
-            return News(self.version, places=places, progress=self.board["progress"], findings=findings)
+            news = News(self.version, places=places, progress=self.board["progress"])
+            if self._findings_version > version:
+                news.findings, news.warnings = self.board["findings"], self.board["warnings"]
+            return news
 
     def snapshot(self) -> dict[str, Any]:
         """The whole board, with its version."""
@@ -107,8 +112,11 @@ class Feed:
         self._result.refresh()
         # Conclusions while pictures are still being made would change under the reader's eyes, and cost the run time.
         findings = self._result.findings if finished else ()
-        rows = self._result.rows(self._kept)
-        return boards.build(self._result.study, rows, metrics=self._result.metrics, findings=findings)
+        rows = list(self._result.rows(self._kept))
+        warnings = boards.warnings(rows) if finished else ()
+        return boards.build(
+            self._result.study, rows, metrics=self._result.metrics, findings=findings, warnings=warnings
+        )
 
     def _take(self, fresh: dict[str, Any], *, running: bool, now: float) -> bool:
         """Replace the board, and note which places changed."""
@@ -118,7 +126,7 @@ class Feed:
         shape = [metric["name"] for metric in fresh["metrics"]]
         known = [metric["name"] for metric in self.board.get("metrics", [])]
         if running and not fresh["findings"]:
-            fresh["findings"] = self.board.get("findings", [])
+            fresh |= {key: self.board.get(key, []) for key in CONCLUDED}
         version = self.version + 1
         fresh["progress"] = self._progress(fresh["progress"], running=running, now=now)
         moved = bool(fresh["progress"] != self.board.get("progress"))
@@ -128,7 +136,7 @@ class Feed:
             for index, (before, after) in enumerate(zip(old, places, strict=True)):
                 if before != after:
                     self._changed[index], moved = version, True
-        if fresh["findings"] != self.board.get("findings"):
+        if any(fresh[key] != self.board.get(key) for key in CONCLUDED):
             self._findings_version, moved = version, True
         self.board = fresh
         self._files = {place["digest"]: place["file"] for place in places if "file" in place}

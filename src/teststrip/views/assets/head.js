@@ -18,6 +18,7 @@ const Top = (() => {
         </div>
       </div>
       ${(running || made + failed < total) && html`<${Progress} progress=${board.progress} />`}
+      ${board.warnings?.map((warning) => html`<p class="warning" role="note" key=${warning}>${Icon("alert")}<span>${warning}</span></p>`)}
       <${Findings} board=${board} view=${view} />
     </header>`;
   }

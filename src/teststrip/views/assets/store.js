@@ -64,6 +64,7 @@ const Store = (() => {
       board.places[place.i] = place;
     }
     if (news.findings) board.findings = news.findings;
+    if (news.warnings) board.warnings = news.warnings;
     if (news.progress) board.progress = news.progress;
     board.pictured = board.places.reduce((n, place) => n + (place.file ? 1 : 0), 0);
     board = { ...board };
