@@ -9,7 +9,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constra
 demo: .venv/.installed  ## the study this project began with, on the embedded model
 	$(BIN)/teststrip run examples/guidance_vs_steps.toml
 
-test: .venv/.installed-dev .venv/.chromium  ## all tests, browser included
+test: .venv/.installed-dev .venv/.browsers  ## all tests, browser included
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/.installed-dev  ## style, types, import contracts
@@ -41,9 +41,10 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	$(PIP) --editable '.[$(EXTRAS),openvino,parquet,dev]'
 	touch $@
 
-# Browser tests use Debian's chromium; any chromium or chrome on the PATH will do.
-.venv/.chromium: .venv/bin/python
+# Browser tests use Debian's chromium and firefox-esr; any chromium, chrome or firefox on the PATH will do.
+.venv/.browsers: .venv/bin/python
 	command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
+	command -v firefox-esr firefox >/dev/null || (apt-get update -qq && apt-get install -y -qq firefox-esr)
 	touch $@
 
 clean:

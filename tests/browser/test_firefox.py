@@ -1,0 +1,53 @@
+"""The page opens from disk in Firefox too, and shows the right pictures. Firefox is not driven, it is photographed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.feature import match_template
+from tests.browser.conftest import Visitor, address_of
+
+from teststrip.result import Result
+
+FIREFOX = next((path for name in ("firefox-esr", "firefox") if (path := shutil.which(name))), None)
+WIDTH, HEIGHT = 1280, 1100
+
+
+@pytest.mark.skipif(FIREFOX is None, reason="no Firefox on the PATH")
+def test_firefox_shows_the_pictures_that_chromium_shows(
+    visitors: Callable[..., Visitor], study: Result, tmp_path: Path
+) -> None:
+    (tmp_path / "profile").mkdir()
+    picture = tmp_path / "firefox.png"
+    size = f"{WIDTH},{HEIGHT}"
+    profile = ["--profile", str(tmp_path / "profile"), "--window-size", size, "--screenshot", str(picture)]
+    subprocess.run([str(FIREFOX), "--headless", *profile, address_of(study)], check=True, timeout=120)
+    visitor = visitors(address_of(study), width=WIDTH, height=HEIGHT).open()
+    with Image.open(picture) as opened:
+        seen = np.asarray(opened.convert("L").resize((WIDTH // 2, HEIGHT // 2)), float)
+    found = []
+    for section in range(2):  # two prompts: along guidance the pictures differ in contrast, which likeness cannot see
+        source = visitor.cell(section, 1, 0).locator("img").get_attribute("src")
+        file = visitor.page.evaluate("source => new URL(source, document.baseURI).pathname", source)
+        found.append(place_of(Path(file), seen))
+    (rose, left, top), (owl, beside, height) = found
+    assert min(rose, owl) > 0.75  # half a pixel of shift costs noise that much; another picture reaches 0.3
+    assert (beside > left, height) == (True, top)
+
+
+def place_of(file: Path, seen: np.ndarray) -> tuple[float, int, int]:
+    """Where a picture stands in a screenshot of half the size: likeness (1 = the same), left, top."""
+    best = (0.0, 0, 0)
+    for side in range(58, 68):  # a browser's fonts decide what is left for the columns
+        with Image.open(file) as opened:
+            wanted = np.asarray(opened.convert("L").resize((side, side)), float)
+        likeness = match_template(seen, wanted)
+        top, left = np.unravel_index(np.argmax(likeness), likeness.shape)
+        best = max(best, (float(likeness.max()), int(left), int(top)))
+    return best
