@@ -44,7 +44,7 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 # Browser tests use Debian's chromium and firefox-esr; any chromium, chrome or firefox on the PATH will do.
 .venv/.browsers: .venv/bin/python
 	command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
-	command -v firefox-esr firefox >/dev/null || (apt-get update -qq && apt-get install -y -qq firefox-esr)
+	command -v firefox-esr firefox >/dev/null || (apt-get update -qq && apt-get install -y -qq firefox-esr) || echo "no Firefox: its test is left out"
 	touch $@
 
 clean:

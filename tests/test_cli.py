@@ -45,11 +45,19 @@ def modules_after(code: str, cwd: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [None, ["--help"], ["plan", "study.toml", "--no-calibrate"], ["plan", "default.toml", "--no-calibrate"]],
-    ids=["import", "help", "plan", "plan on the embedded model"],
+    [
+        None,
+        ["--help"],
+        ["plan", "study.toml", "--no-calibrate"],
+        ["plan", "default.toml", "--no-calibrate"],
+        ["plan", "options.toml", "--no-calibrate"],
+    ],
+    ids=["import", "help", "plan", "plan on the embedded model", "plan with options of metrics"],
 )
 def test_what_should_be_instant_loads_nothing_heavy(folder: Path, words: list[str] | None) -> None:
     (folder / "default.toml").write_text('name = "d"\nprompts = ["an owl"]\n[axes]\nguidance_scale = [1, 3]\n')
+    options = '[question]\nmetrics = ["diversity", "convergence_features"]\n[metrics.diversity]\nmodel = ""\n'
+    (folder / "options.toml").write_text((folder / "default.toml").read_text() + options)
     code = "import teststrip"
     if words is not None:
         code += f"\nfrom teststrip.cli import main\nimport sys\nsys.argv = ['teststrip', *{words!r}]\n"

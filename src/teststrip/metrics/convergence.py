@@ -14,14 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
 from teststrip.vision import Chosen
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Rgb = NDArray[np.uint8]
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
 
 STEPS = "num_inference_steps"
 
-_WINDOW = np.exp(-np.square(np.arange(-5, 6) / 1.5) / 2)
-_WINDOW /= _WINDOW.sum()
+# Wang's window: a Gaussian of sigma 1.5, 11 pixels wide, of sum 1
+_HALF = [math.exp(-((n / 1.5) ** 2) / 2) for n in range(-5, 6)]
+_WINDOW = [weight / sum(_HALF) for weight in _HALF]
 
 _STOCHASTIC = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm", re.IGNORECASE)
 _OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
@@ -48,6 +48,8 @@ def is_stochastic(row: Row) -> bool:
 
 def rmse(left: Rgb, right: Rgb) -> float:
     """Root of the mean squared difference of two pictures [H, W, 3], in 8-bit levels."""
+    import numpy as np
+
     difference = left.astype(np.float64) - right
     return math.sqrt(float(np.square(difference).mean()))
 
@@ -58,6 +60,8 @@ def ssim(left: Rgb, right: Rgb) -> float:
     Source:
         Wang et al. 2004: Gaussian window of 11 pixels, sigma 1.5, K1 = .01, K2 = .03, borders left out.
     """
+    import numpy as np
+
     if min(left.shape[:2]) < len(_WINDOW):
         return math.nan
     x, y = (picture @ np.array([0.299, 0.587, 0.114]) for picture in (left, right))
@@ -210,6 +214,8 @@ class ConvergenceFeatures(_OfPairs):
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
         """Distances."""
+        import numpy as np
+
         if not pairs:
             return []
         vectors = self._chosen.encoder.pictures([picture for pair in pairs for picture in pair])
@@ -231,6 +237,8 @@ def _first(path: Mapping[float, Sequence[Row]]) -> Row:
 
 def _windowed(values: Floats) -> Floats:
     """Weighted means [H - 10, W - 10] over the window around each pixel of [H, W] that has a whole one."""
+    import numpy as np
+
     for _ in range(2):  # once down the columns, once along the rows
         inner = len(values) - len(_WINDOW) + 1
         values = sum((weight * values[n : n + inner] for n, weight in enumerate(_WINDOW)), np.zeros(())).T

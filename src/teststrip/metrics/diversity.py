@@ -12,14 +12,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Cell, Fingerprint, Row, Setting
 from teststrip.vision import Chosen
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Rgb = NDArray[np.uint8]
@@ -31,6 +30,8 @@ SIDE = 32
 
 def mean_pairwise_distance(distances: Floats) -> float:
     """The mean over all pairs of a matrix of distances [N, N]; N at least 2."""
+    import numpy as np
+
     count = len(distances)
     return float(distances[np.triu_indices(count, k=1)].mean())
 
@@ -44,6 +45,8 @@ def vendi(kernel: Floats) -> float:
     Source:
         Friedman & Dieng 2022, arXiv 2210.02410: exp of the entropy of the eigenvalues of kernel / N.
     """
+    import numpy as np
+
     shares = np.linalg.eigvalsh(kernel / len(kernel))
     shares = shares[shares > 0]
     return float(np.exp(-(shares * np.log(shares)).sum()))
@@ -112,6 +115,8 @@ class _OfGroups:
 
     def features(self, pictures: Sequence[Rgb]) -> Floats:
         """Vectors [N, D]: unit vectors of the model, or thumbnails in 0..1."""
+        import numpy as np
+
         if self._chosen:
             return self._chosen.encoder.pictures(pictures)
         return np.stack([_thumbnail(picture) for picture in pictures])
@@ -139,6 +144,8 @@ class Diversity(_OfGroups):
 
     def value(self, pictures: Sequence[Rgb]) -> float:
         """See `mean_pairwise_distance`."""
+        import numpy as np
+
         vectors = self.features(pictures)
         if self.by_model:
             return mean_pairwise_distance(np.clip(1 - vectors @ vectors.T, 0, 2))
@@ -163,6 +170,8 @@ class VendiScore(_OfGroups):
 
     def value(self, pictures: Sequence[Rgb]) -> float:
         """See `vendi`."""
+        import numpy as np
+
         vectors = self.features(pictures)
         # A black picture has no direction; it gets that of grey, which it is the darkest of.
         vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, 1.0)
@@ -174,6 +183,7 @@ class VendiScore(_OfGroups):
 
 def _thumbnail(picture: Rgb) -> Floats:
     """Areas averaged, flattened [SIDE * SIDE * 3], 0..1."""
+    import numpy as np
     from PIL import Image
 
     small = Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BOX)
