@@ -26,7 +26,8 @@ def number(value: float, *, signed: bool = False) -> str:
     """Three significant digits and a true minus: -0.1234 -> "−0.123"."""
     if not math.isfinite(value):
         return "unknown" if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    text = f"{abs(value):.3g}"
+    # Below this it is the rounding of sums of scores, not a score.
+    text = f"{abs(value):.3g}" if abs(value) > 1e-12 else "0"
     text = f"{abs(value):,.0f}" if "e+" in text else text
     sign = "−" if value < 0 and float(text.replace(",", "")) != 0 else "+" if signed else ""
     return sign + text

@@ -207,7 +207,8 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     yield from (f"### {_escape(heading[0].upper() + heading[1:])}", "", f"**{_escape(finding.sentence)}**", "")
     chart = _chart_of(finding)
     if finding.kind in ("axis", "convergence") and chart in drawn:
-        yield from (f"![{_escape(spoken(finding.metric))} by {_escape(heading)}]({CHARTS}/{chart})", "")
+        axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
+        yield from (f"![{_escape(spoken(finding.metric))} by {_escape(axis)}]({CHARTS}/{chart})", "")
     if finding.levels and finding.kind in ("axis", "convergence"):
         what = "median distance" if finding.kind == "convergence" else "mean"
         rows = [
