@@ -99,6 +99,16 @@ def test_a_thumbnail_fits_and_is_never_enlarged():
     assert Image.open(io.BytesIO(pictures.thumbnail(data, 500))).size == (200, 100)
 
 
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_thumbnail_says_nothing_of_what_its_picture_said(source, form):
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x010E] = "canary"
+    Image.fromarray(noise(20, 20)).save(file, source, exif=exif, xmp=b"canary", comment=b"canary")
+    assert b"canary" in file.getvalue()
+    assert b"canary" not in pictures.thumbnail(file.getvalue(), 10, form)
+
+
 @pytest.mark.parametrize("colour", [0, 127, 255])
 def test_one_colour_is_blank_even_after_jpeg(colour):
     flat = np.full((32, 32, 3), colour, np.uint8)

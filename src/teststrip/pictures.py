@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from teststrip.containers import sound
 from teststrip.errors import PictureError
@@ -88,8 +88,8 @@ def digest_of_pixels(array: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def thumbnail(data: bytes, side: int) -> bytes:
-    """A WebP whose longer side has at most `side` pixels; nothing is enlarged, no record is inside.
+def thumbnail(data: bytes, side: int, form: Literal["WEBP", "PNG", "JPEG"] = "WEBP") -> bytes:
+    """A picture whose longer side has at most `side` pixels; nothing is enlarged, no record is inside.
 
     Raises:
         PictureError: as `decode`.
@@ -98,8 +98,9 @@ def thumbnail(data: bytes, side: int) -> bytes:
 
     picture = _open(data)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture.info = {name: value for name, value in picture.info.items() if name == "icc_profile"}
     file = io.BytesIO()
-    picture.save(file, "WEBP", quality=82, method=2)
+    picture.save(file, form, quality=82, method=2)
     return file.getvalue()
 
 

@@ -194,7 +194,7 @@ def test_the_question_is_read() -> None:
 
 
 def test_trackers_keep_their_options() -> None:
-    assert study(trackers={"progress": {"x": 1}}).trackers == {"progress": {"x": 1}}
+    assert study(trackers={"tensorboard": {"side": 64}}).trackers == {"tensorboard": {"side": 64}}
 
 
 def test_explicit_seeds_set_the_number_of_replicates() -> None:

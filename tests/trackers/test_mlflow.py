@@ -1,0 +1,249 @@
+"""What a real MLflow server holds, read back by MLflow's own client, is what the store holds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import psutil
+import pytest
+from tests.command import COMMAND, command, environment
+from tests.trackers import told
+
+from teststrip import export
+from teststrip.errors import TrackerError
+from teststrip.result import open_result
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[str]:
+    """The server that `mlflow server` starts, on SQLite. Its first start makes the tables, about 10 s."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "artifacts")]
+    with (home / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, cwd=home, start_new_session=True
+        )
+
+    def up() -> bool:
+        assert process.poll() is None, (home / "log.txt").read_text()
+        with contextlib.suppress(OSError):
+            return bool(urllib.request.urlopen(f"{address}/health", timeout=5).status == 200)
+        return False
+
+    try:
+        told.wait_for(up, seconds=120)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", address)
+            yield address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def study(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return told.made(tmp_path_factory.mktemp("mlflow"), "mlflow")
+
+
+class Account:
+    """The runs of one study, as MLflow's client finds them."""
+
+    def __init__(self, uri: str, study: Path) -> None:
+        self.client = MlflowClient(uri)
+        self.id = json.loads((study / "trackers" / "mlflow" / "account.json").read_text())["id"]
+
+    @property
+    def runs(self) -> list[Run]:
+        experiment = self.client.get_experiment_by_name("teststrip")
+        if experiment is None:
+            return []
+        wanted = f"tags.`teststrip.account` = '{self.id}'"
+        return list(self.client.search_runs([experiment.experiment_id], wanted, max_results=500))
+
+    @property
+    def parent(self) -> Run:
+        (run,) = [run for run in self.runs if "mlflow.parentRunId" not in run.data.tags]
+        return run
+
+    @property
+    def nested(self) -> list[Run]:
+        parent = self.parent.info.run_id
+        return [run for run in self.runs if run.data.tags.get("mlflow.parentRunId") == parent]
+
+    def paths(self, under: str | None = None) -> list[str]:
+        return [found.path for found in self.client.list_artifacts(self.parent.info.run_id, under)]
+
+    def artifact(self, path: str, folder: Path) -> bytes:
+        return Path(self.client.download_artifacts(self.parent.info.run_id, path, str(folder))).read_bytes()
+
+    def everything(self, folder: Path) -> Any:
+        runs = [(run.info.run_id, run.data.params, run.data.metrics, run.data.tags) for run in self.runs]
+        history = [self.client.get_metric_history(self.parent.info.run_id, name) for name in ("images", "failures")]
+        return sorted(runs, key=str), [len(points) for points in history], self.paths("images"), self.paths()
+
+
+def test_there_is_a_run_for_the_study_and_in_it_one_for_each_setting_with_its_means(server: str, study: Path) -> None:
+    account, rows = Account(server, study), told.rows_of(study)
+    cells = {row.planned.cell for row in rows}
+    assert len(account.nested) == len(cells) == 8
+    assert account.parent.info.run_name == "little"
+    assert (account.parent.info.status, {run.info.status for run in account.nested}) == ("FINISHED", {"FINISHED"})
+    assert account.parent.data.metrics == {"images": 14, "failures": 2}
+    axes = ("guidance_scale", "num_inference_steps", "scheduler")
+    for metric in ("sharpness", "contrast"):
+        wanted = told.means(rows, metric, lambda row: tuple(row.planned.cell[axis] for axis in axes))
+        found = {tuple(run.data.params[axis] for axis in axes): run.data.metrics[metric] for run in account.nested}
+        assert found == pytest.approx(wanted)
+
+
+def test_the_table_has_every_place_of_the_design_with_settings_scores_and_picture(
+    server: str, study: Path, tmp_path: Path
+) -> None:
+    account, rows = Account(server, study), told.rows_of(study)
+    table = json.loads(account.artifact("images.json", tmp_path))
+    lines = [dict(zip(table["columns"], line, strict=True)) for line in table["data"]]
+    assert len(lines) == len(rows) == 16
+    pictures = Path(account.client.download_artifacts(account.parent.info.run_id, "images", str(tmp_path)))
+    for line, row in zip(lines, rows, strict=True):
+        assert line["seed"] == row.planned.shot.seed
+        assert line["guidance_scale"] == row.planned.shot.settings["guidance_scale"]
+        if row.image is None:
+            assert (line["image"], line["digest"], line["missing"]) == (None, None, "oom")
+            continue
+        assert line["digest"] == row.image.digest
+        assert {name: line[name] for name in row.scores} == row.scores
+        with PIL.Image.open(pictures.parent / line["image"]["filepath"]) as picture:
+            assert picture.size == (row.image.width, row.image.height)
+    assert {path.stem for path in pictures.iterdir()} == told.digests(rows)
+
+
+def test_mlflow_lists_the_tables_and_reads_them_itself(server: str, study: Path) -> None:
+    import mlflow
+
+    account = Account(server, study)
+    mlflow.set_tracking_uri(server)
+    mlflow.set_experiment("teststrip")
+    frame = mlflow.load_table("images.json", run_ids=[account.parent.info.run_id])
+    assert sorted(frame["digest"].dropna()) == sorted(told.digests(told.rows_of(study)))
+    listed = json.loads(account.parent.data.tags["mlflow.loggedArtifacts"])
+    assert {entry["path"] for entry in listed} <= set(account.paths())
+
+
+def test_the_report_is_there_word_for_word_with_its_charts(server: str, study: Path, tmp_path: Path) -> None:
+    account = Account(server, study)
+    assert account.artifact("report.md", tmp_path) == (study / "report.md").read_bytes()
+    charts = {path.name for path in (study / "charts").glob("*.svg")}
+    assert {Path(path).name for path in account.paths("charts")} == charts
+    assert len(account.paths("grids")) == 2
+
+
+def test_telling_a_study_again_changes_nothing(server: str, study: Path, tmp_path: Path) -> None:
+    account = Account(server, study)
+    before = account.everything(tmp_path)
+    with open_result(study) as result:
+        where = export.tell(result, "mlflow")
+    assert where == f"{server}/#/experiments/{account.parent.info.experiment_id}/runs/{account.parent.info.run_id}"
+    assert account.everything(tmp_path) == before
+
+
+def test_a_telling_that_was_killed_is_completed_by_the_next(server: str, tmp_path: Path) -> None:
+    study = told.made(tmp_path, "progress")
+    process = subprocess.Popen(
+        [*COMMAND, "export", "little", "--to", "mlflow"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    known = study / "trackers" / "mlflow" / "account.json"
+    told.wait_for(lambda: known.is_file() and len(Account(server, study).runs) >= 3)
+    for child in psutil.Process(process.pid).children():
+        child.kill()
+    assert b"The study is safe" in process.communicate(timeout=60)[0]
+    half = len(Account(server, study).runs)
+    with open_result(study) as result:
+        export.tell(result, "mlflow")
+    account = Account(server, study)
+    assert half < 9 == len(account.runs)
+    assert len(account.nested) == 8
+    assert account.parent.data.metrics == {"images": 14, "failures": 2}
+    assert len(account.paths("images")) == 14
+
+
+def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(server: str, tmp_path: Path) -> None:
+    told.killed_run(tmp_path, "mlflow", images=5)
+    command("run", "little.toml", "--out", "little", "--tracker", "mlflow", cwd=tmp_path, code=3)
+    account, rows = Account(server, tmp_path / "little"), told.rows_of(tmp_path / "little")
+    assert len(account.nested) == 8
+    assert account.parent.data.metrics == {"images": 28, "failures": 4}
+    assert sorted(Path(path).stem for path in account.paths("images")) == sorted(told.digests(rows))
+    steps = [metric.step for metric in account.client.get_metric_history(account.parent.info.run_id, "images")]
+    assert len(set(steps)) == len(steps)
+
+
+def test_nothing_of_the_machine_or_its_secrets_arrives(server: str, home: Path, tmp_path: Path) -> None:
+    study = told.made(tmp_path, "progress")
+    told.with_canaries(tmp_path, "export", "little", "--to", "mlflow")
+    account = Account(server, study)
+    assert len(account.runs) == 9
+    assert list(told.leaks(home)) + list(told.leaks(study / "trackers")) == []
+    for run in account.runs:
+        assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)
+
+
+def test_a_server_that_is_not_there_is_said_once_and_told_later(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with open_result(study) as result, pytest.raises(TrackerError, match="The study is safe"):
+        export.tell(result, "mlflow")
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
+def test_without_a_server_the_account_lies_beside_the_study_and_moves_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = told.made(tmp_path, "mlflow")
+    database = study / "trackers" / "mlflow" / "mlflow.db"
+    assert len(Account(f"sqlite:///{database}", study).nested) == 8
+    study = study.rename(tmp_path / "moved")
+    with open_result(study) as result:
+        where = export.tell(result, "mlflow")
+    database = study / "trackers" / "mlflow" / "mlflow.db"
+    assert where == f"mlflow server --workers 1 --backend-store-uri sqlite:///{database}"
+    account = Account(f"sqlite:///{database}", study)
+    assert len(account.nested) == 8
+    assert {Path(path).stem for path in account.paths("images")} == told.digests(told.rows_of(study))
+    assert (study / "trackers" / "mlflow" / "artifacts").is_dir()
+    assert not (tmp_path / "little").exists()

@@ -1,0 +1,126 @@
+"""What the tests of trackers share: a small study, its truth, secrets that must go nowhere, runs that are killed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+from tests.command import environment
+
+from teststrip.containers import embed
+from teststrip.records import Row
+from teststrip.result import open_result
+from teststrip.run import drive
+
+STUDY = """
+name = "little"
+prompts = ["an owl | a cat", {{ id = "formula", text = "=2+5 and a car" }}]
+replicates = {replicates}
+[engine]
+name = "pattern"
+seconds = {seconds}
+fail = "oom: guidance_scale=7.5, num_inference_steps=2, prompt=an owl | a cat"
+[settings]
+width = 32
+height = 32
+[axes]
+guidance_scale = [1, 7.5]
+num_inference_steps = [2, 8]
+scheduler = ["DDIMScheduler", "DPMSolverMultistepScheduler"]
+[question]
+metrics = ["sharpness", "contrast"]
+"""
+
+SECRETS = {
+    "in the environment": "canary-7Q2env",
+    "on the command line": "canary-7Q2arg",
+    "in a picture": "canary-7Q2pic",
+}
+USER = "canary-7Q2user"
+
+
+def study_file(folder: Path, *, replicates: int = 1, seconds: float = 0.0) -> Path:
+    path = folder / "little.toml"
+    path.write_text(STUDY.format(replicates=replicates, seconds=seconds), encoding="utf-8")
+    return path
+
+
+def made(folder: Path, tracker: str, *, replicates: int = 1) -> Path:
+    """A finished study that this tracker has heard of."""
+    drive(study_file(folder, replicates=replicates), folder / "little", trackers=[tracker]).result.close()
+    return folder / "little"
+
+
+def rows_of(folder: Path) -> list[Row]:
+    with open_result(folder) as result:
+        return list(result.rows())
+
+
+def digests(rows: list[Row]) -> set[str]:
+    return {row.image.digest for row in rows if row.image}
+
+
+def means(rows: list[Row], metric: str, key: Callable[[Row], object]) -> dict[object, float]:
+    found: dict[object, list[float]] = {}
+    for row in rows:
+        if row.image and math.isfinite(row.scores[metric]):
+            found.setdefault(key(row), []).append(row.scores[metric])
+    return {label: math.fsum(values) / len(values) for label, values in found.items()}
+
+
+def with_canaries(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a secret wherever one might lie, and a user whose name is one."""
+    for path in (folder / "little" / "images").rglob("*.png"):
+        path.write_bytes(embed(path.read_bytes(), SECRETS["in a picture"].encode(), SECRETS["in a picture"]))
+    secrets = {"TESTSTRIP_TOKEN": SECRETS["in the environment"], "LOGNAME": USER, "USER": USER, "USERNAME": USER}
+    command = [sys.executable, "-X", SECRETS["on the command line"], "-m", "teststrip", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment(**secrets, **more), timeout=120, check=True, capture_output=True, text=True
+    )
+
+
+def leaks(folder: Path) -> Iterator[str]:
+    """Everything in a folder's files that should not be there."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    host = socket.gethostname()
+    secrets = {**SECRETS, "user": USER, **({"host": host} if len(host) > 5 else {})}  # shorter ones occur by chance
+    for path in files:
+        data, name = path.read_bytes(), str(path.relative_to(folder))
+        yield from (f"{name}: {what}" for what, secret in secrets.items() if secret.encode() in data or secret in name)
+        if host in re.split(r"[^\w-]", name):
+            yield f"{name}: host"
+
+
+def killed_run(folder: Path, tracker: str, *, images: int, **more: str) -> None:
+    """Begin the study with its tracker, and kill -9 run and tracker when so many images are there."""
+    words = ["run", str(study_file(folder, replicates=2, seconds=0.1)), "--out", "little", "--tracker", tracker]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "teststrip", *words],
+        cwd=folder,
+        env=environment(**more),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: len(list((folder / "little" / "images").rglob("*.png"))) >= images)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    for pid in [process.pid, *(child.pid for child in children)]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait(10)
+
+
+def wait_for(there: Callable[[], object], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.05)
