@@ -200,9 +200,19 @@ def test_a_telling_that_was_killed_is_completed_by_the_next(server: str, tmp_pat
 
 
 def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(server: str, tmp_path: Path) -> None:
-    told.killed_run(tmp_path, "mlflow", images=5)
+    study = tmp_path / "little"
+    known = study / "trackers" / "mlflow" / "account.json"
+
+    def pictures() -> list[str]:
+        account = Account(server, study)
+        return account.paths("images") if account.runs else []
+
+    told.killed_run(tmp_path, "mlflow", lambda: known.is_file() and pictures(), seconds=0.4)
+    account = Account(server, study)
+    assert account.parent.info.status == "RUNNING"
+    assert 0 < len(account.paths("images")) < 28
     command("run", "little.toml", "--out", "little", "--tracker", "mlflow", cwd=tmp_path, code=3)
-    account, rows = Account(server, tmp_path / "little"), told.rows_of(tmp_path / "little")
+    rows = told.rows_of(study)
     assert len(account.nested) == 8
     assert account.parent.data.metrics == {"images": 28, "failures": 4}
     assert sorted(Path(path).stem for path in account.paths("images")) == sorted(told.digests(rows))

@@ -43,7 +43,7 @@ def table(run: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def media(study: Path) -> set[Path]:
-    return {path for path in (study / "trackers" / "trackio" / "media").rglob("*") if path.is_file()}
+    return set(told.files(study / "trackers" / "trackio" / "media"))
 
 
 def without_names(run: dict[str, Any]) -> Any:
@@ -102,7 +102,11 @@ def test_telling_a_study_again_replaces_the_run_and_its_pictures(study: Path) ->
 
 
 def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(tmp_path: Path) -> None:
-    told.killed_run(tmp_path, "trackio", images=5)
+    study = tmp_path / "little"
+    told.killed_run(tmp_path, "trackio", (study / "trackers" / "trackio" / "teststrip.db").is_file, seconds=0.3)
+    (begun,) = read(study)
+    assert begun["logs"][0]["images"] == 1
+    assert not any("pictures" in log for log in begun["logs"])
     command("run", "little.toml", "--out", "little", "--tracker", "trackio", cwd=tmp_path, code=3)
     (run,) = read(tmp_path / "little")
     rows = told.rows_of(tmp_path / "little")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-from tests.command import environment
+from tests.command import COMMAND, environment
 
 from teststrip.containers import embed
 from teststrip.records import Row
@@ -65,6 +63,10 @@ def rows_of(folder: Path) -> list[Row]:
         return list(result.rows())
 
 
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def digests(rows: list[Row]) -> set[str]:
     return {row.image.digest for row in rows if row.image}
 
@@ -90,33 +92,29 @@ def with_canaries(folder: Path, *words: str, **more: str) -> subprocess.Complete
 
 def leaks(folder: Path) -> Iterator[str]:
     """Everything in a folder's files that should not be there."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert files
+    assert files(folder)
     host = socket.gethostname()
     secrets = {**SECRETS, "user": USER, **({"host": host} if len(host) > 5 else {})}  # shorter ones occur by chance
-    for path in files:
+    for path in files(folder):
         data, name = path.read_bytes(), str(path.relative_to(folder))
         yield from (f"{name}: {what}" for what, secret in secrets.items() if secret.encode() in data or secret in name)
         if host in re.split(r"[^\w-]", name):
             yield f"{name}: host"
 
 
-def killed_run(folder: Path, tracker: str, *, images: int, **more: str) -> None:
-    """Begin the study with its tracker, and kill -9 run and tracker when so many images are there."""
-    words = ["run", str(study_file(folder, replicates=2, seconds=0.1)), "--out", "little", "--tracker", tracker]
+def killed_run(folder: Path, tracker: str, until: Callable[[], object], *, seconds: float = 0.1) -> None:
+    """Begin the study with its tracker, and kill -9 both while it runs, once `until` is true."""
+    words = ["run", str(study_file(folder, replicates=2, seconds=seconds)), "--out", "little", "--tracker", tracker]
     process = subprocess.Popen(
-        [sys.executable, "-m", "teststrip", *words],
-        cwd=folder,
-        env=environment(**more),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*COMMAND, *words], cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: len(list((folder / "little" / "images").rglob("*.png"))) >= images)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert children
-    for pid in [process.pid, *(child.pid for child in children)]:
-        os.kill(pid, signal.SIGKILL)
-    process.wait(10)
+    try:
+        wait_for(until)
+        assert process.poll() is None, "it was over already"
+    finally:
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            one.kill()
+        process.wait(10)
 
 
 def wait_for(there: Callable[[], object], seconds: float = 60) -> None:

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -71,7 +72,7 @@ class MlflowTracker:
         self._where = ""
         self._shelf: list[Image] = []
         self._made = self._failed = 0
-        self._last = time.monotonic()
+        self._last = -EVERY
 
     def on_event(self, event: Event) -> None:
         """Send pictures in batches, and all that is missing at the end; see Tracker."""
@@ -177,7 +178,7 @@ class _Account:
             address = f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"  # without a password
             return f"{address}/#/experiments/{self._experiment}/runs/{self._run.info.run_id}"
         if parts.scheme == "sqlite":
-            return f"mlflow server --workers 1 --backend-store-uri {self._uri}"
+            return f"mlflow server --workers 1 --backend-store-uri {shlex.quote(self._uri)}"
         return f"run {self._run.info.run_id} of MLflow"
 
     def pictures(self, images: Iterable[Image], side: int) -> None:

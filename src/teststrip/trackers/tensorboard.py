@@ -9,6 +9,7 @@ the name of the file.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ class TensorBoardTracker:
     @property
     def where(self) -> str:
         """The command that shows it."""
-        return f"tensorboard --logdir {self._folder.parent}" if self._started else ""
+        return f"tensorboard --logdir {shlex.quote(str(self._folder.parent))}" if self._started else ""
 
     def _progress(self, event: Shown) -> None:
         """The counts, and the picture that has just been made."""

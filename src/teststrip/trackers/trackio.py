@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -86,7 +87,8 @@ class TrackioTracker:
         """The command that shows it."""
         if self._started is None:
             return ""
-        return f"TRACKIO_DIR={os.environ['TRACKIO_DIR']} trackio show --project {self._project}"
+        folder, project = shlex.quote(os.environ["TRACKIO_DIR"]), shlex.quote(self._project)
+        return f"TRACKIO_DIR={folder} trackio show --project {project}"
 
     def _start(self, event: Started) -> None:
         own = (Path(event.folder) / FOLDER / "trackio").resolve()
