@@ -80,8 +80,10 @@ def images(rows: Sequence[Row]) -> dict[str, list[object]]:
         **{name: [row.planned.shot.settings.get(name) for row in rows] for name in settings},
         "missing": [row.failure.reason if row.failure else None if row.image else "not made yet" for row in rows],
         "seconds": [row.image.seconds if row.image else None for row in rows],
+        "denoiser_calls": [row.image.facts.get("denoiser_calls") if row.image else None for row in rows],
         **{name: [row.scores.get(name) for row in rows] for name in scores},
         "digest": [row.image.digest if row.image else None for row in rows],
+        "fingerprint": [row.image.fingerprint_id if row.image else None for row in rows],
     }
 
 

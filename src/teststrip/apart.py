@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from teststrip import plugins
-from teststrip.errors import TrackerError
+from teststrip.errors import TrackerError, UsageError
 from teststrip.protocols import Distant, Tracker
 from teststrip.records import Concluded, Event, Started
 
@@ -33,7 +33,8 @@ FOLDER = "trackers"
 """Where trackers keep what is theirs, in the study's folder; a folder for each by its name."""
 
 WAITING = 2_000  # events; above this the tracker is too slow and hears of the rest when the run has ended
-PATIENCE = 120.0  # seconds after the end of a run
+PATIENCE = "TESTSTRIP_TRACKER_PATIENCE"
+"""The environment variable that says for how many seconds a finished run waits for its trackers; else 120."""
 _END = None
 
 
@@ -46,7 +47,7 @@ class Apart:
         patience: seconds that `close` waits for it; None = until it is done.
     """
 
-    def __init__(self, name: str, options: Mapping[str, object], *, patience: float | None = PATIENCE) -> None:
+    def __init__(self, name: str, options: Mapping[str, object], *, patience: float | None = 120.0) -> None:
         self.name = name
         self._options = dict(options)
         self._patience = patience
@@ -131,8 +132,11 @@ class Apart:
         return f"{what}. The study is safe. To tell it again: teststrip export {self._study} --to {self.name}"
 
 
-def opened(name: str, options: Mapping[str, object], *, patience: float | None = PATIENCE) -> Tracker:
+def opened(name: str, options: Mapping[str, object], *, patient: bool = False) -> Tracker:
     """The tracker of that name: itself or, where it talks to others, apart.
+
+    Args:
+        patient: wait until it is done, however long that takes.
 
     Raises:
         UsageError: no such tracker, or options it does not take.
@@ -143,7 +147,14 @@ def opened(name: str, options: Mapping[str, object], *, patience: float | None =
         return tracker
     if find_spec(tracker.needs) is None:
         raise plugins.missing(ModuleNotFoundError(name=tracker.needs))
-    return Apart(name, options, patience=patience)
+    return Apart(name, options, patience=None if patient else _patience())
+
+
+def _patience() -> float:
+    try:
+        return max(0.0, float(os.environ.get(PATIENCE, "120")))
+    except ValueError:
+        raise UsageError(f"{PATIENCE}: {os.environ[PATIENCE]!r} is no number of seconds") from None
 
 
 def listen(name: str, events: BinaryIO) -> str:

@@ -93,7 +93,7 @@ def tell(result: Result, to: str, **options: object) -> str:
         UsageError: no such tracker or option. MissingExtra: it needs a package. TrackerError: it could not be told.
     """
     table = {to: {**result.study.trackers.get(to, {}), **options}}
-    tracker = apart.opened(to, read_trackers(table, Place("trackers"))[to], patience=None)
+    tracker = apart.opened(to, read_trackers(table, Place("trackers"))[to], patient=True)
     rows = tuple(result.rows())
     made = sum(row.image is not None for row in rows)
     failures = sum(row.failure is not None for row in rows)

@@ -545,6 +545,16 @@ WRONG = [
         HEAD + "[trackers.progres]\n",
         "trackers.progres: unknown tracker. Did you mean 'progress'?",
     ),
+    Wrong(
+        "an option that the tracker does not have",
+        HEAD + "[trackers.wandb]\nprojct = 'x'\n",
+        "trackers.wandb: tracker 'wandb' has no option 'projct'. Did you mean 'project'?",
+    ),
+    Wrong(
+        "an option of a tracker out of bounds",
+        HEAD + "[trackers.wandb]\nside = 1\n",
+        "trackers.wandb.side: 1 is below 16, the least side of tracker 'wandb'",
+    ),
     # --- secrets and addresses ---
     Wrong(
         "a secret key",

@@ -14,7 +14,6 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.util.tensor_util import make_ndarray
-from tests.command import command
 from tests.trackers import told
 
 from teststrip import export
@@ -124,7 +123,7 @@ def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(tmp_path: Path) 
     live = read(study)
     assert 0 < live.Scalars("study/images")[-1].value < 28
     assert [tag.split("/")[0] for tag in live.Tags()["images"]] == ["newest"]
-    command("run", "little.toml", "--out", "little", "--tracker", "tensorboard", cwd=tmp_path, code=3)
+    told.goes_on(tmp_path, "tensorboard")
     reader, rows = read(tmp_path / "little"), told.rows_of(tmp_path / "little")
     assert [e.value for e in reader.Scalars("study/images")] == [28]
     assert {line["digest"] for line in text(reader, "images")} - {""} == told.digests(rows)

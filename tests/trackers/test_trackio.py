@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -103,11 +105,18 @@ def test_telling_a_study_again_replaces_the_run_and_its_pictures(study: Path) ->
 
 def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(tmp_path: Path) -> None:
     study = tmp_path / "little"
-    told.killed_run(tmp_path, "trackio", (study / "trackers" / "trackio" / "teststrip.db").is_file, seconds=0.3)
-    (begun,) = read(study)
-    assert begun["logs"][0]["images"] == 1
-    assert not any("pictures" in log for log in begun["logs"])
-    command("run", "little.toml", "--out", "little", "--tracker", "trackio", cwd=tmp_path, code=3)
+    database = study / "trackers" / "trackio" / "teststrip.db"
+
+    def begun() -> bool:
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(database)) as opened:
+            return bool(opened.execute("select count(*) from metrics").fetchone()[0])
+        return False
+
+    told.killed_run(tmp_path, "trackio", lambda: database.is_file() and begun(), seconds=0.3)
+    (half,) = read(study)
+    assert half["logs"][0]["images"] == 1
+    assert not any("pictures" in log for log in half["logs"])
+    told.goes_on(tmp_path, "trackio")
     (run,) = read(tmp_path / "little")
     rows = told.rows_of(tmp_path / "little")
     assert [log["images"] for log in run["logs"] if "images" in log] == [28]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-from tests.command import COMMAND, environment
+from tests.command import COMMAND, command, environment
 
 from teststrip.containers import embed
 from teststrip.records import Row
@@ -84,9 +84,9 @@ def with_canaries(folder: Path, *words: str, **more: str) -> subprocess.Complete
     for path in (folder / "little" / "images").rglob("*.png"):
         path.write_bytes(embed(path.read_bytes(), SECRETS["in a picture"].encode(), SECRETS["in a picture"]))
     secrets = {"TESTSTRIP_TOKEN": SECRETS["in the environment"], "LOGNAME": USER, "USER": USER, "USERNAME": USER}
-    command = [sys.executable, "-X", SECRETS["on the command line"], "-m", "teststrip", *words]
+    called = [sys.executable, "-X", SECRETS["on the command line"], "-m", "teststrip", *words]
     return subprocess.run(
-        command, cwd=folder, env=environment(**secrets, **more), timeout=120, check=True, capture_output=True, text=True
+        called, cwd=folder, env=environment(**secrets, **more), timeout=120, check=True, capture_output=True, text=True
     )
 
 
@@ -115,6 +115,12 @@ def killed_run(folder: Path, tracker: str, until: Callable[[], object], *, secon
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:
             one.kill()
         process.wait(10)
+
+
+def goes_on(folder: Path, tracker: str) -> None:
+    """Run what was killed to its end, without waiting for pictures; some fail, as they should."""
+    words = ["run", study_file(folder, replicates=2), "--out", "little", "--tracker", tracker]
+    command(*words, cwd=folder, code=3)
 
 
 def wait_for(there: Callable[[], object], seconds: float = 60) -> None:
