@@ -96,7 +96,7 @@ class Apart:
         self._study, self._log = str(folder), own / "log.txt"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-m", "teststrip.apart", self.name],
+                [sys.executable, "-P", "-m", "teststrip.apart", self.name],  # -P: no module of the working folder
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
