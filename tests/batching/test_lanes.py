@@ -6,13 +6,10 @@ import threading
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.batching import loop, oracle
 
 from teststrip.batching import Batcher, Done
 from teststrip.batching.lanes import Lanes
-from teststrip.batching.stacking import cut
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl", "sd3", "flux"])
@@ -41,7 +38,7 @@ def test_afterwards_no_lane_s_thread_is_left_and_the_process_has_its_number_of_t
         torch.set_num_threads(before)
 
 
-def test_lanes_of_nothing_but_fillers_are_not_computed() -> None:
+def test_a_lane_s_forward_has_as_many_rows_whatever_the_number_of_lanes() -> None:
     seen: list[int] = []
 
     class Counting(loop.Halve):
@@ -49,29 +46,71 @@ def test_lanes_of_nothing_but_fillers_are_not_computed() -> None:
             seen.append(len(sample))
             return super().forward(sample, timestep)
 
+    for threads in (1, 2, 5):
+        pipe = loop.Loop()
+        pipe.unet = Counting()
+        answers = list(Batcher(pipe, rows=6, threads=threads).run(loop.calls([(n % 4 + 1, 5.0) for n in range(40)])))
+        assert all(isinstance(answer, Done) for answer in answers)
+    assert set(seen) == {6}
+
+
+def test_what_a_picture_looks_like_does_not_depend_on_the_number_of_lanes() -> None:
+    calls = [oracle.call("sd15", 5.0, steps, steps % 3, steps) for steps in (2, 3, 4, 5, 6)]
+    one = oracle.made(Batcher(oracle.pipeline("sd15"), rows=4, threads=1), calls)
+    three = oracle.made(Batcher(oracle.pipeline("sd15"), rows=4, threads=3), calls)
+    assert all(torch.equal(one[call.key], three[call.key]) for call in calls)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_memory_that_runs_out_in_several_lanes_halves_the_width_once(threads: int) -> None:
+    class Small(loop.Halve):
+        def forward(self, sample: torch.Tensor, timestep: int, return_dict: bool = True) -> tuple[torch.Tensor]:
+            if len(sample) > 4:
+                raise RuntimeError("CUDA out of memory.")
+            return super().forward(sample, timestep)
+
     pipe = loop.Loop()
-    pipe.unet = Counting()
-    answers = list(Batcher(pipe, rows=8, threads=4).run(loop.calls([(2, 5.0)])))
+    pipe.unet = Small()
+    batcher = Batcher(pipe, rows=8, threads=threads)
+    answers = list(batcher.run(loop.calls([(3, 5.0)] * 30)))
+    assert sorted(answer.call.key for answer in answers) == list(range(30))
     assert all(isinstance(answer, Done) for answer in answers)
-    assert seen == [2, 2]
+    assert batcher.counts.widths == {"unet 4": 4}
+    assert len(batcher.counts.halved) == 1
 
 
-def test_what_one_lane_raises_is_raised_after_all_have_ended() -> None:
-    ended: list[int] = []
+def test_a_lane_that_raises_fails_its_own_calls_and_no_others() -> None:
+    class Fussy(loop.Halve):
+        def forward(self, sample: torch.Tensor, timestep: int, return_dict: bool = True) -> tuple[torch.Tensor]:
+            if sample.isnan().any():
+                raise ArithmeticError("planted")
+            return super().forward(sample, timestep)
 
+    class Loop(loop.Loop):
+        def __call__(self, *, steps: int, guidance: float, generator: torch.Generator) -> tuple[torch.Tensor]:
+            if steps == 5:
+                self.unet(torch.full((1, 4), float("nan")), 0, return_dict=False)
+            return super().__call__(steps=steps, guidance=guidance, generator=generator)
+
+    pipe = Loop()
+    pipe.unet = Fussy()
+    answers = list(Batcher(pipe, rows=4, threads=3).run(loop.calls([(n % 6 + 1, 5.0) for n in range(36)])))
+    failed = [answer.call.key for answer in answers if not isinstance(answer, Done)]
+    assert sorted(failed) == [n for n in range(36) if n % 6 + 1 == 5]
+
+
+def test_closing_the_answers_ends_what_is_in_the_lanes() -> None:
+    answers = Batcher(loop.Loop(), rows=4, threads=3).run(loop.calls([(50, 5.0)] * 30))
+    next(answers)
+    answers.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+
+
+def test_what_is_raised_in_a_lane_is_raised_where_the_result_is_asked_for() -> None:
     def fail() -> None:
-        raise ArithmeticError("one lane")
+        raise ArithmeticError("planted")
 
-    lanes = Lanes(2)
-    with lanes.open(), pytest.raises(ArithmeticError, match="one lane"):
-        lanes.run(2, [fail, lambda: ended.append(1)])
-    assert ended == [1]
-
-
-@settings(max_examples=200)
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.integers(1, 6))
-def test_cutting_keeps_every_row_once_and_in_order(sizes: list[int], rows: int) -> None:
-    parts = cut([(name, 10, 10 + size) for name, size in enumerate(sizes)], rows)  # type: ignore[arg-type]
-    assert [sum(stop - start for _, start, stop in part) for part in parts[:-1]] == [rows] * (len(parts) - 1)
-    flat = [(name, row) for part in parts for name, start, stop in part for row in range(start, stop)]
-    assert flat == [(name, 10 + row) for name, size in enumerate(sizes) for row in range(size)]
+    for number in (1, 2):
+        lanes = Lanes(number)
+        with lanes.open(), pytest.raises(ArithmeticError, match="planted"):
+            lanes.first([lanes.start(fail)]).result()

@@ -23,6 +23,8 @@ row's result does not depend on its neighbours or its place (checked once for ea
 `Counts.same_bytes`), so a picture has the same bytes whatever else is asked for, in any order, after any interruption.
 Another width gives the same picture up to rounding (at most one level of 255, seldom).
 
+**On a CPU forwards run in lanes** (`threads`): side by side, each on a thread of its own, which wait for nobody.
+
 **What cannot be merged is made alone**, and `Done.alone` says why: models that take lists of pictures (Z-Image),
 attention processors installed for one call (PAG), caches and offloading hooks, models whose rows change each other.
 

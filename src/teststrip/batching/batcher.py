@@ -9,6 +9,8 @@ import time
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -16,7 +18,7 @@ import torch
 
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, Failed, out_of_memory
 from teststrip.batching.lanes import Lanes
-from teststrip.batching.stacking import Piece, Request, cut, joined, rows_of, stacked, tensors
+from teststrip.batching.stacking import Piece, Request, joined, rows_of, stacked, tensors
 from teststrip.batching.stage import Door, Guest, Stage
 from teststrip.batching.width import LADDER, MOST_ON_CPU, smallest_good
 
@@ -27,6 +29,16 @@ GUESTS = 4
 # Another batch rounds differently on some accelerators. More than this (of the largest value) is another picture.
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
 ROUNDING_OF_HALF = 5e-2
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A forward in a lane. Attributes: future: (output, seconds); pieces: guest, first row, stop; width; shape."""
+
+    future: Future[Any]
+    pieces: list[tuple[Guest, int, int]]
+    width: int
+    shape: str
 
 
 class Batcher:
@@ -42,7 +54,7 @@ class Batcher:
         forwards: for a component name, what to call in place of the model (a compiled or converted one): it takes the
             model's arguments, always with the same number of rows, and answers as the model does.
         window: calls looked at ahead of time to start the longest first; pulled lazily, so a slow reader slows the run.
-        threads: on a CPU, cut every forward of a model as it is into lanes that share out so many threads; 1 = do not.
+        threads: on a CPU, forwards of a model as it is run side by side in lanes that share out so many threads.
         known: widths found earlier, by shape of row; what is found is written into it. Keep it with the results: the
             same widths give the same bytes.
 
@@ -71,6 +83,8 @@ class Batcher:
         self._forwards = dict(forwards or {})
         self._window = max(window, 1)
         self._lanes = Lanes(threads)
+        self._flights: list[Flight] = []
+        self._wide = self._lanes.number  # rows of all lanes together, as far as is known
         self._known: MutableMapping[str, int] = {} if known is None else known
         self._checked: set[Hashable] = set()
         self._pending: list[Call] = []
@@ -129,101 +143,125 @@ class Batcher:
     # --- one step --------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Serve a forward, or start a call when no forward is full."""
+        """Send rows into a free lane; start a call when there are too few; else wait for the first lane to be done."""
+        free = len(self._flights) < self._lanes.number
         if self._stage.refusal:
-            self._make_alone(self._pending.pop(0), self._stage.refusal)
-            return
-        waiting = self._next()
-        if waiting:
-            self._serve(waiting)
-        else:
+            if self._flights:
+                self._land()
+            else:
+                self._make_alone(self._pending.pop(0), self._stage.refusal)
+        elif free and (waiting := self._next()):
+            self._depart(waiting)
+        elif free and self._pending and self._under_way() < GUESTS * self._wide:
             guest = self._stage.guest(self._pending.pop(0))
             self._live.append(guest)
             self._resume(guest, None)
+        else:
+            self._land()
 
     def _next(self) -> list[Guest]:
-        """The guests to serve; none when another call should start first."""
+        """The guests whose rows should go now; none when another call should start first, or a lane be waited for."""
         decoding = self._fullest(decoding=True)
         if decoding and _open(decoding) >= self._width(decoding[0]):
             return decoding
         waiting = self._fullest(decoding=False)
-        width = self._width(waiting[0]) if waiting else 1
-        under_way = sum(not guest.door.decodes for guest in self._live)
-        if _open(waiting) < width and self._pending and under_way < GUESTS * width:
+        full = bool(waiting) and _open(waiting) >= self._width(waiting[0])
+        if not full and self._pending and self._under_way() < GUESTS * self._wide:
             return []
-        return waiting or decoding
+        # A decoder's forward that is not full waits for what is still in the lanes.
+        return waiting or ([] if self._flights else decoding)
+
+    def _under_way(self) -> int:
+        return sum(not guest.door.decodes for guest in self._live)
 
     def _fullest(self, *, decoding: bool) -> list[Guest]:
         groups: dict[Hashable, list[Guest]] = {}
         for guest in self._live:
-            if guest.door.decodes == decoding:
+            if guest.door.decodes == decoding and guest.open:
                 groups.setdefault((guest.door.name, guest.request.signature), []).append(guest)
         return max(groups.values(), key=_open, default=[])
 
-    def _serve(self, waiting: list[Guest]) -> None:
-        door, width, shape = waiting[0].door, self._width(waiting[0]), waiting[0].shape
+    def _depart(self, waiting: list[Guest]) -> None:
+        """Fill a forward with rows of these guests and send it into a lane."""
+        door, width = waiting[0].door, self._width(waiting[0])
         pieces: list[tuple[Guest, int, int]] = []
         room = width
         for guest in sorted(waiting, key=lambda guest: guest.forwards - guest.call.length):  # most left to do first
             take = min(room, guest.open)
             if take:
-                pieces.append((guest, guest.served, guest.served + take))
+                pieces.append((guest, guest.asked, guest.asked + take))
+                guest.asked += take
                 room -= take
         asked = [(guest.request, first, stop) for guest, first, stop in pieces]
+        future = self._lanes.start(partial(self._timed_forward, door, asked, width))
+        self._flights.append(Flight(future, pieces, width, waiting[0].shape))
+
+    def _land(self) -> None:
+        """Wait for the first lane to be done, and hand out its rows."""
+        future = self._lanes.first(flight.future for flight in self._flights)
+        flight = next(each for each in self._flights if each.future is future)
+        self._flights.remove(flight)
+        door = flight.pieces[0][0].door
+        asked = [(guest.request, first, stop) for guest, first, stop in flight.pieces]
         try:
-            begin = time.perf_counter()
-            output, made = self._forward(door, asked, width)
-            seconds = time.perf_counter() - begin
-            strangers = self._strangers(door, asked, rows_of(output, 0, asked[0][2] - asked[0][1], made), width)
+            output, seconds = future.result()
+            strangers = self._strangers(door, asked, output, flight.width)
         except Exception as error:  # the model belongs to somebody else; its calls hear of it
-            guests = [guest for guest, _, _ in pieces]
-            if out_of_memory(error) and width > 1:
-                self._halve(shape, width)
-            else:
-                # Nobody knows whose rows are to blame: each call meets its own error, or none, by itself.
-                self._part(guests, f"a shared forward raised {type(error).__name__}")
+            self._failed(flight, error)
             return
         if strangers:
+            self._settle()
             self._stage.refusal = strangers
             self._part(self._live, strangers)
             return
-        self._count(door, width - room, room, seconds)
+        seconds /= self._lanes.number  # of the machine
+        rows = sum(stop - first for _, first, stop in flight.pieces)
+        self._count(door, rows, flight.width - rows, seconds)
         row = 0
-        for guest, first, stop in pieces:
-            guest.parts.append(rows_of(output, row, row + stop - first, made))
-            guest.served = stop
-            guest.seconds += seconds * (stop - first) / width  # fillers are nobody's cost
+        for guest, first, stop in flight.pieces:
+            guest.parts[first] = rows_of(output, row, row + stop - first, flight.width)
+            guest.served += stop - first
+            guest.seconds += seconds * (stop - first) / flight.width  # fillers are nobody's cost
             row += stop - first
-        for guest, _, _ in pieces:
-            if guest.open == 0:
-                guest.note(width)
-                self._resume(guest, joined(guest.parts))
+        for guest, _, _ in flight.pieces:
+            if guest.served == guest.request.rows:
+                guest.note(flight.width)
+                self._resume(guest, joined([guest.parts[first] for first in sorted(guest.parts)]))
 
-    def _forward(self, door: Door, asked: Sequence[Piece], width: int) -> tuple[Any, int]:
-        """The answer, and how many rows it has: lanes of nothing but fillers are not computed."""
-        model = self._forwards.get(door.name, door.enter)
+    def _settle(self) -> None:
+        """Land whatever is still in a lane."""
+        while self._flights:
+            self._land()
 
-        def lane(pieces: Sequence[Piece], rows: int) -> Any:
-            args, kwargs = door.reader.bind(stacked(pieces, rows))
-            return model(*args, **kwargs)
+    def _failed(self, flight: Flight, error: Exception) -> None:
+        """A forward raised: narrow all, or let its calls meet the error alone."""
+        self._settle()
+        if out_of_memory(error) and flight.width > 1:
+            if self.counts.widths[flight.shape] == flight.width:  # else another lane has halved it already
+                self._halve(flight.shape, flight.width)
+        else:
+            # Nobody knows whose rows are to blame: each call meets its own error, or none, by itself.
+            guests = [guest for guest, _, _ in flight.pieces if guest in self._live]
+            self._part(guests, f"a shared forward raised {type(error).__name__}")
 
-        own = door.name not in self._forwards and door.device.type == "cpu"  # others have threads of their own
-        lanes = self._lanes.number(width) if own else 1
-        rows = width // lanes
-        parts = [partial(lane, pieces, rows) for pieces in cut(asked, rows)]
-        return joined(self._lanes.run(lanes, parts)), rows * len(parts)
+    def _timed_forward(self, door: Door, asked: Sequence[Piece], width: int) -> tuple[Any, float]:
+        begin = time.perf_counter()
+        output = self._forward(door, asked, width)
+        return output, time.perf_counter() - begin
 
-    def _strangers(self, door: Door, asked: list[Piece], beside: Any, width: int) -> str:
-        """Once for each signature: whether a row is the same beside other rows. Not all models promise it.
+    def _forward(self, door: Door, asked: Sequence[Piece], width: int) -> Any:
+        args, kwargs = door.reader.bind(stacked(asked, width))
+        return self._forwards.get(door.name, door.enter)(*args, **kwargs)
 
-        `beside`: the rows of the first piece, as they came out beside the others.
-        """
+    def _strangers(self, door: Door, asked: list[Piece], output: Any, width: int) -> str:
+        """Once for each signature: whether a row is the same beside other rows. Not all models promise it."""
         request, first, stop = asked[0]
         if len(asked) == 1 or request.signature in self._checked:
             return ""
         self._checked.add(request.signature)
-        output, made = self._forward(door, asked[:1], width)
-        apart = rows_of(output, 0, stop - first, made)
+        beside = rows_of(output, 0, stop - first, width)
+        alone = self._lanes.start(partial(self._forward, door, asked[:1], width)).result()
+        apart = rows_of(alone, 0, stop - first, width)
         for one, two in zip(tensors(beside), tensors(apart), strict=True):
             if one.shape != two.shape:
                 return f"the rows of its {door.name}'s batches have lengths that depend on each other"
@@ -273,7 +311,9 @@ class Batcher:
 
     def _width(self, guest: Guest) -> int:
         if guest.shape not in self.counts.widths:
-            self.counts.widths[guest.shape] = self._first_width(guest)
+            width = self.counts.widths[guest.shape] = self._first_width(guest)
+            if not guest.door.decodes:
+                self._wide = max(self._wide, width * self._lanes.number)
         return self.counts.widths[guest.shape]
 
     def _first_width(self, guest: Guest) -> int:
@@ -285,7 +325,7 @@ class Batcher:
             return self._rows
         if guest.shape not in self._known:
             door, request = guest.door, guest.request
-            most = MOST_ON_CPU if door.device.type == "cpu" else LADDER[-1]
+            most = MOST_ON_CPU // self._lanes.number if door.device.type == "cpu" else LADDER[-1]
             self._known[guest.shape] = smallest_good(
                 lambda rows: self._timed(door, request, rows), request.rows, max(most, request.rows)
             )
@@ -299,7 +339,7 @@ class Batcher:
         while len(taken) < 3 or (len(taken) < 6 and sum(taken) < 1):  # the least of several: disturbance only adds
             begin = clock()
             try:
-                self._forward(door, full, width)
+                self._lanes.start(partial(self._forward, door, full, width)).result()
                 if door.device.type != "cpu":
                     torch.accelerator.synchronize(door.device)
             except Exception:  # out of memory ends the search; anything else the first forward will say
@@ -314,7 +354,7 @@ class Batcher:
         self.counts.halved.append(f"{shape}: out of memory at {width} rows, {width // 2} from here on")
         same = [guest for guest in self._live if guest.shape == shape]
         for guest in same:
-            guest.parts, guest.served = [], 0
+            guest.parts, guest.asked, guest.served = {}, 0, 0
         begun = [guest for guest in same if guest.forwards and not guest.door.decodes]
         for guest in begun:
             insort(self._pending, guest.call, key=_longest_first)

@@ -1,72 +1,78 @@
-"""On a processor, one forward is cut into lanes that run side by side, each on threads of its own.
+"""On a processor, forwards run in lanes: several at a time, each on threads of its own.
 
-The usual way is to share out every single operation among all threads, which then wait for each other after each one:
-some hundred times a forward. Lanes wait once. On two free cores that is worth a tenth; where somebody else uses one of
-them, three times and more, since no lane waits for a thread that is not running (docs/performance.md).
+The usual way is one forward whose every operation is shared out among all threads, which then wait for each other some
+hundred times a forward, and for the driver between two forwards. Lanes wait for nobody: a lane that is done takes the
+next rows while the others go on, and the driver steps schedulers meanwhile. Where somebody else uses one of the cores,
+one lane is slower and the others are not (docs/performance.md has the figures).
 
-Knows threads and how many rows a lane has; nothing of models.
+Knows threads; nothing of models and rows. What a lane computes does not depend on how many lanes there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+# Of memory's sake: each lane holds the activations of its own rows.
+MOST = 8
 
 
 class Lanes:
     """Shares out the threads of this process.
 
     Args:
-        threads: how many there are; 1 = every forward is one lane, computed where it is called.
+        threads: how many there are; 1 = one lane, computed where it is asked for.
+
+    Attributes:
+        number: of lanes.
     """
 
     def __init__(self, threads: int) -> None:
-        self._threads = max(threads, 1)
-        self._pools: dict[int, ThreadPoolExecutor] = {}
+        self.number = max(1, min(threads, MOST))
+        self._share = max(1, threads // self.number)
+        self._pool: ThreadPoolExecutor | None = None
 
-    def number(self, width: int) -> int:
-        """How many lanes a forward of so many rows has: a divisor, so that all are of one shape; most threads at work.
+    def start(self, work: Callable[[], Any]) -> Future[Any]:
+        """Compute something in the next free lane."""
+        if self._pool is None:
+            return _done(work)
+        return self._pool.submit(_inferred, work)
 
-        >>> [Lanes(threads).number(16) for threads in (1, 2, 6, 8, 12)], Lanes(2).number(1)
-        ([1, 2, 2, 8, 4], 1)
-        """
-        divisors = [lanes for lanes in range(1, min(self._threads, width) + 1) if width % lanes == 0]
-        return max(divisors, key=lambda lanes: (lanes * (self._threads // lanes), lanes))
-
-    def run(self, lanes: int, parts: Sequence[Callable[[], Any]]) -> list[Any]:
-        """The answers of at most `lanes` parts of one forward, each computed on its share of the threads.
-
-        Raises what the first part that failed raised, after all have ended.
-        """
-        if lanes == 1:
-            return [part() for part in parts]
-        if lanes not in self._pools:
-            # A thread keeps the number it was told when it began.
-            share = self._threads // lanes
-            self._pools[lanes] = ThreadPoolExecutor(lanes, "lane", initializer=torch.set_num_threads, initargs=(share,))
-        futures = [self._pools[lanes].submit(_inferred, part) for part in parts]
-        for future in futures:
-            future.exception()
-        return [future.result() for future in futures]
+    @staticmethod
+    def first(futures: Iterable[Future[Any]]) -> Future[Any]:
+        """The first that is done; waits for it."""
+        return next(iter(wait(futures, return_when=FIRST_COMPLETED).done))
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Inside, lanes may run; afterwards their threads are gone and the process has its own number again."""
+        """Inside, lanes run; afterwards their threads are gone and the process has its own number again."""
+        if self.number == 1:
+            yield
+            return
         before = torch.get_num_threads()
+        # A thread keeps the number it was told when it began.
+        self._pool = ThreadPoolExecutor(self.number, "lane", initializer=torch.set_num_threads, initargs=(self._share,))
         try:
             yield
         finally:
-            for pool in self._pools.values():
-                pool.shutdown()
-            if self._pools:  # telling a lane's thread its number told the process, too
-                torch.set_num_threads(before)
-            self._pools = {}
+            self._pool.shutdown()
+            self._pool = None
+            torch.set_num_threads(before)  # telling a lane's thread its number told the process, too
 
 
-def _inferred(part: Callable[[], Any]) -> Any:
+def _inferred(work: Callable[[], Any]) -> Any:
     with torch.inference_mode():  # a mode belongs to a thread
-        return part()
+        return work()
+
+
+def _done(work: Callable[[], Any]) -> Future[Any]:
+    future: Future[Any] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # heard where the result is asked for
+        future.set_exception(error)
+    return future

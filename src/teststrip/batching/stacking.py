@@ -165,23 +165,6 @@ Piece = tuple["Request", int, int]
 """Rows start..stop of a request."""
 
 
-def cut(pieces: Sequence[Piece], rows: int) -> list[list[Piece]]:
-    """The same rows in the same order, in parts of `rows`; the last part may have fewer."""
-    parts: list[list[Piece]] = []
-    room = 0
-    for request, first, stop in pieces:
-        start = first
-        while start < stop:
-            if not room:
-                parts.append([])
-                room = rows
-            end = min(stop, start + room)
-            parts[-1].append((request, start, end))
-            room -= end - start
-            start = end
-    return parts
-
-
 def stacked(pieces: Sequence[Piece], width: int) -> dict[str, Any]:
     """Rows start..stop of each request, below one another, and the last row again until there are `width` of them."""
     first = pieces[0][0]

@@ -67,7 +67,7 @@ class Guest:
 
     Attributes:
         call: what was asked. request, door: what it waits for, if it waits.
-        served: its rows that have an answer already; parts: those answers.
+        asked: its rows that were sent to the model; served: those with an answer; parts: the answers by first row.
         forwards, denoiser_calls, seconds, rows, decode_rows: as in `Done`.
         output, error: how it ended. alone: why it was not merged, if it was not.
     """
@@ -80,8 +80,8 @@ class Guest:
         self._rng = _seeded(call)
         self.door: Door
         self.request: Request
-        self.parts: list[Any] = []
-        self.served = 0
+        self.parts: dict[int, Any] = {}
+        self.asked = self.served = 0
         self.forwards = 0
         self.denoiser_calls = 0
         self.seconds = 0.0
@@ -93,8 +93,8 @@ class Guest:
 
     @property
     def open(self) -> int:
-        """Rows that still wait for an answer."""
-        return self.request.rows - self.served
+        """Rows that were not sent to the model yet."""
+        return self.request.rows - self.asked
 
     @property
     def shape(self) -> str:
@@ -117,8 +117,8 @@ class Guest:
             raise CannotMerge("it calls the denoiser under autocast")
         self.request = door.reader.read(args, kwargs)
         self.door = door
-        self.parts = []
-        self.served = 0
+        self.parts = {}
+        self.asked = self.served = 0
         return self._greenlet.parent.switch()
 
     def resume(self, answer: Any = None) -> bool:
