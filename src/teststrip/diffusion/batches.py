@@ -91,7 +91,8 @@ class Batches:
             rows=self._rows,
             known=known,
             forwards=self._forwards,
-            threads=torch.get_num_threads() if self._loaded.device == "cpu" else 1,
+            # Other backends share out the threads themselves, and are not for several at a time.
+            threads=torch.get_num_threads() if self._loaded.device == "cpu" and not self._forwards else 1,
         )
         under_way: dict[str, Shot] = {}
         answers = batcher.run(self._call(shot, under_way) for shot in shots)
@@ -169,6 +170,6 @@ class Batches:
             "device": cuda or f"{loaded.device} {platform.machine()}",
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
-            "forwards": "in lanes",
+            "forwards": "in free lanes",
             "versions": [torch.__version__, diffusers.__version__],
         }
