@@ -6,6 +6,7 @@ and no tracker.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -14,11 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from teststrip import contact
+from teststrip import contact, pictures
+from teststrip.errors import PictureError
 from teststrip.records import Cell, Finding, Row, Study, Value, digest_of
 
 Columns = Mapping[str, Sequence[object]]
 """A table: its columns by their heads, all of one length."""
+
+MOST_REPLICATES = 16
+MOST_PIXELS = 20 * 10**6
+"""Of a contact sheet, about: 4500 x 4500. Browsers show no more than some ten thousand pixels a side."""
 
 _ID = "account.json"
 _OF_A_FINDING = (
@@ -127,6 +133,8 @@ def findings(found: Sequence[Finding]) -> dict[str, list[object]]:
 def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterator[tuple[str, bytes]]:
     """A contact sheet for each prompt: (its id, a PNG). Each cell shows the first of its images, so equal seeds.
 
+    Of replicates at most MOST_REPLICATES have a line; where axes are long, the pictures are smaller.
+
     Args:
         study: its first axis runs across and its second down; without a second, the replicates do.
         rows: of the study.
@@ -134,16 +142,19 @@ def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterato
         side: pixels of a picture.
     """
     axes = [axis for axis in study.axes if len(axis.levels) > 1][:2]
+    replicates = [str(n + 1) for n in range(min(study.replicates, MOST_REPLICATES))]
+    columns, lines = [*(list(axis.labels) for axis in axes), replicates, [""]][:2]
+    side = max(16, min(side, math.isqrt(MOST_PIXELS // (len(columns) * len(lines)))))
     prompts: dict[str, dict[tuple[str, str], bytes]] = {}
     for row in rows:
         if row.image is not None:
             labels = [*(row.planned.cell[axis.name] for axis in axes), str(row.planned.replicate + 1), ""]
             across, down = labels[:2]
             cells = prompts.setdefault(row.planned.prompt.id, {})
-            if (down, across) not in cells:
-                cells[down, across] = (folder / row.image.path).read_bytes()
-    replicates = [str(n + 1) for n in range(study.replicates)]
-    columns, lines = [*(list(axis.labels) for axis in axes), replicates, [""]][:2]
+            if (down, across) not in cells and down in lines and across in columns:
+                with contextlib.suppress(OSError, PictureError):  # a file that is damaged stays empty paper
+                    data = (folder / row.image.path).read_bytes()
+                    cells[down, across] = pictures.thumbnail(data, side, "PNG")
     titles = [*(axis.name for axis in axes), "replicate", ""]
     for prompt, cells in prompts.items():
         sheet = contact.sheet(cells, down=lines, across=columns, titles=(titles[1], titles[0]), side=side)

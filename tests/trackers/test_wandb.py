@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
-from tests.command import command
+from tests.command import COMMAND, command, environment
 from tests.trackers import told
 from tests.trackers.wandb_server import KEY, Server, serving
 from wandb.proto import wandb_internal_pb2 as protocol
@@ -27,13 +28,19 @@ from teststrip.run import drive
 BLOCK = 32768
 
 
+def slow(value: str) -> Any:
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _nobody_s_account() -> Iterator[None]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test may find an account, or a server that is not its own."""
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("WANDB_")}
-    kept["HOME"] = os.environ.get("HOME", "")
-    yield
-    os.environ.update(kept)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_") or name == "NETRC"]:
+            patch.delenv(name)
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +166,13 @@ def test_a_run_that_was_killed_and_told_again_leaves_one_complete_account(tmp_pa
 def account_of(server: Server, folder: Path) -> None:
     """What the server took is the study, once."""
     (run,) = server.history
-    one_step_a_setting([server.history[run][step] for step in sorted(server.history[run])], folder)
+    steps = [server.history[run][step] for step in sorted(server.history[run])]
+    one_step_a_setting(steps, folder)
+    shown = [value for step in steps for key, value in step.items() if key.startswith(("grid/", "contact sheet/"))]
+    names = [name for value in shown for name in value["filenames"]]
+    assert len(names) >= len(told.digests(told.rows_of(folder)))
+    for name in names:
+        assert server.blobs[f"/put/run/{name}"].startswith(b"\x89PNG")
     tables = dict(server.manifest("run_table"))
     (name,) = (name for name in tables if name.endswith("-images"))
     contents = tables[name]["contents"]
@@ -193,16 +206,160 @@ def test_a_live_run_tells_pictures_as_they_come_and_all_at_the_end_and_nothing_t
         assert (sum(map(len, server.history.values())), len(server.blobs)) == (steps, uploads)
 
 
-def test_wandb_sync_takes_an_offline_run_to_the_server_whole(tmp_path: Path, study: Path) -> None:
+def test_wandb_sync_takes_an_offline_run_to_the_server_whole(study: Path) -> None:
     (run,) = offline_runs(study)
     with serving() as server:
-        environment = {**os.environ, **online(server), "WANDB_SILENT": "true"}
-        wandb = Path(sys.executable).with_name("wandb")
-        subprocess.run([wandb, "sync", str(run)], cwd=tmp_path, env=environment, timeout=120, check=True)
+        sync(run, server)
         account_of(server, study)
 
 
-@pytest.mark.parametrize("fault", ["500", "hang", "cut"])
+def sync(run: Path, server: Server) -> None:
+    environment = {**os.environ, **online(server), "WANDB_SILENT": "true"}
+    wandb = Path(sys.executable).with_name("wandb")
+    subprocess.run([wandb, "sync", str(run)], cwd=run.parent, env=environment, timeout=120, check=True)
+
+
+def test_a_study_that_was_synced_is_not_told_again_online(tmp_path: Path) -> None:
+    study = told.made(tmp_path, "wandb")
+    (run,) = offline_runs(study)
+    with serving() as server:
+        sync(run, server)
+        steps = sum(map(len, server.history.values()))
+        said = command("export", study, "--to", "wandb", cwd=tmp_path, **online(server)).stdout
+        assert f"told wandb: {server.address}" in said
+        assert sum(map(len, server.history.values())) == steps
+        account_of(server, study)
+        drive(told.study_file(tmp_path, replicates=2), study, trackers=[]).result.close()
+        command("export", study, "--to", "wandb", cwd=tmp_path, **online(server))
+        (run_id,) = server.history
+        by_setting = [step for step in server.history[run_id].values() if "mean/images" in step]
+        assert len(by_setting) == 2 * 8  # each setting has grown, and what is in the history stays there
+
+
+def test_a_study_that_was_moved_is_told_anew_where_it_is_now(tmp_path: Path) -> None:
+    """W&B names files by absolute paths: without that, what lies there would be synced without its tables."""
+    (tmp_path / "there").mkdir()
+    moved = told.made(tmp_path, "wandb").rename(tmp_path / "there" / "little")
+    said = command("export", moved, "--to", "wandb", cwd=tmp_path).stdout
+    (run,) = offline_runs(moved)
+    assert f"wandb sync {run}" in said
+    with serving() as server:
+        sync(run, server)
+        account_of(server, moved)
+
+
+def test_nothing_lies_outside_the_study(tmp_path: Path) -> None:
+    study = told.made(tmp_path, "progress")
+    for name in ("tmp", "here", "home"):
+        (tmp_path / name).mkdir()
+    places = {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "home")}
+    command("export", study, "--to", "wandb", cwd=tmp_path / "here", **places)
+    assert offline_runs(study)
+    told.wait_for(lambda: not told.files(tmp_path / "tmp"), 10)
+    assert not told.files(tmp_path / "here")
+    assert not told.files(tmp_path / "home")
+
+
+def test_an_account_and_a_server_that_wandb_login_wrote_down_are_used(tmp_path: Path) -> None:
+    study = told.made(tmp_path, "progress")
+    with serving() as server:
+        home = tmp_path / "home"
+        (home / ".config" / "wandb").mkdir(parents=True)
+        (home / ".config" / "wandb" / "settings").write_text(f"[default]\nbase_url = {server.address}\n")
+        (home / ".netrc").write_text(
+            f"machine {server.address.removeprefix('http://')}\n  login user\n  password {KEY}\n"
+        )
+        (home / ".netrc").chmod(0o600)
+        command("export", study, "--to", "wandb", cwd=tmp_path, HOME=str(home))
+        account_of(server, study)
+    assert not offline_runs(study)
+
+
+def test_wandb_that_is_disabled_is_told_nothing(tmp_path: Path) -> None:
+    study = told.made(tmp_path, "progress")
+    with serving() as server:
+        command("export", study, "--to", "wandb", cwd=tmp_path, **online(server, WANDB_MODE="disabled"))
+        assert not server.operations
+    assert not offline_runs(study)
+
+
+LARGE = """
+name = "large"
+prompts = [{{ id = "owl", text = "an owl" }}]
+replicates = {replicates}
+[engine]
+name = "pattern"
+[settings]
+width = 16
+height = 16
+num_inference_steps = 2
+"""
+
+
+def large(folder: Path, replicates: int) -> Path:
+    """An offline run that tells 110 images, one of them damaged."""
+    path = folder / "large.toml"
+    path.write_text(LARGE.format(replicates=replicates))
+    drive(path, folder / "large", trackers=[], limit=110).result.close()
+    broken = next(row.image for row in told.rows_of(folder / "large") if row.image)
+    (folder / "large" / broken.path).write_bytes(b"no picture")
+    command("export", "large", "--to", "wandb", cwd=folder)
+    (run,) = offline_runs(folder / "large")
+    return run
+
+
+def test_more_pictures_than_a_list_may_have_come_in_parts_and_a_damaged_one_is_left_out(tmp_path: Path) -> None:
+    run = large(tmp_path, 110)
+    (step,) = [step for step in history(run) if "mean/images" in step]
+    assert {key: step[key]["count"] for key in step if key.startswith("grid/")} == {"grid/owl": 108, "grid/owl (2)": 1}
+    (file,) = (run / "files" / "media" / "table").glob("images_*.table.json")
+    equals_the_store(json.loads(file.read_text()), tmp_path / "large")
+
+
+@pytest.mark.slow
+def test_more_rows_than_a_table_may_have_come_in_parts(tmp_path: Path) -> None:
+    run = large(tmp_path, 10_001)
+    counts = {
+        name: len(json.loads(file.read_text())["data"])
+        for name in ("images", "images (2)")
+        for file in (run / "files" / "media" / "table").glob(f"{name}_*.table.json")
+    }
+    assert counts == {"images": 10_000, "images (2)": 1}
+
+
+@pytest.mark.parametrize("only", ["file_stream", "put/run/media", slow("put/blob"), slow("put/manifest")])
+def test_a_part_that_did_not_arrive_is_noticed_and_only_that_is_sent_again(tmp_path: Path, only: str) -> None:
+    study = told.made(tmp_path, "progress")
+    quick = {"WANDB_X_FILE_STREAM_RETRY_MAX": "1", "WANDB_X_FILE_TRANSFER_RETRY_MAX": "1"}
+    with serving("500", only) as server:
+        done = command("export", study, "--to", "wandb", cwd=tmp_path, code=2, **online(server, **quick))
+        assert "W&B did not take everything" in done.stderr
+        server.fault = ""
+        command("export", study, "--to", "wandb", cwd=tmp_path, **online(server))
+        account_of(server, study)
+
+
+def test_a_telling_that_was_killed_is_taken_up_and_nothing_comes_twice(tmp_path: Path) -> None:
+    """Killed while the server has the whole history, and waits for the files."""
+    study = told.made(tmp_path, "progress")
+    with serving("hang", "put/") as server:
+        words = [*COMMAND, "export", str(study), "--to", "wandb"]
+        telling = subprocess.Popen(words, cwd=tmp_path, env=environment(**online(server)))
+        try:
+            told.wait_for(
+                lambda: sum("mean/images" in step for run in server.history.values() for step in run.values()) == 8
+            )
+        finally:
+            children = psutil.Process(telling.pid).children(recursive=True)
+            for one in [*children, psutil.Process(telling.pid)]:
+                one.kill()
+            telling.wait(10)
+        server.fault = ""
+        command("export", study, "--to", "wandb", cwd=tmp_path, **online(server))
+        account_of(server, study)
+
+
+@pytest.mark.parametrize("fault", [slow("500"), "hang", slow("cut")])
 def test_a_server_that_fails_neither_stops_the_run_nor_loses_anything(tmp_path: Path, fault: str) -> None:
     with serving(fault) as server:
         words = ["run", str(told.study_file(tmp_path)), "--out", "little", "--tracker", "wandb"]
@@ -221,7 +378,7 @@ def test_no_secret_goes_along(tmp_path: Path) -> None:
         told.with_canaries(tmp_path, "export", str(study), "--to", "wandb", **online(server))
         sent = b"\n".join(server.bodies)
         assert sent
-        for secret in (*told.SECRETS.values(), told.USER):
+        for secret in (*told.SECRETS.values(), told.USER, str(tmp_path)):
             assert secret.encode() not in sent
         assert not list(told.leaks(study / "trackers" / "wandb" / "wandb"))
 

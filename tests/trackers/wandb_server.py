@@ -1,7 +1,7 @@
 """A server on loopback that speaks as much of W&B's protocol as a run needs, and remembers what it was told.
 
-GraphQL for runs and artifacts, the file stream for history, PUT for files. `fault` makes it fail: "500" answers so to
-everything, "hang" answers nothing, "cut" closes each connection.
+GraphQL for runs and artifacts, the file stream for history, PUT for files. `fault` makes it fail: "500" answers so,
+"hang" answers nothing, "cut" closes the connection; to everything, or to paths that match `only`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 KEY = "0" * 40
 
@@ -30,6 +31,7 @@ class Server:
     """
 
     fault: str = ""
+    only: str = ""
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     summary: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -55,6 +57,9 @@ class Server:
             "viewer": {"id": "v", "entity": "someone", "username": "someone", "flags": "{}", "teams": {"edges": []}}
         }
 
+    def _ServerFeaturesQuery(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"serverInfo": {"features": []}}
+
     def _RunResumeStatus(self, asked: dict[str, Any]) -> dict[str, Any]:
         run = self.runs.get(asked["name"])
         if run is None:
@@ -63,7 +68,7 @@ class Server:
         bucket = {
             "id": "b",
             "name": asked["name"],
-            "summaryMetrics": json.dumps({"_step": max(rows, default=-1)}),
+            "summaryMetrics": json.dumps({"_step": max(rows, default=-1), **self.summary.get(asked["name"], {})}),
             "displayName": run.get("displayName"),
             "logLineCount": 0,
             "historyLineCount": len(rows),
@@ -116,11 +121,13 @@ class Server:
     def _CreateArtifactManifest(self, asked: dict[str, Any]) -> dict[str, Any]:
         file = {"id": "f", "name": asked["name"], "displayName": asked["name"]}
         url = f"{self.address}/put/manifest/{asked['artifactID']}"
-        return {
-            "createArtifactManifest": {
-                "artifactManifest": {"id": "am", "file": {**file, "uploadUrl": url, "uploadHeaders": []}}
-            }
-        }
+        manifest = {"id": asked["artifactID"], "file": {**file, "uploadUrl": url, "uploadHeaders": []}}
+        return {"createArtifactManifest": {"artifactManifest": manifest}}
+
+    def _UpdateArtifactManifest(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Of a table that grows: its manifest is made first, and filled later."""
+        made = self._CreateArtifactManifest({"artifactID": asked["artifactManifestID"], "name": "manifest"})
+        return {"updateArtifactManifest": made["createArtifactManifest"]}
 
     def _CreateArtifactFiles(self, asked: dict[str, Any]) -> dict[str, Any]:
         edges = [
@@ -201,7 +208,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         data = self._take()
         if not self._faulty():
-            self.server.told.blobs[self.path] = data
+            self.server.told.blobs[unquote(self.path)] = data
             self._say({})
 
     def _take(self) -> bytes:
@@ -218,7 +225,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _faulty(self) -> bool:
-        fault = self.server.told.fault
+        fault = self.server.told.fault if re.search(self.server.told.only, self.path) else ""
         if fault == "500":
             self._say({"error": "planted"}, 500)
         elif fault == "hang":
@@ -231,6 +238,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # with the usual 5, connections are cut when all files come at once, and tried again
     told: Server
 
     def handle_error(self, *_: object) -> None:
@@ -238,9 +246,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(fault: str = "") -> Iterator[Server]:
+def serving(fault: str = "", only: str = "") -> Iterator[Server]:
     server = _Server(("127.0.0.1", 0), Handler)
-    server.told = Server(fault, address=f"http://127.0.0.1:{server.server_address[1]}")
+    server.told = Server(fault, only, address=f"http://127.0.0.1:{server.server_address[1]}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.told

@@ -5,65 +5,53 @@ table of all images; one history step a setting, with its level on each axis, it
 a media panel can be laid out by guidance and steps; contact sheets; findings; and the study as an artifact.
 
 The W&B run has one id for ever, which lies beside the study, and what was told in full is remembered by its digest:
-telling it again adds nothing. Without an account the run is written to disk, all of it beside the study, for
-`wandb sync`. Nothing of the machine goes along: no command line, code, packages, host or user.
+telling it again adds nothing. A step of the history cannot be changed or taken back, so for each setting its step is
+written down before it is sent: what the server has of it when a run goes on is not sent again. Without an account the
+run is written to disk, all of it beside the study, for `wandb sync`. Nothing of the machine goes along: no command
+line, code, packages, host or user.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
-import netrc
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlparse
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from teststrip import account, pictures
 from teststrip.apart import FOLDER
-from teststrip.records import Concluded, Event, Failed, Finding, Image, Row, Setting, Shown, Started, digest_of
+from teststrip.errors import PictureError
+from teststrip.records import Concluded, Event, Failed, Image, Row, Setting, Shown, Started, digest_of
+from teststrip.trackers.wandb import library
+from teststrip.trackers.wandb.memory import Memory
 
 if TYPE_CHECKING:
     import wandb
 
-EVERY = 20.0  # seconds between two parts of the growing table: W&B keeps each as a file of its own
+T = TypeVar("T")
+
+EVERY = 20.0  # seconds between two parts of the growing table, or a twentieth of the time so far where that is more:
+# W&B keeps each as a file of its own and, with it, the names of all before: ten hours make about 100 of them
 MOST_ROWS = 10_000  # of a logged table: wandb.Table.MAX_ROWS
 MOST_IMAGES = 108  # of a list of images: wandb.Image.MAX_ITEMS
-TOLD = "told.json"
-CLOUD = "https://api.wandb.ai"  # what the library takes where WANDB_BASE_URL says nothing
 
-PRIVATE: Mapping[str, Any] = {
-    "console": "off",
-    "disable_code": True,
-    "disable_git": True,
-    "disable_job_creation": True,
-    "email": "",
-    "host": "",
-    "program": "",
-    "silent": True,
-    "username": "",
-    "x_disable_machine_info": True,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
-    "x_executable": "",
-    "x_save_requirements": False,
-}
-BOUNDED: Mapping[str, Any] = {  # a server that hangs or fails is given up within minutes, not within a day
-    "finish_timeout": 600.0,
-    "finish_timeout_raises": True,
-    "init_timeout": 30.0,
-    "x_file_stream_retry_max": 4,
-    "x_file_stream_timeout_seconds": 30.0,
-    "x_file_transfer_retry_max": 4,
-    "x_file_transfer_timeout_seconds": 60.0,
-    "x_graphql_retry_max": 4,
-    "x_graphql_timeout_seconds": 20.0,
-}
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step of the history: whose, its content as a digest, its numbers and words, its pictures when asked for."""
+
+    id: str
+    content: str
+    values: Mapping[str, object]
+    media: Callable[[], dict[str, list[wandb.Image]]]
 
 
 class WandbTracker:
@@ -104,13 +92,15 @@ class WandbTracker:
         self._project, self._entity, self._mode, self._side = project, entity, mode, side
         self._per_setting, self._artifact = per_setting, artifact
         self._started: Started | None = None
-        self._folder = self._own = Path()
+        self._folder = self._own = self._originals = Path()
+        self._door: Path | None = None
         self._id = ""
         self._run: wandb.Run | None = None
+        self._places: list[Path] = []
         self._growing: wandb.Table | None = None
         self._made = self._failed = 0
         self._waiting = 0
-        self._last = -EVERY
+        self._since = self._last = -EVERY
         self.where = ""
 
     def on_event(self, event: Event) -> None:
@@ -118,6 +108,8 @@ class WandbTracker:
         match event:
             case Started():
                 self._start(event)
+            case _ if self._mode == "disabled":
+                pass
             case Shown():
                 self._made += 1
                 self._grow(Row(event.planned, image=event.image))
@@ -129,7 +121,17 @@ class WandbTracker:
                 pass
 
     def close(self) -> None:
-        """Send what is waiting and end the W&B run."""
+        """Send what is waiting, end the W&B run, and leave nothing of the library's behind."""
+        self._finish()
+        if self._started is not None:
+            import wandb
+
+            wandb.teardown()
+            shutil.rmtree(self._own / "staging" / "tmp", ignore_errors=True)
+            if self._door is not None:
+                shutil.rmtree(self._door, ignore_errors=True)
+
+    def _finish(self) -> None:
         if self._run is not None:
             self._send()
             self._run.finish()
@@ -141,11 +143,33 @@ class WandbTracker:
         self._started, self._folder, self._made = event, Path(event.folder), event.done
         self._own = (self._folder / FOLDER / "wandb").resolve()
         self._id = account.lasting_id(self._own)[:12]
-        self._mode = _mode(self._mode)
-        for name in ("DIR", "DATA_DIR", "CACHE_DIR", "CONFIG_DIR", "ARTIFACT_DIR"):
-            os.environ[f"WANDB_{name}"] = str(self._own if name == "DIR" else self._own / "staging")
-        os.environ["WANDB_ERROR_REPORTING"] = "false"
-        self.where = str(_told(self._own).get("where", ""))
+        outside, inside = tempfile.gettempdir(), self._own / "staging" / "tmp"
+        shutil.rmtree(inside, ignore_errors=True)
+        inside.mkdir(parents=True)
+        tempfile.tempdir = str(inside)  # the library makes folders there when it is imported, and leaves them
+        os.environ.update(WANDB_ERROR_REPORTING="false", **_staged(inside.parent))
+        self._mode = library.mode(self._mode)
+        if self._mode == "online":
+            self._door = Path(tempfile.mkdtemp(prefix="teststrip-", dir=outside))
+        staging, self._originals = self._ways()
+        os.environ.update(WANDB_DIR=str(self._own), **_staged(staging))
+        server = library.server() if self._mode == "online" else ""
+        self._memory = Memory(self._own, f"{self._entity or ''}/{self._project}", server)
+        self.where = self._memory.where
+        self._since = time.monotonic()
+
+    def _ways(self) -> tuple[Path, Path]:
+        """To the staging and to the study; online by names that say nothing: W&B sends both with every manifest."""
+        ways = self._own / "staging", self._folder.resolve()
+        if self._door is None:
+            return ways
+        doors = self._door / "staging", self._door / "study"
+        try:
+            for door, way in zip(doors, ways, strict=True):
+                door.symlink_to(way, target_is_directory=True)
+        except OSError:  # a system where that is not allowed
+            return ways
+        return doors
 
     def _grow(self, row: Row) -> None:
         import wandb
@@ -155,7 +179,8 @@ class WandbTracker:
             self._growing = wandb.Table(columns=list(line), log_mode="INCREMENTAL", allow_mixed_types=True)
         self._growing.add_data(*(line.get(str(name)) for name in self._growing.columns))
         self._waiting += 1
-        if time.monotonic() - self._last > EVERY:
+        now = time.monotonic()
+        if now - self._last > max(EVERY, (now - self._since) / EVERY):
             self._send()
 
     def _send(self) -> None:
@@ -168,41 +193,76 @@ class WandbTracker:
     # --- at the end ----------------------------------------------------------------------------------------------
 
     def _conclude(self, event: Concluded) -> None:
-        digest = _digest(event)
-        if _told(self._own).get(self._mode) == digest:
+        digest = digest_of([_content(event), self._side, self._artifact, self._per_setting])
+        if self._memory.knows(digest):
             return
         self._send()
         assert self._started is not None
         run = self._opened()
+        # Equal where it came another way: by `wandb sync`, from wherever.
+        if run.summary.get("told") != digest:  # type: ignore[no-untyped-call]
+            self._tell(run, event)
+            if self._mode == "offline":  # to a server it is said nowhere before all has arrived
+                run.summary["told"] = digest
+        self._places, url = [Path(run.dir).parent], run.url
+        self._finish()
+        if self._mode == "online":
+            library.check(self._places[0])
+        if self._per_setting:
+            self._runs_of_settings(event.rows)
+        self._memory.whole(digest, url or "", self._places)
+        self.where = self._memory.where
+
+    def _tell(self, run: wandb.Run, event: Concluded) -> None:
+        assert self._started is not None
         for part, rows in enumerate(_chunks(event.rows, MOST_ROWS), 1):
             run.log({_numbered("images", part): self._table(account.images(rows), rows)})
-        for step in self._by_setting(event.rows):
-            run.log(step)
-        sheets = account.grids(self._started.study, event.rows, self._folder, self._side)
-        run.log({f"contact sheet/{prompt}": _image(png, prompt) for prompt, png in sheets})
+        self._step_by_step(run, event.rows)
         run.log({"findings": self._table(account.findings(event.findings)), "settings": self._means(event.rows)})
         _summarise(run, event)
         if self._artifact:
             run.log_artifact(self._as_artifact(event.rows))
-        where = run.url or _sync_command(run)
-        self.close()
-        if self._per_setting:
-            self._runs_of_settings(event.rows)
-        self._remember(digest, where)
 
-    def _by_setting(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-        """One history step a setting: its levels, its means and, for each prompt, its pictures."""
+    def _step_by_step(self, run: wandb.Run, rows: Sequence[Row]) -> None:
+        """What has a step of the history for itself; of what the server has, at most the pictures are sent again."""
+        steps = [*self._by_setting(rows), *self._sheets(rows)]
+        there = self._memory.will_tell({step.id: step.content for step in steps}, run.step)
+        for step in steps:
+            before = there.get(step.id)
+            if before is None:
+                run.log({**step.values, **step.media()})
+            elif not before.whole:  # its line is there; whether its pictures had been sent, nobody knows
+                for key, some in step.media().items():
+                    for picture in some:
+                        picture.bind_to_run(run, key, before.at)
+
+    def _by_setting(self, rows: Sequence[Row]) -> Iterator[_Step]:
+        """A setting: its levels, its means and, for each prompt, its pictures."""
         by_cell: dict[str, list[Row]] = {}
         for row in rows:
             by_cell.setdefault(str(row.planned.cell), []).append(row)
         for arm, own in zip(account.arms(rows), by_cell.values(), strict=True):
+            content = digest_of([arm.settings, _texts(arm.numbers), arm.digests, self._side])
             axes = {name: arm.settings[name] for name, _ in own[0].planned.cell.levels}
-            media: dict[str, Any] = {}
-            for prompt in dict.fromkeys(row.planned.prompt.id for row in own):
-                shown = [row for row in own if row.planned.prompt.id == prompt and row.image]
-                for part, some in enumerate(_chunks(shown, MOST_IMAGES), 1):
-                    media[_numbered(f"grid/{prompt}", part)] = [self._picture(row) for row in some]
-            yield {**axes, **{f"mean/{name}": value for name, value in arm.numbers.items()}, **media}
+            means = {f"mean/{name}": value for name, value in arm.numbers.items()}
+            yield _Step(arm.id, content, {**axes, **means}, partial(self._pictures, own))
+
+    def _pictures(self, rows: Sequence[Row]) -> dict[str, list[wandb.Image]]:
+        media: dict[str, list[wandb.Image]] = {}
+        for prompt in dict.fromkeys(row.planned.prompt.id for row in rows):
+            shown = [row for row in rows if row.planned.prompt.id == prompt]
+            small = [picture for row in shown if (picture := self._picture(row)) is not None]
+            for part, some in enumerate(_chunks(small, MOST_IMAGES), 1):
+                media[_numbered(f"grid/{prompt}", part)] = list(some)
+        return media
+
+    def _sheets(self, rows: Sequence[Row]) -> Iterator[_Step]:
+        """The contact sheets of all prompts, in one step."""
+        assert self._started is not None
+        sheets = dict(account.grids(self._started.study, rows, self._folder, self._side))
+        content = digest_of({prompt: hashlib.sha256(png).hexdigest() for prompt, png in sheets.items()})
+        media = {f"contact sheet/{prompt}": [_image(png, prompt)] for prompt, png in sheets.items()}
+        yield _Step("contact sheets", content, {}, lambda: media)
 
     def _means(self, rows: Sequence[Row]) -> wandb.Table:
         return self._table(account.settings(rows))
@@ -212,14 +272,17 @@ class WandbTracker:
         import wandb
 
         shown = {"picture": [self._picture(row) for row in rows]} if rows else {}
-        every = {**shown, **columns}
-        data = [list(line) for line in zip(*every.values(), strict=True)]
-        return wandb.Table(columns=list(every), data=data, allow_mixed_types=True)
+        every: dict[str, Sequence[object]] = {**shown, **{name: _one_kind(values) for name, values in columns.items()}}
+        return wandb.Table(columns=list(every), data=[list(line) for line in zip(*every.values(), strict=True)])
 
     def _picture(self, row: Row) -> wandb.Image | None:
+        """A small one, without a record inside; None where there is none, or its file is damaged."""
         if row.image is None:
             return None
-        small = pictures.thumbnail((self._folder / row.image.path).read_bytes(), self._side)
+        try:
+            small = pictures.thumbnail((self._folder / row.image.path).read_bytes(), self._side)
+        except (OSError, PictureError):
+            return None
         return _image(small, f"{row.planned.cell}, seed {row.planned.shot.seed}")
 
     def _as_artifact(self, rows: Sequence[Row]) -> wandb.Artifact:
@@ -234,18 +297,18 @@ class WandbTracker:
             file.write(_parquet(frame))
         for image in {row.image.digest: row.image for row in rows if row.image}.values():
             if _sound(self._folder, image):
-                made.add_file(str(self._folder / image.path), name=image.path, policy="immutable", skip_cache=True)
+                made.add_file(str(self._originals / image.path), name=image.path, policy="immutable", skip_cache=True)
         return made
 
     def _runs_of_settings(self, rows: Sequence[Row]) -> None:
-        import wandb
-
         assert self._started is not None
         for arm in account.arms(rows):
             run = self._init(f"{self._id}-{arm.id}", arm.name, arm.settings, group=self._started.study.name)
             run.summary.update(dict(arm.numbers))
+            self._places.append(Path(run.dir).parent)
             run.finish()
-        wandb.teardown()
+            if self._mode == "online":
+                library.check(self._places[-1])
 
     # --- W&B's runs ----------------------------------------------------------------------------------------------
 
@@ -254,6 +317,7 @@ class WandbTracker:
         if self._run is None:
             study = self._started.study
             self._run = self._init(self._id, study.name, account.about(study))
+            self._memory.goes_on_at(self._run.starting_step)
         return self._run
 
     def _init(self, name_of_run: str, name: str, config: Mapping[str, object], group: str | None = None) -> wandb.Run:
@@ -270,59 +334,34 @@ class WandbTracker:
             resume="allow" if self._mode == "online" else None,
             dir=str(self._own),
             save_code=False,
-            settings=wandb.Settings(**PRIVATE, **BOUNDED),
+            settings=wandb.Settings(**library.PRIVATE, **library.bounded()),
         )
 
-    def _remember(self, digest: str, where: str) -> None:
-        """What is told in full; runs on disk that never came to an end are superseded, and go."""
-        told = {**_told(self._own), self._mode: digest, "where": where}
-        temporary = self._own / f".{TOLD}.tmp"
-        temporary.write_text(json.dumps(told), encoding="utf-8")
-        temporary.replace(self._own / TOLD)
-        self.where = where
-        if self._mode == "offline":
-            for run in (self._own / "wandb").glob(f"offline-run-*-{self._id}"):
-                if str(run) not in where and not list(run.glob("*.synced")):
-                    shutil.rmtree(run, ignore_errors=True)
+
+def _staged(folder: Path) -> dict[str, str]:
+    return {f"WANDB_{name}_DIR": str(folder) for name in ("DATA", "CACHE", "ARTIFACT")}
 
 
-def _mode(asked: str) -> str:
-    """Online where it is asked for or an account is known; WANDB_MODE goes before the study file."""
-    asked = os.environ.get("WANDB_MODE") or asked
-    if asked != "auto":
-        return "online" if asked in ("online", "run", "shared") else "offline"
-    if os.environ.get("WANDB_API_KEY"):
-        return "online"
-    host = urlparse(os.environ.get("WANDB_BASE_URL", CLOUD)).hostname or ""
-    try:
-        return "online" if netrc.netrc().authenticators(host) else "offline"
-    except (OSError, netrc.NetrcParseError):
-        return "offline"
-
-
-def _told(own: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((own / TOLD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _digest(event: Concluded) -> str:
-    """Of all that is told."""
+def _content(event: Concluded) -> list[object]:
+    """All that is told."""
     rows = [
-        [row.planned.shot.id, row.image and row.image.digest, row.failure and row.failure.reason, _scores(row.scores)]
+        [row.planned.shot.id, row.image and row.image.digest, row.failure and row.failure.reason, _texts(row.scores)]
         for row in event.rows
     ]
-    return digest_of([rows, [_said(finding) for finding in event.findings]])
+    return [rows, [finding.sentence for finding in event.findings]]
 
 
-def _scores(scores: Mapping[str, float]) -> dict[str, str]:
-    return {name: repr(value) for name, value in scores.items()}
+def _texts(numbers: Mapping[str, float]) -> dict[str, str]:
+    """Numbers as text, for a digest: JSON has no NaN."""
+    return {name: repr(value) for name, value in numbers.items()}
 
 
-def _said(finding: Finding) -> str:
-    return finding.sentence
+def _one_kind(values: Sequence[object]) -> Sequence[object]:
+    """A column as W&B can filter and group by: of one kind, else of words."""
+    kinds = {
+        "word" if isinstance(v, str) else "switch" if isinstance(v, bool) else "number" for v in values if v is not None
+    }
+    return values if len(kinds) < 2 else [None if value is None else str(value) for value in values]
 
 
 def _summarise(run: wandb.Run, event: Concluded) -> None:
@@ -353,12 +392,8 @@ def _sound(folder: Path, image: Image) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == image.digest
 
 
-def _sync_command(run: wandb.Run) -> str:
-    return f"wandb sync {Path(run.dir).parent}"
-
-
-def _chunks(rows: Sequence[Row], most: int) -> Iterator[Sequence[Row]]:
-    return (rows[start : start + most] for start in range(0, len(rows), most))
+def _chunks(every: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    return (every[start : start + most] for start in range(0, len(every), most))
 
 
 def _numbered(name: str, part: int) -> str:
