@@ -138,15 +138,26 @@ def rows_of(folder: Path) -> dict[str, tuple[str, str, int]]:
     if not (folder / "study.sqlite").exists():
         return {}
     with tempfile.TemporaryDirectory() as room:
-        for name in ("study.sqlite", "study.sqlite-wal"):
-            if (folder / name).exists():
-                shutil.copy(folder / name, room)
+        _copied(folder, Path(room))
         connection = sqlite3.connect(Path(room) / "study.sqlite")
         try:
             found = connection.execute("SELECT shot_id || fingerprint_id, digest, path, size FROM images").fetchall()
         finally:
             connection.close()
     return {key: (digest, path, size) for key, digest, path, size in found}
+
+
+def _copied(folder: Path, room: Path) -> None:
+    """The ledger as it lies there; once more where its log went away meanwhile."""
+    for _ in range(20):
+        try:
+            for name in ("study.sqlite", "study.sqlite-wal"):
+                (room / name).unlink(missing_ok=True)
+                if (folder / name).exists():
+                    shutil.copy(folder / name, room)
+        except FileNotFoundError:
+            continue
+        return
 
 
 def pictures_of(folder: Path) -> Iterator[Path]:
