@@ -47,7 +47,7 @@ prompts = ["an owl", "a red car", "a castle", "a rose"]
 replicates = 6
 [axes]
 guidance_scale = [3, 5, 7]
-num_inference_steps = [10, 20, 30]
+num_inference_steps = [4, 8, 12]
 """
 DRAWN = """() => {
   const seen = [...document.images].filter((image) => image.getBoundingClientRect().top < innerHeight);
