@@ -5,7 +5,8 @@ hundred times a forward, and for the driver between two forwards. Lanes wait for
 next rows while the others go on, and the driver steps schedulers meanwhile. Where somebody else uses one of the cores,
 one lane is slower and the others are not (docs/performance.md has the figures).
 
-Knows threads; nothing of models and rows. What a lane computes does not depend on how many lanes there are.
+Knows threads; nothing of models and rows. With one thread each, what a lane computes does not depend on how many there
+are.
 """
 
 from __future__ import annotations
