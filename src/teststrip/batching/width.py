@@ -13,7 +13,8 @@ LADDER = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 WORTH = 0.03
 
 
-# Of all lanes together. A processor computes wide forwards no faster a row: what it still gains there is less than fillers cost a small study.
+# Of all lanes together. A processor computes wide forwards no faster a row: what it still gains there is less than
+# fillers cost a small study.
 MOST_ON_CPU = 16
 
 
