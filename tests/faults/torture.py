@@ -6,6 +6,7 @@ so that looking mends nothing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -125,7 +126,8 @@ class _Fork:
 
     def kill(self) -> None:
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # ended and reaped, but its parent has not said so yet
+                os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
         if self._code is None:
