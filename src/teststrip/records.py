@@ -465,7 +465,8 @@ class Finding:
         sentence: what a person would write.
         kind: what sort of question it answers.
         unit: of the score. seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
-        levels: the points of its chart. comparisons: the rows of its table.
+        levels: the points of its chart; of an interaction, what the first axis does at levels of the second.
+        comparisons: the rows of its table.
         limits: what it does not show, a sentence each.
         design: a design that would settle it, in words; "" = settled, or unknown.
     """

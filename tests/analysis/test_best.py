@@ -11,6 +11,7 @@ from teststrip import analysis
 from teststrip.analysis import audit, best, columns, costs
 from teststrip.errors import UsageError
 from teststrip.records import MetricInfo
+from teststrip.views import charts
 
 STEPS = {"num_inference_steps": (4.0, 8.0, 16.0, 32.0)}
 PLATEAU = {2.0: -3.0, 4.0: -2.0, 8.0: -1.0, 16.0: 0.0, 32.0: 0.0}
@@ -183,3 +184,48 @@ def test_without_a_cost_the_best_mean_is_all_that_can_be_named() -> None:
 @pytest.mark.parametrize(("text", "column"), [("4s", "seconds"), ("50 calls", "denoiser_calls"), ("0.02 USD", "money")])
 def test_budgets_are_read_as_the_study_file_writes_them(text: str, column: str) -> None:
     assert costs.Budget.parse(text).column == column
+
+
+def test_settings_are_not_chosen_on_prompts_that_have_no_scores_yet() -> None:
+    table = steps_study(40)
+    names = list(dict.fromkeys(table["prompt"]))
+    held = best.split(columns.read(table, list(STEPS)).prompts)
+    few = {name for name, out in zip(names, held, strict=True) if not out}
+    for keep, told in ((set(list(few)[:5]), "only 5"), (set(names) - few, "only 0")):
+        partly = {
+            **table,
+            "score": [s if p in keep else None for p, s in zip(table["prompt"], table["score"], strict=True)],
+        }
+        made = recommend(partly)
+        assert made.choice is None
+        assert made.reason == f"of the prompts that choose {told} have score yet; the least is 6"
+    enough = set(list(few)[:20])
+    partly = {
+        **table,
+        "score": [s if p in enough else None for p, s in zip(table["prompt"], table["score"], strict=True)],
+    }
+    made = recommend(partly)
+    assert made.prompts == 20
+    assert made.method.startswith("best mean on 20 prompts")
+
+
+def test_models_are_compared_by_seconds_since_their_calls_are_not_alike() -> None:
+    axes: Any = {"model": ("large", "small")}
+    table = study(40, 2, axes)
+    table["denoiser_calls"] = [60 if model == "large" else 100 for model in table["model"]]
+    table["seconds"] = [6.0 if model == "large" else 3.0 for model in table["model"]]
+    made = recommend(table, axes, margin={"score": 1.0})
+    assert made.cost == "seconds"
+    assert made.points[0].label == "model small"
+
+
+def test_the_chart_against_seconds_joins_what_no_faster_setting_matches() -> None:
+    table = steps_study(60)
+    faster = {4.0: 1.0, 8.0: 4.0, 16.0: 2.0, 32.0: 8.0}  # 8 steps happen to be slower than 16
+    table["seconds"] = [faster[s] for s in table["num_inference_steps"]]
+    by_label = {point.label: point for point in recommend(table).points}
+    assert by_label["steps 8"].frontier
+    assert not by_label["steps 8"].frontier_by_seconds
+    drawn = charts.frontier_chart(recommend(table))
+    line = [float(pair.split(",")[1]) for pair in drawn.split('class="line" points="')[1].split('"')[0].split()]
+    assert line == sorted(line, reverse=True)  # pixels: up is less

@@ -126,7 +126,30 @@ def test_an_interaction_is_found_and_told() -> None:
     found = conclude(study(60, 2, SEED_STUDY, lambda c: 0.01 * float(c[0]) * float(c[1]) / 10), SEED_STUDY)
     together = next(finding for finding in found if finding.kind == "interaction")
     assert together.verdict == "different"
-    assert together.sentence.startswith("What guidance does to score grows along steps, by +")
+    assert together.sentence.startswith("What guidance does to score depends on steps: from 6 to 9 it makes +")
+
+
+def test_an_interaction_is_told_by_what_happens_at_both_ends() -> None:
+    """Guidance harms where there are few steps and does nothing where there are many: the harm does not "grow"."""
+    axes = {"guidance_scale": (1.0, 12.0), "num_inference_steps": (2.0, 8.0, 32.0)}
+    harm = {2.0: -3.0, 8.0: -0.5, 32.0: 0.0}
+    found = conclude(study(60, 2, axes, lambda c: harm[float(c[1])] * (float(c[0]) > 1)), axes)
+    together = next(finding for finding in found if finding.kind == "interaction")
+    assert [level.label for level in together.levels] == ["2", "8", "32"]
+    assert together.levels[0].mean == pytest.approx(-3.0, abs=0.3)
+    assert together.levels[-1].mean == pytest.approx(0.0, abs=0.3)
+    assert together.effect == pytest.approx(3.0, abs=0.4)
+    assert "from 1 to 12 it makes −3." in together.sentence or "from 1 to 12 it makes −2." in together.sentence
+    assert " at steps 2 and " in together.sentence
+    assert " at steps 32; along steps that changes by +" in together.sentence
+
+
+def test_an_interaction_of_words_names_the_levels() -> None:
+    axes: Any = {"scheduler": ("DDIM", "Euler"), "style": ("plain", "oil")}
+    found = conclude(study(60, 2, axes, lambda c: 2.0 * (c == ("Euler", "oil"))), axes)
+    together = next(finding for finding in found if finding.kind == "interaction")
+    assert "depends on style: Euler against DDIM makes" in together.sentence
+    assert " at style plain and +" in together.sentence
 
 
 def test_whole_settings_are_compared_with_the_best_of_them() -> None:

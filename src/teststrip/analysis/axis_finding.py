@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teststrip.analysis import cells, intervals, sentences, settle, verdicts
+from teststrip.analysis import cells, effects, intervals, sentences, settle, verdicts
 from teststrip.analysis.columns import Array, Design, Factor
 from teststrip.analysis.design import MINIMUM_PROMPTS
+from teststrip.analysis.effects import Contrast
 from teststrip.analysis.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.margin import Margin
-from teststrip.records import Comparison, Finding, MetricInfo, Verdict
+from teststrip.records import Comparison, Estimate, Finding, MetricInfo, Verdict
 
 SKEWED = 1.0
 """Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""
@@ -68,13 +69,16 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         kind="interaction" if len(axes) > 1 else "axis",
         unit=evidence.info.unit,
         seed_sd=size.seed_sd,
-        levels=cells.levels(evidence.values, evidence.design, axes[0]) if len(axes) == 1 else (),
+        levels=cells.levels(evidence.values, evidence.design, axes[0])
+        if len(axes) == 1
+        else _along(evidence, judged.contrasts[head]),
         comparisons=tuple(rows[i] for i in chosen),
         limits=(*evidence.limits, *_left_out(factors, [rows[i] for i in asked if i not in pairs])),
         design=alternative,
     )
     if len(axes) > 1:
-        return replace(found, sentence=sentences.write_interaction(found, margin=size.text))
+        change = _change(factors[0], judged.contrasts[head])
+        return replace(found, sentence=sentences.write_interaction(found, change=change, margin=size.text))
     return replace(found, sentence=sentences.write(found, span=_span(factors[0]), margin=size.text))
 
 
@@ -132,6 +136,29 @@ def _span(factor: Factor) -> str:
         return f"({sentences.listed(factor.labels)})"
     order = np.argsort(factor.numbers)
     return f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
+
+
+def _along(evidence: Evidence, interaction: Contrast) -> tuple[Estimate, ...]:
+    """What the first axis does at each level of the second, with 95 % intervals."""
+    numbers = evidence.design.factors[interaction.axes[1]].numbers
+    found = []
+    for part in effects.along(evidence.design, interaction):
+        differences, images = effects.per_prompt(evidence.values, evidence.design, part)
+        own = intervals.paired_interval(differences)
+        x = numbers[evidence.design.factors[interaction.axes[1]].labels.index(part.text)] if numbers else None
+        found.append(
+            Estimate(
+                part.text, x, float(own.mean), float(own.low), float(own.high), int(own.prompts), int(images.sum())
+            )
+        )
+    return tuple(found)
+
+
+def _change(first: Factor, interaction: Contrast) -> str:
+    """The first axis' change that an interaction is about: "from 1 to 12 it makes", "Euler against DDIM makes"."""
+    if first.numbers is not None:
+        return f"from {_span(first)} it makes"
+    return interaction.text.removeprefix(f"{first.name} (").split(") by ")[0] + " makes"
 
 
 def _images(evidence: Evidence, axes: tuple[int, ...]) -> int:

@@ -68,7 +68,7 @@ def recommend(
     if info.name not in table:
         raise UsageError(f"no column {info.name!r} to recommend by")
     values = design.values(table[info.name], info.name)
-    column = costing.column_of(table, limit)
+    column = costing.column_of(table, limit, axes)
     costs = costing.of_cells(design, table, column)
     seconds = costing.of_cells(design, table, "seconds" if "seconds" in table else None)
     points = costing.points(design, values, info, costs, seconds)
@@ -138,6 +138,9 @@ def _forbidden(case: _Case) -> str:
         return f"there is no {score} yet"
     if prompts < MINIMUM_PROMPTS:
         return f"{prompts} prompts cannot rank settings; the least is {MINIMUM_PROMPTS}"
+    choosing = _scored(case.values[~split(case.design.prompts)])
+    if choosing < MINIMUM_PROMPTS:
+        return f"of the prompts that choose only {choosing} have {score} yet; the least is {MINIMUM_PROMPTS}"
     for found in audit.audits(case.design, case.values, info):
         if found.outcome != "sees":
             told = found.finding.sentence.removesuffix(" It recommends nothing.").rstrip(".")
@@ -150,6 +153,11 @@ def _forbidden(case: _Case) -> str:
             f"no setting costs at most {budget}; the cheapest takes {sentences.number(float(cheapest))} {unit}".rstrip()
         )
     return ""
+
+
+def _scored(values: Array) -> int:
+    """Prompts of [prompts, replicates, cells] with any score."""
+    return int((~np.isnan(values)).any(axis=(1, 2)).sum())
 
 
 def _none(case: _Case, reason: str) -> Recommendation:
@@ -258,6 +266,7 @@ def _additive_pairs(values: Array, design: Design, pairs: Sequence[tuple[int, in
 def _choose(case: _Case, size: Margin) -> Recommendation:
     held = split(case.design.prompts)
     values = case.values[~held]
+    choosing = _scored(values)
     additive = works_alone(values, case.design)
     made = choose(values, case.design, case.costs, case.allowed(), sign=case.sign, margin=size, additive=additive)
     best, choice = case.points[made.best], case.points[made.choice]
@@ -290,9 +299,9 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
         cost=case.column,
         unit=costing.UNITS.get(case.column, ""),
         margin=size.value,
-        prompts=int((~held).sum()),
+        prompts=choosing,
         budget=case.budget.text if case.budget else "",
-        method=f"best mean on {int((~held).sum())} prompts; every cheaper setting against it, one-sided t on prompts "
+        method=f"best mean on {choosing} prompts; every cheaper setting against it, one-sided t on prompts "
         f"for “not worse by more than {size.text}” at 5 %, Holm over {len(rows)}; settings compared as "
         f"{'sums of what each axis does' if additive else 'whole cells'}; {int(held.sum())} prompts held out",
         limits=(*((ALONE,) if additive else ()), *_limits(case, size, held)),

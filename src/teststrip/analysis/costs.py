@@ -13,10 +13,12 @@ import numpy as np
 from teststrip.analysis import cells
 from teststrip.analysis.columns import Array, Columns, Design
 from teststrip.errors import UsageError
-from teststrip.records import MetricInfo
+from teststrip.records import Axis, MetricInfo
 
 COSTS = ("denoiser_calls", "seconds", "money")
 """Columns of cost, in the order in which one is taken when no budget says which."""
+UNEQUAL = {"engine", "model", "revision", "variant", "width", "height", "resolution", "size", "num_frames"}
+"""Settings that change what a denoiser call costs: where one is studied, calls cannot be compared, seconds can."""
 UNITS = {"denoiser_calls": "calls", "seconds": "s", "money": ""}
 
 
@@ -52,7 +54,7 @@ class Point:
     Attributes:
         label: the cell. levels: (axis, level label). cost: a picture, in the cost's unit; seconds: where known.
         mean, low, high: score, with the 95 % interval to compare settings by (all prompts).
-        frontier: no cheaper setting has as good a mean.
+        frontier: no cheaper setting has as good a mean; frontier_by_seconds: no faster one.
     """
 
     label: str
@@ -63,10 +65,13 @@ class Point:
     low: float
     high: float
     frontier: bool
+    frontier_by_seconds: bool
 
 
-def column_of(table: Columns, limit: Budget | None) -> str | None:
+def column_of(table: Columns, limit: Budget | None, axes: Sequence[str | Axis] = ()) -> str | None:
     """The column of cost to go by: the budget's, else the first of COSTS that there is.
+
+    Calls are passed over where the axes change what a call costs (another model, another size).
 
     Raises:
         UsageError: the budget's column is absent.
@@ -78,7 +83,16 @@ def column_of(table: Columns, limit: Budget | None) -> str | None:
                 f"budget {limit.text!r} needs a column {limit.column!r}, which these results do not have.{hint}"
             )
         return limit.column
-    return next((name for name in COSTS if name in table and _any_number(table[name])), None)
+    known = [name for name in COSTS if name in table and _any_number(table[name])]
+    unequal = bool(UNEQUAL & {name for axis in axes for name in _names(axis)})
+    return min(known, key=lambda name: unequal and name == "denoiser_calls", default=None)
+
+
+def _names(axis: str | Axis) -> set[str]:
+    """An axis and all settings that its levels set."""
+    if isinstance(axis, str):
+        return {axis}
+    return {axis.name, axis.kind, *(name for level in axis.levels for name in level.settings)}
 
 
 def _any_number(column: Iterable[Any]) -> bool:
@@ -113,6 +127,7 @@ def points(design: Design, values: Array, info: MetricInfo, costs: Array, second
             low=estimate.low,
             high=estimate.high,
             frontier=_undominated(c, costs, score),
+            frontier_by_seconds=_undominated(c, seconds, score),
         )
         for c, estimate in enumerate(estimates)
     )

@@ -148,6 +148,26 @@ def _pair(count: int, plus: int, minus: int) -> Array:
     return weights
 
 
+def along(design: Design, interaction: Contrast) -> tuple[Contrast, ...]:
+    """What an interaction's first axis does at each level of its second: as many contrasts as that has levels.
+
+    Of words only the two levels compared, of numbers all from the lowest up. None where combinations were left out.
+    """
+    i, j = interaction.axes
+    first, second = design.factors[i], design.factors[j]
+    if (design.grid((i, j)) < 0).any():
+        return ()
+    weights = next(w for text, w in _simple(first) if interaction.text.startswith(f"{first.name} ({text}) by "))
+    table = interaction.weights.reshape(len(first.labels), len(second.labels))
+    order = [k for k in range(len(second.labels)) if second.numbers is not None or table[:, k].any()]
+    if second.numbers is not None:
+        order.sort(key=second.numbers.__getitem__)
+    return tuple(
+        Contrast("interaction", (i, j), second.labels[k], np.outer(weights, np.eye(len(second.labels))[k]).ravel())
+        for k in order
+    )
+
+
 def per_prompt(values: Array, design: Design, contrast: Contrast) -> tuple[Array, Array]:
     """The contrast inside each prompt, averaged over its seeds and the other axes.
 

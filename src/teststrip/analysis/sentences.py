@@ -95,8 +95,14 @@ def write(finding: Finding, *, span: str = "", margin: str = "", group: str = "p
     return text[0].upper() + text[1:]
 
 
-def write_interaction(finding: Finding, *, span: str = "", margin: str = "") -> str:
-    """The sentence of a finding about two axes together."""
+def write_interaction(finding: Finding, *, change: str = "", margin: str = "") -> str:
+    """The sentence of a finding about two axes together.
+
+    Args:
+        finding: everything but its sentence; its levels are what the first axis does at levels of the second.
+        change: of the first axis: "from 1 to 12 it makes", "Euler against DDIM makes".
+        margin: as a person wrote it.
+    """
     score, axes = spoken(finding.metric), listed([spoken(axis) for axis in finding.axis.split(" × ")])
     first, second = (spoken(axis) for axis in finding.axis.split(" × "))
     blocks = f"{finding.prompts} prompts"
@@ -106,8 +112,14 @@ def write_interaction(finding: Finding, *, span: str = "", margin: str = "") -> 
             f"(90 % interval), {blocks}."
         )
     elif finding.verdict == "different":
-        more = "grows" if finding.effect > 0 else "shrinks"
-        text = f"what {first} does to {score} {more} along {second}, by {_effect(finding)}, {blocks}."
+        ends = listed(
+            [
+                f"{fixed(level.mean, digits_of(level.low, level.high), signed=True)} at {second} {level.label}"
+                for level in (*finding.levels[:1], *finding.levels[1:][-1:])
+            ]
+        )
+        told = f": {change} {ends}; along {second} that changes by" if ends else ", by"
+        text = f"what {first} does to {score} depends on {second}{told} {_effect(finding)}, {blocks}."
     elif finding.verdict == "inconclusive":
         text = (
             f"cannot tell whether {axes} work on {score} together: {_effect(finding)}, {blocks}, "

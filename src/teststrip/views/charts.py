@@ -97,9 +97,15 @@ def frontier_chart(recommendation: Recommendation) -> str:
     if len(usable) < 2:
         return ""
     chosen = recommendation.choice.label if recommendation.choice else ""
+    frontier = {p.label for p in usable if (p.frontier_by_seconds if timed else p.frontier)}
     marks = [
         Mark(
-            p.label, cost[p.label], p.mean, p.low, p.high, "on" if p.label == chosen else "dot" if p.frontier else "off"
+            p.label,
+            cost[p.label],
+            p.mean,
+            p.low,
+            p.high,
+            "on" if p.label == chosen else "dot" if p.label in frontier else "off",
         )
         for p in usable
     ]
@@ -108,7 +114,6 @@ def frontier_chart(recommendation: Recommendation) -> str:
     logarithmic = low > 0 and high / low > 8
     across = _Scale(low, high, LEFT + 24, WIDTH - RIGHT - 24, logarithmic)
     unit = "seconds a picture" if timed else f"{recommendation.unit} a picture".strip()
-    frontier = sorted((cost[p.label], p.mean) for p in usable if p.frontier)
     score = spoken(recommendation.metric)
     return _chart(
         f"{score[0].upper()}{score[1:]} against {unit}",
@@ -117,7 +122,7 @@ def frontier_chart(recommendation: Recommendation) -> str:
         x_title=unit + (", log scale" if logarithmic else ""),
         y_title=score,
         ticks=[(tick, number(tick)) for tick in _round_ticks(low, high, logarithmic=logarithmic)],
-        line=frontier,
+        line=sorted((cost[p.label], p.mean) for p in usable if p.label in frontier),
     )
 
 
