@@ -184,7 +184,8 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
         rng = np.random.default_rng([s.seed, step, rank])
         rows = rng.integers(0, len(latents), s.batch)
         z = torch.from_numpy(latents[rows].astype(np.float32))
-        ids = torch.from_numpy(tokens[rows, rng.integers(0, counts[rows])].astype(np.int64))
+        told = np.where(rng.random(s.batch) < s.wrong_caption_share, rng.permutation(rows), rows)
+        ids = torch.from_numpy(tokens[told, rng.integers(0, counts[told])].astype(np.int64))
         tokenizer.add_strange_words(ids, strange, s.strange_share, rng)
         ids[torch.rand(s.batch) < s.caption_dropout] = empty
         # one time from each of B equal parts: less noise in the gradient than independent times

@@ -174,18 +174,42 @@ def measure_grid(log: Log) -> dict[str, Any]:
     return {"interval": "95 %, Wilson, over prompts; one seed", "cells": cells}
 
 
+ARMS = {"guidance 5, 25 steps": (5, 25), "guidance 1, 25 steps": (1, 25), "guidance 5, 3 steps": (5, 3)}
+
+
 def measure_prompts(log: Log) -> dict[str, Any]:
-    """The held-out prompts at guidance 5 and 25 steps, three seeds, and what each was taken for."""
+    """The held-out prompts at guidance 5 and 25 steps, three seeds; and by how much less guidance and fewer steps lose.
+
+    The losses are paired: the same prompts and seeds in each arm, a prompt's mean over seeds is one observation.
+    """
     held = held_out.load()
-    result: dict[str, Any] = {"guidance": 5, "steps": 25, "seeds": 3}
+    result: dict[str, Any] = {"guidance": 5, "steps": 25, "seeds": 3, "interval of losses": "95 %, t, over prompts"}
     for name, prompts in (("single", held.single_prompts), ("composition", held.composition_prompts)):
-        hits = [matched(draw(prompts, guidance=5, steps=25, seed=seed), prompts)[0] for seed in range(3)]
-        shares = [statistics.fmean(some) for some in zip(*hits, strict=True)]
-        result[name] = as_json(rate(shares))
-        result[f"{name}_by_seed"] = [round(statistics.fmean(h), 4) for h in hits]
-        result[f"{name}_never_matched"] = [p for p, share in zip(prompts, shares, strict=True) if share == 0]
-        log(f"{name}: {result[name]}")
+        shares, nearness = {}, {}
+        for arm, (guidance, steps) in ARMS.items():
+            made = [matched(draw(prompts, guidance=guidance, steps=steps, seed=seed), prompts) for seed in range(3)]
+            shares[arm] = [statistics.fmean(some) for some in zip(*(hits for hits, _ in made), strict=True)]
+            nearness[arm] = [statistics.fmean(some) for some in zip(*(near for _, near in made), strict=True)]
+            log(f"{name}, {arm}: {statistics.fmean(shares[arm]):.1%}")
+            if arm == next(iter(ARMS)):
+                result[name] = as_json(rate(shares[arm]))
+                result[f"{name}_by_seed"] = [round(statistics.fmean(hits), 4) for hits, _ in made]
+        full, *lesser = ARMS
+        result[f"{name}_never_matched"] = [p for p, share in zip(prompts, shares[full], strict=True) if share == 0]
+        result[f"{name}_losses"] = {
+            arm: {"matched": loss(shares[full], shares[arm]), "similarity": loss(nearness[full], nearness[arm])}
+            for arm in lesser
+        }
+        log(f"{name}: {result[name]}, lost {result[f'{name}_losses']}")
     return result
+
+
+def loss(full: Sequence[float], lesser: Sequence[float]) -> list[float]:
+    """Mean of full - lesser over prompts, and its 95 % interval (paired t)."""
+    differences = np.subtract(full, lesser)
+    mean, error = differences.mean(), stats.sem(differences)
+    half = stats.t.ppf(0.975, len(differences) - 1) * error
+    return [round(float(v), 4) for v in (mean, mean - half, mean + half)]
 
 
 def _mean_distance(features: Tensor, same: Tensor) -> float:

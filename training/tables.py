@@ -46,6 +46,15 @@ def _grid(cells: Sequence[dict[str, Any]], kind: str) -> Iterable[str]:
         yield _row(steps, *(_percent(found[g]) for g in guidance))
 
 
+def _losses(prompts: dict[str, Any]) -> Iterable[str]:
+    yield from _head("lost against guidance 5, 25 steps", "prompts", "matched", "similarity")
+    for kind in ("single", "composition"):
+        for arm, lost in prompts[f"{kind}_losses"].items():
+            similarity = "{:.3f} ({:.3f} to {:.3f})".format(*lost["similarity"])
+            matched = "{:.0f} points ({:.0f} to {:.0f})".format(*(100 * value for value in lost["matched"]))
+            yield _row(arm, kind, matched, similarity)
+
+
 def _schedulers(rows: dict[str, dict[str, Any]]) -> Iterable[str]:
     yield from _head("scheduler", "rms, 25 steps", "rms, 50 steps", "matched, 25", "matched, 50")
     for name, row in rows.items():
@@ -62,6 +71,8 @@ def parts(results: dict[str, Any]) -> dict[str, str]:
     if r := results.get("grid"):
         for kind in ("single", "composition"):
             found[f"grid {kind}"] = list(_grid(r["cells"], kind))
+    if r := results.get("prompts"):
+        found["losses"] = list(_losses(r))
     if r := results.get("schedulers"):
         found["schedulers"] = list(_schedulers(r["rows"]))
     return {name: "\n".join(lines).strip() for name, lines in found.items()}
@@ -76,6 +87,9 @@ def as_markdown(results: dict[str, Any]) -> str:
         *_head("measure", "found", "must reach"),
         *_demands(results),
     ]
+    if r := results.get("prompts"):
+        lines += ["", "## Less guidance, fewer steps", "", f"The same prompts and seeds; {r['interval of losses']}."]
+        lines += _losses(r)
     if r := results.get("grid"):
         for kind in ("single", "composition"):
             lines += ["", f"## Matched among 40, prompts of kind {kind}", "", f"Share and interval: {r['interval']}."]
