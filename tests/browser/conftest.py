@@ -109,7 +109,7 @@ class Visitor:
 
     def hash(self) -> str:
         """The part of the address that holds the view."""
-        return unquote(urlparse(self.page.url).fragment)
+        return unquote(self.page.evaluate("location.hash").removeprefix("#"))  # `page.url` may lag behind
 
     def cell(self, section: int, row: int, column: int):
         """A cell by its indices."""

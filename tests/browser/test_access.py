@@ -33,7 +33,6 @@ def test_axe_finds_nothing_serious(visitors: Callable[..., Visitor], study: Resu
     found = {}
     for name, view in VIEWS.items():
         visitor.open(view)
-        visitor.page.wait_for_timeout(150)
         found[name] = serious(visitor)
     visitor.open()
     for panel in ("prompt", "Filter", "Export", "Keys and help"):
@@ -44,7 +43,10 @@ def test_axe_finds_nothing_serious(visitors: Callable[..., Visitor], study: Resu
 
 
 def serious(visitor: Visitor) -> list[str]:
-    """What axe-core calls serious or critical, with the element it means."""
+    """What axe-core calls serious or critical, with the element it means, once nothing fades or is still to come."""
+    visitor.page.wait_for_function(
+        "() => document.getAnimations().length === 0 && [...document.images].every(image => image.complete)"
+    )
     violations = Axe().run(visitor.page, options={"preload": False}).response["violations"]
     grave = [violation for violation in violations if violation["impact"] in ("serious", "critical")]
     return [f"{violation['id']}: {violation['nodes'][0]['html'][:160]}" for violation in grave]

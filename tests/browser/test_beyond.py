@@ -42,12 +42,14 @@ def test_chosen_pictures_stand_side_by_side_and_move_together(visitor: Visitor) 
     assert box
     visitor.page.mouse.move(box["x"] + 60, box["y"] + 90)
     visitor.page.mouse.wheel(0, -600)
-    visitor.page.wait_for_timeout(200)
-    scales = [frame.get_attribute("data-scale") for frame in visitor.page.locator(".frame").all()]
-    moves = [paper.evaluate("paper => paper.style.transform") for paper in visitor.page.locator(".paper").all()]
-    assert len(set(scales)) == 1
-    assert len(set(moves)) == 1
-    assert moves[0] != "translate(-50%, -50%) translate(0px, 0px)"
+    visitor.page.wait_for_function(
+        "() => [...document.querySelectorAll('.paper')]"
+        ".some(paper => paper.style.transform !== 'translate(-50%, -50%) translate(0px, 0px)')"
+    )
+    scales = visitor.page.locator(".frame").evaluate_all("frames => frames.map(frame => frame.dataset.scale)")
+    moves = visitor.page.locator(".paper").evaluate_all("papers => papers.map(paper => paper.style.transform)")
+    assert (len(scales), len(set(scales))) == (3, 1)
+    assert (len(moves), len(set(moves))) == (3, 1)
 
 
 def test_a_slider_parts_two_pictures(visitor: Visitor) -> None:
@@ -202,6 +204,7 @@ def test_the_flip_book_turns_with_its_sliders_and_space_plays_it(visitor: Visito
     visitor.page.wait_for_function("() => location.hash.includes('at.guidance_scale=1')")
     visitor.page.wait_for_function("() => location.hash.includes('at.guidance_scale=2')")
     visitor.page.keyboard.press("Space")
+    expect(sliders.get_by_role("button", name="Play guidance scale")).to_be_visible()
     at = visitor.hash()
     visitor.page.wait_for_timeout(800)
     assert visitor.hash() == at

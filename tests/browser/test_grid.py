@@ -160,18 +160,18 @@ def test_labels_stay_in_sight_while_scrolling_and_are_whole(visitor: Visitor) ->
     visitor.open("size=512")
     visitor.page.mouse.wheel(500, 700)
     visitor.page.wait_for_function("() => scrollY > 600 && scrollX > 100")
-    visitor.page.wait_for_timeout(200)
-    labels = visitor.page.evaluate(
-        """() => [...document.querySelectorAll('.row-head span, .col-head span')].map(label => {
-             const box = label.getBoundingClientRect();
-             const bar = document.querySelector('.bar-sticky').getBoundingClientRect().bottom;
-             const seen = box.left >= 0 && box.right <= innerWidth && box.top >= bar && box.bottom <= innerHeight;
-             const cut = label.scrollWidth > label.clientWidth + 1;
-             return { text: label.textContent, kind: label.parentElement.className, seen, cut };
-           })"""
-    )
-    assert any(label["seen"] and "row" in label["kind"] for label in labels)
-    assert any(label["seen"] and "col" in label["kind"] for label in labels)
+    labels = visitor.page.wait_for_function(
+        """() => {
+             const labels = [...document.querySelectorAll('.row-head span, .col-head span')].map(label => {
+               const box = label.getBoundingClientRect();
+               const bar = document.querySelector('.bar-sticky').getBoundingClientRect().bottom;
+               const seen = box.left >= 0 && box.right <= innerWidth && box.top >= bar && box.bottom <= innerHeight;
+               const cut = label.scrollWidth > label.clientWidth + 1;
+               return { text: label.textContent, kind: label.parentElement.className, seen, cut };
+             });
+             return ['row', 'col'].every(kind => labels.some(l => l.seen && l.kind.includes(kind))) && labels;
+           }"""
+    ).json_value()
     assert [label for label in labels if label["cut"]] == []
 
 
@@ -263,7 +263,7 @@ def test_the_address_reproduces_the_view(visitors: Callable[..., Visitor], visit
     visitor.page.get_by_role("button", name="Tint").click()
     visitor.page.get_by_label("Size of the pictures").fill("160")
     visitor.cell(0, 1, 1).click()
-    friend = visitors(visitor.page.url.split("#")[0]).open(visitor.page.url.split("#")[1])
+    friend = visitors(visitor.address).open(visitor.page.evaluate("location.hash").removeprefix("#"))
     assert friend.full() == visitor.full()
     for someone in (visitor, friend):
         someone.page.keyboard.press("Escape")

@@ -16,7 +16,8 @@ from teststrip.result import Result, open_result
 from teststrip.run import drive
 from teststrip.views import server
 
-SLOW = STUDY.replace('name = "pattern"', 'name = "pattern"\nseconds = 0.05').replace("rose-and-owl", "live")
+QUICK = STUDY.replace("rose-and-owl", "live")
+SLOW = QUICK.replace('name = "pattern"', 'name = "pattern"\nseconds = 0.5')  # a minute for the 150 that are left
 RUN = "import sys; from teststrip.run import drive; drive(sys.argv[1], sys.argv[2], trackers=[], views=False)"
 
 
@@ -24,7 +25,7 @@ RUN = "import sys; from teststrip.run import drive; drive(sys.argv[1], sys.argv[
 def growing(tmp_path) -> Iterator[tuple[Result, str]]:
     """A study with its first pictures, served; the link to it."""
     toml = tmp_path / "live.toml"
-    toml.write_text(SLOW, encoding="utf-8")
+    toml.write_text(QUICK, encoding="utf-8")
     drive(toml, tmp_path / "live", trackers=[], views=False, limit=12).result.close()
     links: Queue[str] = Queue()
     running: Queue[server.Server] = Queue()
@@ -47,14 +48,19 @@ def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor]
     expect(visitor.page.locator(".progress")).to_contain_text("12 of 162 · not running")
     waiting = visitor.cell(1, 0, 1)
     expect(waiting).to_contain_text("not made")
-    folder = str(served.folder)
-    run = subprocess.Popen([sys.executable, "-c", RUN, folder + ".toml", folder])
+    toml = served.folder.with_suffix(".toml")
+    command = [sys.executable, "-c", RUN, str(toml), str(served.folder)]
+    toml.write_text(SLOW, encoding="utf-8")
+    run = subprocess.Popen(command)
     try:
         expect(visitor.page.locator(".progress")).to_contain_text("left")
         visitor.shot("live")
+        run.terminate()
         assert run.wait(timeout=600) == 0
     finally:
         run.kill()
+    toml.write_text(QUICK, encoding="utf-8")
+    subprocess.run(command, check=True, timeout=600)
     expect(visitor.page.locator(".progress")).to_have_count(0)
     assert visitor.page.evaluate("() => window.never_reloaded") is True
     with open_result(served.folder) as result:

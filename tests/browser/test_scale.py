@@ -71,7 +71,8 @@ def test_memory_stays_flat_while_scrolling_to_the_end(
 
     def used() -> float:
         devtools.send("HeapProfiler.collectGarbage")
-        return float(visitor.page.evaluate("() => performance.memory.usedJSHeapSize")) / 2**20
+        found = devtools.send("Runtime.getHeapUsage")  # performance.memory would be the same number for 20 minutes
+        return float(found["usedSize"] + found["embedderHeapUsedSize"]) / 2**20  # of scripts, and of elements
 
     def scroll(share: float) -> None:
         visitor.page.evaluate("share => scrollTo(0, share * document.documentElement.scrollHeight)", share)
@@ -82,4 +83,4 @@ def test_memory_stays_flat_while_scrolling_to_the_end(
     before = used()
     for n in range(10, 41):
         scroll(n / 40)
-    assert used() - before < 5  # MiB; the board itself is about 20
+    assert used() - before < 3  # MiB of about 10; measured 0.4 to 0.6, and 12.6 where every cell passed was kept

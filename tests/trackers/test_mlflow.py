@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import PIL.Image
-import psutil
 import pytest
 from tests.command import COMMAND, environment
 from tests.trackers import told
@@ -42,14 +41,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("server")
 
 
-@pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[str]:
+def begun(home: Path, port: int) -> subprocess.Popen[bytes]:
     """The server that `mlflow server` starts, on SQLite. Its first start makes the tables, about 10 s."""
-    address = f"http://127.0.0.1:{(port := free_port())}"
     words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     words += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "artifacts")]
     with (home / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "mlflow", *words],
             stdout=log,
             stderr=log,
@@ -58,20 +55,37 @@ def server(home: Path) -> Iterator[str]:
             start_new_session=True,
         )
 
-    def up() -> bool:
-        assert process.poll() is None, (home / "log.txt").read_text()
+
+def answers(process: subprocess.Popen[bytes], address: str) -> bool:
+    """Wait for a server; False: it has ended instead."""
+
+    def known() -> bool:
+        if process.poll() is not None:
+            return True
         with contextlib.suppress(OSError):
             return bool(urllib.request.urlopen(f"{address}/health", timeout=5).status == 200)
         return False
 
-    try:
-        told.wait_for(up, seconds=120)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_TRACKING_URI", address)
-            yield address
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+    told.wait_for(known, seconds=120)
+    return process.poll() is None
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[str]:
+    for _ in range(3):  # it binds seconds after the port was found free: another may have taken it
+        address = f"http://127.0.0.1:{(port := free_port())}"
+        process = begun(home, port)
+        try:
+            if answers(process, address):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv("MLFLOW_TRACKING_URI", address)
+                    yield address
+                return
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
+    raise AssertionError((home / "log.txt").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +204,21 @@ def test_a_telling_that_was_killed_is_completed_by_the_next(server: str, tmp_pat
         stderr=subprocess.STDOUT,
     )
     known = study / "trackers" / "mlflow" / "account.json"
-    told.wait_for(lambda: known.is_file() and len(Account(server, study).runs) >= 3)
-    for child in psutil.Process(process.pid).children():
-        child.kill()
+
+    def stands_half_told() -> bool:
+        """It stands still while one looks, and for good once it has begun with the settings."""
+        tracker.suspend()
+        if len(Account(server, study).runs) >= 2:
+            return True
+        tracker.resume()
+        return False
+
+    try:
+        told.wait_for(known.is_file)
+        tracker = told.children(process)[0]
+        told.wait_for(stands_half_told)
+    finally:
+        told.kill(told.children(process))
     assert b"The study is safe" in process.communicate(timeout=60)[0]
     half = len(Account(server, study).runs)
     with open_result(study) as result:
@@ -212,7 +238,7 @@ def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(server: str, tmp
         account = Account(server, study)
         return account.paths("images") if account.runs else []
 
-    told.killed_run(tmp_path, "mlflow", lambda: known.is_file() and pictures(), seconds=0.4)
+    told.killed_run(tmp_path, "mlflow", lambda: known.is_file() and pictures())
     account = Account(server, study)
     assert account.parent.info.status == "RUNNING"
     assert 0 < len(account.paths("images")) < 28

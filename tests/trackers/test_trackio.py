@@ -112,7 +112,7 @@ def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(tmp_path: Path) 
             return bool(opened.execute("select count(*) from metrics").fetchone()[0])
         return False
 
-    told.killed_run(tmp_path, "trackio", lambda: database.is_file() and begun(), seconds=0.3)
+    told.killed_run(tmp_path, "trackio", lambda: database.is_file() and begun())
     (half,) = read(study)
     assert half["logs"][0]["images"] == 1
     assert not any("pictures" in log for log in half["logs"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 from tests.command import COMMAND, command, environment
@@ -102,9 +104,10 @@ def leaks(folder: Path) -> Iterator[str]:
             yield f"{name}: host"
 
 
-def killed_run(folder: Path, tracker: str, until: Callable[[], object], *, seconds: float = 0.1) -> None:
+def killed_run(folder: Path, tracker: str, until: Callable[[], object]) -> None:
     """Begin the study with its tracker, and kill -9 both while it runs, once `until` is true."""
-    words = ["run", str(study_file(folder, replicates=2, seconds=seconds)), "--out", "little", "--tracker", tracker]
+    slow = study_file(folder, replicates=2, seconds=2)  # 32 places: it runs for longer than `wait_for` waits
+    words = ["run", str(slow), "--out", "little", "--tracker", tracker]
     process = subprocess.Popen(
         [*COMMAND, *words], cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -112,9 +115,22 @@ def killed_run(folder: Path, tracker: str, until: Callable[[], object], *, secon
         wait_for(until)
         assert process.poll() is None, "it was over already"
     finally:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            one.kill()
-        process.wait(10)
+        kill([*children(process), process])
+        process.wait(60)
+
+
+def children(process: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """All that a process started, its own child first; nothing once it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(process.pid).children(recursive=True)
+    return []
+
+
+def kill(processes: Iterable[psutil.Process | subprocess.Popen[Any]]) -> None:
+    """Kill -9 those that still live: what a tracker started may end by itself as soon as the tracker has."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def goes_on(folder: Path, tracker: str) -> None:

@@ -40,6 +40,7 @@ class Server:
     operations: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     address: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # protects the history while somebody looks at it
 
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """What GraphQL says to an operation."""
@@ -158,13 +159,19 @@ class Server:
         """Lines of a run's history; a line is known by its offset, so a repeated request changes nothing."""
         for name, part in (told.get("files") or {}).items():
             if name == "wandb-history.jsonl":
-                rows = self.history.setdefault(run, {})
-                for line in part["content"]:
-                    row = json.loads(line)
-                    assert row["_step"] not in rows or rows[row["_step"]] == row, f"step {row['_step']} told twice"
-                    rows[row["_step"]] = row
+                with self._lock:
+                    rows = self.history.setdefault(run, {})
+                    for line in part["content"]:
+                        row = json.loads(line)
+                        assert row["_step"] not in rows or rows[row["_step"]] == row, f"step {row['_step']} told twice"
+                        rows[row["_step"]] = row
             elif name == "wandb-summary.json":
                 self.summary[run] = json.loads(part["content"][-1])
+
+    def steps(self) -> list[dict[str, Any]]:
+        """What the history holds now, of all runs; more may be arriving."""
+        with self._lock:
+            return [row for rows in self.history.values() for row in rows.values()]
 
     def manifest(self, type_: str) -> list[tuple[str, dict[str, Any]]]:
         """(name, manifest) of each committed artifact of a type."""

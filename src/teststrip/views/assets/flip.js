@@ -14,6 +14,7 @@ const Flip = (() => {
     useEffect(() => {
       if (!playing || !current) return;
       const timer = setInterval(() => {
+        if (!latest.current.playing) return; // stopped, but the timer is cleared only after the next paint
         const levels = levelsOf(board, Store.view, current);
         const at = levels.indexOf(Store.view.at[current] ?? 0);
         turn(current, levels[(at + 1) % levels.length]);
