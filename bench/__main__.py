@@ -1,6 +1,6 @@
 """All timings, one after another, and their table into docs/performance.md: `make bench`.
 
-python -m bench             speed, backends, growth, page, then the table
+python -m bench             speed, backends, growth, plan, page, then the table
 python -m bench --table     only the table, from the results that are there
 """
 
@@ -56,6 +56,9 @@ def rows() -> list[tuple[str, str, str]]:
         for row in growth["growth"]:
             pace = f"{row['calls_a_second']} a second, {row['microseconds_a_step']} µs a step"
             found.append((f"{row['calls']:,} calls of a trivial denoiser", f"{pace}, {row['megabytes_grown']} MB", ""))
+    if plan := read("plan"):
+        taken = f"{plan['seconds']} s, {plan['peak_megabytes']} MB"
+        found.append(("`teststrip plan` of 1,000,000 shots, the whole process", taken, "< 5 s, < 300 MB"))
     if page := read("page"):
         first, live = page["first_grid_seconds"], page["live"]
         limit = f"≤ {1.5 * first['empty page'] + 1:.2f} s: 1.5 × an empty page + 1 s"
@@ -72,7 +75,7 @@ def table() -> str:
 
 def main() -> None:
     if "--table" not in sys.argv:
-        for part in ("speed", "backends", "growth", "page"):
+        for part in ("speed", "backends", "growth", "plan", "page"):
             subprocess.run([sys.executable, "-m", f"bench.{part}"], check=True)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(START)

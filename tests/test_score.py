@@ -329,3 +329,23 @@ def test_a_metric_of_pairs_must_say_which(result, monkeypatch):
     monkeypatch.setattr(plugins, "load", lambda kind, name: _Pairless)
     [event] = told(result, ["contrast"])
     assert "has no `arrange`" in event.note
+
+
+def test_a_pass_that_is_stopped_keeps_what_it_has_and_goes_on_later(result, monkeypatch):
+    monkeypatch.setattr(score, "CHUNK_IMAGES", 6)
+    asked_so_far = []
+
+    def stopped():
+        asked_so_far.append(1)
+        return len(asked_so_far) > 2
+
+    score.score(result, ["sharpness"], stopped=stopped)
+    assert len(list(result.store.scores())) == 12
+    assert counts(told(result, ["sharpness"])) == {"sharpness": 24}
+
+
+def test_what_computed_a_score_is_written_down_with_it(result):
+    told(result, ["sharpness", "diversity"])
+    for name in ("sharpness", "diversity"):
+        assert result.scored_by[name] == plugins.load("metrics", name)().fingerprint()
+    assert {one.facts["engine"] for one in result.fingerprints.values()} == {"pattern"}

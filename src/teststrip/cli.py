@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -151,8 +152,12 @@ def run(
         }
         _print_json({**summary, "report": report.as_json(result)})
     elif outcome.interrupted:
-        again = f"teststrip run {study}" + (f" --out {out_dir}" if out_dir else "")
-        err.print(f"stopped; {outcome.left} images are left. To go on: [bold]{escape(again)}[/]")
+        again = ["teststrip", "run", str(study), *(["--out", str(out_dir)] if out_dir else [])]
+        again += [word for pair in overrides or [] for word in ("--set", pair)]
+        again += [word for name in tracker or [] for word in ("--tracker", name)]
+        again += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry
+        left = f"{outcome.left} images are left" if outcome.left else "no image is left to make, scores may be"
+        err.print(f"stopped; {left}. To go on: [bold]{escape(shlex.join(again))}[/]")
     else:
         out.print(report.text(result), markup=False)
         page = (result.folder / PAGE / "index.html").resolve()
@@ -181,7 +186,7 @@ def report(
         if as_json:
             _print_json(writing.as_json(result))
         else:
-            out.print(writing.markdown(result) if markdown else writing.text(result), markup=False)
+            out.print(writing.markdown(result) if markdown else writing.text(result, tables=True), markup=False)
 
 
 @app.command()

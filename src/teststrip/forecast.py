@@ -268,6 +268,11 @@ def _pilot(study: Study, plan: planning.Plan, folder: Path) -> Variances | None:
 def _power(study: Study, plan: planning.Plan, measured: Variances | None) -> tuple[str, ...]:
     from teststrip.analysis import design
 
-    margin = study.question.margin if isinstance(study.question.margin, int | float) else 0.2
-    replicates = len(study.seeds) if study.seeds else study.replicates
-    return design.explain(len(study.prompts), replicates, margin=margin, cells=len(plan.cells), variances=measured)
+    return design.explain(
+        len(study.prompts),
+        len(study.seeds) if study.seeds else study.replicates,
+        margin=study.question.margin,
+        contrasts=max(design.planned_contrasts([(len(a.levels), a.numbers is not None) for a in study.axes]), 1),
+        cells=len(plan.cells),
+        variances=measured,
+    )

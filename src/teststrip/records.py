@@ -125,6 +125,10 @@ class EngineRef:
     operation: Mapping[str, Value] = field(default_factory=dict)
 
 
+DEFAULT_MARGIN = 0.2
+"""The smallest difference that matters where a study does not say, in within-prompt seed SD (docs/statistics.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the study wants to know, written down before there is data.
@@ -137,7 +141,7 @@ class Question:
     """
 
     metrics: tuple[str, ...] = ()
-    margin: float | Mapping[str, float] = 0.2
+    margin: float | Mapping[str, float] = DEFAULT_MARGIN
     budget: str | None = None
     price_an_hour: float | None = None
 

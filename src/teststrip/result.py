@@ -96,7 +96,7 @@ class Result:
 
     def refresh(self) -> None:
         """Read the store again: a run may have gone on since."""
-        for name in ("_images", "_failures", "_scores", "fingerprints", "findings"):
+        for name in ("_images", "_failures", "_stored", "_versions", "_scores", "fingerprints", "findings"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -108,21 +108,34 @@ class Result:
         return self.store.failures()
 
     @cached_property
-    def _scores(self) -> Mapping[str, Mapping[str, float]]:
-        """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them.
+    def _stored(self) -> Mapping[str, Mapping[str, Mapping[items.Digests, float]]]:
+        """Metric -> fingerprint id -> images -> value, of every version of every metric."""
+        stored: dict[str, dict[str, dict[items.Digests, float]]] = {}
+        for score in self.store.scores():
+            stored.setdefault(score.metric, {}).setdefault(score.fingerprint_id, {})[score.digests] = score.value
+        return stored
+
+    @cached_property
+    def _versions(self) -> Mapping[str, tuple[Metric | None, str]]:
+        """Each metric and the fingerprint id whose scores count.
 
         Versions of a metric (formula, weights, options) are never mixed: the present one counts or, as long as it has
         no score at all, the one that has most.
         """
-        stored: dict[str, dict[str, dict[items.Digests, float]]] = {}
-        for score in self.store.scores():
-            stored.setdefault(score.metric, {}).setdefault(score.fingerprint_id, {})[score.digests] = score.value
+        found: dict[str, tuple[Metric | None, str]] = {}
+        for name, versions in self._stored.items():
+            metric, present = self._metric(name)
+            found[name] = metric, present if present in versions else max(versions, key=lambda one: len(versions[one]))
+        return found
+
+    @cached_property
+    def _scores(self) -> Mapping[str, Mapping[str, float]]:
+        """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them."""
         images = self._images
         rows = [Row(one, image=images[one.shot.id][-1]) for one in self.plan if one.shot.id in images]
         found: dict[str, dict[str, float]] = {}
-        for name, versions in stored.items():
-            metric, present = self._metric(name)
-            values = versions.get(present) or max(versions.values(), key=len)
+        for name, (metric, version) in self._versions.items():
+            values = self._stored[name][version]
             for digests, holders in _holders(metric, rows):
                 if digests in values:
                     for digest in holders:
@@ -141,8 +154,15 @@ class Result:
 
     @cached_property
     def fingerprints(self) -> Mapping[str, Fingerprint]:
-        """What answered, by id."""
-        return self.store.fingerprints()
+        """What made this study's pictures, by id."""
+        used = {row.image.fingerprint_id for row in self.rows() if row.image}
+        return {name: one for name, one in self.store.fingerprints().items() if name in used}
+
+    @property
+    def scored_by(self) -> Mapping[str, Fingerprint]:
+        """What computed each metric's scores (formula, weights, options), by metric, where the folder knows it."""
+        known = self.store.fingerprints()
+        return {name: known[version] for name, (_, version) in self._versions.items() if version in known}
 
     @property
     def retired(self) -> int:

@@ -17,7 +17,7 @@ from teststrip import plugins
 from teststrip.errors import TeststripError, UsageError
 from teststrip.items import Digests, arranged, image_of
 from teststrip.protocols import Item, Metric
-from teststrip.records import Event, Image, Row, Score, Scored, Study
+from teststrip.records import Event, Fingerprint, Image, Row, Score, Scored, Study
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,11 @@ TELL_SECONDS = 10.0
 
 
 def score(
-    result: Result, names: Sequence[str] | None = None, *, emit: Callable[[Event], None] = lambda _: None
+    result: Result,
+    names: Sequence[str] | None = None,
+    *,
+    emit: Callable[[Event], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Compute and store the scores that are missing.
 
@@ -50,6 +54,7 @@ def score(
         result: the study, its store open for writing. Call `result.refresh()` to see the new scores.
         names: of metrics; default those of the study's question or, if it names none, all that need no weights.
         emit: gets one `Scored` a metric; a pass that takes long sends more, their counts add up.
+        stopped: asked between chunks; once it is true the pass ends early, with what it has stored.
 
     Raises:
         UsageError: an unknown metric.
@@ -63,8 +68,10 @@ def score(
     with _Ledger(result.store, emit) as ledger:
         ledger.settle_known(jobs)
         for end in _chunk_ends(rows):
+            if stopped():
+                return
             for job in jobs:
-                ledger.keep(job.name, job.work(end, pictures))
+                ledger.keep(job, job.work(end, pictures))
         for job in jobs:
             if asked or job.arranged:
                 ledger.tell(job.name, job.note)
@@ -83,7 +90,7 @@ class _Job:
 
     name: str
     metric: Metric | None = None
-    fingerprint_id: str = ""
+    fingerprint: Fingerprint | None = None
     todo: dict[Digests, tuple[Row, ...]] = field(default_factory=dict)
     ends: dict[Digests, int] = field(default_factory=dict)
     arranged: int = 0
@@ -114,7 +121,7 @@ class _Job:
 
     def work(self, end: int, pictures: _Pictures) -> list[Score]:
         """The scores of the items that are complete before place `end` of the pass."""
-        if self.metric is None:
+        if self.metric is None or self.fingerprint is None:
             return []
         due = list(takewhile(lambda digests: self.ends[digests] < end, self.todo))
         items: dict[Digests, Item] = {}
@@ -131,7 +138,7 @@ class _Job:
         try:
             values = self.metric.score(list(items.values()))
             return [
-                Score(self.name, digests, float(value), self.fingerprint_id)
+                Score(self.name, digests, float(value), self.fingerprint.id)
                 for digests, value in zip(items, values, strict=True)
             ]
         except Exception as error:  # as above
@@ -175,6 +182,7 @@ class _Ledger:
     def __init__(self, store: Store, emit: Callable[[Event], None]) -> None:
         self._store, self._emit = store, emit
         self._waiting: list[Score] = []
+        self._by: dict[str, Fingerprint] = {}
         self._untold: dict[str, int] = defaultdict(int)
         self._flushed = self._told = time.monotonic()
 
@@ -186,14 +194,16 @@ class _Ledger:
 
     def settle_known(self, jobs: Sequence[_Job]) -> None:
         """Take off each job what the store has."""
-        todo = {(job.name, job.fingerprint_id): job.todo for job in jobs}
+        todo = {(job.name, job.fingerprint.id): job.todo for job in jobs if job.fingerprint}
         for old in self._store.scores():
             todo.get((old.metric, old.fingerprint_id), {}).pop(old.digests, None)
 
-    def keep(self, name: str, scores: Sequence[Score]) -> None:
+    def keep(self, job: _Job, scores: Sequence[Score]) -> None:
         """Store these soon."""
         self._waiting += scores
-        self._untold[name] += len(scores)
+        if scores and job.fingerprint:
+            self._by[job.name] = job.fingerprint
+        self._untold[job.name] += len(scores)
         now = time.monotonic()
         if now - self._flushed > FLUSH_SECONDS:
             self._flush()
@@ -212,7 +222,7 @@ class _Ledger:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._store.add_scores(self._waiting)
+            self._store.add_scores(self._waiting, self._by.values())
         self._waiting = []
         self._flushed = time.monotonic()
 
@@ -221,7 +231,7 @@ def _job(name: str, study: Study) -> _Job:
     job = _Job(name)
     try:
         job.metric = plugins.load("metrics", name)(**study.metric_options.get(name, {}))
-        job.fingerprint_id = job.metric.fingerprint().id
+        job.fingerprint = job.metric.fingerprint()
     except UsageError:
         raise
     except Exception as error:  # as in _Job

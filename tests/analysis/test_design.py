@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 from tests.analysis.scored import study
 
-from teststrip.analysis import columns, design, pilot, settle
+from teststrip.analysis import columns, design, effects, pilot, settle
 
 DEFAULT = design.Variances()
 
@@ -101,3 +102,26 @@ def test_a_small_pilot_is_called_one_and_nothing_is_none() -> None:
     assert found is not None
     assert "small for a pilot" in found.source
     assert pilot.variances(values[:1]) is None
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"guidance_scale": (6.0, 7.0, 8.0, 9.0), "num_inference_steps": (50.0, 100.0, 150.0, 200.0)},
+        {"guidance_scale": (1.0, 7.0)},
+        {"scheduler": ("DDIM", "Euler", "Heun"), "style": ("plain", "oil"), "num_inference_steps": (2.0, 8.0, 32.0)},
+    ],
+)
+def test_plan_counts_the_comparisons_that_the_verdicts_correct_for(axes: Any) -> None:
+    found = columns.read(study(6, 1, axes), list(axes))
+    verdicts = sum(contrast.planned for contrast in effects.planned(found))
+    assert design.planned_contrasts([(len(v), not isinstance(v[0], str)) for v in axes.values()]) == verdicts
+
+
+def test_a_margin_in_score_units_is_turned_into_sd_once_its_score_is_measured() -> None:
+    measured = design.Variances(1.0, 0.4, 2.0, "measured", metric="sharpness")
+    in_units = design.explain(40, 2, margin={"sharpness": 0.6}, variances=measured)
+    assert in_units == design.explain(40, 2, margin=0.3, variances=measured)
+    unknown = design.explain(40, 2, margin={"sharpness": 0.6})
+    assert unknown[:-1] == design.explain(40, 2, margin=0.2)
+    assert unknown[-1] == "The study's margins are in score units: until those scores are measured ±0.2 SD stands in."

@@ -64,6 +64,21 @@ def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Resul
             assert report._escape(limit) in section
 
 
+def test_the_terminal_shows_the_means_of_axes_and_of_all_settings(result: Result) -> None:
+    told = report.text(result, tables=True)
+    sharpness = told.split("\nsharpness", maxsplit=1)[1].split("\nclipped")[0]
+    finding = next(
+        f for f in result.findings if f.kind == "axis" and f.metric == "sharpness" and f.axis == "guidance_scale"
+    )
+    for level in finding.levels:
+        row = next(line.split() for line in sharpness.splitlines() if line.split()[:1] == [level.label])
+        assert float(row[1].replace("−", "-").replace(",", "")) == pytest.approx(level.mean, rel=0.05)
+        assert row[-1] == str(level.images)
+    settings = [line for line in sharpness.splitlines() if line.startswith("  guidance")]
+    assert len([line for line in settings if " s " in line]) == 6
+    assert "sharpness" not in report.text(result).split("SD")[-1]
+
+
 def test_the_charts_lie_beside_the_report_and_are_drawings(result: Result, tmp_path: Path) -> None:
     path = report.write(result, tmp_path)
     links = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
@@ -113,7 +128,11 @@ def test_the_appendix_says_how_to_reproduce(told: str, result: Result) -> None:
     assert "teststrip run study.toml" in appendix
     assert f"teststrip {teststrip.__version__}" in appendix
     facts = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", appendix, re.DOTALL)]
-    assert facts == [dict(fingerprint.facts) for fingerprint in result.fingerprints.values()]
+    made_by, scored_by = result.fingerprints.values(), result.scored_by
+    assert len(made_by) == 1
+    assert {"sharpness", "clipped", "convergence"} <= set(scored_by)
+    assert facts == [dict(fingerprint.facts) for fingerprint in (*made_by, *scored_by.values())]
+    assert "What scored: sharpness:" in appendix
 
 
 def test_json_is_strict_and_holds_every_finding(result: Result) -> None:

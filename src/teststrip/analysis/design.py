@@ -7,11 +7,13 @@ no data. Loads nothing heavy: `plan` prints it at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from teststrip.analysis import student
 from teststrip.analysis.sentences import percent
+from teststrip.records import DEFAULT_MARGIN
 
 MINIMUM_PROMPTS = 6
 """Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
@@ -29,13 +31,14 @@ class Variances:
         residual: of one image after its prompt, its seed and its cell are known.
         interaction: of a prompt's own response to a cell; more seeds do not average it out.
         seed: between seeds of one prompt in one cell: the unit of the margin.
-        source: where the numbers come from.
+        source: where the numbers come from. metric: whose, where they are in score units.
     """
 
     residual: float = 0.5
     interaction: float = 0.2
     seed: float = 1.0
     source: str = "assumed (no pilot yet)"
+    metric: str = ""
 
     def of_difference(self, replicates: float) -> float:
         """SD over prompts of the difference of two cells, each a mean over `replicates` seeds."""
@@ -189,7 +192,7 @@ def outlook(
 
 
 def better_split(
-    prompts: int, replicates: int, *, margin: float = 0.2, variances: Variances | None = None
+    prompts: int, replicates: int, *, margin: float = 0.2, contrasts: int = 1, variances: Variances | None = None
 ) -> Outlook | None:
     """The same number of images a cell, split to see more: more prompts, fewer seeds. None = already the best.
 
@@ -197,26 +200,51 @@ def better_split(
     """
     if replicates <= 1:
         return None
-    return outlook(prompts * replicates, 1, margin=margin, variances=variances)
+    return outlook(prompts * replicates, 1, margin=margin, contrasts=contrasts, variances=variances)
+
+
+def planned_contrasts(axes: Sequence[tuple[int, bool]]) -> int:
+    """How many contrasts are planned, so corrected for together: as `effects.planned`, but without its weights.
+
+    Args:
+        axes: of each, how many levels it has and whether they are numbers.
+
+    >>> planned_contrasts([(4, True), (4, True)]), planned_contrasts([(2, True)]), planned_contrasts([(3, False)])
+    (11, 1, 3)
+    """
+    own = [_of_numbers(count) if numeric else count * (count - 1) // 2 for count, numeric in axes]
+    simple = [min(count - 1, 1) if numeric else count - 1 for count, numeric in axes]
+    return sum(own) + sum(a * b for a, b in combinations(simple, 2))
+
+
+def _of_numbers(count: int) -> int:
+    """Neighbours and, from three levels on, trend and bend."""
+    return count - 1 + 2 * (count > 2)
 
 
 def explain(
     prompts: int,
     replicates: int,
     *,
-    margin: float = 0.2,
+    margin: float | Mapping[str, float] = DEFAULT_MARGIN,
     contrasts: int = 1,
     cells: int = 1,
     variances: Variances | None = None,
 ) -> tuple[str, ...]:
     """What `plan` prints about a design, a sentence each.
 
+    Args:
+        prompts, replicates, cells: of the design. contrasts: planned, corrected for together.
+        margin: in seed SD, or in score units by metric: that of the measured one counts.
+        variances: default those usual for scores.
+
     >>> print(explain(5, 6, cells=16)[0])
     5 prompts cannot settle anything: no exact two-sided test on fewer than 6 prompts reaches p < .05.
     """
     variances = variances or Variances()
-    now = outlook(prompts, replicates, margin=margin, contrasts=contrasts, variances=variances)
-    better = better_split(prompts, replicates, margin=margin, variances=variances)
+    size = _margin_in_sd(margin, variances)
+    now = outlook(prompts, replicates, margin=size, contrasts=contrasts, variances=variances)
+    better = better_split(prompts, replicates, margin=size, contrasts=contrasts, variances=variances)
     lines = []
     if prompts < MINIMUM_PROMPTS:
         lines.append(
@@ -230,7 +258,7 @@ def explain(
             f"between two settings in 80 % of studies{among}."
         )
         lines.append(
-            f"Shows that two equal settings are equal within ±{margin:.3g} SD in {percent(now.equivalence)} of studies."
+            f"Shows that two equal settings are equal within ±{size:.3g} SD in {percent(now.equivalence)} of studies."
         )
     if now.equivalence < 0.8:
         images = round_up(now.needed) * replicates * cells
@@ -248,7 +276,15 @@ def explain(
         f"Spread used, in SD between seeds: {variances.residual / variances.seed:.2f} an image, "
         f"{variances.interaction / variances.seed:.2f} a prompt's own response; {variances.source}."
     )
+    if isinstance(margin, Mapping) and variances.metric not in margin:
+        lines.append(f"The study's margins are in score units: until those scores are measured ±{size} SD stands in.")
     return tuple(lines)
+
+
+def _margin_in_sd(margin: float | Mapping[str, float], variances: Variances) -> float:
+    if not isinstance(margin, Mapping):
+        return margin
+    return margin[variances.metric] / variances.seed if variances.metric in margin else DEFAULT_MARGIN
 
 
 def _seeds(count: int) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from teststrip.analysis.columns import Array
 from teststrip.errors import UsageError
+from teststrip.records import DEFAULT_MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def margin_of(
         UsageError: the margin is not above zero.
     """
     in_units = isinstance(asked, Mapping) and metric in asked
-    number = float(asked[metric]) if isinstance(asked, Mapping) and in_units else 0.2
+    number = float(asked[metric]) if isinstance(asked, Mapping) and in_units else DEFAULT_MARGIN
     if not isinstance(asked, Mapping):
         number = float(asked)
     if not (number > 0 and math.isfinite(number)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,8 +20,10 @@ MOST_PAIRS = 400
 def of_columns(table: Columns, names: Iterable[str], *, axes: Sequence[str | Axis]) -> Variances | None:
     """The variances of the first of these scores that has enough values, or None."""
     design = read(table, axes)
-    found = (variances(design.values(table[name], name)) for name in names if name in table)
-    return next((measured for measured in found if measured is not None), None)
+    for name in names:
+        if name in table and (measured := variances(design.values(table[name], name))) is not None:
+            return replace(measured, metric=name)
+    return None
 
 
 def variances(values: Array, *, margin_sd: float | None = None) -> Variances | None:

@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping
 
 from teststrip import plugins
-from teststrip.records import Question, Setting, Value
+from teststrip.records import DEFAULT_MARGIN, Question, Setting, Value
 from teststrip.spec.keys import BUDGET_PATTERN, QUESTION, check_keys, table
 from teststrip.spec.place import Place, kind_of, shown
 from teststrip.spec.values import coerce
-
-DEFAULT_MARGIN = 0.2  # within-prompt seed SD; docs/statistics.md
 
 
 def read_question(value: object, place: Place) -> Question:

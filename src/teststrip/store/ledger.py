@@ -72,8 +72,7 @@ class Ledger:
 def insert(connection: sqlite3.Connection, shot: Shot, fingerprint: Fingerprint, image: Image) -> None:
     """Write down a picture that lies safely on disk, inside a transaction."""
     insert_shot(connection, shot)
-    facts = to_json(fingerprint.facts)
-    connection.execute("INSERT OR IGNORE INTO fingerprints VALUES (?, ?)", (image.fingerprint_id, facts))
+    insert_fingerprint(connection, fingerprint)
     connection.execute(
         f"INSERT INTO images ({_IMAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own text
         (
@@ -94,6 +93,12 @@ def insert(connection: sqlite3.Connection, shot: Shot, fingerprint: Fingerprint,
 def insert_shot(connection: sqlite3.Connection, shot: Shot) -> None:
     """Write down what a shot asks, once."""
     connection.execute("INSERT OR IGNORE INTO shots VALUES (?, ?)", (shot.id, to_json(asked(shot))))
+
+
+def insert_fingerprint(connection: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """Write down what made or scored pictures, once."""
+    facts = to_json(fingerprint.facts)
+    connection.execute("INSERT OR IGNORE INTO fingerprints VALUES (?, ?)", (fingerprint.id, facts))
 
 
 def insert_event(connection: sqlite3.Connection, kind: str, facts: Mapping[str, object]) -> None:

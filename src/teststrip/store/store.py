@@ -124,13 +124,19 @@ class Store:
                 (failure.shot.id, failure.reason, to_json(failure.text), failure.retryable),
             )
 
-    def add_scores(self, scores: Iterable[Score]) -> int:
-        """Write down scores; one of the same metric, fingerprint and images is replaced. How many there were."""
+    def add_scores(self, scores: Iterable[Score], by: Iterable[Fingerprint] = ()) -> int:
+        """Write down scores; one of the same metric, fingerprint and images is replaced. How many there were.
+
+        Args:
+            scores: each with the id of its metric's fingerprint. by: those fingerprints, so that their facts are kept.
+        """
         rows = [
             (one.metric, one.fingerprint_id, " ".join(one.digests), None if math.isnan(one.value) else one.value)
             for one in scores
         ]
         with self._ledger.transaction() as connection:
+            for fingerprint in by:
+                ledger.insert_fingerprint(connection, fingerprint)
             connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
         return len(rows)
 
@@ -187,7 +193,7 @@ class Store:
         return {str(shot): int(str(count)) for shot, count in rows}
 
     def fingerprints(self) -> dict[str, Fingerprint]:
-        """What has answered in this folder, by fingerprint id."""
+        """What has made or scored pictures in this folder, by fingerprint id."""
         rows = self._ledger.rows("SELECT id, facts FROM fingerprints")
         return {str(name): Fingerprint(_table(facts)) for name, facts in rows}
 

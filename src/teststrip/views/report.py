@@ -17,7 +17,7 @@ from teststrip.analysis.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.recommendation import Recommendation
 from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, spoken
 from teststrip.records import Comparison, Finding
-from teststrip.views import charts, summary
+from teststrip.views import charts, summary, text_tables
 from teststrip.views.summary import Summary
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = "report.md"
 CHARTS = "charts"
 """Folder of the charts, beside the report."""
-MOST_ROWS = 20
+MOST_ROWS = 100
 """Rows of a table of settings; the rest is counted."""
 
 LEGEND = (
@@ -55,13 +55,14 @@ def markdown(result: Result) -> str:
     return _markdown(told, frozenset(_charts(told)))
 
 
-def text(result: Result) -> str:
-    """The conclusions in plain text, for a terminal."""
+def text(result: Result, *, tables: bool = False) -> str:
+    """The conclusions in plain text, for a terminal; with `tables`, also the means behind them."""
     told = summary.of(result)
     lines = [f"{told.study.name}: {_size(told)}", ""]
     for sentence in _in_short(told):
         lines += [f"  * {sentence}"]
-    return "\n".join([*lines, "", *told.outlook()]) + "\n"
+    behind = [*text_tables.tables(told), ""] if tables else []
+    return "\n".join([*lines, *behind, "", *told.outlook()]) + "\n"
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -82,6 +83,7 @@ def as_json(result: Result) -> dict[str, Any]:
             "missing": [{"cell": c, "reason": r, "images": n} for (c, r), n in told.missing.items()],
             "design": list(told.outlook()),
             "fingerprints": list(told.fingerprints),
+            "scored_by": dict(told.scored_by),
             "versions": told.versions(),
         }
     )
@@ -276,12 +278,14 @@ def _appendix(told: Summary) -> Iterator[str]:
     yield from ("## To reproduce", "", "```", f"teststrip run {_file_name(told)}", "```", "")
     yield from ("Versions here: " + ", ".join(f"{name} {value}" for name, value in told.versions().items()) + ".", "")
     for index, facts in enumerate(told.fingerprints, 1):
-        yield from (f"What answered ({index} of {len(told.fingerprints)}):", "", "```json")
-        yield from (
-            json.dumps(_plain(facts), indent=1, sort_keys=True, ensure_ascii=False).replace("```", "` ` `"),
-            "```",
-            "",
-        )
+        yield from _facts(f"What made the pictures ({index} of {len(told.fingerprints)})", facts)
+    for name, facts in told.scored_by.items():
+        yield from _facts(f"What scored: {_escape(spoken(name))}", facts)
+
+
+def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
+    text = json.dumps(_plain(facts), indent=1, sort_keys=True, ensure_ascii=False).replace("```", "` ` `")
+    yield from (f"{head}:", "", "```json", text, "```", "")
 
 
 def _file_name(told: Summary) -> str:

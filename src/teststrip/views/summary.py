@@ -33,7 +33,7 @@ class Summary:
         findings: all of them. recommendations: one a metric of quality.
         dead: sentences about axes that change no pixel.
         missing: (cell, reason) to number, of pictures that failed; not those nobody made yet.
-        fingerprints: facts of what answered.
+        fingerprints: facts of what made the pictures. scored_by: facts of each metric whose scores these are.
     """
 
     study: Study
@@ -46,6 +46,7 @@ class Summary:
     dead: tuple[str, ...]
     missing: Mapping[tuple[str, str], int]
     fingerprints: tuple[Mapping[str, object], ...]
+    scored_by: Mapping[str, Mapping[str, object]]
 
     @property
     def replicates(self) -> int:
@@ -79,14 +80,13 @@ class Summary:
 
     def outlook(self) -> tuple[str, ...]:
         """What this design can see, from the spread of the first score where there is any."""
-        margin = self.study.question.margin
         names = [name for name, info in self.infos.items() if not (info.cost or info.paired or info.grouped)]
         measured = pilot.of_columns(self.table, names, axes=self.study.axes)
         planned = sum(contrast.planned for contrast in effects.planned(self.layout))
         return design.explain(
             len(self.study.prompts),
             self.replicates,
-            margin=margin if isinstance(margin, int | float) else 0.2,
+            margin=self.study.question.margin,
             contrasts=max(planned, 1),
             cells=len(self.layout.cells),
             variances=measured,
@@ -121,4 +121,5 @@ def of(result: Result) -> Summary:
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
         fingerprints=tuple(fingerprint.facts for fingerprint in result.fingerprints.values()),
+        scored_by={name: by.facts for name, by in result.scored_by.items()},
     )
