@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,13 +45,15 @@ class Apart:
     Args:
         name: of the entry point.
         options: of the tracker, from the study file.
-        patience: seconds that `close` waits for it; None = until it is done.
+        patience: seconds that are waited for it once it was told all (`end`); None = until it is done.
     """
 
     def __init__(self, name: str, options: Mapping[str, object], *, patience: float | None = 120.0) -> None:
         self.name = name
         self._options = dict(options)
         self._patience = patience
+        self._until: float | None = None  # by the monotonic clock
+        self._ended = False
         self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
@@ -64,19 +67,27 @@ class Apart:
         if self._waiting.qsize() < WAITING or isinstance(event, Concluded):
             self._waiting.put(event)
 
+    def end(self) -> None:
+        """Say that nothing more comes; from now on patience runs. Does not wait, so several can run out together."""
+        if self._process is None or self._ended:
+            return
+        self._ended = True
+        self._until = None if self._patience is None else time.monotonic() + self._patience
+        self._waiting.put(_END)
+
     def close(self) -> None:
-        """Wait until the tracker has told all, at most `patience`.
+        """Wait until the tracker has told all, at most as long as patience lasts from `end` on.
 
         Raises:
             TrackerError: it failed, or took too long and was ended; the study is not touched by that.
         """
         if self._process is None or self._thread is None:
             return
-        self._waiting.put(_END)
+        self.end()
         try:
-            code = self._process.wait(self._patience)
+            code = self._process.wait(None if self._until is None else max(0.0, self._until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._end()
+            self._kill()
             raise TrackerError(self._message(f"did not finish within {self._patience:g} s and was ended")) from None
         finally:
             self._thread.join(1)
@@ -115,7 +126,7 @@ class Apart:
                 pickle.dump(event, pipe)
                 pipe.flush()
 
-    def _end(self) -> None:
+    def _kill(self) -> None:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             if hasattr(os, "killpg"):

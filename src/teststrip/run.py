@@ -126,9 +126,9 @@ def drive(
         listeners(Started(study, total=len(plan), done=len(done), folder=str(folder)))
         with _stop_on_signal() as stopped:
             _make(todo, engines, store, outcome, listeners, stopped)
+            if not stopped.is_set():
+                _conclude(outcome.result, listeners, stopped)
         outcome.interrupted = stopped.is_set()
-        if not outcome.interrupted:
-            _conclude(outcome.result, listeners)
         if views:
             write_views(outcome.result)
         findings = () if outcome.interrupted else outcome.result.findings
@@ -148,13 +148,13 @@ def finished(plan: planning.Plan, engines: Mapping[str, Engine], store: Store, *
     everything = store.done()
     if not everything:
         return set()
-    wanted = {print_.id: print_ for print_ in fingerprints(plan, engines).values()}
-    current = store.done(set(wanted))
+    wanted = fingerprints(plan, engines)
+    current = store.done({print_.id for print_ in wanted.values()})
     others = everything - current
-    stale = [planned.shot.id for planned in plan if planned.shot.id in others] if others else []
+    stale = [planned for planned in plan if planned.shot.id in others] if others else []
     if stale and not allow_mixed:
         raise StoreError(_mixed_message(store, stale, wanted))
-    return current | set(stale)
+    return current | {planned.shot.id for planned in stale}
 
 
 def fingerprints(plan: planning.Plan, engines: Mapping[str, Engine]) -> dict[Cell, Fingerprint]:
@@ -246,11 +246,11 @@ def _by_engine(todo: Iterable[Planned], engines: Sequence[str]) -> Iterable[Plan
     return sorted(todo, key=lambda planned: engines.index(engine_id(planned.shot.engine)))
 
 
-def _conclude(result: Result, tell: Callable[[Event], None]) -> None:
+def _conclude(result: Result, tell: Callable[[Event], None], stopped: threading.Event) -> None:
     from teststrip import score
 
     result.refresh()
-    score.score(result, emit=tell)
+    score.score(result, emit=tell, stopped=stopped.is_set)
     result.refresh()
 
 
@@ -302,6 +302,9 @@ class _Listeners:
 
     def close(self) -> None:
         for tracker in self.trackers:
+            if isinstance(tracker, Apart):
+                tracker.end()  # of all, before one is waited for: the run's patience is for all of them together
+        for tracker in self.trackers:
             try:
                 tracker.close()
                 if isinstance(tracker, Apart) and tracker.where:
@@ -342,10 +345,10 @@ def _stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _mixed_message(store: Store, stale: Sequence[str], wanted: Mapping[str, Fingerprint]) -> str:
+def _mixed_message(store: Store, stale: Sequence[Planned], wanted: Mapping[Cell, Fingerprint]) -> str:
     images, known = store.images(), store.fingerprints()
-    old = known[images[stale[0]][-1].fingerprint_id].facts
-    new = next(iter(wanted.values())).facts
+    old = known[images[stale[0].shot.id][-1].fingerprint_id].facts
+    new = wanted[stale[0].cell].facts
     changed = [
         f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
         for key in sorted({*old, *new})

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from tests.batching import oracle
+from tests.batching import further, oracle
 
 from teststrip.batching import Batcher
 from teststrip.diffusion import backends
@@ -81,3 +81,12 @@ def test_compiled_pytorch_makes_the_pictures_of_pytorch():
     pictures = oracle.made(Batcher(pipe, rows=6, forwards=forwards), CALLS)
     for call in CALLS:
         assert oracle.levels(pictures[call.key], oracle.remembered(call)) <= 1
+
+
+def test_a_model_that_takes_lists_is_converted_too(converted):
+    pipe = further.build("qwen")
+    calls = [further.call("qwen", 1.0, 2, 0, 1)]
+    expected = oracle.made(Batcher(pipe, rows=2), calls)
+    forward = backends.OpenVino(pipe.transformer, precision="f32", identity={"weights": "lists"}, folder=converted)
+    pictures = oracle.made(Batcher(pipe, rows=2, forwards={"transformer": forward}, lonely=False), calls)
+    assert all(oracle.levels(picture, expected[key]) <= 1 for key, picture in pictures.items())

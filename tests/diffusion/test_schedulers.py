@@ -37,3 +37,12 @@ def test_calls_of_well_known_schedulers():
     assert schedulers.calls("DDIMScheduler", 50, {}) == 50
     assert schedulers.calls("HeunDiscreteScheduler", 50, {}) == 99
     assert schedulers.calls("PNDMScheduler", 50, {"skip_prk_steps": True}) == 51
+
+
+def test_an_image_says_that_its_configuration_makes_the_sampler_draw_noise() -> None:
+    plain = diffusers.DPMSolverMultistepScheduler()
+    assert schedulers.facts_of(plain) == {"scheduler": "DPMSolverMultistepScheduler"}
+    noisy = diffusers.DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++")
+    assert schedulers.facts_of(noisy) == {"scheduler": "DPMSolverMultistepScheduler", "sampler_noise": True}
+    flow = diffusers.FlowMatchEulerDiscreteScheduler(stochastic_sampling=True)
+    assert schedulers.facts_of(flow)["sampler_noise"] is True

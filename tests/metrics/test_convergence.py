@@ -157,6 +157,11 @@ def test_samplers_that_draw_noise_on_the_way_are_known_by_name(scheduler, stocha
     assert is_stochastic(row(noise(0), facts={"scheduler": scheduler})) is stochastic
 
 
+def test_a_sampler_made_noisy_by_its_configuration_is_known_by_what_the_engine_says():
+    named = {"scheduler": "DPMSolverMultistepScheduler"}
+    assert is_stochastic(row(noise(0), settings=named, facts={**named, "sampler_noise": True}))
+
+
 def test_eta_makes_ddim_stochastic_and_leaves_alone_who_ignores_it():
     assert is_stochastic(row(noise(0), settings={"scheduler": "DDIMScheduler", "eta": 0.5}))
     assert not is_stochastic(row(noise(0), settings={"scheduler": "DDIMScheduler", "eta": 0.0}))

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from teststrip.errors import UsageError
 from teststrip.result import open_result
 from teststrip.run import drive
-from teststrip.views import server
+from teststrip.views import feed, server
 
 STUDY = """
 name = "little"
@@ -184,3 +185,37 @@ def test_a_request_that_never_ends_is_cut_off(live: Live, monkeypatch: pytest.Mo
     with socket.create_connection((host, int(port)), timeout=60) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert slow.recv(100) == b""
+
+
+def test_a_body_that_never_ends_is_cut_off(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.5)
+    address = live.base.removeprefix("http://")
+    host, _, port = address.rpartition(":")
+    head = (
+        f"POST /session HTTP/1.1\r\nHost: {address}\r\nOrigin: {live.base}\r\nX-Teststrip: 1\r\n"
+        "Content-Type: application/json\r\nContent-Length: 60\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=30) as slow:
+        slow.sendall(head.encode() + b'{"code": ')
+        said = b""
+        while part := slow.recv(4096):
+            said += part
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"The code took too long to arrive." in said
+
+
+def test_news_go_on_after_the_ledger_was_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "IDLE_REST_SECONDS", 0.0)
+    ledger, away = live.folder / "study.sqlite", live.folder / "study.away"
+    stream = news(live, board_of(live)["version"])
+    one_more(live)
+    ended = next(message for message in stream if not message["progress"]["running"])
+    ledger.rename(away)
+    time.sleep(2.5 * server.LOOK_SECONDS)  # nobody tells whether it has been looked for
+    away.rename(ledger)
+    one_more(live)
+    assert next(message for message in stream if message["progress"]["made"] > ended["progress"]["made"])
+
+
+def one_more(live: Live) -> None:
+    drive(live.folder.with_suffix(".toml"), live.folder, trackers=[], views=False, limit=1).result.close()

@@ -30,7 +30,7 @@ SHALLOW = -0.3
 MOST_GROUPS = 12
 """Beyond so many combinations of other word axes they are told together."""
 
-_NOISY = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|\beuler a\b| a$", re.IGNORECASE)
+_NOISY = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm|\beuler a\b| a$", re.IGNORECASE)
 _OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
 
 

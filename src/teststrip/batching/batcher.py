@@ -53,6 +53,8 @@ class Batcher:
         denoisers: names of the components to meet at; None finds them.
         forwards: for a component name, what to call in place of the model (a compiled or converted one): it takes the
             model's arguments, always with the same number of rows, and answers as the model does.
+        lonely: whether calls that cannot be merged are made alone, on the models as they are, whatever `forwards` has;
+            else they fail with CannotMerge.
         window: calls looked at ahead of time to start the longest first; pulled lazily, so a slow reader slows the run.
         threads: on a CPU, forwards of a model as it is run side by side in lanes that share out so many threads.
         known: widths found earlier, by shape of row; what is found is written into it. Keep it with the results: the
@@ -70,6 +72,7 @@ class Batcher:
         decode_rows: int | Literal["auto"] = "auto",
         denoisers: Sequence[str] | None = None,
         forwards: Mapping[str, Callable[..., Any]] | None = None,
+        lonely: bool = True,
         window: int = 64,
         threads: int = 1,
         known: MutableMapping[str, int] | None = None,
@@ -81,6 +84,7 @@ class Batcher:
         self._rows = rows
         self._decode_rows = decode_rows
         self._forwards = dict(forwards or {})
+        self._lonely = lonely
         self._window = max(window, 1)
         self._lanes = Lanes(threads)
         self._flights: list[Flight] = []
@@ -242,7 +246,7 @@ class Batcher:
         else:
             # Nobody knows whose rows are to blame: each call meets its own error, or none, by itself.
             guests = [guest for guest, _, _ in flight.pieces if guest in self._live]
-            self._part(guests, f"a shared forward raised {type(error).__name__}")
+            self._part(guests, f"a shared forward raised {type(error).__name__}", error)
 
     def _timed_forward(self, door: Door, asked: Sequence[Piece], width: int) -> tuple[Any, float]:
         begin = time.perf_counter()
@@ -292,15 +296,20 @@ class Batcher:
         else:
             self._ended.append(guest)
 
-    def _make_alone(self, call: Call, reason: str) -> None:
-        self.counts.alone[reason] = self.counts.alone.get(reason, 0) + 1
-        self._ended.append(self._stage.alone(call, reason))
+    def _make_alone(self, call: Call, reason: str, cause: Exception | None = None) -> None:
+        if self._lonely:
+            self.counts.alone[reason] = self.counts.alone.get(reason, 0) + 1
+            self._ended.append(self._stage.alone(call, reason))
+            return
+        guest = self._stage.guest(call)
+        guest.error = CannotMerge(f"{reason}: {cause}" if cause else reason)
+        self._ended.append(guest)
 
-    def _part(self, guests: list[Guest], reason: str) -> None:
+    def _part(self, guests: list[Guest], reason: str, cause: Exception | None = None) -> None:
         calls = [guest.call for guest in guests]
         self._dismiss(guests)
         for call in calls:
-            self._make_alone(call, reason)
+            self._make_alone(call, reason, cause)
 
     def _dismiss(self, guests: list[Guest]) -> None:
         for guest in list(guests):

@@ -104,7 +104,7 @@ class Counts:
 
 
 class CannotMerge(Exception):
-    """This call uses the model in a way that has no meaning for a batch; it is made alone. The text says why."""
+    """This call uses the model in a way that has no meaning for a batch. The text says why."""
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -151,11 +151,12 @@ def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def rebuilt(tree: Any, change: Callable[[Path, Any], Any], path: Path = ()) -> Any:
-    """The same tree with each leaf changed."""
+    """The same tree with each leaf changed; a `Listed` leaf is a list again."""
     if isinstance(tree, dict):
         return {name: rebuilt(item, change, (*path, name)) for name, item in tree.items()}
     if isinstance(tree, list) and len(path) == 1 and path[0] in LISTS:
-        return change(path, Listed(tuple(tree)))
+        changed = change(path, Listed(tuple(tree)))
+        return list(changed.entries) if isinstance(changed, Listed) else changed
     if isinstance(tree, list | tuple):
         return type(tree)(rebuilt(item, change, (*path, index)) for index, item in enumerate(tree))
     return change(path, tree)

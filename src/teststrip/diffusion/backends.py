@@ -24,6 +24,9 @@ from teststrip.records import canonical_json, digest_of
 
 NAMES: Final = ("auto", "torch", "compile", "openvino", "openvino-bf16")
 
+OTHER_PICTURES: Final = frozenset({"openvino-bf16"})
+"""Backends whose pictures are not those of PyTorch up to rounding, so that PyTorch must make none in their name."""
+
 DENOISERS: Final = ("unet", "transformer")
 
 Forward = Callable[..., Any]
@@ -50,8 +53,12 @@ def check(name: str, *, device: str, dtype: str, plain: bool) -> None:
 
 
 def described(name: str) -> str:
-    """A resolved backend with its version, for a fingerprint; PyTorch's own version stands there already."""
-    return f"{name} {version('openvino')}" if name.startswith("openvino") else name
+    """A resolved backend with its version, for a fingerprint; PyTorch's own version stands there already.
+
+    What cannot be batched is made by PyTorch, where that is the same picture up to rounding; an image's facts say it.
+    """
+    told = f"{name} {version('openvino')}" if name.startswith("openvino") else name
+    return told if name == "torch" or name in OTHER_PICTURES else f"{told}, else torch"
 
 
 def forwards(name: str, pipe: Any, identity: Mapping[str, object]) -> dict[str, Forward]:

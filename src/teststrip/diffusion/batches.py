@@ -14,9 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from teststrip.diffusion import loading, shooting
+from teststrip.diffusion import loading, schedulers, shooting
+from teststrip.diffusion.backends import OTHER_PICTURES
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.widths import Widths
+from teststrip.errors import EngineError
 from teststrip.records import Failure, Fingerprint, Render, Shot, canonical_json
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Batches:
         self._fingerprint = fingerprint
         self._length = length
         self._batcher: Batcher | None = None
+        self._schedulers: dict[str | None, dict[str, object]] = {}
 
     @property
     def counts(self) -> Counts | None:
@@ -91,6 +94,7 @@ class Batches:
             rows=self._rows,
             known=known,
             forwards=self._forwards,
+            lonely=self._backend not in OTHER_PICTURES,
             # Other backends share out the threads themselves, and are not for several at a time.
             threads=torch.get_num_threads() if self._loaded.device == "cpu" and not self._forwards else 1,
         )
@@ -105,7 +109,7 @@ class Batches:
                     break
                 shot = under_way.pop(cast("str", answer.call.key))
                 if isinstance(answer, Failed):
-                    yield Broken(shot, answer.reason, answer.error)
+                    yield Broken(shot, answer.reason, self._explained(answer.error))
                     continue
                 encoding.append(writers.submit(self._finish, shot, answer, batcher.counts))
                 while encoding and (encoding[0].done() or len(encoding) > WAITING):
@@ -117,6 +121,13 @@ class Batches:
         """Start no further shot; those under way come to their end."""
         if self._batcher is not None:
             self._batcher.stop()
+
+    def _explained(self, error: Exception) -> Exception:
+        from teststrip.batching import CannotMerge
+
+        if not isinstance(error, CannotMerge):
+            return error
+        return EngineError(f"backend {self._backend!r} cannot make this (write backend = 'torch'): {error}")
 
     def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
         from teststrip.batching import Call
@@ -138,10 +149,10 @@ class Batches:
             "rows": done.rows,
             "decode_rows": done.decode_rows,
             "fill": round(counts.fill, 3),
-            "backend": self._backend,
+            "backend": "torch" if done.alone else self._backend,
             "device": self._loaded.device,
             "dtype": self._loaded.dtype,
-            "scheduler": shot.settings.get("scheduler") or type(self._loaded.pipe.scheduler).__name__,
+            **self._of_scheduler(cast("str | None", shot.settings.get("scheduler"))),
         }
         if done.alone:
             facts["alone"] = done.alone
@@ -155,6 +166,11 @@ class Batches:
             facts=facts,
             checked=getattr(self._loaded.pipe, "safety_checker", None) is not None,
         )
+
+    def _of_scheduler(self, name: str | None) -> dict[str, object]:
+        if name not in self._schedulers:
+            self._schedulers[name] = schedulers.facts_of(shooting.scheduler(self._loaded.pipe, name))
+        return self._schedulers[name]
 
     def _machine(self) -> dict[str, object]:
         """All that the best width depends on."""

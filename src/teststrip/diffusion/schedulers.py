@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from teststrip.diffusion.source import files, text
 from teststrip.errors import StudyError
@@ -85,6 +85,13 @@ def alternatives(own: str) -> tuple[str, ...]:
         listed |= FLOW_MATCHING
     listed |= {name for name, other in table.items() if own in other.compatible}
     return (own, *sorted(name for name in listed - {own} if name in table and not OTHER_TASKS.search(name)))
+
+
+def facts_of(scheduler: Any) -> dict[str, object]:
+    """What an image says of its scheduler: the class and, where its configuration makes it draw noise, that it does."""
+    config = scheduler.config
+    noisy = "sde" in str(config.get("algorithm_type") or "") or config.get("stochastic_sampling") is True
+    return {"scheduler": type(scheduler).__name__, **({"sampler_noise": True} if noisy else {})}
 
 
 def calls(name: str, steps: int, config: Mapping[str, object]) -> int:

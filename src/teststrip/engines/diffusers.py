@@ -146,6 +146,9 @@ class DiffusersEngine:
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)
         backends.check(self._asked_backend, device=device, dtype=dtype, plain=self._rows == 1)
+        why = merging.why_alone(pipeline, settings, self._offload)
+        if why and self._asked_backend in backends.OTHER_PICTURES:
+            raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
         if lora := settings.get("lora"):
             self._check_lora(str(lora))
 
@@ -253,7 +256,8 @@ class DiffusersEngine:
     def _mended(self, loaded: loading.Loaded, broken: Broken) -> Render | Failure:
         """The plain way, where it has a remedy; else the failure."""
         half = loaded.dtype != "float32"
-        if broken.reason == "oom" or (broken.reason == "nan" and half):
+        same = self._backend(loaded.model) not in backends.OTHER_PICTURES
+        if same and (broken.reason == "oom" or (broken.reason == "nan" and half)):
             return next(self._one_by_one(loaded, (broken.shot,)))
         if broken.reason == "nan":
             return failures.not_finite(broken.shot)
@@ -290,9 +294,10 @@ class DiffusersEngine:
             fingerprint=self.fingerprint(shot),
             facts={
                 "denoiser_calls": rows,
+                "backend": "torch",
                 "device": loaded.device,
                 "dtype": loaded.dtype,
-                "scheduler": type(own).__name__,
+                **schedulers.facts_of(own),
                 **facts,
             },
             checked=getattr(loaded.pipe, "safety_checker", None) is not None,

@@ -37,13 +37,16 @@ _OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
 
 
 def is_stochastic(row: Row) -> bool:
-    """Whether the sampler of this picture draws noise on the way, judged by the scheduler's name and `eta`."""
+    """Whether the sampler of this picture draws noise on the way.
+
+    Judged by what the engine says of it (`sampler_noise`), the scheduler's name and `eta`.
+    """
     settings = row.planned.shot.settings
     facts = row.image.facts if row.image else {}
     scheduler = str(settings.get("scheduler") or facts.get("scheduler") or "")
     eta = settings.get("eta") or 0.0
     churned = isinstance(eta, int | float) and eta > 0 and bool(_OBEYS_ETA.search(scheduler))
-    return churned or bool(_STOCHASTIC.search(scheduler))
+    return bool(facts.get("sampler_noise")) or churned or bool(_STOCHASTIC.search(scheduler))
 
 
 def rmse(left: Rgb, right: Rgb) -> float:

@@ -11,13 +11,19 @@ import json
 import os
 import platform
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from teststrip.errors import FolderBusy, StoreError
 
 FILE = "study.lock"
+GLANCE_SECONDS = 0.05
+"""For so long a busy lock may be a reader's look at it (`holder`), which takes microseconds."""
+
 _MOUNTS = Path("/proc/self/mountinfo")
+
+_BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 # File systems whose locks or shared memory do not reach every process; SQLite's WAL needs both (sqlite.org/wal.html).
 _NETWORK = {
@@ -53,13 +59,19 @@ class FolderLock:
         # A stranger's folder may have a link there: what it points to would be emptied.
         self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
-            _take(self._file)
+            try:
+                _take(self._file)
+            except OSError as error:
+                if error.errno not in _BUSY:
+                    raise
+                time.sleep(GLANCE_SECONDS)
+                _take(self._file)
             self._sign()
         except OSError as error:
             os.close(self._file)
-            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            if error.errno not in _BUSY:
                 raise
-            raise FolderBusy(f"{folder}: {_holder(folder)} is writing here. Wait for it, or stop it.") from error
+            raise FolderBusy(f"{folder}: {_described(folder)} is writing here. Wait for it, or stop it.") from error
 
     def _sign(self) -> None:
         who = {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
@@ -74,7 +86,29 @@ class FolderLock:
 
 
 def holder(folder: Path) -> dict[str, object] | None:
-    """Who is written in the lock file: pid, host, since; None when nobody is. A killed holder still is."""
+    """Who holds the folder: pid, host, since; None when nobody does, whatever name a killed process left in the file.
+
+    Where no name is written the lock is not looked at, so that readers stay out of the way of a writer that begins.
+    """
+    who = _signed(folder)
+    return who if who and _held(folder) else None
+
+
+def _held(folder: Path) -> bool:
+    try:
+        file = os.open(folder / FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        _share(file)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _signed(folder: Path) -> dict[str, object] | None:
     try:
         found = json.loads((folder / FILE).read_text("utf-8"))
     except (OSError, ValueError):
@@ -82,9 +116,9 @@ def holder(folder: Path) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _holder(folder: Path) -> str:
+def _described(folder: Path) -> str:
     # Whoever has just taken the lock may not have written his name yet.
-    who = holder(folder) or {}
+    who = _signed(folder) or {}
     if not who:
         return "another process"
     return f"process {who.get('pid')} on {who.get('host')}, since {who.get('since')},"
@@ -132,8 +166,13 @@ if sys.platform == "win32":
     def _take(file: int) -> None:
         os.lseek(file, 2**30, os.SEEK_SET)  # beyond the text: a locked byte cannot be read on Windows
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    _share = _take  # there are no shared locks; closing gives it back
 else:
     import fcntl
 
     def _take(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _share(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two readers are not in each other's way

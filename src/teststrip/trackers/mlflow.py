@@ -10,6 +10,7 @@ Only `MlflowClient` is used: the calls of `mlflow` itself tag runs with user, pr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -27,7 +28,7 @@ from urllib.parse import urlsplit
 from teststrip import account as accounts
 from teststrip import pictures
 from teststrip.apart import FOLDER
-from teststrip.errors import TrackerError
+from teststrip.errors import PictureError, TrackerError
 from teststrip.records import Concluded, Event, Failed, Image, Setting, Shown, Started, Value, digest_of
 
 if TYPE_CHECKING:
@@ -122,10 +123,10 @@ class MlflowTracker:
         assert self._started is not None
         account, study, folder = self._account, self._started.study, Path(self._started.folder)
         images = [row.image for row in event.rows if row.image is not None]
-        account.pictures(images, self._side)
+        there = account.pictures(images, self._side)
         account.counts(len(images), sum(row.failure is not None for row in event.rows))
         table = accounts.images(event.rows)
-        shown = [_shown(digest) for digest in table["digest"]]
+        shown = [_shown(digest) if digest in there else None for digest in table["digest"]]
         account.tables(
             {
                 "images": {"image": shown, **table},
@@ -181,16 +182,19 @@ class _Account:
             return f"mlflow server --workers 1 --backend-store-uri {shlex.quote(self._uri)}"
         return f"run {self._run.info.run_id} of MLflow"
 
-    def pictures(self, images: Iterable[Image], side: int) -> None:
-        """Send those that are not there yet."""
+    def pictures(self, images: Iterable[Image], side: int) -> set[str]:
+        """Send those that are not there yet, and whose file is not damaged. The digests of all that are there then."""
         there = {Path(found.path).stem for found in self._client.list_artifacts(self._run.info.run_id, PICTURES)}
         waiting = list({image.digest: image for image in images if image.digest not in there}.values())
         for start in range(0, len(waiting), BATCH):
             with tempfile.TemporaryDirectory() as shelf:
                 for image in waiting[start : start + BATCH]:
-                    data = pictures.thumbnail((self._folder / image.path).read_bytes(), side, "JPEG")
-                    (Path(shelf) / f"{image.digest}.jpg").write_bytes(data)
+                    with contextlib.suppress(OSError, PictureError):
+                        data = pictures.thumbnail((self._folder / image.path).read_bytes(), side, "JPEG")
+                        (Path(shelf) / f"{image.digest}.jpg").write_bytes(data)
+                        there.add(image.digest)
                 self._client.log_artifacts(self._run.info.run_id, shelf, PICTURES)
+        return there
 
     def counts(self, images: int, failures: int) -> None:
         """How far the study is: a point where something has changed, else nothing."""

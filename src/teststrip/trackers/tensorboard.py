@@ -9,6 +9,7 @@ the name of the file.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip import account, curves, pictures
 from teststrip.apart import FOLDER
+from teststrip.errors import PictureError
 from teststrip.records import Concluded, Event, Failed, Setting, Shown, Started
 
 if TYPE_CHECKING:
@@ -83,16 +85,12 @@ class TensorBoardTracker:
         assert self._started is not None
         if self._live is None:
             self._live = _EventFile(self._folder / NAME.format(_last(self._folder) + 1), first=not _files(self._folder))
-        original = (Path(self._started.folder) / event.image.path).read_bytes()
-        data = pictures.thumbnail(original, 2 * self._side, "PNG")
-        self._live.add(
-            self._made,
-            [
-                _scalar("study/images", self._made),
-                _scalar("study/failures", self._failed),
-                _picture(f"newest/{event.planned.prompt.id}", data),
-            ],
-        )
+        values = [_scalar("study/images", self._made), _scalar("study/failures", self._failed)]
+        with contextlib.suppress(OSError, PictureError):  # one that is damaged is not shown
+            original = (Path(self._started.folder) / event.image.path).read_bytes()
+            data = pictures.thumbnail(original, 2 * self._side, "PNG")
+            values.append(_picture(f"newest/{event.planned.prompt.id}", data))
+        self._live.add(self._made, values)
         self._last = time.monotonic()
 
     def _conclude(self, event: Concluded) -> None:

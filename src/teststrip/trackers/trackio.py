@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip import account, curves, pictures
 from teststrip.apart import FOLDER
-from teststrip.errors import TrackerError
+from teststrip.errors import PictureError, TrackerError
 from teststrip.records import Concluded, Event, Failed, Image, Setting, Shown, Started
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class TrackioTracker:
         self._run = self._run or self._opened(resume="allow")
         with tempfile.TemporaryDirectory() as shelf:
             newest = self._picture(shelf, event.image)
-            self._run.log({"images": self._made, "failures": self._failed, "newest": newest}, step=self._made)
+            shown = {} if newest is None else {"newest": newest}
+            self._run.log({"images": self._made, "failures": self._failed, **shown}, step=self._made)
         self._last = time.monotonic()
 
     def _conclude(self, event: Concluded) -> None:
@@ -173,14 +174,17 @@ class TrackioTracker:
                     run.delete()
         shutil.rmtree(get_project_media_path(self._project, self._name), ignore_errors=True)
 
-    def _picture(self, shelf: str, image: Image) -> trackio.Image:
-        """A small picture; Trackio copies the file when it is logged."""
+    def _picture(self, shelf: str, image: Image) -> trackio.Image | None:
+        """A small picture, which Trackio copies when it is logged; None where the file is damaged."""
         import trackio
 
         assert self._started is not None
         path = Path(shelf) / f"{image.digest}.webp"
-        original = (Path(self._started.folder) / image.path).read_bytes()
-        path.write_bytes(pictures.thumbnail(original, self._side))
+        try:
+            small = pictures.thumbnail((Path(self._started.folder) / image.path).read_bytes(), self._side)
+        except (OSError, PictureError):
+            return None
+        path.write_bytes(small)
         return trackio.Image(path, caption=image.digest)
 
 

@@ -1,7 +1,7 @@
 """The feed of the live page: watches a study folder and says what is new. Reads only; knows no network.
 
 A run in another process writes the ledger; this looks at the ledger's file times, and only when they moved reads it
-again, at most a fiftieth of the time, so that watching costs a run next to nothing.
+again; while a run goes on at most a fiftieth of the time, so that watching costs it next to nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.records import Planned
+from teststrip.store import Store
+from teststrip.store.ledger import FILE as LEDGER_FILE
 from teststrip.store.lock import holder
 from teststrip.views import board as boards
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 CONCLUDED = ("findings", "warnings")  # parts of the board that stand only when a run has ended
 REST = 50  # times as long as the last look took
+IDLE_REST_SECONDS = 5.0  # at most, where no run is to be spared
 PACE_WINDOW_SECONDS = 120.0
 
 
@@ -59,7 +62,9 @@ class Feed:
         self._kept: list[Planned] = list(result.plan)  # their ids are counted once
         self._lock = threading.Lock()
         self._stamp: object = None
+        self._running: bool | None = None
         self._next = 0.0
+        self._ledger = _identity(result.folder / LEDGER_FILE)
         self._pace: list[tuple[float, int]] = []
         self.version = 0
         self._changed: list[int] = []
@@ -75,17 +80,25 @@ class Feed:
         return self._result.folder
 
     def look(self) -> bool:
-        """Read what changed; True when something did."""
+        """Read what changed; True when something did.
+
+        A run that begins or ends is seen at once: only within one state the feed rests between looks.
+
+        Raises:
+            StoreError: the ledger is away or damaged; the board stays as it was.
+        """
         now = time.monotonic()
         running = holder(self.folder) is not None
         stamp = (self._ledger_stamp(), running)
         with self._lock:
-            if stamp == self._stamp or now < self._next:
+            resting = now < self._next and running == self._running
+            if stamp == self._stamp or resting:
                 return False
             fresh = self._read(finished=not running)
             moved = self._take(fresh, running=running, now=now)
-            self._stamp = stamp
-            self._next = time.monotonic() + REST * (time.monotonic() - now)
+            self._stamp, self._running = stamp, running
+            rest = REST * (time.monotonic() - now)
+            self._next = time.monotonic() + (rest if running else min(rest, IDLE_REST_SECONDS))
         return moved
 
     def since(self, version: int) -> News:
@@ -109,6 +122,7 @@ class Feed:
         return self._files.get(digest)
 
     def _read(self, *, finished: bool) -> dict[str, Any]:
+        self._follow()
         self._result.refresh()
         # Conclusions while pictures are still being made would change under the reader's eyes, and cost the run time.
         findings = self._result.findings if finished else ()
@@ -117,6 +131,14 @@ class Feed:
         return boards.build(
             self._result.study, rows, metrics=self._result.metrics, findings=findings, warnings=warnings
         )
+
+    def _follow(self) -> None:
+        """Open the ledger that stands there now: an open one stays the old one when `verify --rebuild` replaces it."""
+        there = _identity(self.folder / LEDGER_FILE)
+        if there != self._ledger:
+            old, self._result.store = self._result.store, Store(self.folder)
+            old.close()
+            self._ledger = there
 
     def _take(self, fresh: dict[str, Any], *, running: bool, now: float) -> bool:
         """Replace the board, and note which places changed."""
@@ -157,12 +179,21 @@ class Feed:
             place["thumb"] = f"thumbs/{place['digest']}.webp"
         return place
 
-    def _ledger_stamp(self) -> tuple[tuple[int, int], ...]:
+    def _ledger_stamp(self) -> tuple[tuple[int, ...], ...]:
         found = []
-        for name in ("study.sqlite", "study.sqlite-wal"):
+        for name in (LEDGER_FILE, f"{LEDGER_FILE}-wal"):
             try:
                 stat = (self.folder / name).stat()
             except FileNotFoundError:
                 continue
-            found.append((stat.st_mtime_ns, stat.st_size))
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
         return tuple(found)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file lies there, whatever is in it; None where there is none."""
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 HEADER_SECONDS = 10.0
+BODY_SECONDS = 10.0
 MOST_CONNECTIONS = 100
 MOST_BODY_BYTES = 1024  # a launch code is 43
 KINDS = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2", ".html": "text/html"}
@@ -161,7 +162,10 @@ class _Pages:
     async def enter(self, request: Request) -> Response:
         """A session for a launch code."""
         try:
-            code = json.loads(await _body(request))["code"]
+            code = json.loads(await asyncio.wait_for(_body(request), BODY_SECONDS))["code"]
+        except TimeoutError:
+            # Closed, or the rest of the body would be waited for all the same.
+            return _refused(Refusal(408, "The code took too long to arrive."), {"Connection": "close"})
         except (ValueError, KeyError, TypeError, RecursionError):
             code = None
         if not isinstance(code, str):
@@ -244,7 +248,10 @@ class _Pages:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            moved = await run_in_threadpool(self._feed.look) if self._watchers else False
+            try:
+                moved = await run_in_threadpool(self._feed.look) if self._watchers else False
+            except Exception:  # a ledger that is away for a moment (`verify --rebuild`) is there at another tick
+                moved = False
             for watcher in self._watchers if moved else ():
                 watcher.set()
 
@@ -308,8 +315,8 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _refused(refusal: Refusal) -> Response:
-    return PlainTextResponse(refusal.reason + "\n", refusal.status)
+def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
+    return PlainTextResponse(refusal.reason + "\n", refusal.status, headers)
 
 
 def _text(body: bytes, suffix: str, status: int = 200) -> Response:
