@@ -22,6 +22,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from tests.tiny_pipelines import clip_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from teststrip.batching.lanes import MOST
 from teststrip.diffusion import backends, loading, models, pipelines
 from teststrip.diffusion.batches import Batches
 from teststrip.pictures import decode
@@ -90,6 +91,7 @@ def measure(steps: int, rounds: int, rows: int) -> dict[str, Any]:
     assert kind is not None
     loaded = loading.Loaded(pipeline(), models.find("emoji"), "cpu", "float32")
     fingerprint = Fingerprint({"weights": "random"})
+    at_once = rows // 2 * min(torch.get_num_threads(), MOST)  # so that every lane of PyTorch has rows
     ways: dict[str, Batches] = {}
     ready: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as cache, torch.inference_mode():
@@ -110,7 +112,7 @@ def measure(steps: int, rounds: int, rows: int) -> dict[str, Any]:
         seconds = dict.fromkeys(NAMES, 0.0)
         pictures: dict[str, dict[int, Any]] = {name: {} for name in NAMES}
         for turn in range(rounds):
-            asked = shots(steps, range(turn * rows // 2, (turn + 1) * rows // 2))
+            asked = shots(steps, range(turn * at_once, (turn + 1) * at_once))
             for name in NAMES[turn % 3 :] + NAMES[: turn % 3]:
                 begin = time.perf_counter()
                 for answer in ways[name].render(asked):
@@ -119,7 +121,7 @@ def measure(steps: int, rounds: int, rows: int) -> dict[str, Any]:
                     pictures[name][answer.shot.seed] = decode(answer.data).astype(np.int16)
                 seconds[name] += time.perf_counter() - begin
                 print(turn + 1, name, round(seconds[name], 1), flush=True)
-    images = rounds * rows // 2
+    images = rounds * at_once
     off = {
         name: int(max(np.abs(pictures[name][seed] - picture).max() for seed, picture in pictures["torch"].items()))
         for name in NAMES

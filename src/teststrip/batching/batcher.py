@@ -147,16 +147,21 @@ class Batcher:
     # --- one step --------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Send rows into a free lane; start a call when there are too few; else wait for the first lane to be done."""
+        """Send rows into a lane; start a call when there are too few; else wait for the first lane to be done.
+
+        Behind the forward that a lane computes another may wait, if it is full: then the lane goes on at once, whatever
+        the driver is busy with.
+        """
         free = len(self._flights) < self._lanes.number
+        room = len(self._flights) < self._lanes.room
         if self._stage.refusal:
             if self._flights:
                 self._land()
             else:
                 self._make_alone(self._pending.pop(0), self._stage.refusal)
-        elif free and (waiting := self._next()):
+        elif room and (waiting := self._next()) and (free or _open(waiting) >= self._width(waiting[0])):
             self._depart(waiting)
-        elif free and self._pending and self._under_way() < GUESTS * self._wide:
+        elif room and self._pending and self._under_way() < GUESTS * self._wide:
             guest = self._stage.guest(self._pending.pop(0))
             self._live.append(guest)
             self._resume(guest, None)

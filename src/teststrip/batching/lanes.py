@@ -29,16 +29,17 @@ class Lanes:
         threads: how many there are; 1 = one lane, computed where it is asked for.
 
     Attributes:
-        number: of lanes.
+        number: of lanes. room: forwards that may be sent off at a time, in the lanes or waiting for one.
     """
 
     def __init__(self, threads: int) -> None:
         self.number = max(1, min(threads, MOST))
+        self.room = 2 * self.number if self.number > 1 else 1
         self._share = max(1, threads // self.number)
         self._pool: ThreadPoolExecutor | None = None
 
     def start(self, work: Callable[[], Any]) -> Future[Any]:
-        """Compute something in the next free lane."""
+        """Compute something in the next free lane, after what waits already."""
         if self._pool is None:
             return _done(work)
         return self._pool.submit(_inferred, work)
