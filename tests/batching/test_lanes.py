@@ -114,3 +114,30 @@ def test_what_is_raised_in_a_lane_is_raised_where_the_result_is_asked_for() -> N
         lanes = Lanes(number)
         with lanes.open(), pytest.raises(ArithmeticError, match="planted"):
             lanes.first([lanes.start(fail)]).result()
+
+
+def test_a_lane_has_its_next_forward_while_the_driver_is_busy_but_no_more_than_that() -> None:
+    computed: list[int] = []
+
+    class Counting(loop.Halve):
+        def forward(self, sample: torch.Tensor, timestep: int, return_dict: bool = True) -> tuple[torch.Tensor]:
+            computed.append(len(sample))
+            return super().forward(sample, timestep)
+
+    pipe = loop.Loop()
+    pipe.unet = Counting()
+    batcher = Batcher(pipe, rows=4, threads=2)
+    answers = batcher.run(loop.calls([(6, 5.0)] * 24))
+    next(answers)  # from here on the driver stands still: it runs only while somebody asks for the next answer
+    batcher.rest()
+    checks = 1  # one forward looks whether rows are the same beside others
+    assert 2 < len(computed) - checks - batcher.counts.forwards <= 4
+    assert len(list(answers)) == 23
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_what_waits_behind_a_lane_is_full(threads: int) -> None:
+    uneven = [(n % 17 + 1, 5.0 if n % 3 else 1.0) for n in range(80)]
+    batcher = Batcher(loop.Loop(), rows=8, threads=threads)
+    assert len(list(batcher.run(loop.calls(uneven)))) == 80
+    assert batcher.counts.fill >= 0.95

@@ -9,7 +9,7 @@ import time
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -138,6 +138,10 @@ class Batcher:
         """Start nothing more: `run` goes on to the end of the calls under way, and leaves the others unanswered."""
         self._stopped = True
         self._pending.clear()
+
+    def rest(self) -> None:
+        """Wait until nothing computes: for whoever pauses between two answers and measures."""
+        wait([flight.future for flight in self._flights])
 
     def alone(self, call: Call) -> Done | Failed:
         """The same call made by itself, on the models as they are: what merged calls are compared with."""

@@ -78,6 +78,11 @@ class Batches:
         self._schedulers: dict[str | None, dict[str, object]] = {}
 
     @property
+    def batcher(self) -> Batcher | None:
+        """What merges the calls of the last `render`."""
+        return self._batcher
+
+    @property
     def counts(self) -> Counts | None:
         """What the last `render` has done so far, for reports."""
         return self._batcher.counts if self._batcher else None
