@@ -28,7 +28,7 @@ from teststrip.analysis.recommendation import Recommendation, write
 from teststrip.analysis.settle import cautious_sd, needed_equivalent
 from teststrip.analysis.verdicts import ALPHA
 from teststrip.errors import UsageError
-from teststrip.records import Axis, Comparison, Estimate, MetricInfo, Study
+from teststrip.records import DEFAULT_MARGIN, Axis, Comparison, Estimate, MetricInfo, Study
 
 HELD_OUT = 0.2
 FEWEST_TO_HOLD_OUT = 10
@@ -45,7 +45,7 @@ def recommend(
     metric: str | MetricInfo,
     *,
     axes: Sequence[str | Axis],
-    margin: float | Mapping[str, float] = 0.2,
+    margin: float | Mapping[str, float] = DEFAULT_MARGIN,
     budget: str | None = None,
     prompt: str = "prompt",
     replicate: str | None = "replicate",

@@ -19,7 +19,7 @@ from teststrip.analysis.design import MINIMUM_PROMPTS
 from teststrip.analysis.judging import judge
 from teststrip.analysis.margin import Margin
 from teststrip.errors import TeststripError
-from teststrip.records import Axis, Card, Finding, MetricInfo, Study, Value
+from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, MetricInfo, Study, Value
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting: nobody asked yet."""
@@ -33,7 +33,7 @@ def findings(
     metrics: Sequence[str] | Mapping[str, MetricInfo],
     *,
     axes: Sequence[str | Axis],
-    margin: float | Mapping[str, float] = 0.2,
+    margin: float | Mapping[str, float] = DEFAULT_MARGIN,
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",

@@ -176,7 +176,12 @@ class Outlook:
 
 
 def outlook(
-    prompts: int, replicates: int, *, margin: float = 0.2, contrasts: int = 1, variances: Variances | None = None
+    prompts: int,
+    replicates: int,
+    *,
+    margin: float = DEFAULT_MARGIN,
+    contrasts: int = 1,
+    variances: Variances | None = None,
 ) -> Outlook:
     """What `prompts` × `replicates` images a cell can see of two cells, margin and answer in seed SD."""
     variances = variances or Variances()
@@ -192,7 +197,12 @@ def outlook(
 
 
 def better_split(
-    prompts: int, replicates: int, *, margin: float = 0.2, contrasts: int = 1, variances: Variances | None = None
+    prompts: int,
+    replicates: int,
+    *,
+    margin: float = DEFAULT_MARGIN,
+    contrasts: int = 1,
+    variances: Variances | None = None,
 ) -> Outlook | None:
     """The same number of images a cell, split to see more: more prompts, fewer seeds. None = already the best.
 
