@@ -140,12 +140,7 @@ NAMES = {
 def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with entry points, installed for this process and its children."""
     folder = tmp_path / "site"
-    about = folder / "strangers-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / "strangers.py").write_text(STRANGERS)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers\nVersion: 1.0\n")
-    lines = [f"{name} = strangers:{kind}" for name, kind in NAMES.items()]
-    (about / "entry_points.txt").write_text("\n".join(["[teststrip.trackers]", *lines, ""]))
+    told.install(folder, "strangers", STRANGERS, NAMES)
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.syspath_prepend(folder)

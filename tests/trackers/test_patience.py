@@ -29,13 +29,7 @@ PATIENCE = 6.0
 def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trackers that hang, installed for this process and its children."""
     site = tmp_path / "site"
-    about = site / "deaf-1.0.dist-info"
-    about.mkdir(parents=True)
-    (site / "deaf.py").write_text(DEAF)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: deaf\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        "[teststrip.trackers]\none = deaf:Deaf\ntwo = deaf:Deaf\nthree = deaf:Deaf\n"
-    )
+    told.install(site, "deaf", DEAF, dict.fromkeys(("one", "two", "three"), "Deaf"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("TESTSTRIP_TRACKER_PATIENCE", str(PATIENCE))

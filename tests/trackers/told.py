@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,16 @@ SECRETS = {
     "in a picture": "canary-7Q2pic",
 }
 USER = "canary-7Q2user"
+
+
+def install(site: Path, name: str, text: str, trackers: Mapping[str, str]) -> None:
+    """A package of one module with entry points: name of the tracker to its class."""
+    about = site / f"{name}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / f"{name}.py").write_text(text)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = [f"{tracker} = {name}:{kind}" for tracker, kind in trackers.items()]
+    (about / "entry_points.txt").write_text("\n".join(["[teststrip.trackers]", *lines, ""]))
 
 
 def study_file(folder: Path, *, replicates: int = 1, seconds: float = 0.0) -> Path:
