@@ -24,6 +24,7 @@ row's result does not depend on its neighbours or its place (checked once for ea
 Another width gives the same picture up to rounding (at most one level of 255, seldom).
 
 **On a CPU forwards run in lanes** (`threads`): side by side, each on a thread of its own, which wait for nobody.
+Short forwards are recorded after a while and run without Python (`recorded`), with the same bytes.
 
 **What cannot be merged is made alone**, and `Done.alone` says why: models that take lists of pictures (Z-Image),
 attention processors installed for one call (PAG), caches and offloading hooks, models whose rows change each other.

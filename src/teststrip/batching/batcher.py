@@ -18,6 +18,7 @@ import torch
 
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, Failed, out_of_memory
 from teststrip.batching.lanes import Lanes
+from teststrip.batching.recording import POSSIBLE, Recorder
 from teststrip.batching.stacking import Piece, Request, joined, rows_of, stacked, tensors
 from teststrip.batching.stage import Door, Guest, Stage
 from teststrip.batching.width import LADDER, MOST_ON_CPU, smallest_good
@@ -57,6 +58,9 @@ class Batcher:
             else they fail with CannotMerge.
         window: calls looked at ahead of time to start the longest first; pulled lazily, so a slow reader slows the run.
         threads: on a CPU, forwards of a model as it is run side by side in lanes that share out so many threads.
+        recorded: on a CPU, short forwards of a model as it is are recorded after a while and run without Python, with
+            the same bytes (`recording`). False for models whose Python does more than compute: attention processors
+            that keep what they see, for example.
         known: widths found earlier, by shape of row; what is found is written into it. Keep it with the results: the
             same widths give the same bytes.
 
@@ -75,6 +79,7 @@ class Batcher:
         lonely: bool = True,
         window: int = 64,
         threads: int = 1,
+        recorded: bool = True,
         known: MutableMapping[str, int] | None = None,
     ) -> None:
         if any(number != "auto" and number < 1 for number in (rows, decode_rows)):
@@ -84,6 +89,11 @@ class Batcher:
         self._rows = rows
         self._decode_rows = decode_rows
         self._forwards = dict(forwards or {})
+        self._recorders = {
+            name: Recorder(door.model, door.perform)
+            for name, door in self._stage.doors.items()
+            if recorded and POSSIBLE and door.device.type == "cpu" and not door.hooked and name not in self._forwards
+        }
         self._lonely = lonely
         self._window = max(window, 1)
         self._lanes = Lanes(threads)
@@ -196,6 +206,8 @@ class Batcher:
 
     def _depart(self, waiting: list[Guest]) -> None:
         """Fill a forward with rows of these guests and send it into a lane."""
+        for recorder in self._recorders.values():
+            self.counts.recorded += recorder.record()
         door, width = waiting[0].door, self._width(waiting[0])
         pieces: list[tuple[Guest, int, int]] = []
         room = width
@@ -263,8 +275,12 @@ class Batcher:
         return output, time.perf_counter() - begin
 
     def _forward(self, door: Door, asked: Sequence[Piece], width: int) -> Any:
-        args, kwargs = door.reader.bind(stacked(asked, width))
-        return self._forwards.get(door.name, door.enter)(*args, **kwargs)
+        tree = stacked(asked, width)
+        if door.name in self._forwards:
+            args, kwargs = door.reader.bind(tree)
+            return self._forwards[door.name](*args, **kwargs)
+        recorder = self._recorders.get(door.name)
+        return recorder.run(tree) if recorder else door.perform(tree)
 
     def _strangers(self, door: Door, asked: list[Piece], output: Any, width: int) -> str:
         """Once for each signature: whether a row is the same beside other rows. Not all models promise it."""
@@ -353,10 +369,13 @@ class Batcher:
         # On a CPU the time that this process was given, not the clock's: others on the machine must not decide.
         clock = time.process_time if door.device.type == "cpu" else time.perf_counter
         full = [(request, 0, request.rows)] * (width // request.rows)
+        recorder = self._recorders.get(door.name)
         taken: list[float] = []
         while len(taken) < 3 or (len(taken) < 6 and sum(taken) < 1):  # the least of several: disturbance only adds
-            begin = clock()
             try:
+                if recorder and not taken:
+                    self.counts.recorded += recorder.record(stacked(full, width))
+                begin = clock()
                 self._lanes.start(partial(self._forward, door, full, width)).result()
                 if door.device.type != "cpu":
                     torch.accelerator.synchronize(door.device)

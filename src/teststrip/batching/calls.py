@@ -82,6 +82,7 @@ class Counts:
         seconds: inside those forwards. decode_forwards, decode_seconds: the same of the decoder.
         widths: what the search found or halving left, for each shape of row.
         halved: one line for each time memory ran out.
+        recorded: kinds of forward that run without Python by now.
         alone: calls made alone, by reason.
         same_bytes: False when a forward gave a row other bits beside other neighbours (seen on some accelerators).
     """
@@ -94,6 +95,7 @@ class Counts:
     decode_seconds: float = 0.0
     widths: dict[str, int] = field(default_factory=dict)
     halved: list[str] = field(default_factory=list)
+    recorded: int = 0
     alone: dict[str, int] = field(default_factory=dict)
     same_bytes: bool = True
 

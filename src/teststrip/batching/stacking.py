@@ -194,12 +194,17 @@ def stacked(pieces: Sequence[Piece], width: int) -> dict[str, Any]:
 
 def rows_of(output: Any, start: int, stop: int, width: int) -> Any:
     """Rows start..stop of everything in a model's output that has `width` of them."""
+    return mapped(output, lambda t: t[start:stop] if t.ndim and t.shape[0] == width else t)
+
+
+def mapped(output: Any, change: Callable[[torch.Tensor], Any]) -> Any:
+    """A model's output with each tensor changed, in the order of `tensors`."""
     if isinstance(output, torch.Tensor):
-        return output[start:stop] if output.ndim and output.shape[0] == width else output
+        return change(output)
     if isinstance(output, dict):  # Diffusers' outputs are ordered dicts whose constructors take the fields
-        return type(output)(**{name: rows_of(item, start, stop, width) for name, item in output.items()})
+        return type(output)(**{name: mapped(item, change) for name, item in output.items()})
     if isinstance(output, list | tuple):
-        return type(output)(rows_of(item, start, stop, width) for item in output)
+        return type(output)(mapped(item, change) for item in output)
     return output
 
 

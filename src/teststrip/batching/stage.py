@@ -51,6 +51,16 @@ class Door:
             return self.enter(*args, **kwargs)
         return guest.ask(self, args, kwargs)
 
+    def perform(self, tree: Mapping[str, Any]) -> Any:
+        """The model's own answer to arguments by name."""
+        args, kwargs = self.reader.bind(tree)
+        return self.enter(*args, **kwargs)
+
+    @property
+    def hooked(self) -> bool:
+        """Whether somebody listens to the model's forwards."""
+        return self._machinery[1] > 0
+
     def untouched(self) -> bool:
         """Whether attention processors and hooks are those that the pipeline came with."""
         return bool(_machinery(self.model) == self._machinery)

@@ -191,6 +191,6 @@ class Batches:
             "device": cuda or f"{loaded.device} {platform.machine()}",
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
-            "forwards": "in free lanes",
+            "forwards": "recorded, in free lanes",
             "versions": [torch.__version__, diffusers.__version__],
         }

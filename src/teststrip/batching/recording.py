@@ -1,0 +1,164 @@
+"""A model's forward without Python: its operations are recorded once and run again by PyTorch's own interpreter.
+
+A forward is some hundred operations, and between any two of them Python takes the lock that all threads share. For a
+small model on a CPU that is a fifth of the time, and lanes and driver wait for each other. A recording (a trace of
+TorchScript, run operation by operation, nothing fused) computes the same bytes and never asks for the lock.
+
+It is kept only where it gives the bytes of the model itself, on the rows at hand and on others. Knows one model and the
+arguments of its calls; nothing of who asks.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from teststrip.batching.stacking import TIMES, leaves, mapped, rebuilt, tensors
+
+Tree = Mapping[str, Any]
+"""The arguments of a call by the names of the parameters."""
+
+POSSIBLE = sys.version_info < (3, 14)
+"""From there on PyTorch says of its tracer that it may break."""
+
+AFTER = 32
+"""Forwards of a kind before it is recorded: about what recording costs, so that it is never dear."""
+
+SHORT = 0.5
+"""Seconds of a forward from which Python's share is too small to matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The operations of forwards of one kind. Attributes: of: the trace; answer: a model's answer, for its form."""
+
+    of: Callable[..., tuple[torch.Tensor, ...]]
+    answer: Any
+
+    def __call__(self, tree: Tree) -> Any:
+        """A forward of the same kind with other values."""
+        with torch.jit.optimized_execution(should_optimize=False):  # type: ignore[attr-defined]
+            made: Iterator[torch.Tensor] = iter(self.of(*_given(tree).values()))
+        return mapped(self.answer, lambda _: next(made))
+
+
+class Recorder:
+    """Computes forwards of a model: by the model, later by recordings of it.
+
+    `run` may be called by several threads at once; `record` by one, now and then: only it makes recordings.
+
+    Args:
+        model: whose weights are used.
+        enter: computes a forward from arguments by name.
+    """
+
+    def __init__(self, model: torch.nn.Module, enter: Callable[[Tree], Any]) -> None:
+        self._model = model
+        self._enter = enter
+        self._seen: Counter[Hashable] = Counter()
+        self._due: dict[Hashable, Tree] = {}
+        self._made: dict[Hashable, Recording | None] = {}  # None where a recording would not be the model
+        self._lock = threading.Lock()
+
+    def run(self, tree: Tree) -> Any:
+        """One forward."""
+        kind = _kind(tree)
+        if recording := self._made.get(kind):
+            return recording(tree)
+        begin = time.perf_counter()
+        answer = self._enter(tree)
+        if kind not in self._made and time.perf_counter() - begin < SHORT:
+            with self._lock:
+                self._seen[kind] += 1
+                if self._seen[kind] == AFTER:
+                    self._due[kind] = tree
+        return answer
+
+    def record(self, tree: Tree | None = None) -> int:
+        """Record the kinds that came often enough; and, if it is short, that of these arguments.
+
+        Returns:
+            how many recordings were made and are the model.
+        """
+        if tree is not None and (kind := _kind(tree)) not in self._made:
+            begin = time.perf_counter()
+            self._enter(tree)
+            if time.perf_counter() - begin < SHORT:
+                self._due[kind] = tree
+        good = 0
+        while self._due:
+            with self._lock:
+                kind, example = self._due.popitem()
+            self._made[kind] = self._recorded(example)
+            good += self._made[kind] is not None
+        return good
+
+    def _recorded(self, tree: Tree) -> Recording | None:
+        with torch.inference_mode(mode=False), torch.no_grad(), warnings.catch_warnings():
+            # The tracer warns of decisions on shapes (they are part of the kind) and of its age.
+            warnings.simplefilter("ignore")
+            tree = _copied(tree, torch.clone)
+            try:
+                answer = self._enter(tree)
+                traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                    _ByPlace(self._model, self._enter, tree), tuple(_given(tree).values()), check_trace=False
+                )
+                recording = Recording(traced, mapped(answer, lambda _: torch.empty(0)))
+                same = all(_same(recording(asked), self._enter(asked)) for asked in (tree, *_others(tree)))
+            except Exception:  # what cannot be recorded is computed by the model: nothing is lost but time
+                return None
+            return recording if same else None
+
+
+class _ByPlace(torch.nn.Module):
+    """The model as a function of tensors to tensors: the form that can be recorded."""
+
+    def __init__(self, model: torch.nn.Module, enter: Callable[[Tree], Any], tree: Tree) -> None:
+        super().__init__()
+        self.model = model
+        self._enter = enter
+        self._tree = tree
+
+    def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        places = dict(zip(_given(self._tree), given, strict=True))
+        return tuple(tensors(self._enter(rebuilt(self._tree, places.get))))
+
+
+def _given(tree: Tree) -> dict[Hashable, torch.Tensor]:
+    return {path: leaf for path, leaf in leaves(tree) if isinstance(leaf, torch.Tensor)}
+
+
+def _kind(tree: Tree) -> Hashable:
+    return tuple(
+        (path, tuple(leaf.shape), leaf.dtype) if isinstance(leaf, torch.Tensor) else (path, repr(leaf))
+        for path, leaf in leaves(tree)
+    )
+
+
+def _copied(tree: Tree, change: Callable[[torch.Tensor], torch.Tensor]) -> Tree:
+    return rebuilt(tree, lambda _, leaf: change(leaf) if isinstance(leaf, torch.Tensor) else leaf)  # type: ignore[no-any-return]
+
+
+def _others(tree: Tree) -> Iterator[Tree]:
+    """The same kind with other values, at the ends and in the middle of time: who decides by a value is found out."""
+    for moment in (0, 400, 999):
+        yield {
+            name: torch.full_like(leaf, moment) if name in TIMES and isinstance(leaf, torch.Tensor) else changed
+            for (name, leaf), changed in zip(tree.items(), _copied(tree, _another).values(), strict=True)
+        }
+
+
+def _another(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor * 0.75 if tensor.is_floating_point() else tensor.flip(0) if tensor.ndim else tensor
+
+
+def _same(one: Any, two: Any) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(two), strict=True))
