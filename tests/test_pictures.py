@@ -99,6 +99,12 @@ def test_a_thumbnail_fits_and_is_never_enlarged():
     assert Image.open(io.BytesIO(pictures.thumbnail(data, 500))).size == (200, 100)
 
 
+def test_a_thumbnail_of_an_array_is_that_of_its_file():
+    pixels = noise(300, 600)
+    assert pictures.small(pixels) == pictures.thumbnail(pictures.encode_png(pixels), 256)
+    assert pictures.small(pixels[:256, :256]) == b""
+
+
 @pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_a_thumbnail_says_nothing_of_what_its_picture_said(source, form):

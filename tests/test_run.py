@@ -16,6 +16,8 @@ import pytest
 
 import teststrip
 from tests.command import COMMAND, command, environment
+from teststrip import pictures
+from teststrip.engines.pattern import PatternEngine
 from teststrip.errors import FolderBusy, StoreError, UsageError
 from teststrip.records import Concluded, Event, Failed, Planned, Shown, Started
 from teststrip.run import drive
@@ -63,6 +65,25 @@ def test_every_planned_image_lies_on_disk_once(finished: Path) -> None:
     assert len(rows) == 480
     assert all(row.image is not None for row in rows)
     assert len(files(finished)) == 480
+
+
+def test_a_large_picture_s_thumbnail_comes_from_the_engine_s_array_not_from_its_file(tmp_path: Path) -> None:
+    study = small_study(settings={"width": 320, "height": 160})
+    drive(study, tmp_path / "without", trackers=[], views=False).result.close()
+    assert not (tmp_path / "without" / "page").exists()
+    result = drive(study, tmp_path / "run", trackers=[]).result
+    with result:
+        images = {row.image.digest: row.image for row in result.rows() if row.image}
+        thumbs = {path.stem: path for path in (tmp_path / "run" / "page" / "thumbs").rglob("*.webp")}
+        assert thumbs.keys() == images.keys()
+        for digest, image in images.items():
+            # The file's own thumbnail, which the page made when it had none: the same picture, byte for byte.
+            assert thumbs[digest].read_bytes() == pictures.thumbnail((result.folder / image.path).read_bytes(), 256)
+            assert thumbs[digest].stat().st_mtime_ns < (tmp_path / "run" / "page" / "data.js").stat().st_mtime_ns
+        first = result.plan.first(result.plan.cells[0]).shot
+        (render,) = PatternEngine().render([first])
+        (digest,) = [digest for digest, image in images.items() if image.shot_id == first.id]
+        assert render.small == thumbs[digest].read_bytes()
 
 
 def test_running_a_finished_study_again_makes_nothing(finished: Path) -> None:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "SMALL_ENOUGH",
     "decode",
     "digest_of_pixels",
     "encode_png",
     "is_blank",
     "pixel_digest",
+    "small",
     "sound",
     "stamp",
     "thumbnail",
@@ -38,6 +40,9 @@ MAX_BYTES = 64 * 2**20
 
 MAX_PIXELS = 64 * 10**6
 """Of a picture: 8000 x 8000. A bomb is refused by its header, before a pixel is decoded."""
+
+SMALL_ENOUGH = 256
+"""Pixels of the longer side up to which a picture is its own thumbnail."""
 
 
 def encode_png(array: NDArray[np.uint8]) -> bytes:
@@ -94,11 +99,28 @@ def thumbnail(data: bytes, side: int, form: Literal["WEBP", "PNG", "JPEG"] = "WE
     Raises:
         PictureError: as `decode`.
     """
+    picture = _open(data)
+    picture.info = {name: value for name, value in picture.info.items() if name == "icc_profile"}
+    return _shrunk(picture, side, form)
+
+
+def small(array: NDArray[np.uint8]) -> bytes:
+    """The thumbnail, as WebP, of a picture [H, W, 3] that is not encoded yet; b"" where it is its own.
+
+    From the array because it is at hand: no file is decoded for it later.
+    """
+    import numpy as np
     from PIL import Image
 
-    picture = _open(data)
+    if max(array.shape[:2]) <= SMALL_ENOUGH:
+        return b""
+    return _shrunk(Image.fromarray(np.ascontiguousarray(array)), SMALL_ENOUGH, "WEBP")
+
+
+def _shrunk(picture: PIL.Image.Image, side: int, form: str) -> bytes:
+    from PIL import Image
+
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    picture.info = {name: value for name, value in picture.info.items() if name == "icc_profile"}
     file = io.BytesIO()
     picture.save(file, form, quality=82, method=2)
     return file.getvalue()

@@ -264,6 +264,7 @@ class Render:
         seconds: machine time of this picture; its share of a batch's time where it shared one.
         fingerprint: what answered.
         facts: denoiser_calls, rows, device and what else the engine knows; plain JSON values.
+        small: a thumbnail as WebP, from an engine that has the pixels at hand; b"" = made from the file when wanted.
     """
 
     shot: Shot
@@ -274,6 +275,7 @@ class Render:
     seconds: float
     fingerprint: Fingerprint
     facts: Mapping[str, object] = field(default_factory=dict)
+    small: bytes = b""
 
 
 Reason = Literal["refused", "oom", "nan", "blank", "timeout", "invalid", "error"]

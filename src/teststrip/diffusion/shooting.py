@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.diffusion.pipelines import PipelineClass
-from teststrip.pictures import digest_of_pixels, encode_png, is_blank
+from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
 
 if TYPE_CHECKING:
@@ -136,4 +136,5 @@ def finish(
         seconds=seconds,
         fingerprint=fingerprint,
         facts={**facts, "pixels": digest_of_pixels(pixels)},
+        small=small(pixels),
     )

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, cast, get_args
 
 from teststrip.errors import EngineError, StudyError
-from teststrip.pictures import digest_of_pixels, encode_png
+from teststrip.pictures import digest_of_pixels, encode_png, small
 from teststrip.plugins import nearest
 from teststrip.records import Failure, Fingerprint, Reason, Render, Setting, Shot, Value
 
@@ -133,6 +133,7 @@ class PatternEngine:
             seconds=time.perf_counter() - started,
             fingerprint=self.fingerprint(shot),
             facts={"denoiser_calls": self.calls(shot.settings), "device": "cpu", "pixels": digest_of_pixels(pixels)},
+            small=small(pixels),
         )
 
     def _failure(self, shot: Shot) -> Failure | None:

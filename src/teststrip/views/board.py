@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from teststrip.result import Result
 
 FORMAT = 1
-SMALL_ENOUGH = 256  # pixels of the longer edge up to which a picture is its own thumbnail
 DIGITS = 6  # of a score or a time: more than a person reads, a third of the bytes
 
 

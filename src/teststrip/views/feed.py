@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teststrip import pictures
 from teststrip.records import Planned
 from teststrip.store import Store
 from teststrip.store.ledger import FILE as LEDGER_FILE
@@ -175,7 +176,7 @@ class Feed:
 
     @staticmethod
     def _with_thumb(place: dict[str, Any]) -> dict[str, Any]:
-        if "file" in place and max(place["size"]) > boards.SMALL_ENOUGH:
+        if "file" in place and max(place["size"]) > pictures.SMALL_ENOUGH:
             place["thumb"] = f"thumbs/{place['digest']}.webp"
         return place
 

@@ -12,6 +12,7 @@ Knows boards and files; how a page looks and behaves is in `assets/`.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -21,6 +22,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teststrip import pictures
 from teststrip.views import board as boards
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def _with_small(place: Mapping[str, Any], study_folder: Path, folder: Path) -> M
     if "file" not in place:
         return place
     digest = place["digest"]
-    large = max(place["size"]) > boards.SMALL_ENOUGH
+    large = max(place["size"]) > pictures.SMALL_ENOUGH
     source = study_folder / place["file"]
     small = thumb(source, digest, folder) if large else source
     pixels = folder / f"pixels/{digest[:2]}/{digest}.js"
@@ -144,12 +146,20 @@ def _with_small(place: Mapping[str, Any], study_folder: Path, folder: Path) -> M
 
 def thumb(picture: Path, digest: str, folder: Path) -> Path:
     """The thumbnail of a picture in a page's folder, made if it is not there."""
-    from teststrip import pictures
-
-    path = folder / f"thumbs/{digest[:2]}/{digest}.webp"
+    path = _thumb_path(folder, digest)
     if not path.exists():
-        _put(path, pictures.thumbnail(picture.read_bytes(), boards.SMALL_ENOUGH))
+        _put(path, pictures.thumbnail(picture.read_bytes(), pictures.SMALL_ENOUGH))
     return path
+
+
+def keep_thumb(small: bytes, digest: str, folder: Path) -> None:
+    """Put a thumbnail that is made already where `thumb` looks for it; on a full disk it is made when it is wanted."""
+    with contextlib.suppress(OSError):
+        _put(_thumb_path(folder, digest), small)
+
+
+def _thumb_path(folder: Path, digest: str) -> Path:
+    return folder / f"thumbs/{digest[:2]}/{digest}.webp"
 
 
 def data_address(data: bytes) -> str:
