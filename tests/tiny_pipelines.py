@@ -42,9 +42,9 @@ from transformers import (
     T5Tokenizer,
 )
 
-FAMILIES = ("sd15", "sdxl", "sd3", "flux")
-DENOISER = {"sd15": "unet", "sdxl": "unet", "sd3": "transformer", "flux": "transformer"}
-SIDE = {"sd15": 64, "sdxl": 32, "sd3": 32, "flux": 32}
+FAMILIES = ("sd15", "sd21", "sdxl", "sd3", "flux")
+DENOISER = {"sd15": "unet", "sd21": "unet", "sdxl": "unet", "sd3": "transformer", "flux": "transformer"}
+SIDE = {"sd15": 64, "sd21": 64, "sdxl": 32, "sd3": 32, "flux": 32}
 WIDTH = 32
 """Of all text encoders."""
 
@@ -55,7 +55,7 @@ def build(family: str, seed: int = 0) -> DiffusionPipeline:
     """A pipeline in memory, float32, silent."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pipe = {"sd15": _sd15, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}[family]()
+        pipe = {"sd15": _sd15, "sd21": _sd21, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}[family]()
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -151,20 +151,30 @@ def _noise_schedule() -> dict[str, Any]:
 
 
 def _sd15() -> StableDiffusionPipeline:
+    return _stable_diffusion(DDIMScheduler(**_noise_schedule()), attention_head_dim=2)
+
+
+def _sd21() -> StableDiffusionPipeline:
+    """What parts version 2 from 1: velocities, linear projections, heads that differ from level to level."""
+    scheduler = DDIMScheduler(**_noise_schedule(), prediction_type="v_prediction")
+    return _stable_diffusion(scheduler, attention_head_dim=(2, 2, 4, 4), use_linear_projection=True)
+
+
+def _stable_diffusion(scheduler: DDIMScheduler, **of_unet: object) -> StableDiffusionPipeline:
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(16, 16, 32, 32),
         layers_per_block=2,
         cross_attention_dim=WIDTH,
-        attention_head_dim=2,
         norm_num_groups=8,
+        **of_unet,
     )
     return StableDiffusionPipeline(
         vae=autoencoder(4, sample_size=64),
         text_encoder=clip_encoder(),
         tokenizer=clip_tokenizer(),
         unet=_lively(unet),
-        scheduler=DDIMScheduler(**_noise_schedule()),
+        scheduler=scheduler,
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

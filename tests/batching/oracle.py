@@ -33,7 +33,7 @@ def call(
     family: str, guidance: float, steps: int, prompt: int, seed: int, sampler: str | None = None, **kwargs: Any
 ) -> Call:
     """A call whose key says all about it."""
-    side = {} if family == "sd15" else {"height": 32, "width": 32}
+    side = {} if family in ("sd15", "sd21") else {"height": 32, "width": 32}
     asked = {"prompt": PROMPTS[prompt], "guidance_scale": guidance, "num_inference_steps": steps, "output_type": "pt"}
     key = (family, guidance, steps, prompt, seed, sampler)
     return Call(key, asked | side | kwargs, seed, scheduler(pipeline(family), sampler), length=steps)

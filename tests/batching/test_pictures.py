@@ -14,6 +14,7 @@ from teststrip.batching import Batcher, Done
 NOISE_PREDICTORS = (None, "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "HeunDiscreteScheduler")
 SAMPLERS = {
     "sd15": NOISE_PREDICTORS,
+    "sd21": NOISE_PREDICTORS,
     "sdxl": NOISE_PREDICTORS,
     "sd3": (None, "FlowMatchHeunDiscreteScheduler"),
     "flux": (None,),  # it sets its own sigmas, which only its own scheduler takes
