@@ -59,7 +59,9 @@ def pipeline() -> StableDiffusionPipeline:
         text_encoder=text.eval(),
         tokenizer=tokenizer,
         unet=UNet2DConditionModel(cross_attention_dim=768, sample_size=64).eval(),
-        scheduler=DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
