@@ -6,11 +6,15 @@ import shutil
 
 import pytest
 import torch
+from tests import tiny_pipelines
 from tests.batching import further, oracle
 
 from teststrip.batching import Batcher
 from teststrip.diffusion import backends
+from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import StudyError
+from teststrip.pictures import decode
+from teststrip.records import EngineRef, Shot
 
 CALLS = [
     oracle.call("sd15", guidance, steps, 0, 5, sampler)
@@ -90,3 +94,29 @@ def test_a_model_that_takes_lists_is_converted_too(converted):
     forward = backends.OpenVino(pipe.transformer, precision="f32", identity={"weights": "lists"}, folder=converted)
     pictures = oracle.made(Batcher(pipe, rows=2, forwards={"transformer": forward}, lonely=False), calls)
     assert all(oracle.levels(picture, expected[key]) <= 1 for key, picture in pictures.items())
+
+
+def test_several_lanes_may_ask_openvino_at_a_time(converted):
+    pipe = oracle.pipeline("sd15")
+    forward = backends.OpenVino(pipe.unet, precision="f32", identity={"weights": "tiny"}, folder=converted)
+    calls = [oracle.call("sd15", 5.0, steps, 0, seed) for seed, steps in enumerate((3, 5, 4, 6, 3, 5))]
+    in_lanes = oracle.made(Batcher(pipe, rows=4, forwards={"unet": forward}, threads=3), calls)
+    one_lane = oracle.made(Batcher(pipe, rows=4, forwards={"unet": forward}), calls)
+    assert all(torch.equal(in_lanes[call.key], one_lane[call.key]) for call in calls)
+
+
+def test_auto_is_openvino_where_its_pictures_are_those_of_pytorch_and_its_facts_say_it(tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("TESTSTRIP_CACHE", str(tmp_path / "cache"))
+    folder = str(tiny_pipelines.save("sd15", tmp_path / "model"))
+    settings = {"model": folder, "prompt": "an owl", "num_inference_steps": 3, "guidance_scale": 5.0}
+    shots = [Shot(EngineRef("diffusers"), {**settings, "seed": seed}) for seed in range(3)]
+    made = {}
+    for name in ("auto", "torch"):
+        engine = DiffusersEngine(device="cpu", dtype="float32", batch=4, backend=name)
+        made[name] = {answer.shot.id: answer for answer in engine.render(iter(shots))}
+        engine.close()
+    assert {answer.facts["backend"] for answer in made["auto"].values()} == {"openvino"}
+    for key, answer in made["auto"].items():
+        one, two = (decode(each.data).astype(int) for each in (answer, made["torch"][key]))
+        assert abs(one - two).max() <= 1

@@ -11,7 +11,9 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import tempfile
+import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
@@ -28,6 +30,9 @@ OTHER_PICTURES: Final = frozenset({"openvino-bf16"})
 """Backends whose pictures are not those of PyTorch up to rounding, so that PyTorch must make none in their name."""
 
 DENOISERS: Final = ("unet", "transformer")
+
+IN_LANES: Final = frozenset({"torch", "openvino", "openvino-bf16"})
+"""Backends that compute several forwards at a time, each on threads of its own (`teststrip.batching.lanes`)."""
 
 Forward = Callable[..., Any]
 
@@ -102,7 +107,8 @@ def compiled(model: Any) -> Forward:
 class OpenVino:
     """A model converted to OpenVINO and compiled for this processor, once for each shape of its arguments.
 
-    The converted model is kept in the cache folder; another run reads it in place of converting.
+    The converted model is kept in the cache folder; another run reads it in place of converting. Several threads may
+    call it at a time: it is compiled with a stream for each lane, on that lane's share of the threads.
 
     Args:
         model: in float32, on the CPU.
@@ -121,6 +127,7 @@ class OpenVino:
         folder: Path | None = None,
     ) -> None:
         import openvino
+        import torch
 
         self._model = model
         self._method = method
@@ -129,7 +136,10 @@ class OpenVino:
         self._identity = {**identity, "openvino": openvino.__version__, "diffusers": version("diffusers")}
         self._signature = inspect.signature(getattr(model, method))
         self._core = openvino.Core()
+        self._threads = torch.get_num_threads()  # here, where all of them count: in a lane it is the lane's
         self._ready: dict[str, Any] = {}
+        self._requests: dict[str, deque[Any]] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any]:
         """The model's answer as a tuple, as pipelines ask for it (`return_dict=False`)."""
@@ -147,22 +157,28 @@ class OpenVino:
         others = [(path, repr(leaf)) for path, leaf in leaves(arguments) if path not in inputs]
         shapes = [(path, str(tensor.dtype), list(tensor.shape)) for path, tensor in inputs.items()]
         key = digest_of({**self._identity, "arguments": repr((shapes, others))})
-        if key not in self._ready:
-            self._ready[key] = self._compiled(key, arguments, inputs)
+        with self._lock:
+            if key not in self._ready:
+                self._ready[key] = self._compiled(key, arguments, inputs)
+                self._requests[key] = deque()
+            free = self._requests[key]
+            request = free.pop() if free else self._ready[key].create_infer_request()
         # Copied in and out: OpenVINO keeps its buffers, and the rows are still read when the next forward runs.
-        answer = self._ready[key]([tensor.contiguous().numpy() for tensor in inputs.values()], share_inputs=False)
-        return (torch.from_numpy(answer[0].copy()),)
+        answer = request.infer([tensor.contiguous().numpy() for tensor in inputs.values()], share_inputs=False)
+        made = torch.from_numpy(answer[0].copy())
+        free.append(request)
+        return (made,)
 
     def _compiled(self, key: str, arguments: dict[str, Any], inputs: Mapping[Any, Any]) -> Any:
-        import torch
+        from teststrip.batching.lanes import MOST
 
         file = self._folder / f"{key[:32]}.xml"
         if not file.is_file():
             self._convert(file, arguments, inputs)
         settings = {
             "INFERENCE_PRECISION_HINT": self._precision,
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self._threads,
+            "NUM_STREAMS": min(self._threads, MOST),
         }
         return self._core.compile_model(self._core.read_model(file), "CPU", settings)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.diffusion import loading, schedulers, shooting
-from teststrip.diffusion.backends import OTHER_PICTURES
+from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.widths import Widths
 from teststrip.errors import EngineError
@@ -100,8 +100,7 @@ class Batches:
             known=known,
             forwards=self._forwards,
             lonely=self._backend not in OTHER_PICTURES,
-            # Other backends share out the threads themselves, and are not for several at a time.
-            threads=torch.get_num_threads() if self._loaded.device == "cpu" and not self._forwards else 1,
+            threads=torch.get_num_threads() if self._loaded.device == "cpu" and self._backend in IN_LANES else 1,
         )
         under_way: dict[str, Shot] = {}
         answers = batcher.run(self._call(shot, under_way) for shot in shots)
