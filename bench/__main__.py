@@ -40,9 +40,20 @@ def rows() -> list[tuple[str, str, str]]:
             "cells of six": "times cells of six by a generator list",
             "grouped by steps and guidance": "times the best grouping by steps and guidance",
             "speed of light reached": "of the bare denoiser at its best batch, end to end to files",
+            "Teststrip without OpenVINO": 'with `backend = "auto"` (OpenVINO): times Teststrip with PyTorch',
         }
         found += [(words[key], f"{value:.2f}", GOALS.get(key, "")) for key, value in speed["times"].items()]
         found.append(("scheduling and stepping, of denoiser time", f"{speed['teststrip']['overhead']:.1%}", "≤ 5 %"))
+        words = {
+            "load": "loading",
+            "a": "one a call",
+            "b": "cells",
+            "c": "groups",
+            "d": "Teststrip",
+            "f": "with OpenVINO",
+        }
+        peaks = ", ".join(f"{words[key]} {value:.0f} MB" for key, value in speed["peak_megabytes"].items())
+        found.append(("peak memory of a process that makes thirty images", peaks, ""))
         found.append(("fill in that run", f"{speed['teststrip']['fill']:.3f}", ""))
     if backend := read("backends"):
         for key, value in backend["times_eager"].items():

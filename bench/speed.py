@@ -1,4 +1,4 @@
-"""Five ways to make one study, side by side: the seed's 4 guidance × 4 step counts × 5 prompts × 6 seeds.
+"""Six ways to make one study, side by side: the seed's 4 guidance × 4 step counts × 5 prompts × 6 seeds.
 
     python -m bench.speed                   steps divided by ten, so that it takes minutes
     python -m bench.speed --divide 1        the study as it is: an hour and more on two cores
@@ -6,7 +6,8 @@
 
 (a) one pipeline call an image, as most scripts do; (b) a call a cell and prompt: six images by a list of six
 generators; (c) the best that grouping can do: all images of equal steps and guidance in calls of the best batch;
-(d) Teststrip; (e) the bare denoiser at its best batch, as many rows and nothing else: the speed of light.
+(d) Teststrip; (e) the bare denoiser at its best batch, as many rows and nothing else: the speed of light; (f)
+Teststrip with `backend = "auto"`, which is OpenVINO where that is installed.
 
 All end in PNG files, but (e). They take turns, a slice each, so that whatever else the machine does hits them all.
 (a) makes one prompt in five and is counted five times; its calls do not depend on each other.
@@ -18,6 +19,9 @@ import argparse
 import itertools
 import json
 import platform
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +31,7 @@ from typing import Any
 import torch
 
 from teststrip.batching.width import LADDER
-from teststrip.diffusion import loading, models, pipelines
+from teststrip.diffusion import backends, loading, models, pipelines
 from teststrip.diffusion.batches import Batches
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.records import EngineRef, Render, Shot
@@ -139,7 +143,7 @@ def by_group(study: Study, folder: Path, batch: int) -> Iterator[int]:
 
 def teststrip(study: Study, folder: Path, batches: Batches) -> Iterator[int]:
     """(d): the engine's own way, files written as a store would, without its ledger."""
-    every = len(study.shots()) // SLICES
+    every = max(1, len(study.shots()) // SLICES)
     for count, answer in enumerate(batches.render(iter(study.shots())), 1):
         assert isinstance(answer, Render), answer
         (folder / f"{answer.shot.id}.png").write_bytes(answer.data)
@@ -190,25 +194,60 @@ def best_batch(forward: Callable[[int], None]) -> tuple[int, dict[int, float]]:
     return min(each, key=lambda rows: each[rows]), each
 
 
+def batches_of(study: Study, backend: str) -> Batches:
+    """Teststrip's way with a backend, warm: the width is found, the model converted."""
+    identity = {"weights": "bench", "model": study.model}
+    batches = Batches(
+        study.loaded,
+        study.kind,
+        rows="auto",
+        backend=backend,
+        forwards=backends.forwards(backend, study.pipe, identity),
+        fingerprint=study.engine.fingerprint,
+        length=lambda shot: study.engine.calls(shot.settings),
+    )
+    list(batches.render(study.shots()[:1]))
+    return batches
+
+
+def peak_megabytes(way: str, model: str) -> float:
+    """Resident memory, at its peak, of a process that makes thirty images one way and nothing else."""
+    told = subprocess.run(
+        [sys.executable, "-m", "bench.speed", "--memory-of", way, "--model", model], check=True, capture_output=True
+    )
+    return float(told.stdout.split()[-1])
+
+
+def make_thirty(way: str, model: str) -> float:
+    """What `peak_megabytes` runs in a process of its own. Returns megabytes."""
+    study = Study(model, 50, 1)
+    study.cells = [(float(guidance), 4) for guidance in range(5, 10)]
+    with tempfile.TemporaryDirectory() as place, torch.inference_mode(), loading.silence():
+        folder = Path(place)
+        ways: dict[str, Callable[[], Iterator[int]]] = {
+            "load": lambda: iter(()),
+            "a": lambda: one_by_one(study, folder),
+            "b": lambda: by_cell(study, folder),
+            "c": lambda: by_group(study, folder, 24),
+            "d": lambda: teststrip(study, folder, batches_of(study, "torch")),
+            "f": lambda: teststrip(study, folder, batches_of(study, "openvino")),
+        }
+        for _ in ways[way]():
+            pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
 def measure(model: str, divide: int, prompts: int) -> dict[str, Any]:
-    """All five, interleaved; seconds for the whole study by each."""
+    """All ways, interleaved; seconds for the whole study by each."""
     study = Study(model, divide, prompts)
     total, threads = len(study.shots()), torch.get_num_threads()
     with tempfile.TemporaryDirectory() as place, torch.inference_mode(), loading.silence():
         forward = denoiser(study)
         batch, each = best_batch(forward)
-        batches = Batches(
-            study.loaded,
-            study.kind,
-            rows="auto",
-            backend="torch",
-            forwards={},
-            fingerprint=study.engine.fingerprint,
-            length=lambda shot: study.engine.calls(shot.settings),
-        )
-        warm = study.shots()[:1]
-        list(batches.render(warm))  # finds the width, and warms up
-        folders = {name: Path(place) / name for name in "abcd"}
+        batches = batches_of(study, "torch")
+        converted = backends.resolved("auto", device="cpu", dtype="float32") == "openvino"
+        folders = {name: Path(place) / name for name in "abcdf"}
         for folder in folders.values():
             folder.mkdir()
         ways = {
@@ -218,13 +257,15 @@ def measure(model: str, divide: int, prompts: int) -> dict[str, Any]:
             "d": teststrip(study, folders["d"], batches),
             "e": bare(study, forward, batch),
         }
+        if converted:
+            ways["f"] = teststrip(study, folders["f"], batches_of(study, "openvino"))
         seconds = dict.fromkeys(ways, 0.0)
         images = dict.fromkeys(ways, 0)
         for turn in range(SLICES):
             order = list(ways)[turn % len(ways) :] + list(ways)[: turn % len(ways)]
             for name in order:
                 # Lanes tell MKL, which has one number for the process, one thread each; the others get all back.
-                torch.set_num_threads(1 if name == "d" and turn else threads)
+                torch.set_num_threads(1 if name in "df" and turn else threads)
                 begin = time.perf_counter()
                 images[name] += next(ways[name])
                 seconds[name] += time.perf_counter() - begin
@@ -246,7 +287,9 @@ def measure(model: str, divide: int, prompts: int) -> dict[str, Any]:
             "cells of six": whole["b"] / whole["d"],
             "grouped by steps and guidance": whole["c"] / whole["d"],
             "speed of light reached": whole["e"] / whole["d"],
+            **({"Teststrip without OpenVINO": whole["d"] / whole["f"]} if converted else {}),
         },
+        "peak_megabytes": {name: peak_megabytes(name, model) for name in ("load", *ways) if name != "e"},
         "teststrip": {
             "rows": max(counts.widths.values()),
             "fill": counts.fill,
@@ -267,11 +310,15 @@ def main() -> None:
     parser.add_argument("--divide", type=int, default=10)
     parser.add_argument("--prompts", type=int, default=len(PROMPTS), help="The last so many of five.")
     parser.add_argument("--out", type=Path, default=Path("bench/results/speed.json"))
+    parser.add_argument("--memory-of", choices=("load", *"abcdf"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.memory_of:
+        print(make_thirty(asked.memory_of, asked.model))
+        return
     result = measure(asked.model, asked.divide, asked.prompts)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({key: result[key] for key in ("seconds", "times", "teststrip")}, indent=1))
+    print(json.dumps({key: result[key] for key in ("seconds", "times", "teststrip", "peak_megabytes")}, indent=1))
 
 
 if __name__ == "__main__":
