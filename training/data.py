@@ -36,7 +36,7 @@ def compose_chunk(index: int) -> Path:
     else:
         r, draw = random.Random(settings.seed * 10_000 + index), _composer(settings.variety).training_picture
     count = settings.held_out_pictures if index < 0 else settings.chunk
-    pictures, captions, seen = [], [], set()
+    pictures, captions, layouts, seen = [], [], [], set()
     while len(pictures) < count:
         picture = draw(r)
         if index < 0:  # retrieval among them is fair only if no two have the same caption
@@ -45,7 +45,9 @@ def compose_chunk(index: int) -> Path:
             seen.add(picture.captions[0])
         pictures.append(np.asarray(picture.image))
         captions.append(picture.captions[: settings.captions])
-    out.with_suffix(".json").write_text(json.dumps(captions), encoding="utf-8")
+        layouts.append(picture.layout)
+    told = {"captions": captions, "layouts": layouts}
+    out.with_suffix(".json").write_text(json.dumps(told), encoding="utf-8")
     beside = out.with_suffix(".tmp.npy")
     np.save(beside, np.stack(pictures))
     beside.rename(out)
@@ -78,11 +80,14 @@ def main() -> None:
     with multiprocessing.Pool(settings.workers) as pool:
         for done, _ in enumerate(pool.imap(compose_chunk, range(-1, chunks))):
             log(f"chunk {done} of {chunks}")
-    captions = {i: json.loads(work("chunks", f"{i}.json").read_text(encoding="utf-8")) for i in range(-1, chunks)}
-    training = [some for i in range(chunks) for some in captions[i]]
+    told = {i: json.loads(work("chunks", f"{i}.json").read_text(encoding="utf-8")) for i in range(-1, chunks)}
+    training = [some for i in range(chunks) for some in told[i]["captions"]]
+    np.save(
+        work("composed.npy"), np.array([layout != "single" for i in range(chunks) for layout in told[i]["layouts"]])
+    )
     if not tokenizer.exists():  # a further training keeps the first one's
         tokenizer.train(text for some in training for text in some)
-    for name, texts in (("", training), ("held_out_", captions[-1])):
+    for name, texts in (("", training), ("held_out_", told[-1]["captions"])):
         tokens, counts = _encode(texts)
         np.save(work(f"{name}tokens.npy"), tokens)
         np.save(work(f"{name}counts.npy"), counts)

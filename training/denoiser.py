@@ -138,6 +138,7 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
     log = Log("denoiser") if rank == 0 else (lambda text: None)
     latents = np.load(work("latents.npy"))
     tokens, counts = np.load(work("tokens.npy")), np.load(work("counts.npy"))
+    composed = np.load(work("composed.npy"))
     alphas = scheduler().alphas_cumprod
     empty = torch.tensor(tokenizer.encode(tokenizer.load(), [""])[0])
 
@@ -184,7 +185,8 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
         rng = np.random.default_rng([s.seed, step, rank])
         rows = rng.integers(0, len(latents), s.batch)
         z = torch.from_numpy(latents[rows].astype(np.float32))
-        told = np.where(rng.random(s.batch) < s.wrong_caption_share, rng.permutation(rows), rows)
+        wrong = np.where(composed[rows], s.wrong_caption_share_composed, s.wrong_caption_share)
+        told = np.where(rng.random(s.batch) < wrong, rng.permutation(rows), rows)
         ids = torch.from_numpy(tokens[told, rng.integers(0, counts[told])].astype(np.int64))
         tokenizer.add_strange_words(ids, strange, s.strange_share, rng)
         ids[torch.rand(s.batch) < s.caption_dropout] = empty
