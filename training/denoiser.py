@@ -139,6 +139,7 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
     latents = np.load(work("latents.npy"))
     tokens, counts = np.load(work("tokens.npy")), np.load(work("counts.npy"))
     composed = np.load(work("composed.npy"))
+    alone, together = np.flatnonzero(~composed), np.flatnonzero(composed)
     alphas = scheduler().alphas_cumprod
     empty = torch.tensor(tokenizer.encode(tokenizer.load(), [""])[0])
 
@@ -183,7 +184,8 @@ def train(rank: int, shared: Tensor, meeting: Barrier) -> None:
         step = seen // batch
         torch.manual_seed(s.seed * 1_000_003 + step * s.processes + rank)
         rng = np.random.default_rng([s.seed, step, rank])
-        rows = rng.integers(0, len(latents), s.batch)
+        single = rng.random(s.batch) < s.single_share
+        rows = np.where(single, rng.choice(alone, s.batch), rng.choice(together, s.batch))
         z = torch.from_numpy(latents[rows].astype(np.float32))
         wrong = np.where(composed[rows], s.wrong_caption_share_composed, s.wrong_caption_share)
         told = np.where(rng.random(s.batch) < wrong, rng.permutation(rows), rows)
