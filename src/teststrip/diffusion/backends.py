@@ -41,7 +41,8 @@ def resolved(asked: str, *, device: str, dtype: str) -> str:
     """The backend that "auto" stands for: the fastest whose pictures are those of PyTorch, up to rounding.
 
     On a CPU in single precision that is OpenVINO where it is installed: 1.86 times PyTorch at the size of Stable
-    Diffusion 1.5 (whole images, 256 px; compiled PyTorch 1.56, bare forwards), 1.4 times with the embedded model. Elsewhere PyTorch.
+    Diffusion 1.5 (whole images, 256 px; compiled PyTorch 1.56, bare forwards), 1.4 times with the embedded
+    model. Elsewhere PyTorch.
     """
     if asked != "auto":
         return asked
