@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tests.analysis.scored import SEED_STUDY, study
 
 from teststrip import analysis
-from teststrip.analysis import columns, verdicts
+from teststrip.analysis import columns, sentences, verdicts
 from teststrip.errors import UsageError
 from teststrip.records import Axis, Card, Finding, Level, MetricInfo
 from teststrip.views import charts, report
@@ -44,6 +45,7 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
     assert guidance.design in guidance.sentence
     assert guidance.more_prompts
     assert f"About {guidance.more_prompts:,} more prompts would settle it" in guidance.sentence
+    assert "About 1 more prompt would settle it" in sentences.write(replace(guidance, more_prompts=1))
     assert "5 prompts: no exact two-sided test" in " ".join(guidance.limits)
 
 

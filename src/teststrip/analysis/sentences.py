@@ -210,7 +210,7 @@ def _largest(finding: Finding) -> str:
 def _settle(finding: Finding) -> str:
     if not finding.more_prompts:
         return ""
-    more = f" About {finding.more_prompts:,} more prompts would settle it"
+    more = f" About {finding.more_prompts:,} more prompt{'' if finding.more_prompts == 1 else 's'} would settle it"
     return f"{more}; so would {finding.design}." if finding.design else f"{more}."
 
 
