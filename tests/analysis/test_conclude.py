@@ -225,10 +225,6 @@ def test_seeds_shared_by_all_prompts_are_warned_of() -> None:
 
 def test_sentence_table_and_chart_are_one_record() -> None:
     """The three are built from a finding whose numbers were changed by hand: each must follow."""
-    from dataclasses import replace
-
-    from teststrip.analysis import sentences
-
     found = conclude(study(40, 2, GUIDANCE, lambda c: 0.4 * float(c[0])))[0]
     rows = tuple(
         replace(row, effect=7.25, low=7.125, high=7.375) if row.contrast == found.contrast else row
