@@ -280,7 +280,7 @@ def measure(model: str, divide: int, prompts: int) -> dict[str, Any]:
     whole = {name: seconds[name] * total / images[name] for name in ways}
     inside = counts.seconds + counts.decode_seconds
     return {
-        "what": "the seed's study, five ways",
+        "what": "the seed's study, six ways",
         "model": model,
         "steps": study.steps,
         "prompts": len(study.prompts),

@@ -82,17 +82,14 @@ class Recorder:
                     self._due[kind] = tree
         return answer
 
-    def record(self, tree: Tree | None = None) -> int:
-        """Record the kinds that came often enough; and, if it is short, that of these arguments.
+    def record(self, tree: Tree | None = None, seconds: float = 0.0) -> int:
+        """Record the kinds that came often enough; and that of these arguments, whose forward takes so many seconds.
 
         Returns:
             how many recordings were made and are the model.
         """
-        if tree is not None and (kind := _kind(tree)) not in self._made:
-            begin = time.perf_counter()
-            self._enter(tree)
-            if time.perf_counter() - begin < SHORT:
-                self._due[kind] = tree
+        if tree is not None and seconds < SHORT and (kind := _kind(tree)) not in self._made:
+            self._due[kind] = tree
         good = 0
         while self._due:
             with self._lock:
@@ -109,7 +106,7 @@ class Recorder:
             try:
                 answer = self._enter(tree)
                 traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                    _ByPlace(self._model, self._enter, tree), tuple(_given(tree).values()), check_trace=False
+                    ByPlace(self._model, self._enter, tree), tuple(_given(tree).values()), check_trace=False
                 )
                 recording = Recording(traced, mapped(answer, lambda _: torch.empty(0)))
                 same = all(_same(recording(asked), self._enter(asked)) for asked in (tree, *_others(tree)))
@@ -118,8 +115,12 @@ class Recorder:
             return recording if same else None
 
 
-class _ByPlace(torch.nn.Module):
-    """The model as a function of tensors to tensors: the form that can be recorded."""
+class ByPlace(torch.nn.Module):
+    """A model as a function of tensors to tensors, all else in its arguments fixed: the form that can be traced.
+
+    Args:
+        model: whose weights are used. enter: computes a forward from arguments by name. tree: the arguments.
+    """
 
     def __init__(self, model: torch.nn.Module, enter: Callable[[Tree], Any], tree: Tree) -> None:
         super().__init__()
@@ -128,6 +129,7 @@ class _ByPlace(torch.nn.Module):
         self._tree = tree
 
     def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """All tensors of the answer, in order."""
         places = dict(zip(_given(self._tree), given, strict=True))
         return tuple(tensors(self._enter(rebuilt(self._tree, places.get))))
 

@@ -187,11 +187,14 @@ class OpenVino:
         import openvino
         import torch
 
+        from teststrip.batching.recording import ByPlace
+
         with torch.inference_mode(mode=False), torch.no_grad(), warnings.catch_warnings():
             # The tracer warns of decisions on shapes (they are fixed here) and of its age (OpenVINO asks for it).
             warnings.simplefilter("ignore")
             examples = tuple(tensor.clone() for tensor in inputs.values())
-            wrapper = _positional(self._model, self._method, arguments, tuple(inputs))
+            enter = partial(_answer_of, getattr(self._model, self._method))
+            wrapper = ByPlace(self._model, enter, arguments).eval()
             traced = torch.jit.trace(wrapper, examples, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             converted = openvino.convert_model(traced, example_input=examples)
         # Fixed shapes: all is decided when it is compiled.
@@ -204,23 +207,8 @@ class OpenVino:
             (Path(place) / file.name).replace(file)
 
 
-def _positional(model: Any, method: str, arguments: Mapping[str, Any], paths: tuple[Any, ...]) -> Any:
-    """The model as a module of tensors alone: the form that can be traced."""
-    import torch
-
-    from teststrip.batching.stacking import rebuilt
-
-    class Positional(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, *tensors: Any) -> Any:
-            given = dict(zip(paths, tensors, strict=True))
-            tree = rebuilt(dict(arguments), given.get)
-            return getattr(self.model, method)(**tree, return_dict=False)[0]
-
-    return Positional().eval()
+def _answer_of(inner: Forward, arguments: Mapping[str, Any]) -> Any:
+    return inner(**arguments, return_dict=False)
 
 
 def _call_by_name(signature: inspect.Signature, inner: Forward, *args: Any, **kwargs: Any) -> Any:
