@@ -28,7 +28,7 @@ bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results
 	$(BIN)/python -m bench
 
 docs: .venv/.installed-dev  ## regenerate what is generated
-	$(BIN)/python -m teststrip.spec reference > docs/study-file.md
+	$(BIN)/python -m teststrip.study reference > docs/study-file.md
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis import best, columns, effects, intervals, judging, margin, verdicts
-from teststrip.analysis.design import Variances, detectable
+from teststrip.analysis.advice import best
+from teststrip.analysis.numbers import columns, effects, intervals, judging, margin, verdicts
+from teststrip.analysis.power.power import Variances, detectable
 
 Array = NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.conftest import CHROMIUM, FLAGS
 
-from teststrip.run import drive
+from teststrip.verbs.run import drive
 
 STUDY = """
 name = "grid"
@@ -123,7 +123,7 @@ def watched(browser: Browser, folder: Path) -> Iterator[None]:
 def seconds_of_run(toml: Path, folder: Path) -> float:
     """Seconds that a run in a process of its own needs for what is missing, loading and conclusions left out."""
     code = (
-        "import sys, time; from teststrip.run import drive; from teststrip.records import Shown\n"
+        "import sys, time; from teststrip.verbs.run import drive; from teststrip.records import Shown\n"
         "class Watch:\n"
         "    times = []\n"
         "    def on_event(self, event):\n"

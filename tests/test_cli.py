@@ -162,9 +162,3 @@ def test_lists_of_parts_name_what_is_installed(tmp_path: Path) -> None:
     assert "pattern" in command("engines", cwd=tmp_path).stdout
     assert "sharpness" in command("metrics", cwd=tmp_path).stdout
     assert "progress" in command("trackers", cwd=tmp_path).stdout
-
-
-def test_the_function_keeps_its_name_when_the_module_of_that_name_is_imported_first(tmp_path: Path) -> None:
-    code = "import teststrip.run, teststrip; assert teststrip.run.__name__ == 'run', teststrip.run"
-    code += "; from teststrip.run import drive; assert callable(teststrip.run)"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), check=True)

@@ -23,7 +23,7 @@ from teststrip import __version__
 from teststrip.errors import TeststripError, UsageError
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 PARTIAL, INTERRUPTED = 3, 130
 
@@ -86,7 +86,7 @@ def top(
 @app.command()
 def init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml")) -> None:
     """Write a commented study file to start from."""
-    from teststrip import spec
+    from teststrip import study as spec
 
     if file.exists():
         raise UsageError(f"{file} is there already. Name another file, or remove it first")
@@ -103,7 +103,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing."""
-    from teststrip import forecast
+    from teststrip.verbs import forecast
 
     overview = forecast.of(study, out_dir, overrides or [])
     unknown = calibrate and overview.summary.left and not overview.timed
@@ -133,8 +133,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
-    from teststrip import spec
-    from teststrip.run import PAGE, REPORT_FILE, drive
+    from teststrip import study as spec
+    from teststrip.verbs.run import PAGE, REPORT_FILE, drive
     from teststrip.views import report
 
     asked = spec.read(study, overrides or [])
@@ -219,7 +219,7 @@ def verify(
 ) -> None:
     """Re-hash every image; with --sample, make some of them again and compare."""
     from teststrip import store
-    from teststrip import verify as verifying
+    from teststrip.verbs import verify as verifying
 
     if rebuild:
         err.print(f"{store.rebuild(folder)} images are in the new ledger; the old one is in {folder}/quarantine")
@@ -273,7 +273,7 @@ def export(
     ] = None,
 ) -> None:
     """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
-    from teststrip import export as exporting
+    from teststrip.verbs import export as exporting
 
     if to not in exporting.FORMATS and to in exporting.targets():
         with _opened(folder) as result:
@@ -357,7 +357,7 @@ def _first_line(kind: type) -> str:
 
 
 def _opened(folder: Path) -> Result:
-    from teststrip.result import open_result
+    from teststrip.results.result import open_result
 
     return open_result(folder)
 
@@ -373,7 +373,7 @@ def _secret(variable: str | None) -> str | None:
 
 def _pairs(words: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` each, the value as in `--set`."""
-    from teststrip.spec.overrides import value_of
+    from teststrip.study.overrides import value_of
 
     pairs: dict[str, Any] = {}
     for word in words:

@@ -8,7 +8,9 @@ import pytest
 from tests.analysis.scored import study
 
 from teststrip import analysis
-from teststrip.analysis import audit, best, columns, costs
+from teststrip.analysis.advice import best, costs
+from teststrip.analysis.kinds import audit
+from teststrip.analysis.numbers import columns
 from teststrip.errors import UsageError
 from teststrip.records import MetricInfo
 from teststrip.views import charts

@@ -10,7 +10,8 @@ import pytest
 from bench import calibration
 from scipy import stats
 
-from teststrip.analysis import conclude, judging, margin
+from teststrip.analysis import conclude
+from teststrip.analysis.numbers import judging, margin
 from teststrip.records import MetricInfo
 
 STUDIES = 250
@@ -48,7 +49,7 @@ def test_the_campaign_counts_the_verdicts_that_a_report_tells() -> None:
     effect = np.array([0.5 * cell[1] for cell in design.cells])
     values = calibration.simulate(np.random.default_rng(14), setting, 2, design, effect)
     sd, se = margin.pooled_seed_sd(values)
-    from teststrip.analysis import effects
+    from teststrip.analysis.numbers import effects
 
     judged = judging.judge(values, design, effects.planned(design), 0.2 * sd, 0.2 * se)
     for study in range(2):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.analysis.scored import SEED_STUDY, study
 
 from teststrip import analysis
-from teststrip.analysis import columns, sentences, verdicts
+from teststrip.analysis import sentences
+from teststrip.analysis.numbers import columns, verdicts
 from teststrip.errors import UsageError
 from teststrip.records import Axis, Card, Finding, Level, MetricInfo
 from teststrip.views import charts, report

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.analysis.scored import study
 
-from teststrip.analysis import columns, effects
-from teststrip.analysis.effects import Contrast
+from teststrip.analysis.numbers import columns, effects
+from teststrip.analysis.numbers.effects import Contrast
 
 AXES = {"guidance_scale": (1.0, 3.0, 5.0, 7.5), "num_inference_steps": (2.0, 4.0, 8.0)}
 

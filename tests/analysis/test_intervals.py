@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
-from teststrip.analysis import intervals
+from teststrip.analysis.numbers import intervals
 from teststrip.errors import UsageError
 
 EXACT = 1e-9

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.formula.api as smf
 from tests.analysis.scored import study
 
-from teststrip.analysis import columns, effects, margin
+from teststrip.analysis.numbers import columns, effects, margin
 
 AXES = {"guidance_scale": (3.0, 7.0)}
 

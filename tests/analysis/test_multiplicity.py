@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from teststrip.analysis import intervals, multiplicity
+from teststrip.analysis.numbers import intervals, multiplicity
 
 
 @settings(max_examples=25)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from teststrip.analysis import student
+from teststrip.analysis.power import student
 
 DEGREES = st.integers(5, 400)
 

@@ -12,7 +12,8 @@ from scipy import stats
 from tests.analysis import toy_diffusion as toy
 
 from teststrip import analysis
-from teststrip.analysis import columns, convergence, effects, judging, margin
+from teststrip.analysis.kinds import convergence
+from teststrip.analysis.numbers import columns, effects, judging, margin
 from teststrip.records import MetricInfo
 
 STEPS = (8, 16, 32, 64, 1024)

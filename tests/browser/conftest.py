@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from teststrip.records import Row
-from teststrip.result import Result, open_result
-from teststrip.run import drive
+from teststrip.results.result import Result, open_result
+from teststrip.verbs.run import drive
 from teststrip.views import page as pages
 
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from tests.browser.conftest import Visitor, address_of, median, places
 
-from teststrip.result import Result
+from teststrip.results.result import Result
 
 VIEWS = {
     "grid": "",

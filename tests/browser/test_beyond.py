@@ -13,9 +13,11 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import Visitor, address_of, median, places
 
-from teststrip import export, pictures, plan, spec
+from teststrip import pictures, plan
+from teststrip import study as spec
 from teststrip.records import Row
-from teststrip.result import Result
+from teststrip.results.result import Result
+from teststrip.verbs import export
 
 
 def pixels(result: Result, row: Row) -> np.ndarray:

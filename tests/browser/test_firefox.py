@@ -14,7 +14,7 @@ from PIL import Image
 from skimage.feature import match_template
 from tests.browser.conftest import Visitor, address_of
 
-from teststrip.result import Result
+from teststrip.results.result import Result
 
 FIREFOX = next((path for name in ("firefox-esr", "firefox") if (path := shutil.which(name))), None)
 WIDTH, HEIGHT = 1280, 1100

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import Visitor, address_of, median, places
 
-from teststrip.result import Result
+from teststrip.results.result import Result
 
 DDIM = "sampler=0"  # the third axis stands on a slider; its first level is shown
 

@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import STUDY, Visitor, median, places
 
-from teststrip.result import Result, open_result
-from teststrip.run import drive
+from teststrip.results.result import Result, open_result
+from teststrip.verbs.run import drive
 from teststrip.views import server
 
 QUICK = STUDY.replace("rose-and-owl", "live")
 SLOW = QUICK.replace('name = "pattern"', 'name = "pattern"\nseconds = 0.5')  # a minute for the 150 that are left
-RUN = "import sys; from teststrip.run import drive; drive(sys.argv[1], sys.argv[2], trackers=[], views=False)"
+RUN = "import sys; from teststrip.verbs.run import drive; drive(sys.argv[1], sys.argv[2], trackers=[], views=False)"
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import sys
 import pytest
 from tests.diffusion.hub import serving
 
-from teststrip.diffusion.digests import Digests
 from teststrip.diffusion.models import find
 from teststrip.errors import EngineError, StudyError
+from teststrip.weights.digests import Digests
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",

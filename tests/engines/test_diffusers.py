@@ -7,11 +7,11 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from tests import tiny_pipelines as tiny
-from tests.contracts.engine_contract import EngineContract, pixels_of
 
 from teststrip.diffusion import schedulers
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.records import EngineRef, Render, Shot
+from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from tests import tiny_pipelines as tiny
-from tests.contracts.engine_contract import EngineContract, pixels_of
 
 from teststrip.diffusion.widths import Widths
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 
 @pytest.fixture(scope="module")

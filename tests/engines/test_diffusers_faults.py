@@ -7,13 +7,13 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from tests import tiny_pipelines as tiny
-from tests.contracts.engine_contract import pixels_of
 from transformers import CLIPConfig, CLIPImageProcessor
 
-from teststrip.analysis.dead import dead_axes
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import Cell, EngineRef, Failure, Image, Planned, Prompt, Render, Row, Shot
+from teststrip.rows.dead import dead_axes
+from teststrip.testing.engine_contract import pixels_of
 
 WAYS = [pytest.param(1, id="plain"), pytest.param(4, id="batched")]
 

@@ -10,11 +10,11 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from tests import tiny_pipelines as tiny
-from tests.contracts.engine_contract import pixels_of
 
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import EngineError
 from teststrip.records import EngineRef, Render, Shot
+from teststrip.testing.engine_contract import pixels_of
 
 
 def ask(model, **settings):

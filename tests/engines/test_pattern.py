@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contracts.engine_contract import EngineContract, pixels_of
 
 from teststrip.engines.pattern import SCHEDULERS, PatternEngine, draw
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 REF = EngineRef("pattern")
 

@@ -25,8 +25,8 @@ import zlib
 from pathlib import Path
 
 from teststrip.errors import TeststripError
+from teststrip.pictures.stamps import stamp
 from teststrip.records import EngineRef, Fingerprint, Image, Render, Shot
-from teststrip.stamps import stamp
 from teststrip.store import Store, files, ledger, recovery
 from teststrip.store.store import described
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, single
 
 from teststrip.errors import MissingWeights
 from teststrip.metrics.aesthetic import Aesthetic
-from teststrip.vision import Chosen
+from teststrip.testing.metric_contract import MetricContract
+from teststrip.weights.encoder import Chosen
 
 WIDTH = 16  # of the tiny CLIP's embedding
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, single
 
 from teststrip.errors import MissingWeights
 from teststrip.metrics.clip import ClipScore, PickScore
-from teststrip.weights import find
+from teststrip.testing.metric_contract import MetricContract
+from teststrip.weights.loading import find
 
 PROMPTS = ("an owl", "a blood-red rose", "a flying car against a futuristic city background")
 

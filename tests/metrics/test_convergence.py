@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, structural_similarity
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, row
 
 from teststrip.errors import DesignError, MissingWeights
 from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim, is_stochastic, rmse, ssim
 from teststrip.protocols import Item
+from teststrip.testing.metric_contract import MetricContract
 
 
 def path(*steps, prompt="an owl", replicate=0, **settings):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, row
 
 from teststrip.metrics.cost import DenoiserCalls, Seconds
 from teststrip.protocols import Item
+from teststrip.testing.metric_contract import MetricContract
 
 
 @pytest.mark.parametrize("kind", [Seconds, DenoiserCalls])

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import logm
 from scipy.spatial.distance import pdist
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, row
 
 from teststrip.errors import DesignError
 from teststrip.metrics.diversity import SIDE, Diversity, VendiScore, mean_pairwise_distance, vendi
 from teststrip.protocols import Item
+from teststrip.testing.metric_contract import MetricContract
 
 
 def group(seeds, prompt="an owl", guidance="7"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import single
 
 from teststrip import pictures
@@ -13,6 +12,7 @@ from teststrip.metrics.aesthetic import Aesthetic
 from teststrip.metrics.clip import ClipScore
 from teststrip.metrics.diversity import Diversity
 from teststrip.records import EngineRef, Render, Shot
+from teststrip.testing.metric_contract import MetricContract
 
 PROMPTS = ("an owl", "a rose", "a pizza", "a rocket", "a penguin", "a red heart")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.command import command
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, single
 
 from teststrip import plugins
 from teststrip.metrics import reference
+from teststrip.testing.metric_contract import MetricContract
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 from skimage import color
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, single
 
 from teststrip.metrics import pixels
 from teststrip.metrics.pixels import Chroma, Clipped, Colourfulness, Contrast, Sharpness
+from teststrip.testing.metric_contract import MetricContract
 
 pictures = st.builds(noise, st.integers(0, 10_000), st.integers(1, 20), st.integers(1, 20))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.contracts.metric_contract import MetricContract
 from tests.metrics.pictures import noise, single
 
 from teststrip.errors import MissingWeights
 from teststrip.metrics.vqa import VqaScore
+from teststrip.testing.metric_contract import MetricContract
 
 KINDS = {"a decoder with a chat template": ("llava", {}), "without": ("llava", {"chat": False}), "T5": ("blip2", {})}
 

@@ -15,10 +15,10 @@ from zipfile import ZipFile
 import pytest
 
 from teststrip import plan as planning
-from teststrip import spec
-from teststrip.result import open_result
-from teststrip.run import drive
+from teststrip import study as spec
+from teststrip.results.result import open_result
 from teststrip.store import Store
+from teststrip.verbs.run import drive
 
 HERE = Path(__file__).parent / "old"
 VERSIONS = sorted(path.stem for path in HERE.glob("*.zip"))

@@ -14,11 +14,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.trackers import told
 
-from teststrip import export
-from teststrip.apart import Apart
 from teststrip.records import Shown, Started
-from teststrip.result import Result, open_result
-from teststrip.run import drive
+from teststrip.results.result import Result, open_result
+from teststrip.trackers.process import Apart
+from teststrip.verbs import export
+from teststrip.verbs.run import drive
 
 TRACKERS = ("mlflow", "trackio", "tensorboard")
 

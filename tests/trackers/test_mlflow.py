@@ -19,9 +19,9 @@ import pytest
 from tests.command import COMMAND, environment
 from tests.trackers import told
 
-from teststrip import export
 from teststrip.errors import TrackerError
-from teststrip.result import open_result
+from teststrip.results.result import open_result
+from teststrip.verbs import export
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"

@@ -10,7 +10,7 @@ import pytest
 from tests.trackers import told
 
 from teststrip.records import Concluded, Event
-from teststrip.run import drive
+from teststrip.verbs.run import drive
 
 DEAF = """
 import time

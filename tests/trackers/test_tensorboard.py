@@ -16,9 +16,9 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.util.tensor_util import make_ndarray
 from tests.trackers import told
 
-from teststrip import export
-from teststrip.result import open_result
-from teststrip.run import drive
+from teststrip.results.result import open_result
+from teststrip.verbs import export
+from teststrip.verbs.run import drive
 
 
 def account(study: Path) -> Path:
@@ -145,8 +145,8 @@ def test_it_needs_neither_torch_nor_tensorflow(study: Path) -> None:
     code = f"""
 import sys
 from teststrip import export
-from teststrip.result import open_result
-from teststrip.run import drive
+from teststrip.results import open_result
+from teststrip.verbs.run import drive
 from teststrip.records import Concluded, Started
 from teststrip.trackers.tensorboard import TensorBoardTracker
 with open_result({str(study)!r}) as result:

@@ -15,8 +15,8 @@ import pytest
 from tests.command import command, environment
 from tests.trackers import told
 
-from teststrip import export
-from teststrip.result import open_result
+from teststrip.results.result import open_result
+from teststrip.verbs import export
 
 READ = """
 import json, sys, trackio

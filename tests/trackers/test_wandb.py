@@ -23,7 +23,7 @@ from tests.trackers import told
 from tests.trackers.wandb_server import KEY, Server, serving
 from wandb.proto import wandb_internal_pb2 as protocol
 
-from teststrip.run import drive
+from teststrip.verbs.run import drive
 
 BLOCK = 32768
 

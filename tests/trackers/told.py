@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 from tests.command import COMMAND, command, environment
 
-from teststrip.containers import embed
+from teststrip.pictures.containers import embed
 from teststrip.records import Row
-from teststrip.result import open_result
-from teststrip.run import drive
+from teststrip.results.result import open_result
+from teststrip.verbs.run import drive
 
 STUDY = """
 name = "little"

@@ -12,7 +12,7 @@ from tests.browser.boards import rows_of, study_of
 import teststrip
 from teststrip.metrics.pixels import Sharpness
 from teststrip.records import Cell, EngineRef, Image, Planned, Prompt, Row, Shot
-from teststrip.run import drive
+from teststrip.verbs.run import drive
 from teststrip.views import board
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from teststrip.result import open_result
-from teststrip.run import drive
+from teststrip.results.result import open_result
 from teststrip.store import Store, lock, rebuild
 from teststrip.store.lock import holder
+from teststrip.verbs.run import drive
 from teststrip.views import feed as feeds
 from teststrip.views.feed import Feed
 

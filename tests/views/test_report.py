@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import teststrip
-from teststrip.result import Result
-from teststrip.run import drive
+from teststrip.results.result import Result
+from teststrip.verbs.run import drive
 from teststrip.views import report
 
 

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from teststrip.errors import UsageError
-from teststrip.result import open_result
-from teststrip.run import drive
+from teststrip.results.result import open_result
+from teststrip.verbs.run import drive
 from teststrip.views import feed, server
 
 STUDY = """

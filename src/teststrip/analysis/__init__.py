@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from teststrip.analysis.best import of_result_columns as best_of_result_columns
-    from teststrip.analysis.best import recommend
+    from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
+    from teststrip.analysis.advice.best import recommend
+    from teststrip.analysis.advice.recommendation import Recommendation
     from teststrip.analysis.conclude import findings, info_of, infos_of_study, of_result_columns
-    from teststrip.analysis.recommendation import Recommendation
 
 __all__ = [
     "Recommendation",
@@ -32,13 +32,13 @@ __all__ = [
 
 # Public name -> (module, name there). Looked up on first use: `plan` reads `design` and must not load NumPy for it.
 _HOMES = {
-    "Recommendation": ("recommendation", "Recommendation"),
-    "best_of_result_columns": ("best", "of_result_columns"),
+    "Recommendation": ("advice.recommendation", "Recommendation"),
+    "best_of_result_columns": ("advice.best", "of_result_columns"),
     "findings": ("conclude", "findings"),
     "info_of": ("conclude", "info_of"),
     "infos_of_study": ("conclude", "infos_of_study"),
     "of_result_columns": ("conclude", "of_result_columns"),
-    "recommend": ("best", "recommend"),
+    "recommend": ("advice.best", "recommend"),
 }
 
 

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from teststrip import plugins
-from teststrip.analysis import audit, axis_finding, cells, columns, convergence, effects, margin, sentences
-from teststrip.analysis.axis_finding import Evidence
-from teststrip.analysis.columns import Array, Columns, Design
-from teststrip.analysis.design import MINIMUM_PROMPTS
-from teststrip.analysis.judging import judge
-from teststrip.analysis.margin import Margin
+from teststrip.analysis import sentences
+from teststrip.analysis.kinds import audit, cells, convergence
+from teststrip.analysis.kinds import axis as axis_finding
+from teststrip.analysis.kinds.axis import Evidence
+from teststrip.analysis.numbers import columns, effects, margin
+from teststrip.analysis.numbers.columns import Array, Columns, Design
+from teststrip.analysis.numbers.judging import judge
+from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.power.power import MINIMUM_PROMPTS
 from teststrip.errors import TeststripError
 from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, MetricInfo, Study, Value
 

@@ -20,9 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from teststrip.diffusion.digests import cache_folder
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import canonical_json, digest_of
+from teststrip.weights.digests import cache_folder
 
 NAMES: Final = ("auto", "torch", "compile", "openvino", "openvino-bf16")
 

@@ -14,10 +14,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, cast
 
-from teststrip.diffusion.digests import Digests
 from teststrip.diffusion.safety import PICKLES, check_folder, check_index, read_header, weight_files
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import Value
+from teststrip.weights.digests import Digests
 
 EMBEDDED: Final = "emoji"
 HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from teststrip.diffusion.digests import cache_folder
+from teststrip.weights.digests import cache_folder
 
 
 class Widths(MutableMapping[str, int]):

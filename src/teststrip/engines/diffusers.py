@@ -18,11 +18,11 @@ from typing import ClassVar, Final, Literal, cast
 
 from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, shooting, source
 from teststrip.diffusion.batches import Batches, Broken
-from teststrip.diffusion.digests import Digests
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError
 from teststrip.plugins import missing, nearest
 from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
+from teststrip.weights.digests import Digests
 
 OWN_SETTINGS: Final = (
     Setting("model", "str", models.EMBEDDED, doc="'emoji' (embedded), a folder, a .safetensors file, or a hub name."),

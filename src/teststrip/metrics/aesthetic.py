@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from teststrip.errors import MissingWeights
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
-from teststrip.vision import Chosen
+from teststrip.weights.encoder import Chosen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
-from teststrip.vision import Chosen
-from teststrip.weights import EMBEDDED_SCORER
+from teststrip.weights.encoder import Chosen
+from teststrip.weights.loading import EMBEDDED_SCORER
 
 REVISION = Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id.")
 DEVICE = Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps.")

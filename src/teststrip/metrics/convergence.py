@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
-from teststrip.vision import Chosen
+from teststrip.weights.encoder import Chosen
 
 if TYPE_CHECKING:
     import numpy as np

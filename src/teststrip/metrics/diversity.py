@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Cell, Fingerprint, Row, Setting
-from teststrip.vision import Chosen
+from teststrip.weights.encoder import Chosen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from teststrip.errors import MissingWeights
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
-from teststrip.weights import PROCESSOR_FILES, Weights, find, load, read
+from teststrip.weights.loading import PROCESSOR_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,7 +4,7 @@ design    the Plan: cells, shots, counts          stencil   ids without shots
 seeds     own seeds of each prompt                summary   what is told of a plan
 """
 
-from teststrip.plan.design import Plan, of
+from teststrip.plan.plan import Plan, of
 from teststrip.plan.seeds import seeds_of
 from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
 

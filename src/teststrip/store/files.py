@@ -18,8 +18,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
-from teststrip.containers import SUFFIXES
 from teststrip.errors import StoreError
+from teststrip.pictures.containers import SUFFIXES
 
 A = TypeVar("A")
 B = TypeVar("B")

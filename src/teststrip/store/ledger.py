@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teststrip.errors import StoreError
+from teststrip.pictures.stamps import asked, from_json, to_json
 from teststrip.records import Fingerprint, Image, Shot
-from teststrip.stamps import asked, from_json, to_json
 from teststrip.store import files, schema
 
 FILE = "study.sqlite"

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from teststrip.errors import TeststripError
-from teststrip.pictures import MAX_BYTES, decode
+from teststrip.pictures.pixels import MAX_BYTES, decode
+from teststrip.pictures.stamps import fingerprint_of, shot_of, unstamp
 from teststrip.records import Fingerprint, Image, Shot
-from teststrip.stamps import fingerprint_of, shot_of, unstamp
 from teststrip.store import files
 from teststrip.store.files import Found
 from teststrip.store.ledger import Ledger, create, insert, insert_event, open_to_write, set_aside, withdraw

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self, get_args
 
 from teststrip.errors import StoreError
+from teststrip.pictures.stamps import from_json, shot_of, stamp, to_json
 from teststrip.records import Failure, Fingerprint, Image, Reason, Render, Score, Shot
-from teststrip.stamps import from_json, shot_of, stamp, to_json
 from teststrip.store import files, ledger, recovery, verify
 from teststrip.store.lock import FolderLock, refuse_network
 from teststrip.store.verify import Problem

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teststrip.errors import StoreError
+from teststrip.pictures.stamps import fingerprint_of, from_json, shot_of, unstamp
 from teststrip.records import Image
-from teststrip.stamps import fingerprint_of, from_json, shot_of, unstamp
 from teststrip.store import files
 from teststrip.store.ledger import Ledger
 

@@ -25,11 +25,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
-from teststrip import account as accounts
 from teststrip import pictures
-from teststrip.apart import FOLDER
 from teststrip.errors import PictureError, TrackerError
 from teststrip.records import Concluded, Event, Failed, Image, Setting, Shown, Started, Value, digest_of
+from teststrip.trackers import telling as accounts
+from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,10 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teststrip import account, curves, pictures
-from teststrip.apart import FOLDER
+from teststrip import pictures
 from teststrip.errors import PictureError
 from teststrip.records import Concluded, Event, Failed, Setting, Shown, Started
+from teststrip.rows import curves
+from teststrip.trackers import telling as account
+from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary

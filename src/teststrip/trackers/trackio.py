@@ -19,10 +19,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teststrip import account, curves, pictures
-from teststrip.apart import FOLDER
+from teststrip import pictures
 from teststrip.errors import PictureError, TrackerError
 from teststrip.records import Concluded, Event, Failed, Image, Setting, Shown, Started
+from teststrip.rows import curves
+from teststrip.trackers import telling as account
+from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
     import trackio

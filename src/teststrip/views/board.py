@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from teststrip.analysis import dead
 from teststrip.records import Axis, Finding, Prompt, Row, Study, Value
+from teststrip.rows import dead
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 FORMAT = 1
 DIGITS = 6  # of a score or a time: more than a person reads, a third of the bytes

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from teststrip.analysis.effects import scale
-from teststrip.analysis.recommendation import Recommendation
+from teststrip.analysis.advice.recommendation import Recommendation
+from teststrip.analysis.numbers.effects import scale
 from teststrip.analysis.sentences import number, spoken
 from teststrip.records import Finding
 

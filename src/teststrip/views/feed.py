@@ -21,7 +21,7 @@ from teststrip.store.lock import holder
 from teststrip.views import board as boards
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 CONCLUDED = ("findings", "warnings")  # parts of the board that stand only when a run has ended
 REST = 50  # times as long as the last look took

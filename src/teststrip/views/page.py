@@ -26,7 +26,7 @@ from teststrip import pictures
 from teststrip.views import board as boards
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 STYLES = ("tokens.css", "page.css", "lightbox.css")
 SCRIPTS = (

@@ -13,15 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip.analysis.best import of_result_columns as best_of_result_columns
-from teststrip.analysis.recommendation import Recommendation
+from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
+from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, spoken
 from teststrip.records import Comparison, Finding
 from teststrip.views import charts, summary, text_tables
 from teststrip.views.summary import Summary
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 FILE = "report.md"
 CHARTS = "charts"

@@ -35,7 +35,7 @@ except ModuleNotFoundError as error:
     raise plugins.missing(error) from error
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0

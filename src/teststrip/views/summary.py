@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teststrip import analysis
-from teststrip.analysis import cells, columns, dead, design, effects, pilot
+from teststrip.analysis.kinds import cells
+from teststrip.analysis.numbers import columns, effects
+from teststrip.analysis.power import pilot
+from teststrip.analysis.power import power as design
 from teststrip.records import Finding, MetricInfo, Study
+from teststrip.rows import dead
 
 if TYPE_CHECKING:
-    from teststrip.result import Result
+    from teststrip.results.result import Result
 
 PACKAGES = ("teststrip", "numpy", "scipy", "pillow", "torch", "diffusers", "transformers")
 """Whose versions stand in the appendix, where they are installed."""

@@ -26,10 +26,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from teststrip import account, pictures
-from teststrip.apart import FOLDER
+from teststrip import pictures
 from teststrip.errors import PictureError
 from teststrip.records import Concluded, Event, Failed, Image, Row, Setting, Shown, Started, digest_of
+from teststrip.trackers import telling as account
+from teststrip.trackers.process import FOLDER
 from teststrip.trackers.wandb import library
 from teststrip.trackers.wandb.memory import Memory
 

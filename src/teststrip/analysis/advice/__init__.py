@@ -1,0 +1,1 @@
+"""Which setting to take, and what it costs."""

@@ -1,0 +1,147 @@
+"""What a picture in each setting costs, and the frontier of quality against cost. Knows columns; recommends nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from teststrip.analysis.kinds import cells
+from teststrip.analysis.numbers.columns import Array, Columns, Design
+from teststrip.errors import UsageError
+from teststrip.records import Axis, MetricInfo
+
+COSTS = ("denoiser_calls", "seconds", "money")
+"""Columns of cost, in the order in which one is taken when no budget says which."""
+UNEQUAL = {"engine", "model", "revision", "variant", "width", "height", "resolution", "size", "num_frames"}
+"""Settings that change what a denoiser call costs: where one is studied, calls cannot be compared, seconds can."""
+UNITS = {"denoiser_calls": "calls", "seconds": "s", "money": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one picture may cost. Attributes: amount; column: of COSTS; text: as it was written."""
+
+    amount: float
+    column: str
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read "4s", "50 calls" or "0.02 USD".
+
+        Raises:
+            UsageError: it is none of these.
+
+        >>> Budget.parse("4s")
+        Budget(amount=4.0, column='seconds', text='4s')
+        """
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(s|calls|[A-Z]{3})", text.strip())
+        if match is None:
+            raise UsageError(f'{text!r} is no budget. Write "4s", "50 calls" or "0.02 USD"')
+        column = {"s": "seconds", "calls": "denoiser_calls"}.get(match[2], "money")
+        return cls(float(match[1]), column, text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting on the chart of quality against cost.
+
+    Attributes:
+        label: the cell. levels: (axis, level label). cost: a picture, in the cost's unit; seconds: where known.
+        mean, low, high: score, with the 95 % interval to compare settings by (all prompts).
+        frontier: no cheaper setting has as good a mean; frontier_by_seconds: no faster one.
+    """
+
+    label: str
+    levels: tuple[tuple[str, str], ...]
+    cost: float
+    seconds: float
+    mean: float
+    low: float
+    high: float
+    frontier: bool
+    frontier_by_seconds: bool
+
+
+def column_of(table: Columns, limit: Budget | None, axes: Sequence[str | Axis] = ()) -> str | None:
+    """The column of cost to go by: the budget's, else the first of COSTS that there is.
+
+    Calls are passed over where the axes change what a call costs (another model, another size).
+
+    Raises:
+        UsageError: the budget's column is absent.
+    """
+    if limit is not None:
+        if limit.column not in table:
+            hint = " Say what an hour costs: [question] price_an_hour = 0.9" if limit.column == "money" else ""
+            raise UsageError(
+                f"budget {limit.text!r} needs a column {limit.column!r}, which these results do not have.{hint}"
+            )
+        return limit.column
+    known = [name for name in COSTS if name in table and _any_number(table[name])]
+    unequal = bool(UNEQUAL & {name for axis in axes for name in _names(axis)})
+    return min(known, key=lambda name: unequal and name == "denoiser_calls", default=None)
+
+
+def _names(axis: str | Axis) -> set[str]:
+    """An axis and all settings that its levels set."""
+    if isinstance(axis, str):
+        return {axis}
+    return {axis.name, axis.kind, *(name for level in axis.levels for name in level.settings)}
+
+
+def _any_number(column: Iterable[Any]) -> bool:
+    return any(value is not None and value == value for value in column)
+
+
+def of_cells(design: Design, table: Columns, column: str | None) -> Array:
+    """The cost of a picture in each cell: the median, so that a warm-up or a busy moment does not count. [C]."""
+    if column is None:
+        return np.full(len(design.cells), math.nan)
+    flat = design.values(table[column], column).reshape(-1, len(design.cells))
+    known = [row[~np.isnan(row)] for row in flat.T]
+    return np.array([float(np.median(row)) if row.size else math.nan for row in known])
+
+
+def points(design: Design, values: Array, info: MetricInfo, costs: Array, seconds: Array) -> tuple[Point, ...]:
+    """Every cell with its cost, score and whether it is on the frontier, in the order of the design.
+
+    Args:
+        values: [prompts, replicates, cells]. costs, seconds: [cells], NaN = unknown.
+    """
+    sign = -1.0 if info.higher_is_better is False else 1.0
+    estimates = cells.estimates(values, design)
+    score = np.array([sign * estimate.mean for estimate in estimates])
+    return tuple(
+        Point(
+            label=design.spoken(c),
+            levels=tuple((f.name, f.labels[k]) for f, k in zip(design.factors, design.cells[c], strict=True)),
+            cost=float(costs[c]),
+            seconds=float(seconds[c]),
+            mean=estimate.mean,
+            low=estimate.low,
+            high=estimate.high,
+            frontier=_undominated(c, costs, score),
+            frontier_by_seconds=_undominated(c, seconds, score),
+        )
+        for c, estimate in enumerate(estimates)
+    )
+
+
+def _undominated(cell: int, costs: Array, score: Array) -> bool:
+    """No other cell costs at most as much and scores at least as well, one of them strictly."""
+    if not (math.isfinite(costs[cell]) and math.isfinite(score[cell])):
+        return False
+    as_good = (costs <= costs[cell]) & (score >= score[cell])
+    strictly = (costs < costs[cell]) | (score > score[cell])
+    return not (as_good & strictly).any()
+
+
+def by_cost(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Cheapest first."""
+    return tuple(sorted(points, key=lambda point: (point.cost, -point.mean)))

@@ -1,0 +1,182 @@
+"""The finding about one axis, or about two together, from judged contrasts. Chooses what the sentence tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from teststrip.analysis import sentences
+from teststrip.analysis.kinds import cells
+from teststrip.analysis.numbers import effects, intervals, verdicts
+from teststrip.analysis.numbers.columns import Array, Design, Factor
+from teststrip.analysis.numbers.effects import Contrast
+from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
+from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.power import settle
+from teststrip.analysis.power.power import MINIMUM_PROMPTS
+from teststrip.records import Comparison, Estimate, Finding, MetricInfo, Verdict
+
+SKEWED = 1.0
+"""Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one metric in one study.
+
+    Attributes:
+        design, values: who stands where; [prompts, replicates, cells], score units.
+        info, margin: of the metric. judged: all its contrasts. limits: what holds for each of its findings.
+    """
+
+    design: Design
+    values: Array
+    info: MetricInfo
+    margin: Margin
+    judged: Judgement
+    limits: tuple[str, ...]
+
+
+def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
+    """The finding of one axis, or of the interaction of two (indices of the design's factors)."""
+    judged, size = evidence.judged, evidence.margin
+    rows = judged.rows()
+    chosen = [i for i, contrast in enumerate(judged.contrasts) if contrast.axes == axes]
+    asked = [i for i in chosen if judged.contrasts[i].kind in ("pair", "interaction")]
+    pairs = [i for i in asked if rows[i].prompts >= MINIMUM_PROMPTS] or asked
+    planned = [i for i in chosen if judged.contrasts[i].planned]
+    verdict = verdicts.of_axis(judged.verdict[pairs], judged.verdict[planned])
+    head = _headline(verdict, judged, chosen=planned, pairs=pairs)
+    equivalent = verdict == "equivalent"
+    row = rows[head]
+    more, alternative = _settling(evidence, verdict, chosen, pairs)
+    factors = [evidence.design.factors[i] for i in axes]
+    found = Finding(
+        metric=evidence.info.name,
+        axis=" × ".join(factor.name for factor in factors),
+        contrast=row.contrast,
+        effect=row.effect,
+        low=row.inner_low if equivalent else row.low,
+        high=row.inner_high if equivalent else row.high,
+        level=0.90 if equivalent else 0.95,
+        margin=size.value,
+        p=min((rows[i].p_family for i in planned if not math.isnan(rows[i].p_family)), default=math.nan),
+        prompts=row.prompts,
+        images=_images(evidence, axes),
+        verdict=verdict,
+        method=_method(judged, head, row, evidence.info),
+        more_prompts=more,
+        kind="interaction" if len(axes) > 1 else "axis",
+        unit=evidence.info.unit,
+        seed_sd=size.seed_sd,
+        levels=cells.levels(evidence.values, evidence.design, axes[0])
+        if len(axes) == 1
+        else _along(evidence, judged.contrasts[head]),
+        comparisons=tuple(rows[i] for i in chosen),
+        limits=(*evidence.limits, *_left_out(factors, [rows[i] for i in asked if i not in pairs])),
+        design=alternative,
+    )
+    if len(axes) > 1:
+        change = _change(factors[0], judged.contrasts[head])
+        return replace(found, sentence=sentences.write_interaction(found, change=change, margin=size.text))
+    return replace(found, sentence=sentences.write(found, span=_span(factors[0]), margin=size.text))
+
+
+def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pairs: Sequence[int]) -> int:
+    """The contrast that the sentence tells: the widest bound, the shape, or the largest difference."""
+    if verdict == "equivalent":
+        return max(pairs, key=lambda i: max(abs(judged.inner.low[i]), abs(judged.inner.high[i])))
+    if verdict == "different":
+        different = [i for i in chosen if judged.verdict[i] == "different"]
+        shapes = {judged.contrasts[i].kind: i for i in different if judged.contrasts[i].kind in ("trend", "bend")}
+        if shapes:
+            return max(shapes.values(), key=lambda i: abs(judged.outer.mean[i]))
+        return min(different, key=lambda i: judged.family[i])
+    return max(pairs, key=lambda i: np.nan_to_num(abs(judged.outer.mean[i]), nan=-1.0))
+
+
+def _settling(
+    evidence: Evidence, verdict: Verdict, chosen: Sequence[int], pairs: Sequence[int]
+) -> tuple[int | None, str]:
+    """More prompts of this design, and in words the study of one seed a prompt, that would bring a verdict."""
+    if verdict in ("different", "equivalent"):
+        return 0, ""
+    judged, margin = evidence.judged, evidence.margin.value
+    more = settle.more_prompts(judged, chosen, pairs, margin)
+    _, replicates, count = evidence.values.shape
+    if replicates < 2:
+        return more, ""
+    single = [sd_of_one_seed(evidence.values, evidence.design, contrast) for contrast in judged.contrasts]
+    prompts = settle.one_seed_prompts(judged, chosen, pairs, margin, single)
+    return more, f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
+
+
+def _method(judged: Judgement, head: int, row: Comparison, info: MetricInfo) -> str:
+    """One line: test, correction, cross-checks of the headline contrast."""
+    d = judged.differences[head]
+    d = d[~np.isnan(d)]
+    parts = [f"paired by prompt and seed; Student's t on {d.size} prompt differences"]
+    if judged.size > 1:
+        parts.append(f"Holm over {judged.size} planned contrasts (other pairs: over all {len(judged.contrasts)})")
+    parts.append("equivalence by two one-sided tests at 5 %")
+    flip = intervals.sign_flip_p(d)
+    if math.isfinite(flip):
+        agree = "agrees" if (flip < verdicts.ALPHA) == (row.p < verdicts.ALPHA) else "disagrees"
+        parts.append(f"sign flips over prompts p = {flip:.2g} ({agree} with t, p = {row.p:.2g})")
+    if d.size >= 10 and d.std() > 0 and abs(((d - d.mean()) ** 3).mean() / d.std() ** 3) > SKEWED:
+        boot = intervals.bootstrap_t(d)
+        parts.append(f"skewed: bootstrap-t interval {sentences.between(float(boot.low), float(boot.high))}")
+    if info.grouped:
+        parts.append("one value a prompt and cell")
+    return "; ".join(parts)
+
+
+def _span(factor: Factor) -> str:
+    if factor.numbers is None:
+        return f"({sentences.listed(factor.labels)})"
+    order = np.argsort(factor.numbers)
+    return f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
+
+
+def _along(evidence: Evidence, interaction: Contrast) -> tuple[Estimate, ...]:
+    """What the first axis does at each level of the second, with 95 % intervals."""
+    numbers = evidence.design.factors[interaction.axes[1]].numbers
+    found = []
+    for part in effects.along(evidence.design, interaction):
+        differences, images = effects.per_prompt(evidence.values, evidence.design, part)
+        own = intervals.paired_interval(differences)
+        x = numbers[evidence.design.factors[interaction.axes[1]].labels.index(part.text)] if numbers else None
+        found.append(
+            Estimate(
+                part.text, x, float(own.mean), float(own.low), float(own.high), int(own.prompts), int(images.sum())
+            )
+        )
+    return tuple(found)
+
+
+def _change(first: Factor, interaction: Contrast) -> str:
+    """The first axis' change that an interaction is about: "from 1 to 12 it makes", "Euler against DDIM makes"."""
+    if first.numbers is not None:
+        return f"from {_span(first)} it makes"
+    return interaction.text.removeprefix(f"{first.name} (").split(") by ")[0] + " makes"
+
+
+def _images(evidence: Evidence, axes: tuple[int, ...]) -> int:
+    grid = evidence.design.grid(axes)
+    return int((~np.isnan(evidence.values[..., np.unique(grid[grid >= 0])])).sum())
+
+
+def _left_out(factors: Sequence[Factor], rows: Sequence[Comparison]) -> list[str]:
+    """Levels none of whose pairs could be judged, because nearly all of their pictures are missing."""
+    if len(factors) > 1:
+        return []
+    gone = [row.contrast.split(" against ") for row in rows]
+    others = len(factors[0].labels) - 1
+    return [
+        f"{label} could not be judged: pictures of fewer than {MINIMUM_PROMPTS} prompts."
+        for label in factors[0].labels
+        if others and sum(label in pair for pair in gone) == others
+    ]

@@ -1,0 +1,132 @@
+"""Whole settings side by side: the points of charts, and every cell against the first by max-t."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from teststrip.analysis import sentences
+from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
+from teststrip.analysis.numbers.columns import Array, Design
+from teststrip.analysis.numbers.margin import Margin
+from teststrip.records import Comparison, Estimate, Finding, MetricInfo
+
+MOST_CELLS = 40
+"""Up to here all pairs are corrected together by max-t (780 of them); beyond, Bonferroni over all pairs."""
+
+
+LUCK = "The first of many settings owes part of its lead to luck; `best` estimates it on held-out prompts."
+
+
+def levels(values: Array, design: Design, axis: int) -> tuple[Estimate, ...]:
+    """The levels of one axis as points of a chart, averaged over seeds and the other axes."""
+    factor = design.factors[axis]
+    return of_grid(values, design.grid((axis,)), factor.labels, factor.numbers)
+
+
+def estimates(values: Array, design: Design) -> tuple[Estimate, ...]:
+    """Every cell as a point of a chart."""
+    labels = tuple(design.label(cell) for cell in range(len(design.cells)))
+    return of_grid(values, np.arange(len(labels))[None, :], labels, None)
+
+
+def of_grid(
+    values: Array, grid: effects.Indices, labels: tuple[str, ...], numbers: tuple[float, ...] | None
+) -> tuple[Estimate, ...]:
+    """Points of a chart for the columns of a grid of cells [M, K]; labels and numbers are [K]."""
+    means, images = effects.level_means(values, grid)
+    interval = intervals.paired_interval(means.T)
+    # Morey 2008: taking the prompts' heights out takes 1/K of the variance with them; give it back.
+    half = (interval.high - interval.mean) * math.sqrt(len(labels) / max(len(labels) - 1, 1))
+    return tuple(
+        Estimate(
+            label,
+            numbers[k] if numbers else None,
+            float(interval.mean[k]),
+            float(interval.mean[k] - half[k]),
+            float(interval.mean[k] + half[k]),
+            int(interval.prompts[k]),
+            int(images[k]),
+        )
+        for k, label in enumerate(labels)
+    )
+
+
+def first_cell(points: tuple[Estimate, ...], info: MetricInfo) -> int:
+    """The cell with the best mean; the highest where the metric has no better end."""
+    sign = -1.0 if info.higher_is_better is False else 1.0
+    means = [sign * point.mean if math.isfinite(point.mean) else -math.inf for point in points]
+    return int(np.argmax(means))
+
+
+def finding(design: Design, values: Array, info: MetricInfo, size: Margin, limits: tuple[str, ...]) -> Finding:
+    """Every cell against the one that stands first, corrected for having looked for the first among all."""
+    points = estimates(values, design)
+    best = first_cell(points, info)
+    others = [cell for cell in range(len(points)) if cell != best]
+    differences = effects.cell_pairs(values, [(cell, best) for cell in others])
+    p = intervals.t_p(differences)
+    if len(points) <= MOST_CELLS:
+        # All pairs, not only those with the winner: the winner was picked by the same data.
+        pairs = list(combinations(range(len(points)), 2))
+        together = dict(zip(pairs, multiplicity.max_t(effects.cell_pairs(values, pairs)), strict=True))
+        family = np.array([together[min(cell, best), max(cell, best)] for cell in others])
+        correction = f"max-t over all {len(pairs)} pairs of settings, by sign flips of prompts"
+    else:
+        count = len(points) * (len(points) - 1) // 2
+        family = np.minimum(p * count, 1.0)
+        correction = f"Bonferroni over all {count:,} pairs of settings"
+    outer = intervals.paired_interval(differences)
+    inner = intervals.paired_interval(differences, 0.90, extra_se=size.se)
+    decided = verdicts.decide(
+        p=family, inner_low=inner.low, inner_high=inner.high, margin=size.value, prompts=outer.prompts
+    )
+    rows = tuple(
+        Comparison(
+            contrast=f"{points[cell].label} against {points[best].label}",
+            effect=float(outer.mean[i]),
+            low=float(outer.low[i]),
+            high=float(outer.high[i]),
+            inner_low=float(inner.low[i]),
+            inner_high=float(inner.high[i]),
+            p=float(p[i]),
+            p_family=float(family[i]),
+            prompts=int(outer.prompts[i]),
+            images=points[cell].images + points[best].images,
+            verdict=verdicts.named(decided[i]),
+        )
+        for i, cell in enumerate(others)
+    )
+    verdict = verdicts.of_axis(decided, decided)
+    head = max(rows, key=lambda row: abs(row.effect) if math.isfinite(row.effect) else -1.0)
+    found = Finding(
+        metric=info.name,
+        axis="",
+        contrast=head.contrast,
+        effect=head.effect,
+        low=head.low,
+        high=head.high,
+        level=0.95,
+        margin=size.value,
+        p=head.p_family,
+        prompts=min(row.prompts for row in rows),
+        images=int((~np.isnan(values)).sum()),
+        verdict=verdict,
+        method=f"whole settings, paired by prompt and seed; Student's t on prompts; {correction}; intervals are each "
+        "comparison's own",
+        more_prompts=0 if verdict in ("different", "equivalent") else None,
+        kind="cells",
+        unit=info.unit,
+        seed_sd=size.seed_sd,
+        levels=points,
+        comparisons=rows,
+        limits=(
+            *limits,
+            "The first of many settings owes part of its lead to luck; `best` estimates it on held-out prompts.",
+        ),
+    )
+    word = "highest" if info.higher_is_better is None else "best"
+    return replace(found, sentence=sentences.write_cells(found, best=design.spoken(best), word=word))

@@ -1,0 +1,1 @@
+"""Columns to comparisons: contrasts, intervals, corrections, verdicts."""

@@ -1,0 +1,124 @@
+"""The smallest difference that matters, in score units, from what the study wrote down before it had data.
+
+A margin is either in score units (then it is exact) or in within-prompt seed SD (then it is an estimate, and its own
+standard error widens the interval that has to fit inside it). Knows arrays of scores; nothing of verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from teststrip.analysis.numbers.columns import Array
+from teststrip.errors import UsageError
+from teststrip.records import DEFAULT_MARGIN
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A margin and where it comes from.
+
+    Attributes:
+        value: score units. se: its standard error; 0 when it was given in score units.
+        text: as a person would write it: "0.2 SD", "0.5".
+        seed_sd: SD between seeds of one prompt in one cell, score units; NaN = unknown.
+        note: what stands in for the seed SD where it cannot be seen; "" = nothing.
+    """
+
+    value: float
+    se: float
+    text: str
+    seed_sd: float
+    note: str = ""
+
+
+def margin_of(
+    asked: float | Mapping[str, float], metric: str, values: Array, *, seed_sd: float | None = None
+) -> Margin:
+    """The margin for one metric.
+
+    Args:
+        asked: as in the study file: a number of seed SD, or score units by metric (others get 0.2 SD).
+        metric: its name.
+        values: [prompts, replicates, cells].
+        seed_sd: known beforehand (a pilot), score units; None = estimate it from these values.
+
+    Raises:
+        UsageError: the margin is not above zero.
+    """
+    in_units = isinstance(asked, Mapping) and metric in asked
+    number = float(asked[metric]) if isinstance(asked, Mapping) and in_units else DEFAULT_MARGIN
+    if not isinstance(asked, Mapping):
+        number = float(asked)
+    if not (number > 0 and math.isfinite(number)):
+        raise UsageError(f"margin of {metric}: {number} is not above 0. It is the smallest difference that matters")
+    note = ""
+    if seed_sd is not None:
+        sd, se = seed_sd, 0.0
+    elif values.shape[1] > 1:
+        sd, se = (float(x) for x in pooled_seed_sd(values))
+    else:
+        sd, se = paired_sd(values)
+        note = (
+            "one value a prompt in each cell: the SD between seeds cannot be seen; the SD of a paired difference / √2 "
+            "stands in (it lacks what seeds share across settings, so it is usually smaller: a stricter margin)"
+        )
+    if in_units:
+        return Margin(number, 0.0, f"{number:.3g}", sd)
+    return Margin(number * sd, number * se, f"{number:.3g} SD", sd, note)
+
+
+def pooled_seed_sd(values: Array) -> tuple[Array, Array]:
+    """SD between seeds of the same prompt and cell, pooled over all of them, and its standard error.
+
+    Args:
+        values: [..., prompts, replicates, cells]; NaN = missing.
+
+    Returns:
+        Two arrays [...], score units. The error is by linearisation over prompts: the prompts are the sample.
+    """
+    present = ~np.isnan(values)
+    count = present.sum(axis=-2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(present, values, 0.0).sum(axis=-2) / count
+        squares = np.where(present, (values - mean[..., None, :]) ** 2, 0.0).sum(axis=(-2, -1))  # [..., P]
+        freedom = np.maximum(count - 1, 0).sum(axis=-1).astype(float)
+        return _root_with_error(squares, freedom)
+
+
+def _root_with_error(squares: Array, freedom: Array) -> tuple[Array, Array]:
+    """The root of a ratio of sums over prompts, and its standard error by linearisation."""
+    prompts = (freedom > 0).sum(axis=-1)
+    total = freedom.sum(axis=-1)
+    variance = squares.sum(axis=-1) / total
+    sd = np.sqrt(variance)
+    residual = squares - variance[..., None] * freedom
+    of_variance = np.sqrt(prompts / np.maximum(prompts - 1, 1) * (residual**2).sum(axis=-1)) / total
+    return sd, np.where(sd > 0, of_variance / (2 * sd), 0.0)
+
+
+def paired_sd(values: Array) -> tuple[float, float]:
+    """SD of a paired difference / √2, the median over pairs of cells, and its standard error; [P, R, C] in.
+
+    The median, so that a few cells in which everything falls apart (2 steps) do not widen the margin of the rest.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        present = ~np.isnan(values)
+        means = np.where(present, values, 0.0).sum(axis=1) / present.sum(axis=1)  # [P, C]
+    found: list[tuple[float, int]] = []
+    for a in range(means.shape[1]):
+        for b in range(a):
+            difference = means[:, a] - means[:, b]
+            difference = difference[~np.isnan(difference)]
+            if difference.size > 1:
+                found.append((float(difference.var(ddof=1) / 2), difference.size))
+    if not found:
+        return math.nan, math.nan
+    found.sort()
+    variance, prompts = found[len(found) // 2]
+    sd = math.sqrt(variance)
+    # Normal theory: var(s) = s² / (2 df).
+    return sd, sd / math.sqrt(2 * (prompts - 1))

@@ -1,0 +1,1 @@
+"""What a design can see, and what it would take to see more."""

@@ -1,0 +1,79 @@
+"""Variances from images that exist: what scatters, for planning the next ones. Knows arrays of scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from teststrip.analysis.numbers.columns import Array, Columns, read
+from teststrip.analysis.numbers.margin import paired_sd, pooled_seed_sd
+from teststrip.analysis.power.power import PILOT, Variances
+from teststrip.records import Axis
+
+MOST_PAIRS = 400
+"""Pairs of cells looked at; of a larger design an even sample."""
+
+
+def of_columns(table: Columns, names: Iterable[str], *, axes: Sequence[str | Axis]) -> Variances | None:
+    """The variances of the first of these scores that has enough values, or None."""
+    design = read(table, axes)
+    for name in names:
+        if name in table and (measured := variances(design.values(table[name], name))) is not None:
+            return replace(measured, metric=name)
+    return None
+
+
+def variances(values: Array, *, margin_sd: float | None = None) -> Variances | None:
+    """Residual, interaction and seed SD of a metric, or None when there is too little to tell.
+
+    Args:
+        values: [prompts, replicates, cells], score units, NaN = missing.
+        margin_sd: the seed SD if it is known from elsewhere.
+
+    Returns:
+        Standard deviations in score units. With one seed a prompt residual and interaction cannot be told apart:
+        all of it counts as residual, which is exact as long as the plan keeps one seed.
+    """
+    prompts, replicates, cells = values.shape
+    pairs = [(a, b) for a in range(cells) for b in range(a)]
+    pairs = pairs[:: max(1, len(pairs) // MOST_PAIRS)]
+    if prompts < 2 or not pairs:
+        return None
+    within, between = _components(values, pairs)
+    seed = margin_sd
+    if seed is None:
+        seed = float(pooled_seed_sd(values)[0]) if replicates > 1 else paired_sd(values)[0]
+    if not (math.isfinite(between) and math.isfinite(seed) and seed > 0):
+        return None
+    enough = prompts >= PILOT[0] and replicates >= PILOT[1]
+    source = f"measured on {prompts} prompts × {replicates} seeds" + ("" if enough else " (small for a pilot: 12 × 2)")
+    if not math.isfinite(within):
+        return Variances(math.sqrt(between / 2), 0.0, seed, source)
+    interaction = max(between / 2 - within / 2 / replicates, 0.0)
+    return Variances(math.sqrt(within / 2), math.sqrt(interaction), seed, source)
+
+
+def _components(values: Array, pairs: list[tuple[int, int]]) -> tuple[float, float]:
+    """Mean over pairs of the variance of a paired difference: within a prompt, and of prompt means."""
+    within: list[float] = []
+    between: list[float] = []
+    for a, b in pairs:
+        difference = values[..., a] - values[..., b]
+        present = ~np.isnan(difference)
+        count = present.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(present, difference, 0.0).sum(axis=1) / count
+        squares = np.where(present, (difference - mean[:, None]) ** 2, 0.0).sum()
+        freedom = np.maximum(count - 1, 0).sum()
+        if freedom > 0:
+            within.append(float(squares / freedom))
+        means = mean[~np.isnan(mean)]
+        if means.size > 1:
+            between.append(float(means.var(ddof=1)))
+    return (
+        float(np.mean(within)) if within else math.nan,
+        float(np.mean(between)) if between else math.nan,
+    )

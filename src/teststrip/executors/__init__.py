@@ -1,0 +1,1 @@
+"""Where engines run: opened, asked for shots, closed."""

@@ -1,0 +1,53 @@
+"""Makes a few shots of one engine and prints how long a denoiser call takes. `forecast` runs it in its own process.
+
+Standard input: JSON with engine name, options, operation and the settings of the shots. The first shot warms up, so
+that loading weights is not part of the pace, unless it is the only one. Standard output: one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+
+from teststrip.errors import EngineError, TeststripError
+from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.verbs.run import open_engine
+
+
+def seconds_per_call(ref: EngineRef, shots: list[Shot]) -> float:
+    """The engine's own seconds for the last of these shots, divided by its denoiser calls.
+
+    Raises:
+        EngineError: a shot failed.
+    """
+    engine = open_engine(ref)
+    try:
+        renders: list[Render] = []
+        for shot in shots:
+            for answer in engine.render([shot]):
+                if isinstance(answer, Failure):
+                    raise EngineError(answer.text)
+                renders.append(answer)
+        last = renders[-1]
+        return last.seconds / max(engine.calls(last.shot.settings), 1)
+    finally:
+        engine.close()
+
+
+def main() -> int:
+    """Read, measure, print."""
+    asked = json.load(sys.stdin)
+    ref = EngineRef(asked["name"], asked["options"], asked["operation"])
+    try:
+        with redirect_stdout(sys.stderr):  # libraries that print must not spoil the one line
+            seconds = seconds_per_call(ref, [Shot(ref, settings) for settings in asked["shots"]])
+    except TeststripError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(json.dumps({"seconds_per_call": seconds}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Encoded pictures: from bytes over the records inside them to pixels and contact sheets.
+
+    containers   where in a PNG, JPEG or WebP a text stands       pixels   encode, decode safely, compare, shrink
+    stamps       what a picture file says about itself            sheet    a labelled grid of pictures
+
+Nothing outside this room opens a picture.
+"""
+
+from teststrip.pictures.containers import sound
+from teststrip.pictures.pixels import (
+    SMALL_ENOUGH,
+    decode,
+    digest_of_pixels,
+    encode_png,
+    is_blank,
+    pixel_digest,
+    small,
+    thumbnail,
+)
+from teststrip.pictures.stamps import stamp, unstamp
+
+__all__ = [
+    "SMALL_ENOUGH",
+    "decode",
+    "digest_of_pixels",
+    "encode_png",
+    "is_blank",
+    "pixel_digest",
+    "small",
+    "sound",
+    "stamp",
+    "thumbnail",
+    "unstamp",
+]

@@ -1,0 +1,282 @@
+"""The shots of a study: which there are, in which order, under which ids and seeds, and what they cost.
+
+Lazy: a plan of a million shots is counted without making one. Knows neither folder nor clock: which ids are done, and
+how long a denoiser call takes, it is told.
+
+Order: replicate by replicate, in it prompt by prompt, in it cell by cell. A run that is stopped has covered the space.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from teststrip import plugins
+from teststrip.plan.seeds import seeds_of
+from teststrip.plan.stencil import Stencil, Stencils, utf8
+from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
+from teststrip.protocols import Engine
+from teststrip.records import Cell, EngineRef, Planned, Prompt, Shot, Study, Value, canonical_json
+from teststrip.study.cells import Composition, combinations, full_count
+from teststrip.study.prompts import fill
+
+KEPT_STENCILS = 50_000  # cells; about 1 KB each, so 50 MB. Beyond, they are made anew each time
+
+
+def of(study: Study) -> Plan:
+    """The plan of a study. Loads each engine's class, no weights.
+
+    Raises:
+        UsageError, MissingExtra: an engine is not there.
+    """
+    engines = {
+        alias: plugins.load("engines", ref.name)(**ref.options, **ref.operation) for alias, ref in study.engines.items()
+    }
+    return Plan(study, engines)
+
+
+class Plan:
+    """All shots of a study, in order.
+
+    Attributes:
+        study: what was asked.
+        cells: all combinations of levels, without those excluded; the last axis runs fastest.
+    """
+
+    def __init__(self, study: Study, engines: Mapping[str, Engine]) -> None:
+        self.study = study
+        self._engines = engines
+        self._composition = Composition(study, {alias: engine.settings for alias, engine in engines.items()})
+        self.cells: tuple[Cell, ...] = tuple(Cell(labels) for labels in combinations(study))
+        self._seeds: dict[str, Sequence[int]] = {}
+        self._stencils = Stencils()
+        self._kept: dict[Cell, Stencil] = {}
+
+    def __len__(self) -> int:
+        return len(self.cells) * len(self.study.prompts) * self.study.replicates
+
+    def __iter__(self) -> Iterator[Planned]:
+        return self.without(())
+
+    def without(self, done: Container[str]) -> Iterator[Planned]:
+        """The shots whose id is not in `done`, in order."""
+        for replicate in range(self.study.replicates):
+            for prompt in self.study.prompts:
+                seed = self.seed(prompt, replicate)
+                spelled = str(seed).encode()
+                texts: dict[tuple[str, ...], tuple[str, bytes]] = {}
+                for cell in self.cells:
+                    stencil = self._stencil(cell)
+                    key = tuple(stencil.words.values())
+                    if key not in texts:
+                        texts[key] = _text(prompt, stencil.words)
+                    text, quoted = texts[key]
+                    shot_id = stencil.id(quoted, spelled)
+                    if shot_id not in done:
+                        yield Planned(self._shot(cell, text, seed, shot_id), cell, prompt, replicate)
+
+    def ids(self) -> Iterator[str]:
+        """The id of every shot, cell by cell: the fastest way through a plan."""
+        return (shot_id for _, shot_id in self._ids())
+
+    def first(self, cell: Cell) -> Planned:
+        """The first shot of a cell: an example of its settings."""
+        prompt = self.study.prompts[0]
+        return Planned(self.shot(cell, prompt, 0), cell, prompt, 0)
+
+    def shot(self, cell: Cell, prompt: Prompt, replicate: int) -> Shot:
+        """The shot at a place in the design."""
+        return Shot(self.engine(cell), self.settings(cell, prompt, replicate))
+
+    def settings(self, cell: Cell, prompt: Prompt, replicate: int) -> dict[str, Value]:
+        """All settings of a shot, prompt and seed among them."""
+        text, _ = _text(prompt, self._composition.words(cell.levels))
+        return {"prompt": text, "seed": self.seed(prompt, replicate), **self._composition.settings(cell.levels)}
+
+    def engine(self, cell: Cell) -> EngineRef:
+        """The engine that makes a cell's shots."""
+        return self.study.engines[self._composition.alias(cell.levels)]
+
+    def seed(self, prompt: Prompt, replicate: int) -> int:
+        """The seed of a prompt's replicate: the same in all cells; 0 .. 2**32 - 1."""
+        if self.study.seeds is not None:
+            return self.study.seeds[replicate]
+        if prompt.text not in self._seeds:
+            self._seeds[prompt.text] = seeds_of(prompt.text, self.study.replicates)
+        return self._seeds[prompt.text][replicate]
+
+    def calls(self) -> int:
+        """Denoiser calls of all shots, as the engines count them."""
+        return sum(self._calls) * len(self.study.prompts) * self.study.replicates
+
+    def summary(
+        self,
+        done: Container[str] = frozenset(),
+        *,
+        pace: Mapping[str, Measured] | None = None,
+        image_bytes: Measured | None = None,
+    ) -> PlanSummary:
+        """Counts and costs.
+
+        Args:
+            done: ids of shots that have an image.
+            pace: seconds a denoiser call takes, by the engine's alias in the study; time is unknown without it.
+            image_bytes: mean size of an image; guessed from width and height without it.
+        """
+        each = len(self.study.prompts) * self.study.replicates
+        made = self._done_by_cell(done)
+        calls_left = sum(calls * (each - n) for calls, n in zip(self._calls, made, strict=True))
+        left = len(self) - sum(made)
+        size = image_bytes or self._guessed_size()
+        return PlanSummary(
+            study=self.study.name,
+            prompts=len(self.study.prompts),
+            replicates=self.study.replicates,
+            cells=len(self.cells),
+            excluded=full_count(self.study) - len(self.cells),
+            images=len(self),
+            done=sum(made),
+            left=left,
+            axes=self._axis_counts(made, each),
+            calls=self.calls(),
+            calls_left=calls_left,
+            seconds_left=self._seconds_left(made, each, pace or {}),
+            pace="; ".join(dict.fromkeys(estimate.source for estimate in (pace or {}).values())),
+            bytes_left=None if size is None else round(size.value * left),
+            size="" if size is None else size.source,
+            warnings=self._warnings(),
+        )
+
+    # --- cells ---
+
+    def _stencil(self, cell: Cell) -> Stencil:
+        if cell in self._kept:
+            return self._kept[cell]
+        what, alias = self._composition, self._composition.alias(cell.levels)
+        words = what.words(cell.levels)
+        stencil = self._stencils.make(alias, self.study.engines[alias], what.settings(cell.levels), words)
+        if len(self.cells) <= KEPT_STENCILS:
+            self._kept[cell] = stencil
+        return stencil
+
+    def _shot(self, cell: Cell, text: str, seed: int, shot_id: str) -> Shot:
+        shot = Shot(self.engine(cell), {"prompt": text, "seed": seed, **self._composition.settings(cell.levels)})
+        shot.__dict__["id"] = shot_id  # what `cached_property` would put there, already known
+        return shot
+
+    # --- counting ---
+
+    def _ids(self) -> Iterator[tuple[int, str]]:
+        """(Index of the cell, id) of every shot, cell by cell."""
+        seeds = [
+            [str(self.seed(prompt, replicate)).encode() for replicate in range(self.study.replicates)]
+            for prompt in self.study.prompts
+        ]
+        filled: Mapping[str, str] | None = None
+        prompts: list[tuple[bytes, list[bytes]]] = []
+        for index in self._by_words():
+            stencil = self._stencil(self.cells[index])
+            if stencil.words != filled:
+                filled = stencil.words
+                texts = (_text(prompt, filled)[1] for prompt in self.study.prompts)
+                prompts = list(zip(texts, seeds, strict=True))
+            for text, own in prompts:
+                for seed in own:
+                    yield index, stencil.id(text, seed)
+
+    def _by_words(self) -> Sequence[int]:
+        """Indices of the cells, those of the same words together, so that texts are filled in once."""
+        indices = range(len(self.cells))
+        if not any(axis.kind == "word" for axis in self.study.axes):
+            return indices
+        return sorted(indices, key=lambda i: tuple(self._composition.words(self.cells[i].levels).values()))
+
+    def _done_by_cell(self, done: Container[str]) -> list[int]:
+        made = [0] * len(self.cells)
+        if done:
+            for index, shot_id in self._ids():
+                made[index] += shot_id in done
+        return made
+
+    @cached_property
+    def _calls(self) -> list[int]:
+        """Denoiser calls of one shot of each cell; the engine is asked once for each distinct cell."""
+        prompt = self.study.prompts[0]
+        seed = self.seed(prompt, 0)
+
+        def ask(cell: Cell) -> int:
+            settings = self._composition.settings(cell.levels)
+            settings.update(prompt=prompt.text, seed=seed)
+            return self._engines[self._composition.alias(cell.levels)].calls(settings)
+
+        words = {axis.name for axis in self.study.axes if axis.kind == "word"}
+        if not words:
+            return [ask(cell) for cell in self.cells]
+        known: dict[object, int] = {}
+        for cell in self.cells:
+            key = _without(cell, words)
+            if key not in known:
+                known[key] = ask(cell)
+        return [known[_without(cell, words)] for cell in self.cells]
+
+    def _axis_counts(self, made: Sequence[int], each: int) -> tuple[AxisCount, ...]:
+        cells: Counter[tuple[str, str]] = Counter()
+        finished: Counter[tuple[str, str]] = Counter()
+        for cell, done in zip(self.cells, made, strict=True):
+            for pair in cell.levels:
+                cells[pair] += 1
+                finished[pair] += done
+        return tuple(
+            AxisCount(
+                axis.name,
+                axis.kind,
+                tuple(
+                    LevelCount(label, cells[axis.name, label] * each, finished[axis.name, label])
+                    for label in axis.labels
+                ),
+            )
+            for axis in self.study.axes
+        )
+
+    def _seconds_left(self, made: Sequence[int], each: int, pace: Mapping[str, Measured]) -> float | None:
+        if not pace:
+            return None
+        seconds = 0.0
+        for cell, calls, done in zip(self.cells, self._calls, made, strict=True):
+            alias = self._composition.alias(cell.levels)
+            if done == each:
+                continue
+            if alias not in pace:
+                return None
+            seconds += calls * (each - done) * pace[alias].value
+        return seconds
+
+    def _guessed_size(self) -> Measured | None:
+        settings = [self._composition.settings(cell.levels) for cell in self.cells[:1000]]
+        sizes = [
+            w * h for s in settings if isinstance(w := s.get("width"), int) and isinstance(h := s.get("height"), int)
+        ]
+        if len(sizes) < len(settings):
+            return None
+        # 1.6 bytes a pixel: a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
+        return Measured(1.6 * sum(sizes) / len(sizes), "guessed at 1.6 bytes a pixel, as PNGs of photographs take")
+
+    def _warnings(self) -> tuple[str, ...]:
+        found = []
+        if self.study.seeds is not None and len(self.study.prompts) > 1:
+            found.append(
+                "seeds are shared by all prompts, so intervals come out too narrow. Write replicates ="
+                f" {self.study.replicates} instead, for own seeds in each prompt"
+            )
+        return tuple(found)
+
+
+def _without(cell: Cell, axes: Container[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(pair for pair in cell.levels if pair[0] not in axes)
+
+
+def _text(prompt: Prompt, words: Mapping[str, str]) -> tuple[str, bytes]:
+    """What the model reads, and the same as JSON."""
+    text = fill(prompt.text, words)
+    return text, utf8(canonical_json(text))

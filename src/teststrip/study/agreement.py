@@ -1,0 +1,215 @@
+"""What the parts of a study mean together: nothing set twice, nothing unused, no two cells the same, not endless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from teststrip.errors import StudyError
+from teststrip.plugins import nearest
+from teststrip.records import Axis, Level, Study, Value
+from teststrip.study.cells import Composition, combinations, full_count
+from teststrip.study.engines import Known
+from teststrip.study.place import Place, shown
+from teststrip.study.prompts import fill, words
+
+MOST_CELLS = 1_000_000
+MOST_SHOTS = 10_000_000
+CHECKED_ONE_BY_ONE = 256  # cells; beyond, only cells that show a level for the first time are tried on the engine
+
+
+def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """Raise StudyError at the first thing that does not fit, whatever engine answers."""
+    _check_size(study, place)
+    _check_engines(study, engines, place)
+    _check_set_once(study, engines, place)
+    _check_words(study, place)
+    _check_levels_differ(study, engines, place)
+    _check_exclusions(study, place)
+
+
+def _check_size(study: Study, place: Place) -> None:
+    cells = full_count(study)
+    if cells > MOST_CELLS:
+        sizes = " × ".join(f"{axis.name} {len(axis.levels)}" for axis in study.axes)
+        raise (place / "axes").error(
+            f"{sizes} = {cells:,} cells; the most is {MOST_CELLS:,}. Use fewer levels or fewer axes"
+        )
+    shots = cells * len(study.prompts) * study.replicates
+    if shots > MOST_SHOTS:
+        raise place.error(
+            f"{cells:,} cells × {len(study.prompts):,} prompts × {study.replicates:,} replicates = {shots:,} images;"
+            f" the most is {MOST_SHOTS:,}. Use fewer levels, prompts or replicates"
+        )
+
+
+def _check_engines(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    if not any(axis.kind == "engine" for axis in study.axes):
+        if len(engines) > 1:
+            names = ", ".join(f'"{alias}"' for alias in engines)
+            raise (place / "engines").error(f"nothing uses them. Write engine = [{names}] under [axes]")
+        return
+    used = next(axis.labels for axis in study.axes if axis.kind == "engine")
+    for alias in engines:
+        if alias not in used:
+            raise (place / "engines" / alias).error("axes.engine does not use it. Add it there or remove it here")
+    seen: dict[object, str] = {}
+    for alias in used:
+        known = engines[alias]
+        defaults = {name: knob.default for name, knob in known.knobs.items()}
+        defaults.update(known.settings)
+        same = (known.ref.name, _frozen(known.ref.options), _frozen(defaults))
+        if same in seen:
+            raise (place / "engines" / alias).error(f"makes the same images as engines.{seen[same]}. Remove one")
+        seen[same] = alias
+
+
+def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """A setting is fixed, or belongs to one axis, or to the table of an engine."""
+    setters: dict[str, str] = {}
+
+    def claim(name: str, here: Place) -> None:
+        by = ".".join(str(key) for key in here.keys)
+        if setters.setdefault(name, by) != by:
+            raise here.error(f"{name} is set by {setters[name]} too. Keep one of them")
+
+    for name in study.settings:
+        inside_engine = len(engines) == 1 and name in next(iter(engines.values())).settings
+        claim(name, next(iter(engines.values())).place / name if inside_engine else place / "settings" / name)
+    for axis in study.axes:
+        if axis.kind == "engine":
+            for alias in axis.labels:
+                for name in engines[alias].settings:
+                    if setters.get(name, "engines") != "engines":
+                        raise (engines[alias].place / name).error(
+                            f"{name} is set by {setters[name]} too. Keep one of them"
+                        )
+                    setters[name] = "engines"
+        elif axis.kind != "word":
+            for name in dict.fromkeys(name for level in axis.levels for name in level.settings):
+                claim(name, place / "axes" / axis.name)
+
+
+def _check_words(study: Study, place: Place) -> None:
+    axes = [axis for axis in study.axes if axis.kind == "word"]
+    names = {axis.name for axis in axes}
+    for prompt in study.prompts:
+        there = words(prompt.text)
+        if unfilled := sorted(there - names):
+            word = unfilled[0]
+            raise (place / "prompts").error(
+                f"{{{word}}} in {shown(prompt.text)} has no axis{nearest(word, names)}."
+                f' Write {word} = ["...", "..."] under [axes], or {{{{{word}}}}} for the braces themselves'
+            )
+        if absent := sorted(names - there):
+            raise (place / "axes" / absent[0]).error(
+                f"{shown(prompt.text)} does not hold {{{absent[0]}}}, so its images would be the same in every cell."
+                " Every prompt must hold it; put the others into a study of their own"
+            )
+    if axes:
+        _check_texts_differ(study, axes, place)
+
+
+def _check_texts_differ(study: Study, axes: Sequence[Axis], place: Place) -> None:
+    seen: dict[str, str] = {}
+    for prompt in study.prompts:
+        for chosen in product(*(axis.levels for axis in axes)):
+            filling = {axis.name: str(level.settings[axis.name]) for axis, level in zip(axes, chosen, strict=True)}
+            text = fill(prompt.text, filling)
+            if text in seen:
+                raise (place / "prompts").error(
+                    f"{shown(text)} comes from {shown(seen[text])} and from {shown(prompt.text)} in another cell."
+                    " Change a word or a prompt, so that all texts differ"
+                )
+            seen[text] = prompt.text
+
+
+def _check_levels_differ(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """Linked levels that leave something out take the engine's default, which another level may spell out."""
+    for axis in study.axes:
+        if axis.kind != "linked":
+            continue
+        touched = {name for level in axis.levels for name in level.settings}
+        for known in engines.values():
+            seen: dict[object, int] = {}
+            for i, level in enumerate(axis.levels):
+                asked = _frozen({name: level.settings.get(name, known.knobs[name].default) for name in touched})
+                if asked in seen:
+                    first = axis.levels[seen[asked]].label
+                    raise (place / "axes" / axis.name / i).error(
+                        f"{shown(level.label)} sets the same as [{seen[asked]}], {shown(first)}. Remove one"
+                    )
+                seen[asked] = i
+
+
+def _frozen(settings: Mapping[str, Value]) -> frozenset[tuple[str, str, Value]]:
+    return frozenset((name, type(value).__name__, value) for name, value in settings.items() if value is not None)
+
+
+def _check_exclusions(study: Study, place: Place) -> None:
+    if not study.exclusions:
+        return
+    here = place / "exclude"
+    never = {(axis.name, label) for axis in study.axes for label in axis.labels}
+    cells = 0
+    for cell in combinations(study):
+        cells += 1
+        if never:
+            never.difference_update(cell)
+    if not cells:
+        raise here.error("leaves nothing. Exclude less")
+    if never:
+        axis, label = min(never)
+        raise here.error(f"{axis} {label} is left out everywhere. Remove it from axes.{axis} instead")
+
+
+def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """Let the engine judge what only it can: schedulers, models, values that do not go together.
+
+    Raises:
+        StudyError: the engine refuses a cell.
+        EngineError: it cannot judge, for example because a model is not on this machine.
+    """
+    composition = Composition(study, {alias: known.knobs for alias, known in engines.items()})
+    everyone = full_count(study) <= CHECKED_ONE_BY_ONE
+    unseen = {(axis.name, label) for axis in study.axes for label in axis.labels}
+    for cell in combinations(study):
+        if not everyone and unseen.isdisjoint(cell):
+            continue
+        unseen.difference_update(cell)
+        known = engines[composition.alias(cell)]
+        if message := _objection(known, composition.settings(cell)):
+            raise _blamed(study, composition.levels(cell), known, message, place)
+        if not everyone and not unseen:
+            return
+
+
+def _objection(known: Known, settings: Mapping[str, Value]) -> str:
+    try:
+        known.engine.check(settings)
+    except StudyError as error:
+        return str(error)
+    return ""
+
+
+def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
+    """The error at the one part of the cell that is wrong by itself, or at the cell."""
+    defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
+    for where, settings in _parts(study, levels, known, place):
+        if _objection(known, defaults | settings) == message:
+            name = next(iter(settings)) if len(settings) == 1 else ""
+            return where.error(message.removeprefix(f"{name}: ") if name else message)
+    cell = ", ".join(f"{axis.name} {level.label}" for axis, level in zip(study.axes, levels, strict=True))
+    remedy = ". Leave this combination out with [[exclude]]" if len(study.axes) > 1 else ""
+    return place.error((f"at {cell}: {message}" if cell else message) + remedy)
+
+
+def _parts(
+    study: Study, levels: tuple[Level, ...], known: Known, place: Place
+) -> Iterator[tuple[Place, dict[str, Value]]]:
+    """Each thing that was asked for, alone: a fixed setting, a level."""
+    for name, value in {**study.settings, **known.settings}.items():
+        yield (known.place if name in known.settings else place / "settings") / name, {name: value}
+    for axis, level in zip(study.axes, levels, strict=True):
+        if axis.kind in ("setting", "linked"):
+            yield place / "axes" / axis.name / axis.levels.index(level), dict(level.settings)

@@ -1,0 +1,248 @@
+"""The axes of a study and the combinations left out.
+
+An axis is a setting of the engine, a bundle of linked settings under a free name, a `{word}` of the prompts, or
+`engine`. Its levels are checked here one by one; what they mean together is checked in `agreement`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from teststrip.plugins import among, nearest
+from teststrip.records import Axis, Level, Setting, Value
+from teststrip.study.engines import Known, reserved
+from teststrip.study.keys import RANGE, check_keys, table, translated
+from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.values import MOST_LEVELS, checked_text, coerce, label, spread
+
+ENGINE_AXIS = "engine"
+# Columns that every table of results has; an axis of that name would hide one.
+COLUMNS = ("prompt", "replicate", "seed", "seconds", "missing", "denoiser_calls", "image", "label", "reason", "tags")
+FREE_NAME = re.compile(r"[^\W\d_][\w .-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What axes are checked against.
+
+    Attributes:
+        engines: all engines by alias; a setting must be known to each of them.
+        words: the `{word}` places of the prompts.
+    """
+
+    engines: Mapping[str, Known]
+    words: frozenset[str]
+
+    @property
+    def first(self) -> Known:
+        """The engine that names settings in messages when all agree."""
+        return next(iter(self.engines.values()))
+
+    def is_setting(self, name: str) -> bool:
+        """Whether any engine has a setting of that name."""
+        return any(name in known.knobs for known in self.engines.values())
+
+    def knob(self, name: str, place: Place) -> tuple[Setting, str]:
+        """A setting that every engine knows, and how messages name its owner."""
+        for known in self.engines.values():
+            if name not in known.knobs:
+                owner = self._without(known, name)
+                raise place.error(f"{known.owner} has no setting {name!r}{owner}")
+        return self.first.knobs[name], self.first.owner
+
+    def coerced(self, name: str, value: object, place: Place) -> Value:
+        """The value as every engine takes it."""
+        self.knob(name, place)
+        results = [coerce(value, known.knobs[name], place, known.owner) for known in self.engines.values()]
+        return results[0]
+
+    def _without(self, known: Known, name: str) -> str:
+        if len(self.engines) > 1 and self.is_setting(name):
+            return f". Write it under [engines.NAME] of those that have it, not for {known.alias!r}"
+        if name in type(known.engine).options:
+            return "; it is an option. Write it under [engine], or compare several [engines.NAME]"
+        return nearest(name, known.knobs) or ". `teststrip engines` lists them"
+
+
+def read_settings(data: object, place: Place, context: Context) -> dict[str, Value]:
+    """What is held fixed."""
+    settings: dict[str, Value] = {}
+    for key, value in table(data, place).items():
+        here = place / key
+        name = translated(key, context.first.knobs)
+        reserved(name, here)
+        if isinstance(value, list | Mapping) and context.is_setting(name):
+            raise here.error(
+                f"must be one value, not {kind_of(value)}. Several values are an axis: write it under [axes]"
+            )
+        if name in settings:
+            raise here.error(f"is {name}, which is there already")
+        settings[name] = context.coerced(name, value, here)
+    return settings
+
+
+def read_axes(data: object, place: Place, context: Context) -> tuple[Axis, ...]:
+    """All axes, each with its levels."""
+    axes: dict[str, Axis] = {}
+    for key, value in table(data, place).items():
+        axis = _axis(key, value, place / key, context)
+        if axis.name in axes:
+            raise (place / key).error(f"is {axis.name}, which is an axis already")
+        axes[axis.name] = axis
+    return tuple(axes.values())
+
+
+def read_exclusions(data: object, place: Place, axes: Sequence[Axis]) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+    """Axis name to the labels that are left out together, for each [[exclude]]."""
+    if not isinstance(data, list):
+        raise place.error(f"must be a list of tables, not {kind_of(data)}. Write [[exclude]]")
+    by_name = {axis.name: axis for axis in axes}
+    rules = []
+    for i, entry in enumerate(data):
+        rule = {}
+        if not table(entry, place / i):
+            raise (place / i).error("is empty and would leave out everything. Name an axis and a value")
+        for key, value in table(entry, place / i).items():
+            name = translated(key, by_name)
+            if name not in by_name:
+                raise (place / i).error(f"{key!r} is no axis{among(key, by_name, 'Axes')}")
+            rule[name] = _labels(value, place / i / key, by_name[name])
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
+    wanted = value if isinstance(value, list) else [value]
+    if not wanted:
+        raise place.error("is empty. Give at least one value")
+    found = []
+    for one in wanted:
+        level = next((level for level in axis.levels if _same(level.settings.get(axis.name), one)), None)
+        level = level or next((level for level in axis.levels if level.label == one), None)
+        if level is None:
+            raise place.error(f"{shown(one)} is no level of this axis. Levels: {_few(axis.labels)}")
+        found.append(level.label)
+    return tuple(dict.fromkeys(found))
+
+
+def _same(mine: Value, asked: object) -> bool:
+    """Equal, where true is not 1."""
+    return mine is not None and mine == asked and isinstance(mine, bool) == isinstance(asked, bool)
+
+
+def _few(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:12]) + (", …" if len(labels) > 12 else "")
+
+
+def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
+    values = _values(value, place)
+    if all(isinstance(one, Mapping) for one in values):
+        return _linked(key, values, place, context)
+    for i, one in enumerate(values):
+        if isinstance(one, list | Mapping):
+            raise (place / i).error(f"is {kind_of(one)} among plain values. Write either all values or all tables")
+    if key == ENGINE_AXIS:
+        return _engine_axis(values, place, context)
+    name = key if key in context.words else translated(key, context.first.knobs)
+    if context.is_setting(name):
+        reserved(name, place)
+        if key in context.words:
+            raise place.error(f"is a setting of {context.first.owner} and a {{{key}}} in a prompt too. Rename the word")
+        levels = [
+            Level(label(v), {name: v}) for v in (context.coerced(name, v, place / i) for i, v in enumerate(values))
+        ]
+        return Axis(name, "setting", _distinct(levels, place))
+    if key in context.words:
+        _free_name(key, place)
+        levels = [Level(label(v), {key: v}) for v in (_word(v, place / i) for i, v in enumerate(values))]
+        return Axis(key, "word", _distinct(levels, place))
+    return _unknown(key, place, context)
+
+
+def _unknown(key: str, place: Place, context: Context) -> Axis:
+    first = context.first
+    if key in type(first.engine).options:
+        context.knob(key, place)
+    hint = nearest(key, [*first.knobs, *context.words]) or (
+        f". Use it in a prompt as {{{key}}}, name a setting, or write its levels as tables"
+    )
+    raise place.error(f"{first.owner} has no setting {key!r} and no prompt holds {{{key}}}{hint}")
+
+
+def _values(value: object, place: Place) -> list[object]:
+    """The list that an axis is, ranges spread out."""
+    if isinstance(value, Mapping):
+        check_keys(table(value, place), RANGE, place)
+        return list(spread(value, place))
+    if not isinstance(value, list):
+        raise place.error(f"must be a list, not {kind_of(value)}. A single value belongs under [settings]")
+    if not value:
+        raise place.error("is empty. Give at least one value, or leave the axis out")
+    if len(value) > MOST_LEVELS:
+        raise place.error(f"has {len(value):,} levels; the most is {MOST_LEVELS:,}")
+    return value
+
+
+def _word(value: object, place: Place) -> str:
+    if not isinstance(value, str):
+        raise place.error(
+            f"must be text in quotes, since it is a word of the prompts, not {kind_of(value)} ({shown(value)})"
+        )
+    return checked_text(value, place)
+
+
+def _distinct(levels: list[Level], place: Place) -> tuple[Level, ...]:
+    seen: dict[str, int] = {}
+    for i, level in enumerate(levels):
+        if level.label in seen:
+            raise (place / i).error(f"{shown(level.label)} is there already, at [{seen[level.label]}]. Remove one")
+        seen[level.label] = i
+    return tuple(levels)
+
+
+def _engine_axis(values: list[object], place: Place, context: Context) -> Axis:
+    levels = []
+    for i, alias in enumerate(values):
+        if not isinstance(alias, str) or alias not in context.engines:
+            raise (place / i).error(f"there is no [engines.{alias}]{among(str(alias), context.engines, 'There are')}")
+        levels.append(Level(alias, {ENGINE_AXIS: alias, **context.engines[alias].settings}))
+    return Axis(ENGINE_AXIS, "engine", _distinct(levels, place))
+
+
+def _linked(name: str, values: list[object], place: Place, context: Context) -> Axis:
+    if name == ENGINE_AXIS:
+        raise place.error('must list names: write [engines.NAME] for each engine and engine = ["NAME", ...]')
+    if name in context.words:
+        raise place.error(f"fills {{{name}}} in a prompt, so its levels must be texts, not tables")
+    _free_name(name, place)
+    levels = [_linked_level(table(value, place / i), place / i, context) for i, value in enumerate(values)]
+    if not any(level.settings for level in levels):
+        raise place.error("no level sets anything. Write { label = ..., scheduler = ... }")
+    return Axis(name, "linked", _distinct(levels, place))
+
+
+def _linked_level(entry: Mapping[str, object], place: Place, context: Context) -> Level:
+    settings: dict[str, Value] = {}
+    for key, value in entry.items():
+        if key == "label":
+            continue
+        setting = translated(key, context.first.knobs)
+        reserved(setting, place / key)
+        if setting in settings:
+            raise (place / key).error(f"is {setting}, which is there already")
+        settings[setting] = context.coerced(setting, value, place / key)
+    name = entry.get("label", ", ".join(label(value) for value in settings.values()) or None)
+    if not isinstance(name, str) or not name.strip():
+        raise (place / "label").error('must be text in quotes. Write label = "..."')
+    return Level(checked_text(name, place / "label"), settings)
+
+
+def _free_name(name: str, place: Place) -> None:
+    if name.lower() in COLUMNS:
+        raise place.error(f"{name!r} is a column of every result. Choose another name for this axis")
+    if not FREE_NAME.fullmatch(name):
+        raise place.error(
+            "the name of an axis must be letters, digits, spaces, '.', '_' or '-', and begin with a letter"
+        )

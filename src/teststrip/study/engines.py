@@ -1,0 +1,116 @@
+"""The engines of a study: `[engine]`, or several as `[engines.NAME]`.
+
+Finds each engine's class by name and asks it which options and settings there are; loads no weights.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from teststrip import plugins
+from teststrip.errors import EngineError, StudyError, UsageError
+from teststrip.protocols import Engine
+from teststrip.records import EngineRef, Setting, Value
+from teststrip.study.keys import table, translated
+from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.values import coerce
+
+DEFAULT = "diffusers"
+ONLY = "engine"
+"""The alias of a study's engine when there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An engine as a study names it.
+
+    Attributes:
+        alias: "engine", or the NAME of [engines.NAME].
+        ref: name and options. engine: the instance, without weights.
+        settings: those that stand in its table (`model`, `revision`, ...), coerced.
+        place: of its table.
+    """
+
+    alias: str
+    ref: EngineRef
+    engine: Engine
+    settings: Mapping[str, Value]
+    place: Place
+    knobs: Mapping[str, Setting] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """How messages name it."""
+        return f"engine {self.ref.name!r}"
+
+
+def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
+    """All engines by alias, in the study's order."""
+    if "engines" not in data:
+        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine")}
+    if "engine" in data:
+        raise (place / "engine").error("there is [engines] too. Keep one of them")
+    several = table(data["engines"], place / "engines")
+    if not several:
+        raise (place / "engines").error("is empty. Write [engines.NAME] for each engine, or leave it out")
+    for alias in several:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", alias):
+            raise (place / "engines" / alias).error("a name must be letters, digits, '.', '_' or '-', at most 64")
+    return {alias: _read(alias, entry, place / "engines" / alias) for alias, entry in several.items()}
+
+
+def _read(alias: str, value: object, place: Place) -> Known:
+    entry = table(value, place)
+    name = entry.get("name", DEFAULT)
+    if not isinstance(name, str):
+        raise (place / "name").error(f"must be text in quotes, not {kind_of(name)} ({shown(name)})")
+    try:
+        kind = plugins.load("engines", name)
+    except UsageError as error:
+        raise (place / "name").error(str(error)) from None
+    options: Mapping[str, Setting] = kind.options
+    owner = f"engine {name!r}"
+    # Defaults are part of what was asked: saying dtype = "auto" and saying nothing are one thing.
+    given: dict[str, Value] = {
+        key: option.default
+        for key, option in options.items()
+        if option.default is not None and key not in kind.operation
+    }
+    rest: dict[str, object] = {}
+    for key, inner in entry.items():
+        if key in options:
+            given[key] = coerce(inner, options[key], place / key, owner)
+        elif key != "name":
+            rest[key] = inner
+    given = {key: option for key, option in given.items() if option is not None or options[key].default is not None}
+    ref = EngineRef(
+        name,
+        options={key: option for key, option in given.items() if key not in kind.operation},
+        operation={key: option for key, option in given.items() if key in kind.operation},
+    )
+    try:
+        engine: Engine = kind(**ref.options, **ref.operation)
+    except (StudyError, EngineError) as error:
+        raise place.error(str(error)) from None
+    knobs = engine.settings
+    settings = {}
+    for key, inner in rest.items():
+        setting = translated(key, knobs)
+        if setting not in knobs:
+            hint = plugins.nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
+            raise place.error(f"{owner} has no option {key!r}{hint}")
+        reserved(setting, place / key)
+        settings[setting] = coerce(inner, knobs[setting], place / key, owner)
+    return Known(alias, ref, engine, settings, place, knobs)
+
+
+def reserved(setting: str, place: Place) -> None:
+    """`prompt` and `seed` are settings of every engine, but the design gives them."""
+    if setting == "prompt":
+        raise place.error('prompts are the blocks of the design. Write prompts = ["..."] at the top')
+    if setting == "seed":
+        raise place.error(
+            "seeds are the replicates of the design. Write replicates = 6, or seeds = [1, 2, 3], at the top"
+        )

@@ -1,0 +1,249 @@
+"""Which keys a study file has: one table that the check, the JSON Schema and the reference in the docs all read.
+
+To add a key: one line here, and the code that reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from teststrip.plugins import nearest
+from teststrip.study.place import Place, kind_of
+
+# The well-known names of other tools; translated at the border, so that there is one vocabulary inside.
+SYNONYMS = {
+    "cfg": "guidance_scale",
+    "cfg_scale": "guidance_scale",
+    "steps": "num_inference_steps",
+    "sampler": "scheduler",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a table.
+
+    Attributes:
+        name: as written. kind: for the reference, in words. doc: one or two sentences.
+        schema: JSON Schema of its value. required: whether it must be there.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    schema: Mapping[str, object]
+    required: bool = False
+
+
+TEXT: Mapping[str, object] = {"type": "string", "minLength": 1}
+NUMBER: Mapping[str, object] = {"type": "number"}
+WHOLE: Mapping[str, object] = {"type": "integer"}
+SCALAR: Mapping[str, object] = {"type": ["string", "number", "boolean"]}
+NAME_PATTERN = "[a-z0-9][a-z0-9._-]{0,63}"
+ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+BUDGET_PATTERN = r"[0-9]+(?:\.[0-9]+)? ?(?:s|calls|[A-Z]{3})"
+
+
+def _list(items: Mapping[str, object]) -> dict[str, object]:
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+def _ref(name: str) -> dict[str, object]:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+STUDY = (
+    Key(
+        "name",
+        "text",
+        "Names the folder, `runs/NAME`. Small letters, digits, `.`, `_`, `-`; at most 64.",
+        {"type": "string", "pattern": f"^{NAME_PATTERN}$"},
+        required=True,
+    ),
+    Key(
+        "prompts",
+        "list of texts or prompt tables, or a prompt file",
+        "What to draw; every prompt is seen under every cell. A place `{word}` is filled by the axis of that name;"
+        " `{{word}}` stands for the braces themselves.",
+        {"anyOf": [_list({"anyOf": [TEXT, _ref("prompt")]}), _ref("prompt_file")]},
+        required=True,
+    ),
+    Key(
+        "replicates",
+        "whole number, 1",
+        "Images for each prompt in each cell. Their seeds are equal in all cells and different for each prompt.",
+        {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+    ),
+    Key(
+        "seeds",
+        "list of whole numbers, or a range",
+        "Instead of `replicates`: these seeds, the same for all prompts. Intervals become too narrow by it;"
+        " `plan` warns.",
+        {"anyOf": [_list({"type": "integer", "minimum": 0, "maximum": 2**32 - 1}), _ref("range")]},
+    ),
+    Key("engine", "table", "What makes the images. Left out: Diffusers with the embedded model.", _ref("engine")),
+    Key(
+        "engines",
+        "tables by name",
+        'Several systems to compare, `[engines.NAME]` each, with an axis `engine = ["NAME", ...]`.',
+        {"type": "object", "minProperties": 1, "additionalProperties": _ref("engine")},
+    ),
+    Key(
+        "settings",
+        "table",
+        "Settings held fixed in every cell, by Diffusers' names. `teststrip engines` lists them.",
+        {"type": "object", "additionalProperties": SCALAR},
+    ),
+    Key(
+        "axes",
+        "table",
+        "What is varied. Every setting of the engine can be an axis; any number of axes.",
+        {"type": "object", "additionalProperties": _ref("axis")},
+    ),
+    Key(
+        "exclude",
+        "list of tables",
+        "Combinations left out. In one table every key must match; a list matches any of its values."
+        " Values are an axis' values or labels.",
+        _list(
+            {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [SCALAR, _list(SCALAR)]},
+            }
+        ),
+    ),
+    Key("question", "table", "What the study wants to know, written down before there is data.", _ref("question")),
+    Key(
+        "metrics",
+        "tables by name",
+        "Options of a metric, `[metrics.NAME]`; `teststrip metrics` lists them.",
+        {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": SCALAR}},
+    ),
+    Key(
+        "trackers",
+        "tables by name",
+        "Who else hears of the run, `[trackers.NAME]` each, with that tracker's options.",
+        {"type": "object", "additionalProperties": {"type": "object"}},
+    ),
+)
+
+PROMPT = (
+    Key("text", "text", "What to draw.", TEXT, required=True),
+    Key(
+        "id",
+        "text",
+        "Short and unique; reports and files use it. Left out: made from the text.",
+        {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+    ),
+    Key("tags", "list of texts", "Free labels to filter by.", {"type": "array", "items": TEXT}),
+)
+
+PROMPT_FILE = (
+    Key(
+        "file",
+        "text",
+        "Beside the study file or below it: `.txt` (a prompt a line), `.csv` or `.tsv` (columns `text`, `id`, `tags`"
+        " with `;` between tags), `.jsonl` (a text or a prompt table a line). UTF-8.",
+        TEXT,
+        required=True,
+    ),
+)
+
+RANGE = (
+    Key("from", "number", "The first value.", NUMBER, required=True),
+    Key("to", "number", "The last value.", NUMBER, required=True),
+    Key(
+        "count", "whole number", "How many values, evenly spaced.", {"type": "integer", "minimum": 2, "maximum": 10_000}
+    ),
+    Key("step", "number", "Or the distance between values.", {"type": "number", "exclusiveMinimum": 0}),
+)
+
+ENGINE = (
+    Key("name", "text", "An installed engine. Left out: `diffusers`.", TEXT),
+    Key("model", "text", 'For Diffusers: "emoji" (embedded), a folder, a .safetensors file or a hub id.', TEXT),
+    Key("revision", "text", "For a hub id: branch, tag or commit.", TEXT),
+)
+
+QUESTION = (
+    Key(
+        "metrics",
+        "list of texts",
+        "What to measure, most interesting first. `teststrip metrics` lists them.",
+        {"type": "array", "items": TEXT, "uniqueItems": True},
+    ),
+    Key(
+        "margin",
+        "number, 0.2, or table of numbers by metric",
+        "The smallest difference that matters: in within-prompt standard deviations over seeds, or for each metric in"
+        " its own units.",
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+                },
+            ]
+        },
+    ),
+    Key(
+        "budget",
+        "text",
+        'What an image may cost when settings are recommended: "4s", "50 calls" (of the denoiser) or "0.02 USD".',
+        {"type": "string", "pattern": f"^{BUDGET_PATTERN}$"},
+    ),
+    Key(
+        "price_an_hour",
+        "number",
+        "What an hour of this machine costs, in the budget's currency: an image then costs its share of it.",
+        {"type": "number", "exclusiveMinimum": 0},
+    ),
+)
+
+TABLES: Mapping[str, tuple[Key, ...]] = {
+    "study": STUDY,
+    "prompt": PROMPT,
+    "prompt_file": PROMPT_FILE,
+    "range": RANGE,
+    "engine": ENGINE,
+    "question": QUESTION,
+}
+
+
+def table(value: object, place: Place) -> Mapping[str, object]:
+    """The value, which must be a table with names as keys."""
+    if not isinstance(value, Mapping):
+        raise place.error(f"must be a table, not {kind_of(value)}")
+    for key in value:
+        if not isinstance(key, str):
+            raise place.error(f"the key {key!r} is no text")
+    return value
+
+
+def check_keys(data: Mapping[str, object], known: tuple[Key, ...], place: Place) -> None:
+    """Every key is known and every required one is there."""
+    names = [key.name for key in known]
+    for name in data:
+        if name not in names:
+            raise Place(place.file, place.keys, place.overridden).error(unknown_key(name, names))
+    for key in known:
+        if key.required and key.name not in data:
+            raise place.error(f"{key.name} is missing")
+
+
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    """What to say of a key that does not exist.
+
+    >>> unknown_key("promts", ["name", "prompts"])
+    "unknown key 'promts'. Did you mean 'prompts'?"
+    """
+    known = list(known)
+    return f"unknown key {name!r}" + (nearest(name, known) or f". Known: {', '.join(known)}")
+
+
+def translated(name: str, known: Iterable[str]) -> str:
+    """A setting's name in Diffusers' spelling; an engine's own name for it comes first."""
+    return name if name in known else SYNONYMS.get(name, name)

@@ -1,0 +1,97 @@
+"""What a study wants to know, and who else is told: `[question]`, `[metrics]`, `[trackers]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from teststrip import plugins
+from teststrip.records import DEFAULT_MARGIN, Question, Setting, Value
+from teststrip.study.keys import BUDGET_PATTERN, QUESTION, check_keys, table
+from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.values import coerce
+
+
+def read_question(value: object, place: Place) -> Question:
+    """Metrics, margin, budget and price."""
+    data = table(value, place)
+    check_keys(data, QUESTION, place)
+    metrics = _metrics(data.get("metrics", []), place / "metrics")
+    margin = _margin(data.get("margin", DEFAULT_MARGIN), place / "margin", metrics)
+    budget = data.get("budget")
+    if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET_PATTERN, budget)):
+        raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
+    price = data.get("price_an_hour")
+    return Question(metrics, margin, budget, None if price is None else _positive(price, place / "price_an_hour"))
+
+
+def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
+    """Options by tracker's name, as the tracker declares them."""
+    known = plugins.installed("trackers")
+    trackers = {}
+    for name, entry in table(value, place).items():
+        if name not in known:
+            raise (place / name).error(f"unknown tracker{plugins.among(name, known, 'Installed')}")
+        trackers[name] = _options("trackers", name, entry, place / name)
+    return trackers
+
+
+def read_metric_options(value: object, place: Place, metrics: tuple[str, ...]) -> dict[str, dict[str, Value]]:
+    """Options by metric's name, as the metric declares them."""
+    found: dict[str, dict[str, Value]] = {}
+    for name, entry in table(value, place).items():
+        here = place / name
+        if name not in metrics:
+            raise here.error(_not_asked(name, metrics))
+        found[name] = _options("metrics", name, entry, here)
+    return found
+
+
+def _options(kind: plugins.Kind, name: str, value: object, place: Place) -> dict[str, Value]:
+    """What stands in the table of a metric or tracker, coerced to what its class declares."""
+    known: Mapping[str, Setting] = plugins.load(kind, name).options
+    options, whose = {}, f"{kind[:-1]} {name!r}"
+    for key, option in table(value, place).items():
+        if key not in known:
+            listed = plugins.nearest(key, known) or f". Options: {', '.join(known) or 'none'}"
+            raise place.error(f"{whose} has no option {key!r}{listed}")
+        options[key] = coerce(option, known[key], place / key, whose)
+    return options
+
+
+def _metrics(value: object, place: Place) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise place.error(f'must be a list of names, not {kind_of(value)}. Write metrics = ["sharpness"]')
+    known = plugins.installed("metrics")
+    for i, name in enumerate(value):
+        if not isinstance(name, str) or name not in known:
+            raise (place / i).error(f"unknown metric {shown(name)}{plugins.among(str(name), known, 'Installed')}")
+        if name in value[:i]:
+            raise (place / i).error(f"{name!r} is there already. Remove one")
+    return tuple(value)
+
+
+def _margin(value: object, place: Place, metrics: tuple[str, ...]) -> float | Mapping[str, float]:
+    if not isinstance(value, Mapping):
+        return _positive(value, place)
+    margins = {}
+    for name, margin in table(value, place).items():
+        if name not in metrics:
+            raise (place / name).error(_not_asked(name, metrics))
+        margins[name] = _positive(margin, place / name)
+    if not margins:
+        raise place.error("is empty. Write margin = 0.2, or { sharpness = 5.0 } in a metric's own units")
+    return margins
+
+
+def _not_asked(name: str, metrics: tuple[str, ...]) -> str:
+    hint = plugins.nearest(name, metrics) or ". Add it there or remove it here"
+    return f"is not among question.metrics{hint}"
+
+
+def _positive(value: object, place: Place) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise place.error(f"must be a number, not {kind_of(value)} ({shown(value)})")
+    if not 0 < value < float("inf"):
+        raise place.error(f"{shown(value)} must be above 0 and finite")
+    return float(value)

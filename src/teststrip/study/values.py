@@ -1,0 +1,144 @@
+"""One value against one setting: coerced to the setting's kind, inside its bounds, or an error that says what to write.
+
+Also what ranges give and how a value is spelled as a label. Knows neither files nor engines.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from teststrip.plugins import among
+from teststrip.records import Setting, Value
+from teststrip.study.place import Place, kind_of, shown
+
+MOST_LEVELS = 10_000
+LONGEST_TEXT = 20_000  # characters; the longest prompt a text encoder in use reads is far below
+LARGEST_WHOLE = 2**63 - 1  # SQLite's largest
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+KINDS = {"float": "a number", "int": "a whole number", "str": "text in quotes", "bool": "true or false"}
+
+
+def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
+    """The value as the setting's kind; `owner` names whose setting it is: "engine 'diffusers'".
+
+    Raises:
+        StudyError: wrong kind, not finite, outside the bounds or not among the choices.
+    """
+    if value is None and setting.optional:
+        return None
+    if setting.kind == "bool" and isinstance(value, bool):
+        return value
+    if setting.kind == "str" and isinstance(value, str):
+        return _chosen(checked_text(value, place), setting, place, owner)
+    if setting.kind in ("int", "float") and isinstance(value, str) and value in setting.choices:
+        return value  # a word that stands for a number: batch = "auto"
+    if setting.kind in ("int", "float") and isinstance(value, int | float) and not isinstance(value, bool):
+        number = _whole(value, place) if setting.kind == "int" else _finite(value, place)
+        return _within(number, setting, place, owner)
+    hint = ""
+    if setting.kind == "str" and isinstance(value, int | float):
+        hint = f'. Put it in quotes: "{label(value)}"'
+    raise place.error(f"must be {KINDS[setting.kind]}, not {kind_of(value)} ({shown(value)}){hint}")
+
+
+def checked_text(text: str, place: Place) -> str:
+    """Text without characters that no model and no terminal should be given, and not endless."""
+    if found := CONTROL.search(text):
+        raise place.error(f"holds the control character U+{ord(found.group()):04X}. Remove it")
+    if len(text) > LONGEST_TEXT:
+        raise place.error(f"is {len(text):,} characters long; the most is {LONGEST_TEXT:,}")
+    return text
+
+
+def _chosen(text: str, setting: Setting, place: Place, owner: str) -> str:
+    if setting.choices and text not in setting.choices:
+        raise place.error(f"{shown(text)} is no {setting.name} of {owner}{among(text, setting.choices, 'There are')}")
+    return text
+
+
+def _whole(value: float, place: Place) -> int:
+    if isinstance(value, float) and not value.is_integer():
+        raise place.error(f"{shown(value)} is not a whole number")
+    if abs(value) > LARGEST_WHOLE:
+        raise place.error(f"{shown(value)} is too large for a whole number; the most is 2**63 - 1")
+    return int(value)
+
+
+def _finite(value: float, place: Place) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise place.error(f"{shown(value)} is not a finite number")
+    return number + 0.0  # -0.0 is 0.0, or one guidance scale had two ids
+
+
+def _within(number: int | float, setting: Setting, place: Place, owner: str) -> int | float:
+    if setting.low is not None and number < setting.low:
+        raise place.error(f"{label(number)} is below {label(setting.low)}, the least {setting.name} of {owner}")
+    if setting.high is not None and number > setting.high:
+        raise place.error(f"{label(number)} is above {label(setting.high)}, the largest {setting.name} of {owner}")
+    return number
+
+
+def label(value: Value) -> str:
+    """A value as people write it: 7.0 is "7".
+
+    >>> label(7.0), label(0.5), label(True), label("")
+    ('7', '0.5', 'true', '(empty)')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if value is None:
+        return "(none)"
+    return str(value) if value != "" else "(empty)"
+
+
+def spread(table: Mapping[str, object], place: Place) -> list[float | int]:
+    """The values of `{ from, to, count }` (evenly spaced) or `{ from, to, step }`; both ends belong to it.
+
+    Decimal arithmetic: 0 to 1 by 0.1 holds 0.3, not 0.30000000000000004.
+
+    >>> spread({"from": 0, "to": 1, "count": 5}, Place("study.toml"))
+    [0, 0.25, 0.5, 0.75, 1]
+    """
+    first, last = (_decimal(table, key, place) for key in ("from", "to"))
+    if ("count" in table) == ("step" in table):
+        raise place.error("a range needs either count or step. Write { from = 1, to = 12, count = 5 }")
+    if first == last:
+        raise place.error(f"from and to are both {table['from']}. Write the value itself: [{table['from']}]")
+    if "count" in table:
+        count = table["count"]
+        if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_LEVELS:
+            raise (place / "count").error(f"{shown(count)} must be a whole number from 2 to {MOST_LEVELS:,}")
+        values = [first + (last - first) * i / (count - 1) for i in range(count)]
+    else:
+        step = _decimal(table, "step", place)
+        if step <= 0:
+            raise (place / "step").error(f"{table['step']} must be above 0; to count down, swap from and to")
+        count = int(abs(last - first) / step) + 1
+        if count > MOST_LEVELS:
+            raise place.error(f"gives {count:,} values; the most is {MOST_LEVELS:,}. Choose a larger step")
+        values = [first + (step if last > first else -step) * i for i in range(count)]
+    return [_plain(value) for value in values]
+
+
+def _decimal(table: Mapping[str, object], key: str, place: Place) -> Decimal:
+    if key not in table:
+        raise place.error(f"a range needs {key}. Write {{ from = 1, to = 12, count = 5 }}")
+    value = table[key]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise (place / key).error(f"must be a number, not {kind_of(value)} ({shown(value)})")
+    return Decimal(str(_finite(value, place / key)))
+
+
+def _plain(value: Decimal) -> int | float:
+    # 12 digits: what a person can mean, and free of the last digits' rounding.
+    number = float(f"{value:.12g}")
+    return int(number) if number.is_integer() and abs(number) < 1e15 else number

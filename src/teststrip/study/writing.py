@@ -1,0 +1,92 @@
+"""A `Study` back to TOML: reading what is written here gives an equal study, prompt files and `--set` folded in."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from teststrip.records import Axis, EngineRef, Study, Value
+from teststrip.study.engines import ONLY
+from teststrip.study.values import label
+
+
+def dump(study: Study) -> str:
+    """The study as TOML that stands alone."""
+    return "\n".join(_lines(study)) + "\n"
+
+
+def _lines(study: Study) -> Iterator[str]:
+    yield f"name = {_value(study.name)}"
+    yield "prompts = ["
+    for prompt in study.prompts:
+        entry: dict[str, object] = {"text": prompt.text, "id": prompt.id}
+        yield f"  {_value(entry | ({'tags': list(prompt.tags)} if prompt.tags else {}))},"
+    yield "]"
+    yield f"replicates = {study.replicates}" if study.seeds is None else f"seeds = {_value(list(study.seeds))}"
+    bundles = {
+        a.labels[i]: level.settings for a in study.axes if a.kind == "engine" for i, level in enumerate(a.levels)
+    }
+    for alias, ref in study.engines.items():
+        several = alias in bundles or len(study.engines) > 1 or alias != ONLY
+        yield from _table(["engines", alias] if several else ["engine"], _engine(ref, bundles.get(alias, {})))
+    yield from _table(["settings"], study.settings)
+    if study.axes:
+        yield from _table(["axes"], {axis.name: _levels(axis) for axis in study.axes})
+    for rule in study.exclusions:
+        yield "\n[[exclude]]"
+        for axis, labels in rule.items():
+            yield f"{_key(axis)} = {_value(list(labels))}"
+    question = study.question
+    yield from _table(
+        ["question"],
+        {
+            "metrics": list(question.metrics),
+            "margin": question.margin,
+            "budget": question.budget,
+            "price_an_hour": question.price_an_hour,
+        },
+    )
+    for metric, chosen in study.metric_options.items():
+        yield from _table(["metrics", metric], chosen)
+    for tracker, options in study.trackers.items():
+        yield from _table(["trackers", tracker], options, even_empty=True)
+
+
+def _engine(ref: EngineRef, bundle: Mapping[str, Value]) -> dict[str, object]:
+    settings = {name: value for name, value in bundle.items() if name != "engine"}
+    return {"name": ref.name, **ref.options, **ref.operation, **settings}
+
+
+def _levels(axis: Axis) -> list[object]:
+    if axis.kind == "linked":
+        return [{"label": level.label, **level.settings} for level in axis.levels]
+    return [level.settings[axis.name] for level in axis.levels]
+
+
+def _table(path: Sequence[str], content: Mapping[str, object], *, even_empty: bool = False) -> Iterator[str]:
+    content = {key: value for key, value in content.items() if value is not None}
+    if content or even_empty:
+        yield f"\n[{'.'.join(_key(step) for step in path)}]"
+        for key, value in content.items():
+            yield f"{_key(key)} = {_value(value)}"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return label(value)
+    if isinstance(value, str):
+        # JSON's escapes are TOML's too, but for DEL, which JSON leaves as it is, and surrogate pairs.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(str(k))} = {_value(v)}" for k, v in value.items() if v is not None) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(inner) for inner in value) + "]"
+    return str(value)

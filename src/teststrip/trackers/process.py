@@ -1,0 +1,211 @@
+"""A tracker in a process of its own, so that it can neither stop nor slow the run it hears, whatever it does.
+
+The run's side is `Apart`: a Tracker that hands each event to a thread, which writes it into the other process. That
+one is this module as a program; it reads events until they end and tells them to the tracker. It inherits the
+environment (that is where accounts are) but nothing of the run's command line. What it prints goes into a log file
+beside the study.
+
+Knows no tracker: any with the attributes of `protocols.Distant` is run so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
+
+from teststrip import plugins
+from teststrip.errors import TrackerError, UsageError
+from teststrip.protocols import Distant, Tracker
+from teststrip.records import Concluded, Event, Started
+
+FOLDER = "trackers"
+"""Where trackers keep what is theirs, in the study's folder; a folder for each by its name."""
+
+WAITING = 2_000  # events; above this the tracker is too slow and hears of the rest when the run has ended
+PATIENCE = "TESTSTRIP_TRACKER_PATIENCE"
+"""The environment variable that says for how many seconds a finished run waits for its trackers; else 120."""
+_END = None
+
+
+class Apart:
+    """A tracker by name, heard from afar. Cheap to make; the process starts with the first event.
+
+    Args:
+        name: of the entry point.
+        options: of the tracker, from the study file.
+        patience: seconds that are waited for it once it was told all (`end`); None = until it is done.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, object], *, patience: float | None = 120.0) -> None:
+        self.name = name
+        self._options = dict(options)
+        self._patience = patience
+        self._until: float | None = None  # by the monotonic clock
+        self._ended = False
+        self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._log = Path()
+        self._study = ""
+
+    def on_event(self, event: Event) -> None:
+        """Hand the event over; never waits."""
+        if isinstance(event, Started):
+            self._start(Path(event.folder))
+        if self._waiting.qsize() < WAITING or isinstance(event, Concluded):
+            self._waiting.put(event)
+
+    def end(self) -> None:
+        """Say that nothing more comes; from now on patience runs. Does not wait, so several can run out together."""
+        if self._process is None or self._ended:
+            return
+        self._ended = True
+        self._until = None if self._patience is None else time.monotonic() + self._patience
+        self._waiting.put(_END)
+
+    def close(self) -> None:
+        """Wait until the tracker has told all, at most as long as patience lasts from `end` on.
+
+        Raises:
+            TrackerError: it failed, or took too long and was ended; the study is not touched by that.
+        """
+        if self._process is None or self._thread is None:
+            return
+        self.end()
+        try:
+            code = self._process.wait(None if self._until is None else max(0.0, self._until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._kill()
+            raise TrackerError(self._message(f"did not finish within {self._patience:g} s and was ended")) from None
+        finally:
+            self._thread.join(1)
+        if code:
+            raise TrackerError(self._message(self._last_line() or f"ended with {code}"))
+
+    @property
+    def where(self) -> str:
+        """Where the tracker's account of the study can be seen, once closed; "" = it did not say."""
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            return str(json.loads(self._last_line()).get("where", ""))
+        return ""
+
+    def _start(self, folder: Path) -> None:
+        own = folder / FOLDER / self.name
+        own.mkdir(parents=True, exist_ok=True)
+        self._study, self._log = str(folder), own / "log.txt"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "teststrip.trackers.process",
+                    self.name,
+                ],  # -P: no module of the working folder
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the run; and all that the tracker starts ends with it
+            )
+        self._thread = threading.Thread(target=self._write, name=f"tracker {self.name}", daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        assert self._process is not None
+        pipe = self._process.stdin
+        assert pipe is not None
+        with contextlib.suppress(OSError), pipe:  # broken where it ended early: its exit code says why
+            pickle.dump(self._options, pipe)
+            while (event := self._waiting.get()) is not _END:
+                pickle.dump(event, pipe)
+                pipe.flush()
+
+    def _kill(self) -> None:
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()
+
+    def _last_line(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _message(self, what: str) -> str:
+        return f"{what}. The study is safe. To tell it again: teststrip export {self._study} --to {self.name}"
+
+
+def opened(name: str, options: Mapping[str, object], *, patient: bool = False) -> Tracker:
+    """The tracker of that name: itself or, where it talks to others, apart.
+
+    Args:
+        patient: wait until it is done, however long that takes.
+
+    Raises:
+        UsageError: no such tracker, or options it does not take.
+        MissingExtra: it needs a package that is not installed.
+    """
+    tracker: Tracker = plugins.load("trackers", name)(**options)
+    if not isinstance(tracker, Distant):
+        return tracker
+    if find_spec(tracker.needs) is None:
+        raise plugins.missing(ModuleNotFoundError(name=tracker.needs))
+    return Apart(name, options, patience=None if patient else _patience())
+
+
+def _patience() -> float:
+    try:
+        return max(0.0, float(os.environ.get(PATIENCE, "120")))
+    except ValueError:
+        raise UsageError(f"{PATIENCE}: {os.environ[PATIENCE]!r} is no number of seconds") from None
+
+
+def listen(name: str, events: BinaryIO) -> str:
+    """Tell a tracker all events of a stream, until it ends; returns where to look."""
+    tracker = plugins.load("trackers", name)(**pickle.load(events))  # noqa: S301 - from our own parent process
+    try:
+        while True:
+            try:
+                event = pickle.load(events)  # noqa: S301 - as above
+            except EOFError:
+                break
+            tracker.on_event(event)
+    finally:
+        tracker.close()
+    return str(getattr(tracker, "where", ""))
+
+
+def main() -> int:
+    """The program: events on standard input, the last line of the output says where to look or what went wrong."""
+    try:
+        where = listen(sys.argv[1], sys.stdin.buffer)
+    except Exception as error:  # the edge of the process: one line for the run, the rest for whoever reads the log
+        import traceback
+
+        traceback.print_exc()
+        text = " ".join(str(error).split()) or type(error).__name__
+        sys.stdout.write(f"\n{text}\n")
+        sys.stdout.flush()
+        return 1
+    sys.stdout.write(f"\n{json.dumps({'where': where})}\n")
+    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    os._exit(code)  # hooks and threads that a tracker's library leaves behind have had their chance in `close`

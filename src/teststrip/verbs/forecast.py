@@ -1,0 +1,278 @@
+"""What a study would take, before anything is made: counts, cost, time, disk, and what its design can see.
+
+Time comes from the folder's own images of the same fingerprint; where there are none, from a short calibration: the
+cheapest and the dearest cell of each engine, made once in a process of its own, measured and thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from teststrip import plan as planning
+from teststrip import study as spec
+from teststrip.analysis.power.power import Variances
+from teststrip.errors import EngineError
+from teststrip.protocols import Engine, Remarks
+from teststrip.records import EngineRef, Fingerprint, Planned, Study
+from teststrip.results.result import LEDGER_FILE, Result
+from teststrip.store import Store
+from teststrip.verbs.run import RUNS, engine_id, fingerprints, open_engine
+
+CALIBRATION_SECONDS = 600  # a model that needs longer for two images is asked for its pace by a real run
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A study, its plan, and what is known of its cost.
+
+    Attributes:
+        study, plan: what is asked. folder: where it would lie.
+        summary: counts and costs. pace: seconds a denoiser call by engine alias, where known.
+        done: ids of shots with an image under today's fingerprint.
+        power: sentences on what the design can see.
+        remarks: of engines, on shots that are made in another way than usual.
+    """
+
+    study: Study
+    plan: planning.Plan
+    folder: Path
+    summary: planning.PlanSummary
+    pace: Mapping[str, planning.Measured] = field(default_factory=dict)
+    done: frozenset[str] = frozenset()
+    power: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether the time for what is left is known."""
+        return self.summary.seconds_left is not None
+
+
+def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Forecast:
+    """The forecast of a study file; reads the folder if there is one, changes nothing."""
+    study = spec.read(path, overrides)
+    plan = planning.of(study)
+    folder = out or RUNS / study.name
+    done, pace, size = _history(plan, folder)
+    return Forecast(
+        study,
+        plan,
+        folder,
+        plan.summary(done, pace=pace, image_bytes=size),
+        pace,
+        frozenset(done),
+        _power(study, plan, _pilot(study, plan, folder) if done else None),
+        _remarks(plan),
+    )
+
+
+def calibrated(forecast: Forecast) -> Forecast:
+    """The same with a measured pace: two images an engine, made in another process and thrown away.
+
+    Raises:
+        EngineError: the engine could not make them; the message is the engine's.
+    """
+    pace = dict(forecast.pace)
+    for alias, (ref, shots) in _samples(forecast.plan).items():
+        if alias not in pace:
+            pace[alias] = _measured(ref, shots)
+    summary = replace(
+        forecast.plan.summary(forecast.done, pace=pace),
+        bytes_left=forecast.summary.bytes_left,
+        size=forecast.summary.size,
+    )
+    return replace(forecast, pace=pace, summary=summary)
+
+
+def lines(forecast: Forecast) -> Iterator[str]:
+    """The forecast for people, without the time."""
+    summary = forecast.summary
+    yield f"{summary.study}: {_design(summary)} = {summary.images:,} images"
+    if summary.excluded:
+        yield f"  {summary.excluded} combinations excluded"
+    for axis in summary.axes:
+        levels = ", ".join(level.label for level in axis.levels[:12]) + (" ..." if len(axis.levels) > 12 else "")
+        yield f"  {axis.name}: {levels}  ({axis.levels[0].images:,} images each)"
+    done = f"{summary.done:,} made, {summary.left:,} to make" if summary.done else "none made yet"
+    yield f"  {done} → {forecast.folder}"
+    yield f"  {summary.calls_left:,} denoiser calls, counted by the engine's own scheduler"
+    if summary.bytes_left is not None:
+        yield f"  about {size(summary.bytes_left)} on disk ({summary.size})"
+    for warning in summary.warnings:
+        yield f"  warning: {warning}"
+    yield from (f"  {remark}" for remark in forecast.remarks)
+    yield ""
+    yield "What this design can see"
+    for sentence in forecast.power:
+        yield f"  {sentence}"
+    yield ""
+
+
+def time_line(forecast: Forecast) -> str:
+    """How long what is left takes, and how that is known."""
+    seconds = forecast.summary.seconds_left
+    if not forecast.summary.left:
+        return "Time: nothing is left to make"
+    if seconds is None:
+        return "Time: unknown; no earlier images to judge by"
+    return f"Time: about {duration(seconds)} ({forecast.summary.pace})"
+
+
+def as_json(forecast: Forecast) -> dict[str, Any]:
+    """For programs."""
+    return {
+        **forecast.summary.as_dict(),
+        "folder": str(forecast.folder),
+        "power": list(forecast.power),
+        "remarks": list(forecast.remarks),
+    }
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(4.23), duration(75), duration(7300), duration(400_000)
+    ('4.2 s', '1 min 15 s', '2 h 1 min', '4 d 15 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def size(count: float) -> str:
+    """Bytes as people say them.
+
+    >>> size(900), size(6_100_000)
+    ('900 B', '6.1 MB')
+    """
+    step = min(4, int(math.log10(max(count, 1)) // 3))
+    return f"{count / 1000**step:.{0 if step == 0 else 1}f} {['B', 'kB', 'MB', 'GB', 'TB'][step]}"
+
+
+def _design(summary: planning.PlanSummary) -> str:
+    prompts = f"{summary.prompts} prompt{'s' * (summary.prompts != 1)}"
+    replicates = f"{summary.replicates} replicate{'s' * (summary.replicates != 1)}"
+    return f"{prompts} × {replicates} × {summary.cells:,} setting{'s' * (summary.cells != 1)}"
+
+
+def _history(
+    plan: planning.Plan, folder: Path
+) -> tuple[set[str], dict[str, planning.Measured], planning.Measured | None]:
+    """What the folder knows: finished ids, pace by alias, mean size of an image."""
+    if not (folder / LEDGER_FILE).is_file():
+        return set(), {}, None
+    with Store(folder) as store:
+        prints = _prints(plan)
+        done = store.done({one.id for found in prints.values() for one in found})
+        if not done:
+            return set(), {}, None
+        sizes = [images[-1].size for shot, images in store.images().items() if shot in done]
+        pace = {
+            alias: planning.Measured(seconds, f"from earlier images of this folder, {seconds * 1000:.3g} ms a call")
+            for alias, found in prints.items()
+            if (seconds := store.pace({one.id for one in found})) is not None
+        }
+    mean = planning.Measured(sum(sizes) / len(sizes), f"mean of {len(sizes):,} images here") if sizes else None
+    return done, pace, mean
+
+
+def _prints(plan: planning.Plan) -> dict[str, list[Fingerprint]]:
+    """Today's fingerprints by engine alias."""
+    engines: dict[str, Engine] = {}
+    for ref in plan.study.engines.values():
+        engines.setdefault(engine_id(ref), open_engine(ref))
+    found: dict[str, list[Fingerprint]] = {alias: [] for alias in plan.study.engines}
+    for cell, print_ in fingerprints(plan, engines).items():
+        ref = plan.engine(cell)
+        for alias, known in plan.study.engines.items():
+            if known == ref:
+                found[alias].append(print_)
+    return found
+
+
+def _remarks(plan: planning.Plan) -> tuple[str, ...]:
+    """What engines remark, each with the number of settings it is about."""
+    found: dict[str, int] = {}
+    for ref in {engine_id(ref): ref for ref in plan.study.engines.values()}.values():
+        engine = open_engine(ref)
+        if isinstance(engine, Remarks):
+            for cell in plan.cells:
+                if plan.engine(cell) == ref and (remark := engine.remark(plan.first(cell).shot.settings)):
+                    found[remark] = found.get(remark, 0) + 1
+    return tuple(f"{count:,} of {len(plan.cells):,} settings {remark}" for remark, count in found.items())
+
+
+def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
+    """The cheapest cell of each engine, twice: two prompts, or two replicates, or one shot."""
+    found: dict[str, tuple[EngineRef, list[Planned]]] = {}
+    for alias, ref in plan.study.engines.items():
+        cells = [cell for cell in plan.cells if plan.engine(cell) == ref]
+        if not cells:
+            continue
+        engine = open_engine(ref)
+        cheapest = min(cells, key=lambda cell: engine.calls(plan.first(cell).shot.settings))
+        places = [(prompt, 0) for prompt in plan.study.prompts[:2]]
+        if len(places) == 1 and plan.study.replicates > 1:
+            places.append((plan.study.prompts[0], 1))
+        shots = [Planned(plan.shot(cheapest, p, r), cheapest, p, r) for p, r in places]
+        found[alias] = (ref, shots)
+    return found
+
+
+def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
+    asked = {
+        "name": ref.name,
+        "options": dict(ref.options),
+        "operation": dict(ref.operation),
+        "shots": [dict(planned.shot.settings) for planned in shots],
+    }
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "teststrip.executors.pace"],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=CALIBRATION_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"engine {ref.name!r}: two images took longer than {CALIBRATION_SECONDS} s. Plan with --no-calibrate"
+        ) from None
+    if child.returncode:
+        said = child.stderr.strip().splitlines() or ["no message"]
+        raise EngineError(f"calibration failed: {said[-1]}. Plan with --no-calibrate to leave it out")
+    seconds = float(json.loads(child.stdout.strip().splitlines()[-1])["seconds_per_call"])
+    return planning.Measured(seconds, f"from a calibration of {len(shots)} images, {seconds * 1000:.3g} ms a call")
+
+
+def _pilot(study: Study, plan: planning.Plan, folder: Path) -> Variances | None:
+    """The spread of scores that are there already."""
+    from teststrip.analysis.power import pilot
+
+    with Result(study, Store(folder), plan) as result:
+        return pilot.of_columns(result.columns(), study.question.metrics, axes=study.axes)
+
+
+def _power(study: Study, plan: planning.Plan, measured: Variances | None) -> tuple[str, ...]:
+    from teststrip.analysis.power import power as design
+
+    return design.explain(
+        len(study.prompts),
+        len(study.seeds) if study.seeds else study.replicates,
+        margin=study.question.margin,
+        contrasts=max(design.planned_contrasts([(len(a.levels), a.numbers is not None) for a in study.axes]), 1),
+        cells=len(plan.cells),
+        variances=measured,
+    )

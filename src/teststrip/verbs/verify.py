@@ -1,0 +1,157 @@
+"""Checks a study folder: every file against its hash, and on request a sample of pictures made again and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teststrip.errors import StoreError, UsageError
+from teststrip.records import Render, Row
+from teststrip.results.result import Result
+from teststrip.store import Problem, Store
+
+CLOSE = 1  # levels of 255: rounding of another batch shape, see docs/performance.md
+
+
+@dataclass
+class Verification:
+    """What was checked and found.
+
+    Attributes:
+        files: images re-hashed.
+        problems: one line each: what, where, remedy.
+        same, close, different: pictures made again: equal pixels; within one level of 255; further off.
+        skipped: of the sample, not made again because something else would answer today.
+    """
+
+    files: int = 0
+    problems: list[str] = field(default_factory=list)
+    same: int = 0
+    close: int = 0
+    different: int = 0
+    skipped: int = 0
+
+    @property
+    def good(self) -> bool:
+        """No damaged file and no picture that comes out differently."""
+        return not self.problems and not self.different
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"{self.files} images re-hashed: {'all as recorded' if not self.problems else ''}".rstrip(": ")
+        yield from self.problems
+        if remade := self.same + self.close + self.different:
+            yield (
+                f"{remade} made again: {self.same} equal to the pixel, {self.close} within {CLOSE} level of 255, "
+                f"{self.different} different"
+            )
+        if self.skipped:
+            yield f"{self.skipped} not made again: other weights, versions or device would answer them today"
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {**asdict(self), "good": self.good}
+
+
+def verify(result: Result, sample: str = "0") -> Verification:
+    """Re-hash every image of the folder; make a sample again and compare. Damaged images go to quarantine.
+
+    Args:
+        result: an opened study.
+        sample: how many pictures to make again: a number, or a share such as "2%".
+
+    Raises:
+        UsageError: the sample is neither a number nor a share.
+    """
+    found = Verification()
+    found.files = sum(len(images) for images in result.store.images().values())
+    problems = result.store.verify()
+    found.problems += map(str, problems)
+    harmed = {problem.path for problem in problems}
+    rows = [row for row in result.rows() if row.image is not None and row.image.path not in harmed]
+    count = sample_size(sample, len(rows))
+    if count:
+        _make_again(_spread(rows, count), result, found)
+    if any(harmed):
+        _put_back(result.folder, problems)
+    return found
+
+
+def sample_size(text: str, total: int) -> int:
+    """How many of `total` a sample means.
+
+    >>> sample_size("2%", 480), sample_size("3", 480), sample_size("0", 480)
+    (10, 3, 0)
+    """
+    try:
+        if text.strip().endswith("%"):
+            share = float(text.strip()[:-1]) / 100
+            count = -(-int(share * total * 1000) // 1000)  # rounded up: a share of something is never nothing
+        else:
+            count = int(text)
+    except ValueError:
+        raise UsageError(f"--sample {text}: neither a number nor a share. Write for example 10 or 2%") from None
+    if count < 0:
+        raise UsageError(f"--sample {text}: is below 0")
+    return min(count, total)
+
+
+def _put_back(folder: Path, problems: Sequence[Problem]) -> None:
+    """Let the next run make the damaged pictures again; a run that is writing just now is left alone."""
+    with suppress(StoreError), Store(folder, write=True) as store:
+        store.repair(problems)
+
+
+def _spread(rows: list[Row], count: int) -> list[Row]:
+    """Rows taken by the order of their hashed ids: the same sample every time, spread over the whole design."""
+    return sorted(rows, key=lambda row: row.planned.shot.id)[:count]
+
+
+def _make_again(rows: list[Row], result: Result, found: Verification) -> None:
+    from teststrip.verbs.run import engine_id, open_engine
+
+    by_engine: dict[str, list[Row]] = {}
+    for row in rows:
+        by_engine.setdefault(engine_id(row.planned.shot.engine), []).append(row)
+    for group in by_engine.values():
+        engine = open_engine(group[0].planned.shot.engine)
+        try:
+            comparable = {
+                row.planned.shot.id: row
+                for row in group
+                if row.image and row.image.fingerprint_id == engine.fingerprint(row.planned.shot).id
+            }
+            found.skipped += len(group) - len(comparable)
+            for answer in engine.render([row.planned.shot for row in comparable.values()]):
+                row = comparable[answer.shot.id]
+                if not isinstance(answer, Render):
+                    found.different += 1
+                    found.problems.append(f"{row.planned.shot.id[:12]}: made an image then, fails now: {answer.text}")
+                    continue
+                _compare(row, answer, result, found)
+        finally:
+            engine.close()
+
+
+def _compare(row: Row, answer: Render, result: Result, found: Verification) -> None:
+    import numpy as np
+
+    from teststrip.pictures import decode
+
+    assert row.image is not None
+    before = decode(result.store.read(row.image)).astype(np.int16)
+    now = decode(answer.data).astype(np.int16)
+    off = int(np.abs(before - now).max()) if before.shape == now.shape else 255
+    if off == 0:
+        found.same += 1
+    elif off <= CLOSE:
+        found.close += 1
+    else:
+        found.different += 1
+        found.problems.append(
+            f"{row.image.path}: made again it differs by up to {off} levels of 255 "
+            f"({row.planned.prompt.id}, {row.planned.cell}, replicate {row.planned.replicate})"
+        )

@@ -1,0 +1,214 @@
+"""Finds a model's weights by name, folder or hub id, and loads them whole or not at all.
+
+Knows files, hashes and the loader of transformers; nothing of what a model is asked. Only safetensors are read and no
+code of a model's repository is run. Weights that are not complete are refused: transformers would fill the gaps with
+random numbers and say so in a log line only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from teststrip.errors import MissingExtra, MissingWeights
+from teststrip.weights.digests import Digests
+
+MODELS = Path(__file__).parents[1] / "models"
+"""The folder of what is embedded in this package."""
+
+EMBEDDED_SCORER = "emoji-scorer"
+
+WANTED = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
+UNWANTED = ["*/*", "*.fp16.*", "*.bf16.*", "open_clip*"]
+"""Of a hub repository: the standard files at its top, not the same weights once more."""
+
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+
+
+_DIGESTS = Digests()
+_may_fetch: ContextVar[bool] = ContextVar("may_fetch", default=True)
+
+
+@contextmanager
+def nothing_fetched() -> Iterator[None]:
+    """Within it a hub model is found only if it is on this disk: whoever reads results must not download gigabytes."""
+    token = _may_fetch.set(False)
+    try:
+        yield
+    finally:
+        _may_fetch.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model on this disk.
+
+    Attributes:
+        model: as the user wrote it. folder: where it lies.
+        facts: what tells these weights from others: a hub commit, or the hash of the files.
+    """
+
+    model: str
+    folder: Path
+    facts: Mapping[str, object]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether they came with this package."""
+        return self.folder.parent == MODELS
+
+
+def find(model: str | None, revision: str | None = None) -> Weights:
+    """Find a model: the name of an embedded one, a folder, or a hub id (fetched when it is not on this disk yet).
+
+    Args:
+        model: relative paths start at the working folder.
+        revision: of a hub id: branch, tag or commit.
+
+    Raises:
+        MissingWeights: there is none, or not as safetensors.
+    """
+    if not model:
+        raise MissingWeights("no model is named. Give `model` a folder or a hub id")
+    if (MODELS / model).parent == MODELS and (MODELS / model / "config.json").is_file():
+        folder = MODELS / model
+        return Weights(model, folder, {"model": model, "embedded": True, "files": _hash(folder)})
+    if model == EMBEDDED_SCORER:
+        raise MissingWeights("this installation lacks the embedded scorer. Install teststrip again")
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        _check_files(model, folder)
+        return Weights(model, folder, {"model": folder.resolve().name, "files": _hash(folder)})
+    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
+        raise MissingWeights(
+            f"there is no folder {model!r}. Give `model` a folder that exists, or a hub id 'owner/name'"
+        )
+    folder = _fetched(model, revision)
+    _check_files(model, folder)
+    return Weights(model, folder, {"model": model, "commit": folder.name})
+
+
+def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32") -> Any:
+    """A model in evaluation mode.
+
+    Args:
+        auto: the Auto class of transformers that makes it.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "auto" (as stored), "float32", "bfloat16", "float16".
+
+    Raises:
+        MissingWeights: the files are not of this kind, or some tensors are not in them.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        with _quietly():
+            model, report = auto.from_pretrained(
+                found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise MissingWeights(f"{found.model!r} cannot be loaded: {first_line(error)}") from error
+    gaps = sorted(str(gap) for gap in [*report["missing_keys"], *report["mismatched_keys"]])
+    if gaps:
+        raise MissingWeights(
+            f"{found.model!r} lacks {len(gaps)} of the tensors of a {type(model).__name__} ({gaps[0]}, ...). "
+            "Give `model` a complete one"
+        )
+    return model.eval().to(_device(device))
+
+
+def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) -> Any:
+    """What lies beside the weights: a tokenizer, a processor.
+
+    Args:
+        reader: makes it from the folder.
+        files: patterns of the files it is made of; one of them must be there. Some readers make an empty tokenizer out
+            of nothing.
+
+    Raises:
+        MissingWeights: it is not there or cannot be read.
+    """
+    if not any(list(found.folder.glob(pattern)) for pattern in files):
+        raise MissingWeights(f"{found.model!r} holds none of {', '.join(files)}. Give `model` a complete folder")
+    try:
+        return reader(found.folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise MissingWeights(f"{found.model!r} has an unusable {files[0]}: {first_line(error)}") from error
+
+
+def _fetched(model: str, revision: str | None) -> Path:
+    """The folder of a hub model: what was fetched once is not fetched again, however its branch has moved."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ModuleNotFoundError as error:
+        raise MissingExtra("huggingface_hub is not installed. Run: pip install 'teststrip[diffusers]'") from error
+    fetch = partial(snapshot_download, model, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED)
+    try:
+        folder = Path(fetch(local_files_only=True))
+        if any(folder.glob("*.safetensors")):
+            return folder
+    except (OSError, ValueError, HFValidationError):
+        pass
+    if not _may_fetch.get():
+        raise MissingWeights(f"{model!r} is not on this disk. `teststrip run` fetches it")
+    try:
+        return Path(fetch())
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        raise MissingWeights(
+            f"{model!r} is no folder, and as a hub id it could not be fetched ({first_line(error)}). "
+            f"Fetch it where there is a network (hf download {model}), or give `model` a folder"
+        ) from error
+
+
+def _check_files(model: str, folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise MissingWeights(f"{model!r} holds no config.json. Give `model` a folder in the format of transformers")
+    if not any(folder.glob("*.safetensors")):
+        raise MissingWeights(f"{model!r} holds no .safetensors. Pickled weights are not loaded: convert them first")
+
+
+def _hash(folder: Path) -> str:
+    """SHA-256 over names and contents of the files that can change a vector."""
+    files = sorted(path for pattern in WANTED for path in folder.glob(pattern))
+    return hashlib.sha256("".join(f"{path.name}\0{_DIGESTS.of(path)}\n" for path in files).encode()).hexdigest()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the bar and the table that transformers draws for each load: the bar of a run is another."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def first_line(error: Exception) -> str:
+    """What a library has to say, without the essay below it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,57 @@
+"""A study written as TOML and read again is the same study."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from tests.study.studies import studies
+from tests.study.toy import ToyEngine
+
+from teststrip import plan
+from teststrip import study as spec
+from teststrip.records import Study
+
+
+def again(study: Study, folder: Path = Path()) -> Study:
+    return spec.parse(tomllib.loads(spec.dump(study)), place="again", folder=folder)
+
+
+@given(studies())
+def test_a_study_survives_being_written_and_read(keys: dict[str, Any]) -> None:
+    study = spec.study(**keys)
+    assert again(study) == study
+    assert list(plan.of(again(study)).ids()) == list(plan.of(study).ids())
+
+
+def test_everything_a_file_can_say_survives(toy: type[ToyEngine]) -> None:
+    study = spec.study(
+        name="all",
+        prompts=[
+            {"text": 'an "owl" \\ and\na \u007fcat'.replace("\u007f", ""), "id": "owl", "tags": ["animal"]},
+            "ふくろう",
+        ],
+        seeds=[1, 2],
+        engines={"a": {"name": "toy", "dtype": "float16", "device": "cpu", "model": "x/y"}, "b.1": {"name": "toy"}},
+        settings={"vae_tiling": True},
+        axes={
+            "engine": ["a", "b.1"],
+            "my arm": [{"label": "plain"}, {"label": "slow", "scheduler": "Slow"}],
+            "cfg": [1, 2.5],
+        },
+        exclude=[{"engine": "a", "my arm": ["slow"], "cfg": 1}],
+        question={"metrics": ["sharpness"], "margin": {"sharpness": 2.5}, "budget": "0.02 USD", "price_an_hour": 0.9},
+        trackers={"wandb": {"project": "p", "side": 128, "per_setting": True}, "progress": {}},
+    )
+    assert again(study) == study
+
+
+def test_prompts_of_a_file_are_folded_in(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("an owl\na rose\n")
+    (tmp_path / "study.toml").write_text(
+        'name = "demo"\nprompts = { file = "prompts.txt" }\n[engine]\nname = "pattern"\n'
+    )
+    study = spec.read(tmp_path / "study.toml")
+    assert again(study, tmp_path / "elsewhere") == study

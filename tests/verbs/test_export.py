@@ -1,0 +1,123 @@
+"""Results go elsewhere whole: tables, sheets, one file."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pyarrow.parquet
+import pytest
+from pypdf import PdfReader
+
+from teststrip import pictures
+from teststrip.errors import UsageError
+from teststrip.results.result import Result, open_result
+from teststrip.verbs import export
+from teststrip.verbs.run import drive
+
+STUDY = """
+name = "little"
+prompts = ["an owl", { id = "formula", text = "=2+5 and a car" }]
+replicates = 3
+[engine]
+name = "pattern"
+fail = "oom: guidance_scale=7, prompt=an owl"
+[axes]
+guidance_scale = [1, 7]
+num_inference_steps = [2, 8]
+[question]
+metrics = ["sharpness"]
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+    folder = tmp_path_factory.mktemp("export") / "little"
+    toml = folder.with_suffix(".toml")
+    toml.write_text(STUDY, encoding="utf-8")
+    drive(toml, folder, trackers=[], views=False).result.close()
+    with open_result(folder) as result:
+        yield result
+
+
+def test_csv_has_a_row_an_image_and_runs_no_formula(result: Result) -> None:
+    path = export.write(result, "csv")
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    made = {row.image.digest: row for row in result.rows() if row.image}
+    assert {row["digest"] for row in rows} == set(made)
+    for row in rows:
+        assert float(row["sharpness"]) == pytest.approx(made[row["digest"]].scores["sharpness"])
+        assert (result.folder / row["path"]).is_file()
+    assert {row["prompt"] for row in rows} == {"an owl", "'=2+5 and a car"}
+
+
+def test_parquet_keeps_numbers_as_numbers(result: Result) -> None:
+    table = pyarrow.parquet.read_table(export.write(result, "parquet"))
+    assert table.num_rows == sum(row.image is not None for row in result.rows())
+    assert str(table.schema.field("sharpness").type) == "double"
+    assert "=2+5 and a car" in table.column("prompt").to_pylist()
+
+
+def test_a_contact_sheet_shows_the_median_of_each_cell(result: Result, tmp_path: Path) -> None:
+    path = export.write(result, "contact-sheet", tmp_path / "sheet.png", rows="prompt", columns="guidance_scale")
+    rows = [
+        r
+        for r in result.rows()
+        if r.image and r.planned.prompt.id == "formula" and r.planned.cell["guidance_scale"] == "1"
+    ]
+    ranked = sorted(rows, key=lambda row: row.scores["sharpness"])
+    median = ranked[(len(ranked) - 1) // 2].image
+    assert median
+    tile = PIL.Image.fromarray(pictures.decode(result.store.read(median))).resize(
+        (128, 128), PIL.Image.Resampling.LANCZOS
+    )
+    with PIL.Image.open(path) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    wanted = np.asarray(tile)
+    found = [
+        (y, x)
+        for y, x in zip(*np.nonzero((pixels[:-127, :-127] == wanted[0, 0]).all(axis=2)), strict=True)
+        if (pixels[y : y + 128, x : x + 128] == wanted).all()
+    ]
+    assert len(found) == 1
+
+
+def test_a_pdf_has_a_page_for_each_section(result: Result, tmp_path: Path) -> None:
+    path = export.write(result, "contact-sheet", tmp_path / "sheet.pdf")
+    reader = PdfReader(io.BytesIO(path.read_bytes()))
+    assert len(reader.pages) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rows": "guidance_scal"}, "no axis 'guidance_scal'. Did you mean 'guidance_scale'?"),
+        ({"metric": "sharp"}, "no score 'sharp'"),
+        ({"pick": "mean"}, "unknown pick 'mean'"),
+        ({"where": {"prompt": "a dog"}}, "no image fits"),
+    ],
+)
+def test_a_wrong_sheet_says_what_there_is(result: Result, options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        export.write(result, "contact-sheet", **options)
+
+
+def test_an_unknown_format_names_the_nearest(result: Result) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'parquet'"):
+        export.write(result, "parket")
+
+
+def test_a_contact_sheet_needs_a_known_suffix(result: Result, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"neither \.png nor \.pdf"):
+        export.write(result, "contact-sheet", tmp_path / "sheet.gif")
+
+
+def test_html_is_one_file_that_names_no_other(result: Result) -> None:
+    text = export.write(result, "html").read_text(encoding="utf-8")
+    for source in re.findall(r'(?:src|href)="([^"]*)"', text.split("<script")[0]):
+        assert source.startswith("data:")
+    assert "unsafe" not in text.split("</head>")[0]
+    assert text.count("data:image/png;base64,") == sum(row.image is not None for row in result.rows())
