@@ -1,0 +1,64 @@
+"""The nouns. Frozen records, standard library only; nothing here does anything.
+
+    asked       settings, prompts, axes, study, shots       concluded   comparisons, findings
+    answered    renders, failures, images, scores, rows     events      what trackers hear
+    canonical   the one spelling that hashes are taken of
+
+Say once: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
+
+To add a field: give it a line in its class's docstring; whoever makes the record fills it, nobody guesses it.
+"""
+
+from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason, Render, Row, Score
+from teststrip.records.asked import (
+    DEFAULT_MARGIN,
+    Axis,
+    Cell,
+    EngineRef,
+    Level,
+    Planned,
+    Prompt,
+    Question,
+    Setting,
+    Shot,
+    Study,
+)
+from teststrip.records.canonical import Value, canonical_json, digest_of
+from teststrip.records.concluded import Comparison, Estimate, Finding, MetricInfo, Verdict
+from teststrip.records.events import Concluded, Event, Failed, Scored, Shown, Started
+
+__all__ = [
+    "DEFAULT_MARGIN",
+    "Axis",
+    "Card",
+    "Cell",
+    "Comparison",
+    "Concluded",
+    "EngineRef",
+    "Estimate",
+    "Event",
+    "Failed",
+    "Failure",
+    "Finding",
+    "Fingerprint",
+    "Image",
+    "Level",
+    "MetricInfo",
+    "Planned",
+    "Prompt",
+    "Question",
+    "Reason",
+    "Render",
+    "Row",
+    "Score",
+    "Scored",
+    "Setting",
+    "Shot",
+    "Shown",
+    "Started",
+    "Study",
+    "Value",
+    "Verdict",
+    "canonical_json",
+    "digest_of",
+]

@@ -1,0 +1,153 @@
+"""What answered: pictures, failures, fingerprints and scores, and the row that joins them with what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from teststrip.records.asked import Planned, Shot
+from teststrip.records.canonical import digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What answered: weights, scheduler class and config, dtype, library versions.
+
+    Attributes:
+        facts: plain JSON values; two answers are comparable when all facts are equal.
+    """
+
+    facts: Mapping[str, object]
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the facts."""
+        return digest_of(dict(self.facts))
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """A picture as an engine hands it over.
+
+    Attributes:
+        shot: what was asked.
+        data: encoded bytes, exactly what will lie on disk.
+        format: "png", "jpeg" or "webp".
+        width, height: pixels.
+        seconds: machine time of this picture; its share of a batch's time where it shared one.
+        fingerprint: what answered.
+        facts: denoiser_calls, rows, device and what else the engine knows; plain JSON values.
+        small: a thumbnail as WebP, from an engine that has the pixels at hand; b"" = made from the file when wanted.
+    """
+
+    shot: Shot
+    data: bytes
+    format: str
+    width: int
+    height: int
+    seconds: float
+    fingerprint: Fingerprint
+    facts: Mapping[str, object] = field(default_factory=dict)
+    small: bytes = b""
+
+
+Reason = Literal["refused", "oom", "nan", "blank", "timeout", "invalid", "error"]
+"""Why there is no picture: content policy; memory; not finite; one colour; time; a bad request; anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No picture, and why. A value that travels the same road as a Render.
+
+    Attributes:
+        shot: what was asked.
+        reason: the class, for tables.
+        text: one line for people; no secrets, no stack trace.
+        retryable: whether a later run should try again.
+    """
+
+    shot: Shot
+    reason: Reason
+    text: str
+    retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that is safe on disk.
+
+    Attributes:
+        shot_id, digest: what was asked; SHA-256 of the file.
+        path: of the file, relative to the study folder, with forward slashes.
+        width, height: pixels. size: bytes.
+        seconds: machine time. facts: as in Render.
+        fingerprint_id: what answered.
+    """
+
+    shot_id: str
+    digest: str
+    path: str
+    width: int
+    height: int
+    size: int
+    seconds: float
+    fingerprint_id: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number about an image, a pair or a group.
+
+    Attributes:
+        metric: its name. digests: the images it is about, sorted when order means nothing.
+        value: NaN = this metric does not apply here.
+        fingerprint_id: of the metric: code version, weights, options.
+    """
+
+    metric: str
+    digests: tuple[str, ...]
+    value: float
+    fingerprint_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What one must know before believing a metric.
+
+    Attributes:
+        about: one sentence: what is measured, and how.
+        low, high: the range of the value, in the metric's unit; infinite where it has no end.
+        source: where the definition was published.
+        failure: how it is known to mislead.
+        needs: the weights it needs, in words; "" = none.
+        comparable: between which pictures the value may be compared.
+        rises_with: settings that move the value mechanically, whatever becomes of the picture.
+    """
+
+    about: str
+    low: float
+    high: float
+    source: str
+    failure: str
+    needs: str = ""
+    comparable: str = "within a prompt"
+    rises_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One place of the design and what became of it: image, failure, or neither yet.
+
+    Attributes:
+        planned: shot, cell, prompt, replicate.
+        image: the picture, if there is one.
+        failure: the last failure, if there is no picture.
+        scores: metric name to value; NaN does not apply; absent = not computed.
+    """
+
+    planned: Planned
+    image: Image | None = None
+    failure: Failure | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)

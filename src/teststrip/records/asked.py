@@ -1,0 +1,208 @@
+"""What is asked: settings, prompts, axes, the study, and each shot with its place in the design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from teststrip.records.canonical import Value, digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One knob of an engine, known without loading weights.
+
+    Attributes:
+        name: as Diffusers spells it.
+        kind: values are coerced to this before anything is hashed (7 and 7.0 are one guidance_scale).
+        default: what an engine does when nothing is said; None = the engine's own choice.
+        low, high: inclusive bounds of a number; None = unbounded.
+        choices: the only words allowed; empty = any. Of a number: words allowed in its place.
+        optional: None is a legal value.
+        doc: one sentence for `teststrip engines`.
+    """
+
+    name: str
+    kind: Literal["float", "int", "str", "bool"]
+    default: Value = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A block of the design: one text, seen under every cell.
+
+    Attributes:
+        id: short and unique in the study; files and reports use it.
+        text: may hold `{word}` places that an axis of words fills.
+        tags: free labels to filter by.
+    """
+
+    id: str
+    text: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One value of an axis: a label and the settings it sets (several when they are linked)."""
+
+    label: str
+    settings: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A factor of the design.
+
+    Attributes:
+        name: a setting's name, a free name (linked), a word of the prompts, or "engine".
+        kind: what a level sets: one "setting", several "linked" settings, a "word" in the prompt text, an "engine".
+        levels: in the order the study gives them, at least one.
+    """
+
+    name: str
+    kind: Literal["setting", "linked", "word", "engine"]
+    levels: tuple[Level, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the levels, in order."""
+        return tuple(level.label for level in self.levels)
+
+    @property
+    def numbers(self) -> tuple[float, ...] | None:
+        """The levels as numbers, or None when this axis is not numeric."""
+        values = [level.settings.get(self.name) for level in self.levels]
+        if self.kind != "setting" or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+            return None
+        return tuple(float(v) for v in values if isinstance(v, int | float))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRef:
+    """An engine by name and options: what crosses processes, since weights do not.
+
+    Attributes:
+        name: the entry point's name, for example "diffusers".
+        options: those that can change a picture (`dtype`, `backend`, ...); part of a shot's identity.
+        operation: those that cannot (`device`, `batch`, ...); never part of it.
+    """
+
+    name: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+    operation: Mapping[str, Value] = field(default_factory=dict)
+
+
+DEFAULT_MARGIN = 0.2
+"""The smallest difference that matters where a study does not say, in within-prompt seed SD (docs/statistics.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the study wants to know, written down before there is data.
+
+    Attributes:
+        metrics: names of metrics, in order of interest.
+        margin: the smallest difference that matters: within-prompt seed SD, or {metric: score units}.
+        budget: for the recommendation, as written: "4s", "50 calls", "0.02 USD"; None = no budget.
+        price_an_hour: what an hour of the machine costs, in the budget's currency; None = unknown.
+    """
+
+    metrics: tuple[str, ...] = ()
+    margin: float | Mapping[str, float] = DEFAULT_MARGIN
+    budget: str | None = None
+    price_an_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All that the study file says, checked. Made by `spec`, never by hand.
+
+    Attributes:
+        name: [a-z0-9][a-z0-9._-]{0,63}.
+        prompts: the blocks.
+        replicates: images for each prompt in each cell.
+        seeds: explicit seeds shared by all prompts, or None for own seeds a prompt (the default, and the honest one).
+        engines: alias to engine; one entry called "engine" unless the study compares several.
+        axes: the factors; may be empty (one cell).
+        settings: held fixed in every cell.
+        exclusions: each maps axis names to the labels that, all together, are left out.
+        question: metrics, margin, budget.
+        trackers: name to options.
+        metric_options: metric name to its options, `[metrics.NAME]` in the study file.
+    """
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    replicates: int = 1
+    seeds: tuple[int, ...] | None = None
+    engines: Mapping[str, EngineRef] = field(default_factory=lambda: {"engine": EngineRef("diffusers")})
+    axes: tuple[Axis, ...] = ()
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    exclusions: tuple[Mapping[str, tuple[str, ...]], ...] = ()
+    question: Question = field(default_factory=Question)
+    trackers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    metric_options: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture to be made: an engine and *all* its resolved settings, prompt and seed among them."""
+
+    engine: EngineRef
+    settings: Mapping[str, Value]
+
+    @cached_property
+    def id(self) -> str:
+        """What was asked, as 64 hexadecimal digits; the same on every machine."""
+        asked = {
+            "engine": self.engine.name,
+            "options": dict(self.engine.options),
+            "settings": dict(self.settings),
+        }
+        return digest_of(asked)
+
+    @property
+    def prompt(self) -> str:
+        """The text that the model reads."""
+        return str(self.settings["prompt"])
+
+    @property
+    def seed(self) -> int:
+        """The seed of this one picture, 0 .. 2**32 - 1."""
+        return int(self.settings["seed"] or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A combination of levels, without prompt and seed. Hashable.
+
+    Attributes:
+        levels: (axis name, level label) in the order of the study's axes.
+    """
+
+    levels: tuple[tuple[str, str], ...]
+
+    def __getitem__(self, axis: str) -> str:
+        """The label that this cell has on an axis."""
+        return dict(self.levels)[axis]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{axis} {label}" for axis, label in self.levels) or "the only setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A shot and its place in the design."""
+
+    shot: Shot
+    cell: Cell
+    prompt: Prompt
+    replicate: int
