@@ -15,6 +15,11 @@
 Every message says where, what, and the remedy. A failed *shot* is no exception but a value: `records.Failure`.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class TeststripError(Exception):
     """Anything this package raises on purpose.
@@ -66,3 +71,24 @@ class TrackerError(TeststripError):
 
 class DesignError(TeststripError):
     """The design or the data cannot answer the question that was asked."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'. Did you mean ...?' when something known is close, else ''.
+
+    >>> nearest("num_inference_step", ["num_inference_steps", "seed"])
+    ". Did you mean 'num_inference_steps'?"
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f". Did you mean {close[0]!r}?" if close else ""
+
+
+def among(name: str, known: Iterable[str], title: str) -> str:
+    """The nearest if there is one, then all that are known, as the end of a sentence.
+
+    >>> among("sead", ["seed", "eta"], "Settings")
+    ". Did you mean 'seed'? Settings: seed, eta"
+    """
+    known = list(known)
+    hint = nearest(name, known) or "."
+    return f"{hint} {title}: {', '.join(known) or 'none'}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from teststrip.errors import MissingExtra, UsageError
+from teststrip.errors import MissingExtra, UsageError, among
 
 Kind = Literal["engines", "metrics", "trackers"]
 
@@ -65,24 +63,3 @@ def missing(error: ModuleNotFoundError) -> MissingExtra:
     module = (error.name or str(error)).split(".")[0]
     package = f"'teststrip[{EXTRAS[module]}]'" if module in EXTRAS else module
     return MissingExtra(f"{module} is not installed. Run: pip install {package}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'. Did you mean ...?' when something known is close, else ''.
-
-    >>> nearest("num_inference_step", ["num_inference_steps", "seed"])
-    ". Did you mean 'num_inference_steps'?"
-    """
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f". Did you mean {close[0]!r}?" if close else ""
-
-
-def among(name: str, known: Iterable[str], title: str) -> str:
-    """The nearest if there is one, then all that are known, as the end of a sentence.
-
-    >>> among("sead", ["seed", "eta"], "Settings")
-    ". Did you mean 'seed'? Settings: seed, eta"
-    """
-    known = list(known)
-    hint = nearest(name, known) or "."
-    return f"{hint} {title}: {', '.join(known) or 'none'}"

@@ -13,8 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from teststrip.diffusion.source import files, text
-from teststrip.errors import StudyError
-from teststrip.plugins import nearest
+from teststrip.errors import StudyError, nearest
 from teststrip.records import Value
 
 # These read the configuration of a noise-prediction model, but no list of Diffusers says so.

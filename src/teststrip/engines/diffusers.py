@@ -19,8 +19,8 @@ from typing import ClassVar, Final, Literal, cast
 from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, shooting, source
 from teststrip.diffusion.batches import Batches, Broken
 from teststrip.diffusion.safety import read_header
-from teststrip.errors import StudyError
-from teststrip.plugins import missing, nearest
+from teststrip.errors import StudyError, nearest
+from teststrip.plugins import missing
 from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
 from teststrip.weights.digests import Digests
 

@@ -17,9 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, cast, get_args
 
-from teststrip.errors import EngineError, StudyError
+from teststrip.errors import EngineError, StudyError, nearest
 from teststrip.pictures import digest_of_pixels, encode_png, small
-from teststrip.plugins import nearest
 from teststrip.records import Failure, Fingerprint, Reason, Render, Setting, Shot, Value
 
 if TYPE_CHECKING:

@@ -123,7 +123,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """All that the study file says, checked. Made by `spec`, never by hand.
+    """All that the study file says, checked. Made by `study`, never by hand.
 
     Attributes:
         name: [a-z0-9][a-z0-9._-]{0,63}.

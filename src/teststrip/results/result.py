@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from teststrip import plan as planning
 from teststrip import plugins
 from teststrip import study as spec
-from teststrip.errors import StoreError, TeststripError, UsageError
+from teststrip.errors import StoreError, TeststripError, UsageError, nearest
 from teststrip.protocols import Metric
 from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.results import notebook
@@ -291,7 +291,7 @@ class Result:
             return str(planned.shot.seed)
         if axis not in dict(planned.cell.levels):
             known = [name for name, _ in planned.cell.levels] + ["prompt", "replicate", "seed"]
-            raise UsageError(f"no axis {axis!r}{plugins.nearest(axis, known)}. There are: {', '.join(known)}")
+            raise UsageError(f"no axis {axis!r}{nearest(axis, known)}. There are: {', '.join(known)}")
         return planned.cell[axis]
 
     def _labels(self, rows: Sequence[Row], axis: str) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from teststrip.errors import StudyError
-from teststrip.plugins import nearest
+from teststrip.errors import StudyError, nearest
 from teststrip.records import Axis, Level, Study, Value
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known

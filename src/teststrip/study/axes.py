@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from teststrip.plugins import among, nearest
+from teststrip.errors import among, nearest
 from teststrip.records import Axis, Level, Setting, Value
 from teststrip.study.engines import Known, reserved
 from teststrip.study.keys import RANGE, check_keys, table, translated

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from teststrip import plugins
-from teststrip.errors import EngineError, StudyError, UsageError
+from teststrip.errors import EngineError, StudyError, UsageError, nearest
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Setting, Value
 from teststrip.study.keys import table, translated
@@ -99,7 +99,7 @@ def _read(alias: str, value: object, place: Place) -> Known:
     for key, inner in rest.items():
         setting = translated(key, knobs)
         if setting not in knobs:
-            hint = plugins.nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
+            hint = nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
             raise place.error(f"{owner} has no option {key!r}{hint}")
         reserved(setting, place / key)
         settings[setting] = coerce(inner, knobs[setting], place / key, owner)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from teststrip.plugins import nearest
+from teststrip.errors import nearest
 from teststrip.study.place import Place, kind_of
 
 # The well-known names of other tools; translated at the border, so that there is one vocabulary inside.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from teststrip import plugins
+from teststrip.errors import among, nearest
 from teststrip.records import DEFAULT_MARGIN, Question, Setting, Value
 from teststrip.study.keys import BUDGET_PATTERN, QUESTION, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
@@ -31,7 +32,7 @@ def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
     trackers = {}
     for name, entry in table(value, place).items():
         if name not in known:
-            raise (place / name).error(f"unknown tracker{plugins.among(name, known, 'Installed')}")
+            raise (place / name).error(f"unknown tracker{among(name, known, 'Installed')}")
         trackers[name] = _options("trackers", name, entry, place / name)
     return trackers
 
@@ -53,7 +54,7 @@ def _options(kind: plugins.Kind, name: str, value: object, place: Place) -> dict
     options, whose = {}, f"{kind[:-1]} {name!r}"
     for key, option in table(value, place).items():
         if key not in known:
-            listed = plugins.nearest(key, known) or f". Options: {', '.join(known) or 'none'}"
+            listed = nearest(key, known) or f". Options: {', '.join(known) or 'none'}"
             raise place.error(f"{whose} has no option {key!r}{listed}")
         options[key] = coerce(option, known[key], place / key, whose)
     return options
@@ -65,7 +66,7 @@ def _metrics(value: object, place: Place) -> tuple[str, ...]:
     known = plugins.installed("metrics")
     for i, name in enumerate(value):
         if not isinstance(name, str) or name not in known:
-            raise (place / i).error(f"unknown metric {shown(name)}{plugins.among(str(name), known, 'Installed')}")
+            raise (place / i).error(f"unknown metric {shown(name)}{among(str(name), known, 'Installed')}")
         if name in value[:i]:
             raise (place / i).error(f"{name!r} is there already. Remove one")
     return tuple(value)
@@ -85,7 +86,7 @@ def _margin(value: object, place: Place, metrics: tuple[str, ...]) -> float | Ma
 
 
 def _not_asked(name: str, metrics: tuple[str, ...]) -> str:
-    hint = plugins.nearest(name, metrics) or ". Add it there or remove it here"
+    hint = nearest(name, metrics) or ". Add it there or remove it here"
     return f"is not among question.metrics{hint}"
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from teststrip.plugins import among
+from teststrip.errors import among
 from teststrip.records import Setting, Value
 from teststrip.study.place import Place, kind_of, shown
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import plugins
-from teststrip.errors import UsageError
+from teststrip.errors import UsageError, nearest
 from teststrip.records import Concluded, Row, Started
 from teststrip.study.place import Place
 from teststrip.study.question import read_trackers
@@ -53,7 +53,7 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     """
     if to not in FORMATS:
         known = targets()
-        raise UsageError(f"unknown format {to!r}{plugins.nearest(to, known)}. There are: {', '.join(known)}")
+        raise UsageError(f"unknown format {to!r}{nearest(to, known)}. There are: {', '.join(known)}")
     function, suffix = FORMATS[to]
     known = [
         name for name, option in inspect.signature(function).parameters.items() if option.kind == option.KEYWORD_ONLY
@@ -61,7 +61,7 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     for name in options:
         if name not in known:
             takes = f"It takes: {', '.join(known)}" if known else "It takes none"
-            raise UsageError(f"{to} has no option {name!r}{plugins.nearest(name, known)}. {takes}")
+            raise UsageError(f"{to} has no option {name!r}{nearest(name, known)}. {takes}")
     target = Path(target) if target else result.folder / f"{result.study.name}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
     data = function(result, target.suffix, **options)
@@ -253,7 +253,7 @@ def _label(row: Row, name: str) -> str:
     labels = dict(planned.cell.levels)
     if name not in labels:
         known = [*labels, "prompt", "replicate"]
-        raise UsageError(f"no axis {name!r}{plugins.nearest(name, known)}. There are: {', '.join(known)}")
+        raise UsageError(f"no axis {name!r}{nearest(name, known)}. There are: {', '.join(known)}")
     return labels[name]
 
 
@@ -265,7 +265,7 @@ def _picked(result: Result, by: Sequence[str], pick: str, metric: str | None, wh
     names = [*result.metrics, *{name for row in rows for name in row.scores}]
     metric = metric or next(iter(names), None)
     if metric is not None and metric not in names:
-        raise UsageError(f"no score {metric!r}{plugins.nearest(metric, names)}. There are: {', '.join(names)}")
+        raise UsageError(f"no score {metric!r}{nearest(metric, names)}. There are: {', '.join(names)}")
     better = getattr(result.metrics.get(metric or ""), "higher_is_better", None)
     cells: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip import plugins
 from teststrip.analysis import sentences
 from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice.recommendation import Recommendation, write
@@ -29,7 +28,7 @@ from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, MINIMUM_PROMPTS, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_equivalent
-from teststrip.errors import UsageError
+from teststrip.errors import UsageError, nearest
 from teststrip.records import DEFAULT_MARGIN, Axis, Comparison, Estimate, MetricInfo, Study
 
 HELD_OUT = 0.2
@@ -94,9 +93,7 @@ def of_result_columns(
     infos = infos_of_study(table, study, metrics)
     if metric is not None and metric not in infos:
         if metric not in table:
-            raise UsageError(
-                f"no scores of {metric!r} here{plugins.nearest(metric, infos)}. There are: {', '.join(infos)}"
-            )
+            raise UsageError(f"no scores of {metric!r} here{nearest(metric, infos)}. There are: {', '.join(infos)}")
         infos[metric] = info_of(metric, None)
     chosen = [infos[metric]] if metric else [i for i in infos.values() if not i.cost and not i.paired]
     question = study.question
