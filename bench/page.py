@@ -123,11 +123,11 @@ def watched(browser: Browser, folder: Path) -> Iterator[None]:
 def seconds_of_run(toml: Path, folder: Path) -> float:
     """Seconds that a run in a process of its own needs for what is missing, loading and conclusions left out."""
     code = (
-        "import sys, time; from teststrip.verbs.run import drive; from teststrip.records import Shown\n"
+        "import sys, time; from teststrip.verbs.run import drive; from teststrip.records import Saved\n"
         "class Watch:\n"
         "    times = []\n"
         "    def on_event(self, event):\n"
-        "        if isinstance(event, Shown): self.times.append(time.perf_counter())\n"
+        "        if isinstance(event, Saved): self.times.append(time.perf_counter())\n"
         "    def close(self): pass\n"
         "drive(sys.argv[1], sys.argv[2], trackers=[Watch()], views=False).result.close()\n"
         "print(Watch.times[-1] - Watch.times[0])"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from teststrip.records import Card, Event, Failure, Fingerprint, Render, Row, Setting, Shot, Value
+from teststrip.records import Card, EngineRef, Event, Failure, Fingerprint, Render, Row, Setting, Shot, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class LooksAhead(Protocol):
-    """What an engine has beside the rest when it pulls shots long before it makes them."""
+    """Optional: an engine that takes shots from the stream well before it renders them."""
 
     def finish(self) -> None:
         """Begin no further shot; those under way are answered, and then `render` ends. Called from the same thread."""
@@ -68,10 +68,43 @@ class LooksAhead(Protocol):
 
 @runtime_checkable
 class Remarks(Protocol):
-    """What an engine has beside the rest when some settings are made in another way than the others."""
+    """Optional: an engine that can say why some settings take another path than the others."""
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """What `teststrip plan` should say about a shot with these settings, as a clause; "" = nothing."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs engines: in this process, in one process a GPU, on a cluster.
+
+    An `EngineRef` crosses to where engines run, never an engine, because weights do not pickle. The driver alone writes
+    the folder, so an executor returns answers and keeps nothing.
+    """
+
+    def open(self, engines: Iterable[EngineRef]) -> None:
+        """Open these engines, so that what cannot start is known before a shot is asked for.
+
+        Raises:
+            UsageError, MissingExtra, EngineError: there is no such engine, or it cannot start.
+        """
+        ...
+
+    def fingerprint(self, shot: Shot) -> Fingerprint:
+        """What will answer this shot. Loads no weights."""
+        ...
+
+    def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """One answer for each shot, in any order; pulls shots lazily. Engines stay open between two calls."""
+        ...
+
+    def finish(self) -> None:
+        """Begin no further shot in a `run` under way; what is in work is answered, and then that `run` ends."""
+        ...
+
+    def close(self) -> None:
+        """Close the engines and free what they run on. May be called twice."""
         ...
 
 
@@ -160,20 +193,19 @@ class Tracker(Protocol):
 
 
 @runtime_checkable
-class Distant(Protocol):
-    """What a tracker has beside the rest when it talks to others: it is then run in a process of its own (`apart`).
+class RemoteTracker(Protocol):
+    """Optional: a tracker that talks to a server. It is run in a process of its own (`trackers.process`).
 
     It hears the same study again after a resume, and whenever somebody exports it: what it told before it must not
     tell twice. Its own files belong into `<study>/trackers/<name>/`.
 
     Attributes:
         needs: the package it cannot do without, by its import name; imported no earlier than the first event.
-        where: where its account of the study can be seen, in words; "" before there is one.
     """
 
     needs: ClassVar[str]
 
     @property
     def where(self) -> str:
-        """See above."""
+        """Where the tracker's output can be seen; an empty string before there is any."""
         ...

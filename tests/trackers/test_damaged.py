@@ -14,9 +14,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.trackers import told
 
-from teststrip.records import Shown, Started
+from teststrip.records import Saved, Started
 from teststrip.results.result import Result, open_result
-from teststrip.trackers.process import Apart
+from teststrip.trackers.process import TrackerProxy
 from teststrip.verbs import export
 from teststrip.verbs.run import drive
 
@@ -50,9 +50,9 @@ def test_a_study_with_a_damaged_picture_is_told(study: Result, tracker: str) -> 
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_a_run_goes_on_telling_after_a_damaged_picture(study: Result, tracker: str) -> None:
     row = first(study)
-    apart = Apart(tracker, {})
+    apart = TrackerProxy(tracker, {})
     apart.on_event(Started(study.study, total=16, done=0, folder=str(study.folder)))
-    apart.on_event(Shown(row.planned, row.image, 15))
+    apart.on_event(Saved(row.planned, row.image, 15))
     apart.close()  # raises where the tracker failed
     assert shown(study.folder, tracker) == set()
 

@@ -31,9 +31,9 @@ from teststrip.records import (
     Planned,
     Prompt,
     Row,
+    Saved,
     Scored,
     Shot,
-    Shown,
     Started,
     Study,
 )
@@ -46,7 +46,7 @@ STRANGERS = '''
 """Trackers as strangers might write them."""
 import os, pickle, signal, subprocess, sys, time
 from pathlib import Path
-from teststrip.records import Concluded, Setting, Shown, Started
+from teststrip.records import Concluded, Setting, Saved, Started
 
 class Diligent:
     needs, options, where = "json", {"word": Setting("word", "str", "none")}, ""
@@ -72,7 +72,7 @@ class RaisesAtOnce(Diligent):
 
 class RaisesMidway(Diligent):
     def act(self, event):
-        if isinstance(event, Shown) and event.left < 12 and "WELL" not in os.environ:
+        if isinstance(event, Saved) and event.left < 12 and "WELL" not in os.environ:
             raise RuntimeError("the disk of the others is full")
 
 class RaisesAtTheEnd(Diligent):
@@ -81,13 +81,13 @@ class RaisesAtTheEnd(Diligent):
 
 class Dies(Diligent):
     def act(self, event):
-        if isinstance(event, Shown):
+        if isinstance(event, Saved):
             os.kill(os.getpid(), signal.SIGKILL)
 
 class Hangs(Diligent):
     """Deaf to polite signals, with a helper of its own that is as bad."""
     def act(self, event):
-        if isinstance(event, Shown) and "WELL" not in os.environ:
+        if isinstance(event, Saved) and "WELL" not in os.environ:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             (self.folder / "trackers" / "pids").write_text(f"{os.getpid()} {other.pid}")
@@ -97,7 +97,7 @@ class Waits(Diligent):
     """Goes on from the first picture only when the run has written its report."""
     def act(self, event):
         until = time.monotonic() + 60
-        while isinstance(event, Shown) and not (self.folder / "report.md").exists():
+        while isinstance(event, Saved) and not (self.folder / "report.md").exists():
             if time.monotonic() > until:
                 raise RuntimeError("the run waited for me")
             time.sleep(0.02)
@@ -189,14 +189,14 @@ def test_a_tracker_hears_the_run_as_it_was_in_order(tmp_path: Path) -> None:
     assert isinstance(first, Started)
     assert first.study == outcome.result.study
     rows = told.rows_of(tmp_path / "little")
-    shown = [event.image.digest for event in middle if isinstance(event, Shown)]
+    shown = [event.image.digest for event in middle if isinstance(event, Saved)]
     assert len(shown) == MADE
     assert set(shown) == told.digests(rows)
     assert [type(event) for event in middle].count(Failed) == 16 - MADE
     assert {event.metric for event in middle if isinstance(event, Scored)} == {"sharpness", "contrast"}
     assert isinstance(last, Concluded)
     assert list(last.rows) == rows
-    assert outcome.told == {"diligent": "over there: none"}
+    assert outcome.where == {"diligent": "over there: none"}
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_the_others_hear_all_when_one_fails(tmp_path: Path) -> None:
     with pytest.warns(RuntimeWarning) as warned:
         folder = ran(tmp_path, "unmade", "diligent")
     assert len(warned) == 1
-    assert sum(isinstance(event, Shown) for event in heard(folder)) == MADE
+    assert sum(isinstance(event, Saved) for event in heard(folder)) == MADE
 
 
 @pytest.mark.parametrize("tracker", ["at_once", "midway", "hangs"])
@@ -317,7 +317,7 @@ def test_ctrl_c_stops_the_run_and_leaves_the_tracker_time_to_hear_the_end(tmp_pa
     )
     try:
         told.wait_for((tmp_path / "little" / "trackers" / "heard").is_file)
-        told.wait_for(lambda: any(isinstance(event, Shown) for event in heard(tmp_path / "little")))
+        told.wait_for(lambda: any(isinstance(event, Saved) for event in heard(tmp_path / "little")))
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
         run.wait(60)
     finally:
@@ -355,13 +355,13 @@ def test_a_run_that_is_killed_leaves_no_tracker_behind(tmp_path: Path) -> None:
 def test_what_waits_for_a_slow_tracker_is_bounded_and_the_end_is_heard_all_the_same(tmp_path: Path) -> None:
     """Nothing is lost by that: the end brings all rows."""
     events = pictures(tmp_path, apart.WAITING + 1_000)
-    tracker = apart.Apart("blocks", {}, patience=60)
+    tracker = apart.TrackerProxy("blocks", {}, patience=60)
     for event in events:
         tracker.on_event(event)  # would never return, did it wait for the other process
     (tmp_path / "go").touch()
     tracker.close()
     found = heard(tmp_path)
-    shown = sum(isinstance(event, Shown) for event in found)
+    shown = sum(isinstance(event, Saved) for event in found)
     assert apart.WAITING - 1 <= shown < apart.WAITING + 500  # the beginning waits, too; a pipe of 64 KiB holds fewer
     assert found[-1] == events[-1]
 
@@ -371,7 +371,7 @@ def pictures(folder: Path, count: int) -> list[object]:
     places = [Planned(shot, Cell(()), Prompt("owl", "an owl"), n) for n, shot in enumerate(shots)]
     images = [Image(shot.id, shot.id, f"images/{shot.id}.png", 8, 8, 99, 0.1, "f") for shot in shots]
     rows = tuple(Row(place, image) for place, image in zip(places, images, strict=True))
-    shown = [Shown(row.planned, image, count - n) for n, (row, image) in enumerate(zip(rows, images, strict=True), 1)]
+    shown = [Saved(row.planned, image, count - n) for n, (row, image) in enumerate(zip(rows, images, strict=True), 1)]
     study = Study("many", (Prompt("owl", "an owl"),))
     return [Started(study, count, 0, str(folder)), *shown, Concluded(count, 0, rows=rows)]
 
@@ -385,12 +385,12 @@ def test_every_event_of_a_study_crosses_to_the_other_process_unchanged(tmp_path:
     image = next(row.image for row in rows if row.image)
     events = [
         Started(study, 16, 0, str(tmp_path)),
-        Shown(rows[0].planned, image, 15),
+        Saved(rows[0].planned, image, 15),
         Failed(rows[0].planned, lone, 14),
         Scored("sharpness", 0, "not computed, because ..."),
         Concluded(15, 1, findings, interrupted=True, rows=(*rows, Row(rows[0].planned, failure=lone))),
     ]
-    tracker = apart.Apart("diligent", {}, patience=60)
+    tracker = apart.TrackerProxy("diligent", {}, patience=60)
     for event in events:
         tracker.on_event(event)
     tracker.close()

@@ -7,7 +7,6 @@ import shlex
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,8 @@ import teststrip
 from teststrip import pictures
 from teststrip.engines.pattern import PatternEngine
 from teststrip.errors import FolderBusy, StoreError, UsageError
-from teststrip.records import Concluded, Event, Failed, Planned, Shown, Started
+from teststrip.executors.local import LocalExecutor, open_engine
+from teststrip.records import Concluded, Event, Failed, Planned, Saved, Started
 from teststrip.store import Store
 from teststrip.verbs.run import drive
 
@@ -167,8 +167,8 @@ def test_trackers_hear_every_picture_in_order_and_are_closed_once(tmp_path: Path
     kinds = [type(event) for event in listener.heard]
     assert kinds[0] is Started
     assert kinds[-1] is Concluded
-    assert kinds.count(Shown) == 4
-    assert [event.left for event in listener.heard if isinstance(event, Shown)] == [3, 2, 1, 0]
+    assert kinds.count(Saved) == 4
+    assert [event.left for event in listener.heard if isinstance(event, Saved)] == [3, 2, 1, 0]
     assert listener.closed == 1
 
 
@@ -179,7 +179,7 @@ def test_a_tracker_that_fails_is_named_once_and_stops_nothing(tmp_path: Path) ->
     outcome.result.close()
     assert outcome.made == 4
     assert len(breaker.heard) == 1
-    assert sum(isinstance(event, Shown) for event in listener.heard) == 4
+    assert sum(isinstance(event, Saved) for event in listener.heard) == 4
 
 
 def test_limit_makes_that_many_and_the_next_run_the_rest(tmp_path: Path) -> None:
@@ -326,11 +326,9 @@ class Damaging:
             yield replace(answer, data=answer.data[:-20]) if number == 1 else answer
 
 
-def test_a_damaged_picture_fails_alone_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = sys.modules["teststrip.verbs.run"]  # the attribute of that name is the function
-    whole = running.open_engine
-    monkeypatch.setattr(running, "open_engine", lambda ref: Damaging(whole(ref)))
-    outcome = drive(small_study(), tmp_path / "s", trackers=[], views=False)
+def test_a_damaged_picture_fails_alone_with_a_reason(tmp_path: Path) -> None:
+    executor = LocalExecutor(lambda ref: Damaging(open_engine(ref)))
+    outcome = drive(small_study(), tmp_path / "s", trackers=[], views=False, executor=executor)
     assert (outcome.made, outcome.failed) == (3, 1)
     with outcome.result as result:
         assert [row.failure.reason for row in result.rows() if row.failure] == ["invalid"]

@@ -20,9 +20,8 @@ from teststrip.analysis.numbers import columns, effects, margin
 from teststrip.analysis.numbers.columns import Array, Columns, Design
 from teststrip.analysis.numbers.judging import judge
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.analysis.power.power import MINIMUM_PROMPTS
 from teststrip.errors import TeststripError
-from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, MetricInfo, Study, Value
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, MetricInfo, Study, Value
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting: nobody asked yet."""

@@ -11,8 +11,8 @@ import sys
 from contextlib import redirect_stdout
 
 from teststrip.errors import EngineError, TeststripError
+from teststrip.executors.local import open_engine
 from teststrip.records import EngineRef, Failure, Render, Shot
-from teststrip.verbs.run import open_engine
 
 
 def seconds_per_call(ref: EngineRef, shots: list[Shot]) -> float:

@@ -65,6 +65,20 @@ def sheet(
     return picture
 
 
+def titled(title: str, grid: Picture) -> Picture:
+    """A grid under its title, which is wrapped to the grid's width."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(size=16)
+    lines = _wrapped(ImageDraw.Draw(grid), title, grid.width - 20, font)
+    whole = Image.new("RGB", (grid.width, grid.height + 14 + 20 * len(lines)), PAPER)
+    draw = ImageDraw.Draw(whole)
+    for n, line in enumerate(lines):
+        draw.text((8, 10 + 20 * n), line, fill=INK, font=font)
+    whole.paste(grid, (0, 14 + 20 * len(lines)))
+    return whole
+
+
 def _cut(draw: Draw, text: str, width: int, font: object) -> str:
     """The text, shortened with an ellipsis to fit a width in pixels."""
     text = " ".join(text.split())

@@ -24,11 +24,12 @@ from teststrip.records.asked import (
     Study,
 )
 from teststrip.records.canonical import Value, canonical_json, digest_of
-from teststrip.records.concluded import Comparison, Estimate, Finding, MetricInfo, Verdict
-from teststrip.records.events import Concluded, Event, Failed, Scored, Shown, Started
+from teststrip.records.concluded import MINIMUM_PROMPTS, Comparison, Estimate, Finding, MetricInfo, Verdict
+from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 
 __all__ = [
     "DEFAULT_MARGIN",
+    "MINIMUM_PROMPTS",
     "Axis",
     "Card",
     "Cell",
@@ -50,11 +51,11 @@ __all__ = [
     "Reason",
     "Render",
     "Row",
+    "Saved",
     "Score",
     "Scored",
     "Setting",
     "Shot",
-    "Shown",
     "Started",
     "Study",
     "Value",

@@ -99,6 +99,11 @@ class EngineRef:
     options: Mapping[str, Value] = field(default_factory=dict)
     operation: Mapping[str, Value] = field(default_factory=dict)
 
+    @property
+    def key(self) -> str:
+        """One word for each engine to open: equal where name and all options are."""
+        return f"{self.name} {sorted(self.options.items())} {sorted(self.operation.items())}"
+
 
 DEFAULT_MARGIN = 0.2
 """The smallest difference that matters where a study does not say, in within-prompt seed SD (docs/statistics.md)."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MINIMUM_PROMPTS = 6
+"""Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
+
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
 

@@ -20,7 +20,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Saved:
     """An image is safe on disk. Attributes: planned: its place; image; left: shots still to make."""
 
     planned: Planned
@@ -64,4 +64,4 @@ class Concluded:
     rows: tuple[Row, ...] = ()
 
 
-Event = Started | Shown | Failed | Scored | Concluded
+Event = Started | Saved | Failed | Scored | Concluded

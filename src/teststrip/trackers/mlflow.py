@@ -27,8 +27,10 @@ from urllib.parse import urlsplit
 
 from teststrip import pictures
 from teststrip.errors import PictureError, TrackerError
-from teststrip.records import Concluded, Event, Failed, Image, Setting, Shown, Started, Value, digest_of
-from teststrip.trackers import telling as accounts
+from teststrip.records import Concluded, Event, Failed, Image, Saved, Setting, Started, Value, digest_of
+from teststrip.rows import tables
+from teststrip.rows.tables import Arm, Columns
+from teststrip.trackers import telling
 from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class MlflowTracker:
                 self._started, self._made = event, event.done
                 self._account = _Account(Path(event.folder), event.study.name, self._experiment)
                 self._where = self._account.where
-            case Shown(image=image):
+            case Saved(image=image):
                 self._made += 1
                 self._shelf.append(image)
                 if len(self._shelf) >= BATCH or time.monotonic() - self._last > EVERY:
@@ -125,22 +127,22 @@ class MlflowTracker:
         images = [row.image for row in event.rows if row.image is not None]
         there = account.pictures(images, self._side)
         account.counts(len(images), sum(row.failure is not None for row in event.rows))
-        table = accounts.images(event.rows)
+        table = tables.images(event.rows)
         shown = [_shown(digest) if digest in there else None for digest in table["digest"]]
         account.tables(
             {
                 "images": {"image": shown, **table},
-                "settings": accounts.settings(event.rows),
-                "findings": accounts.findings(event.findings),
+                "settings": tables.settings(event.rows),
+                "findings": telling.findings(event.findings),
             }
         )
-        for prompt, png in accounts.grids(study, event.rows, folder, min(self._side, 128)):
+        for prompt, png in telling.grids(study, event.rows, folder, min(self._side, 128)):
             account.file(f"grids/{prompt}.png", png)
         for path in (folder / "report.md", *sorted((folder / "charts").glob("*.svg"))):
             if path.is_file():
                 account.file(path.relative_to(folder).as_posix(), path.read_bytes())
         account.note("\n\n".join(f"- {finding.sentence}" for finding in event.findings if finding.sentence))
-        account.settings(accounts.arms(event.rows))
+        account.settings(tables.arms(event.rows))
         account.end("KILLED" if event.interrupted else "FINISHED")
         self._account = None
 
@@ -159,7 +161,7 @@ class _Account:
             _settle(own)
         self._uri = server or f"sqlite:///{(own / 'mlflow.db').as_posix()}"
         self._client: MlflowClient = MlflowClient(self._uri)
-        self._id = accounts.lasting_id(own)
+        self._id = telling.lasting_id(own)
         self._experiment = _experiment(self._client, experiment, None if server else (own / "artifacts").as_uri())
         self._runs = self._known()
         runs = self._runs.pop(STUDY, [])
@@ -215,20 +217,20 @@ class _Account:
             local.write_bytes(data)
             self._client.log_artifact(self._run.info.run_id, str(local), "/".join(path.split("/")[:-1]) or None)
 
-    def tables(self, tables: Mapping[str, accounts.Columns]) -> None:
+    def tables(self, named: Mapping[str, Columns]) -> None:
         """Columns as what MLflow calls tables; its own `log_table` adds to what is there, and rounds."""
-        for name, table in tables.items():
+        for name, table in named.items():
             rows = [[_plain(value) for value in line] for line in zip(*table.values(), strict=True)]
             text = json.dumps({"columns": list(table), "data": rows}, allow_nan=False)
             self.file(f"{name}.json", text.encode())
-        listed = [{"path": f"{name}.json", "type": "table"} for name in tables]
+        listed = [{"path": f"{name}.json", "type": "table"} for name in named]
         self._client.set_tag(self._run.info.run_id, "mlflow.loggedArtifacts", json.dumps(listed))
 
     def note(self, text: str) -> None:
         """What stands at the head of the study's run."""
         self._client.set_tag(self._run.info.run_id, "mlflow.note.content", text)
 
-    def settings(self, settings: Iterable[accounts.Arm]) -> None:
+    def settings(self, settings: Iterable[Arm]) -> None:
         """A run for each setting; those of settings that the study no longer has are deleted."""
         from mlflow.entities import Metric, Param, RunTag
 

@@ -1,11 +1,11 @@
 """A tracker in a process of its own, so that it can neither stop nor slow the run it hears, whatever it does.
 
-The run's side is `Apart`: a Tracker that hands each event to a thread, which writes it into the other process. That
-one is this module as a program; it reads events until they end and tells them to the tracker. It inherits the
-environment (that is where accounts are) but nothing of the run's command line. What it prints goes into a log file
-beside the study.
+The run's side is `TrackerProxy`: a Tracker that hands each event to a thread, which writes it into the other process.
+That process runs this module as a program; it reads events until they end and hands them to the tracker. The process
+inherits the environment (that is where accounts are) but nothing of the run's command line. What it prints goes into a
+log file beside the study.
 
-Knows no tracker: any with the attributes of `protocols.Distant` is run so.
+Knows no tracker: any with the attributes of `protocols.RemoteTracker` is run so.
 """
 
 from __future__ import annotations
@@ -21,26 +21,22 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
 from teststrip import plugins
-from teststrip.errors import TrackerError, UsageError
-from teststrip.protocols import Distant, Tracker
+from teststrip.errors import TrackerError
 from teststrip.records import Concluded, Event, Started
 
 FOLDER = "trackers"
 """Where trackers keep what is theirs, in the study's folder; a folder for each by its name."""
 
 WAITING = 2_000  # events; above this the tracker is too slow and hears of the rest when the run has ended
-PATIENCE = "TESTSTRIP_TRACKER_PATIENCE"
-"""The environment variable that says for how many seconds a finished run waits for its trackers; else 120."""
 _END = None
 
 
-class Apart:
-    """A tracker by name, heard from afar. Cheap to make; the process starts with the first event.
+class TrackerProxy:
+    """The run's side of a tracker that lives in a process of its own. Cheap to make; the process starts with `Started`.
 
     Args:
         name: of the entry point.
@@ -147,31 +143,6 @@ class Apart:
 
     def _message(self, what: str) -> str:
         return f"{what}. The study is safe. To tell it again: teststrip export {self._study} --to {self.name}"
-
-
-def opened(name: str, options: Mapping[str, object], *, patient: bool = False) -> Tracker:
-    """The tracker of that name: itself or, where it talks to others, apart.
-
-    Args:
-        patient: wait until it is done, however long that takes.
-
-    Raises:
-        UsageError: no such tracker, or options it does not take.
-        MissingExtra: it needs a package that is not installed.
-    """
-    tracker: Tracker = plugins.load("trackers", name)(**options)
-    if not isinstance(tracker, Distant):
-        return tracker
-    if find_spec(tracker.needs) is None:
-        raise plugins.missing(ModuleNotFoundError(name=tracker.needs))
-    return Apart(name, options, patience=None if patient else _patience())
-
-
-def _patience() -> float:
-    try:
-        return max(0.0, float(os.environ.get(PATIENCE, "120")))
-    except ValueError:
-        raise UsageError(f"{PATIENCE}: {os.environ[PATIENCE]!r} is no number of seconds") from None
 
 
 def listen(name: str, events: BinaryIO) -> str:

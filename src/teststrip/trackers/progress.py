@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from teststrip.records import Concluded, Event, Failed, Scored, Setting, Shown, Started
+from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started
 
 
 class ProgressTracker:
@@ -35,7 +35,7 @@ class ProgressTracker:
         match event:
             case Started():
                 self._start(event)
-            case Shown() | Failed():
+            case Saved() | Failed():
                 if isinstance(event, Failed):
                     self._failures[event.failure.reason] += 1
                 self._advance()

@@ -1,4 +1,4 @@
-"""What trackers say of a study, as plain data: tables of columns, one entry a setting, contact sheets, a lasting name.
+"""What trackers say of a study beside `rows.tables`: what it is, findings, contact sheets, a lasting name.
 
 All of it follows from the study and its rows alone, so it is the same whenever it is told. Knows records and pictures,
 and no tracker.
@@ -11,17 +11,14 @@ import io
 import json
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from teststrip import pictures
 from teststrip.errors import PictureError
-from teststrip.pictures import sheet as contact
-from teststrip.records import Cell, Finding, Row, Study, Value, digest_of
-
-Columns = Mapping[str, Sequence[object]]
-"""A table: its columns by their heads, all of one length."""
+from teststrip.pictures.sheet import sheet
+from teststrip.records import Finding, Row, Study, Value
+from teststrip.rows import grid
 
 MOST_REPLICATES = 16
 MOST_PIXELS = 20 * 10**6
@@ -32,24 +29,6 @@ _OF_A_FINDING = (
     *("kind", "metric", "axis", "contrast", "verdict", "effect", "low", "high", "unit", "margin", "p"),
     *("prompts", "images", "sentence", "method"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """A setting and what became of it.
-
-    Attributes:
-        id: 16 hexadecimal digits of its levels. name: its levels in words.
-        settings: what all its images have in common, and its level on each axis.
-        numbers: images, failures, and for each score the mean over its images, score units.
-        digests: of its images, in the order of the plan.
-    """
-
-    id: str
-    name: str
-    settings: Mapping[str, Value]
-    numbers: Mapping[str, float]
-    digests: tuple[str, ...]
 
 
 def lasting_id(folder: Path) -> str:
@@ -75,57 +54,6 @@ def about(study: Study) -> dict[str, Value]:
     }
 
 
-def images(rows: Sequence[Row]) -> dict[str, list[object]]:
-    """A line for each place of the design: where it is, all settings, what became of it, its scores."""
-    settings = dict.fromkeys(name for row in rows for name in row.planned.shot.settings)
-    axes = rows[0].planned.cell.levels if rows else ()
-    scores = dict.fromkeys(name for row in rows for name in row.scores)
-    return {
-        "prompt id": [row.planned.prompt.id for row in rows],
-        "replicate": [row.planned.replicate for row in rows],
-        **{name: [row.planned.cell[name] for row in rows] for name, _ in axes},
-        **{name: [row.planned.shot.settings.get(name) for row in rows] for name in settings},
-        "missing": [row.failure.reason if row.failure else None if row.image else "not made yet" for row in rows],
-        "seconds": [row.image.seconds if row.image else None for row in rows],
-        "denoiser_calls": [row.image.facts.get("denoiser_calls") if row.image else None for row in rows],
-        **{name: [row.scores.get(name) for row in rows] for name in scores},
-        "digest": [row.image.digest if row.image else None for row in rows],
-        "fingerprint": [row.image.fingerprint_id if row.image else None for row in rows],
-    }
-
-
-def arms(rows: Iterable[Row]) -> Iterator[Arm]:
-    """Each setting, in the order of the plan."""
-    cells: dict[Cell, list[Row]] = {}
-    for row in rows:
-        cells.setdefault(row.planned.cell, []).append(row)
-    for cell, own in cells.items():
-        shots = [row.planned.shot.settings for row in own]
-        shared = {
-            name: value
-            for name, value in shots[0].items()
-            if name not in ("prompt", "seed") and all(shot.get(name) == value for shot in shots)
-        }
-        yield Arm(
-            id=digest_of(cell.levels)[:16],
-            name=str(cell),
-            settings={**dict(cell.levels), **shared},
-            numbers=_numbers(own),
-            digests=tuple(row.image.digest for row in own if row.image),
-        )
-
-
-def settings(rows: Iterable[Row]) -> dict[str, list[object]]:
-    """A line for each setting, with its means."""
-    every = list(arms(rows))
-    heads = dict.fromkeys(name for arm in every for name in arm.settings)
-    numbers = dict.fromkeys(name for arm in every for name in arm.numbers)
-    return {
-        **{name: [arm.settings.get(name) for arm in every] for name in heads},
-        **{name: [arm.numbers.get(name) for arm in every] for name in numbers},
-    }
-
-
 def findings(found: Sequence[Finding]) -> dict[str, list[object]]:
     """A line for each conclusion."""
     return {name: [getattr(finding, name) for finding in found] for name in _OF_A_FINDING}
@@ -142,35 +70,32 @@ def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterato
         folder: of the study.
         side: pixels of a picture.
     """
-    axes = [axis for axis in study.axes if len(axis.levels) > 1][:2]
-    replicates = [str(n + 1) for n in range(min(study.replicates, MOST_REPLICATES))]
-    columns, lines = [*(list(axis.labels) for axis in axes), replicates, [""]][:2]
-    side = max(16, min(side, math.isqrt(MOST_PIXELS // (len(columns) * len(lines)))))
-    prompts: dict[str, dict[tuple[str, str], bytes]] = {}
-    for row in rows:
-        if row.image is not None:
-            labels = [*(row.planned.cell[axis.name] for axis in axes), str(row.planned.replicate + 1), ""]
-            across, down = labels[:2]
-            cells = prompts.setdefault(row.planned.prompt.id, {})
-            if (down, across) not in cells and down in lines and across in columns:
-                with contextlib.suppress(OSError, PictureError):  # a file that is damaged stays empty paper
-                    data = (folder / row.image.path).read_bytes()
-                    cells[down, across] = pictures.thumbnail(data, side, "PNG")
-    titles = [*(axis.name for axis in axes), "replicate", ""]
-    for prompt, cells in prompts.items():
-        sheet = contact.sheet(cells, down=lines, across=columns, titles=(titles[1], titles[0]), side=side)
+    across, down = [*grid.varied(study), grid.REPLICATE, grid.PROMPT][:2]
+    for (prompt, _), own in grid.cells((row for row in rows if row.image), (grid.PROMPT_ID, grid.PROMPT)).items():
+        columns, lines = _places(study, across, own), _places(study, down, own)
+        smaller = max(16, min(side, math.isqrt(MOST_PIXELS // (len(columns) * len(lines)))))
+        cells = {
+            (line, column): data
+            for (line, column), found in grid.cells(own, (down, across)).items()
+            if line in lines and column in columns and (data := _first_sound(found, folder, smaller))
+        }
         stream = io.BytesIO()
-        sheet.save(stream, "PNG")
+        sheet(cells, down=lines, across=columns, titles=(down, across), side=smaller).save(stream, "PNG")
         yield prompt, stream.getvalue()
 
 
-def _numbers(rows: Sequence[Row]) -> dict[str, float]:
-    numbers = {
-        "images": float(sum(row.image is not None for row in rows)),
-        "failures": float(sum(row.failure is not None for row in rows)),
-    }
-    for name in dict.fromkeys(name for row in rows for name in row.scores):
-        values = [value for row in rows if math.isfinite(value := row.scores.get(name, math.nan))]
-        if values:
-            numbers[name] = math.fsum(values) / len(values)
-    return numbers
+def _places(study: Study, dimension: str, rows: Sequence[Row]) -> list[str]:
+    """The labels of a line of cells: all that the study has, so that every sheet has the same places."""
+    if dimension == grid.REPLICATE:
+        return [str(n + 1) for n in range(min(study.replicates, MOST_REPLICATES))]
+    axis = next((axis for axis in study.axes if axis.name == dimension), None)
+    return list(axis.labels) if axis else grid.labels(study, rows, dimension)
+
+
+def _first_sound(rows: Sequence[Row], folder: Path, side: int) -> bytes | None:
+    """The first picture that can be read, made smaller; a cell whose files are all damaged stays empty paper."""
+    for row in rows:
+        if row.image is not None:
+            with contextlib.suppress(OSError, PictureError):
+                return pictures.thumbnail((folder / row.image.path).read_bytes(), side, "PNG")
+    return None

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip import pictures
 from teststrip.errors import PictureError
-from teststrip.records import Concluded, Event, Failed, Setting, Shown, Started
-from teststrip.rows import curves
-from teststrip.trackers import telling as account
+from teststrip.records import Concluded, Event, Failed, Saved, Setting, Started
+from teststrip.rows import curves, tables
+from teststrip.trackers import telling
 from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class TensorBoardTracker:
             case Started():
                 self._started, self._made = event, event.done
                 self._folder = Path(event.folder) / FOLDER / "tensorboard" / event.study.name
-            case Shown():
+            case Saved():
                 self._made += 1
                 self._progress(event)
             case Failed():
@@ -80,7 +80,7 @@ class TensorBoardTracker:
         """The command that shows it."""
         return f"tensorboard --logdir {shlex.quote(str(self._folder.parent))}" if self._started else ""
 
-    def _progress(self, event: Shown) -> None:
+    def _progress(self, event: Saved) -> None:
         """The counts, and the picture that has just been made."""
         if time.monotonic() - self._last < EVERY:
             return
@@ -123,15 +123,15 @@ def _account(started: Started, concluded: Concluded, side: int) -> Iterator[tupl
     for curve in curves.of(study, rows):
         for point in curve.points:
             yield point.step, [_scalar(f"by {curve.scale}/{curve.metric}", point.mean)]
-    for prompt, png in account.grids(study, rows, folder, side):
+    for prompt, png in telling.grids(study, rows, folder, side):
         yield 0, [_picture(f"grids/{prompt}", png)]
-    tables = {
+    told = {
         "steps of the curves": curves.legend(study),
-        "findings": account.findings(concluded.findings),
-        "settings": account.settings(rows),
-        "images": account.images(rows),
+        "findings": telling.findings(concluded.findings),
+        "settings": tables.settings(rows),
+        "images": tables.images(rows),
     }
-    for name, table in tables.items():
+    for name, table in told.items():
         yield 0, [_text(name, _markdown(table))]
 
 
@@ -199,7 +199,7 @@ def _text(tag: str, text: str) -> Summary.Value:
     return Summary.Value(tag=tag, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
 
 
-def _markdown(table: account.Columns) -> str:
+def _markdown(table: tables.Columns) -> str:
     """Columns as a table; at most MOST_LINES lines, and then how many more there are."""
     lines = list(zip(*table.values(), strict=True))
     shown = [tuple(table), ("---",) * len(table), *lines[:MOST_LINES]]

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip import pictures
 from teststrip.errors import PictureError, TrackerError
-from teststrip.records import Concluded, Event, Failed, Image, Setting, Shown, Started
-from teststrip.rows import curves
-from teststrip.trackers import telling as account
+from teststrip.records import Concluded, Event, Failed, Image, Saved, Setting, Started
+from teststrip.rows import curves, tables
+from teststrip.trackers import telling
 from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TrackioTracker:
         match event:
             case Started():
                 self._start(event)
-            case Shown():
+            case Saved():
                 self._made += 1
                 self._progress(event)
             case Failed():
@@ -100,9 +100,9 @@ class TrackioTracker:
         os.environ.setdefault("TRACKIO_DIR", str(own))
         self._started, self._made = event, event.done
         # Runs are known by name, and a folder of Trackio may be shared: two studies of one name are two runs.
-        self._name = f"{event.study.name}-{account.lasting_id(own)[:6]}"
+        self._name = f"{event.study.name}-{telling.lasting_id(own)[:6]}"
 
-    def _progress(self, event: Shown) -> None:
+    def _progress(self, event: Saved) -> None:
         """The counts, and the picture that has just been made."""
         if time.monotonic() - self._last < EVERY:
             return
@@ -135,7 +135,7 @@ class TrackioTracker:
         assert self._started is not None
         study, rows = self._started.study, event.rows
         made = sum(row.image is not None for row in rows)
-        table = account.images(rows)
+        table = tables.images(rows)
         shown = [None if row.image is None else self._picture(shelf, row.image) for row in rows]
         yield (
             made,
@@ -143,8 +143,8 @@ class TrackioTracker:
                 "images": made,
                 "failures": sum(row.failure is not None for row in rows),
                 "pictures": _table({"picture": shown, **table}),
-                "settings": _table(account.settings(rows)),
-                "findings": _table(account.findings(event.findings)),
+                "settings": _table(tables.settings(rows)),
+                "findings": _table(telling.findings(event.findings)),
             },
         )
         for curve in curves.of(study, rows):
@@ -159,7 +159,7 @@ class TrackioTracker:
             self._project,
             self._name,
             resume=resume,
-            config=account.about(self._started.study),
+            config=telling.about(self._started.study),
             embed=False,
             auto_log_cpu=False,
             auto_log_gpu=False,
@@ -190,7 +190,7 @@ class TrackioTracker:
         return trackio.Image(path, caption=image.digest)
 
 
-def _table(columns: account.Columns) -> trackio.Table:
+def _table(columns: tables.Columns) -> trackio.Table:
     import pandas as pd
     import trackio
 

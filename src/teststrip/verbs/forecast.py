@@ -19,11 +19,13 @@ from teststrip import plan as planning
 from teststrip import study as spec
 from teststrip.analysis.power.power import Variances
 from teststrip.errors import EngineError
-from teststrip.protocols import Engine, Remarks
+from teststrip.executors.local import LocalExecutor
+from teststrip.protocols import Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
 from teststrip.results.result import LEDGER_FILE, Result
 from teststrip.store import Store
-from teststrip.verbs.run import RUNS, engine_id, fingerprints, open_engine
+from teststrip.verbs.resume import fingerprints
+from teststrip.verbs.run import RUNS
 
 CALIBRATION_SECONDS = 600  # a model that needs longer for two images is asked for its pace by a real run
 
@@ -173,7 +175,7 @@ def _history(
     if not (folder / LEDGER_FILE).is_file():
         return set(), {}, None
     with Store(folder) as store:
-        prints = _prints(plan)
+        prints = _fingerprints(plan)
         done = store.done({one.id for found in prints.values() for one in found})
         if not done:
             return set(), {}, None
@@ -187,29 +189,26 @@ def _history(
     return done, pace, mean
 
 
-def _prints(plan: planning.Plan) -> dict[str, list[Fingerprint]]:
+def _fingerprints(plan: planning.Plan) -> dict[str, list[Fingerprint]]:
     """Today's fingerprints by engine alias."""
-    engines: dict[str, Engine] = {}
-    for ref in plan.study.engines.values():
-        engines.setdefault(engine_id(ref), open_engine(ref))
     found: dict[str, list[Fingerprint]] = {alias: [] for alias in plan.study.engines}
-    for cell, print_ in fingerprints(plan, engines).items():
-        ref = plan.engine(cell)
-        for alias, known in plan.study.engines.items():
-            if known == ref:
-                found[alias].append(print_)
+    with LocalExecutor() as executor:
+        for cell, fingerprint in fingerprints(plan, executor).items():
+            ref = plan.engine(cell)
+            for alias, known in plan.study.engines.items():
+                if known == ref:
+                    found[alias].append(fingerprint)
     return found
 
 
 def _remarks(plan: planning.Plan) -> tuple[str, ...]:
     """What engines remark, each with the number of settings it is about."""
     found: dict[str, int] = {}
-    for ref in {engine_id(ref): ref for ref in plan.study.engines.values()}.values():
-        engine = open_engine(ref)
-        if isinstance(engine, Remarks):
-            for cell in plan.cells:
-                if plan.engine(cell) == ref and (remark := engine.remark(plan.first(cell).shot.settings)):
-                    found[remark] = found.get(remark, 0) + 1
+    with LocalExecutor() as executor:
+        for cell in plan.cells:
+            engine = executor.engine(plan.engine(cell))
+            if isinstance(engine, Remarks) and (remark := engine.remark(plan.first(cell).shot.settings)):
+                found[remark] = found.get(remark, 0) + 1
     return tuple(f"{count:,} of {len(plan.cells):,} settings {remark}" for remark, count in found.items())
 
 
@@ -220,8 +219,9 @@ def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
         cells = [cell for cell in plan.cells if plan.engine(cell) == ref]
         if not cells:
             continue
-        engine = open_engine(ref)
-        cheapest = min(cells, key=lambda cell: engine.calls(plan.first(cell).shot.settings))
+        with LocalExecutor() as executor:
+            engine = executor.engine(ref)
+            cheapest = min(cells, key=lambda cell: engine.calls(plan.first(cell).shot.settings))
         places = [(prompt, 0) for prompt in plan.study.prompts[:2]]
         if len(places) == 1 and plan.study.replicates > 1:
             places.append((plan.study.prompts[0], 1))

@@ -1,46 +1,45 @@
 """Makes what a study asks for and does not have yet; scores it, concludes, writes the page.
 
-The driver is the only writer of the folder. It knows no model: engines answer shots with `Render` or `Failure`, and
-whatever happens is told to trackers. Where engines run is decided in `_answers`: today in this process, one after
-another; an executor (processes, a cluster) will stand there and nowhere else.
+A `Session` is the driver: the only writer of the folder. It knows no model: an executor runs engines, which answer
+shots with `Render` or `Failure`, and trackers hear whatever happens. `run` and `drive` call its stations once; an
+adaptive study, a gate or a notebook calls them again and again while engines stay loaded.
 """
 
 from __future__ import annotations
 
-import shutil
-import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Self
 
 from teststrip import plan as planning
-from teststrip import plugins
-from teststrip import study as spec
-from teststrip.errors import PictureError, StoreError, UsageError
-from teststrip.protocols import Engine, LooksAhead, Tracker
+from teststrip import study as studies
+from teststrip.errors import PictureError, UsageError
+from teststrip.executors.local import LocalExecutor
+from teststrip.protocols import Executor, Tracker
 from teststrip.records import (
-    Cell,
     Concluded,
     EngineRef,
-    Event,
     Failed,
     Failure,
-    Fingerprint,
+    Finding,
     Image,
     Planned,
     Render,
+    Saved,
     Shot,
-    Shown,
     Started,
     Study,
 )
-from teststrip.results.result import STUDY_FILE, Result
+from teststrip.results import Result
+from teststrip.results.result import STUDY_FILE
 from teststrip.store import Store
-from teststrip.trackers import process as apart
-from teststrip.trackers.process import Apart
+from teststrip.trackers.listeners import Listeners
+from teststrip.verbs import resume, score
+from teststrip.verbs.signals import stopping
 
 RUNS = Path("runs")
 PAGE = "page"
@@ -53,11 +52,12 @@ class Outcome:
 
     Attributes:
         result: the study as it stands now.
-        made, failed: images and failures of this run.
+        made: images of this run.
+        failed: failures of this run.
         final: shots that failed for good in an earlier run (refused, invalid) and were not tried again.
         interrupted: the user stopped it; running again goes on.
         left: shots still without an image.
-        told: tracker -> where its account can be seen, for those that say it.
+        where: tracker to where its output can be seen, for those that say it.
     """
 
     result: Result
@@ -66,7 +66,20 @@ class Outcome:
     final: int = 0
     interrupted: bool = False
     left: int = 0
-    told: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """For programs: what was done and where, without the result itself."""
+        done = {name: getattr(self, name) for name in ("made", "failed", "final", "left", "interrupted")}
+        return {**done, "folder": str(self.result.folder)}
+
+
+def views_of(folder: Path) -> dict[str, str]:
+    """Where page and report of a study folder lie, by what they are."""
+    return {
+        "page": str((folder / PAGE / "index.html").resolve()),
+        "report": str((folder / REPORT_FILE).resolve()),
+    }
 
 
 def run(
@@ -108,267 +121,211 @@ def drive(
     retry: bool = False,
     overrides: Sequence[str] = (),
     views: bool = True,
+    executor: Executor | None = None,
 ) -> Outcome:
-    """As `run`, but says what this run did. `views=False` leaves page and report unwritten."""
-    study, text = _read(study, overrides)
-    plan = planning.of(study)
-    folder = Path(out) if out is not None else RUNS / study.name
-    listeners = _Listeners(_trackers(study, trackers))
-    with ExitStack() as stack:
-        stack.callback(listeners.close)  # last of all: a tracker that takes its time keeps nobody from the folder
-        store = stack.enter_context(Store(folder, write=True))
-        engines = {ref_id: stack.enter_context(_opened(ref)) for ref_id, ref in _refs(plan).items()}
-        done = finished(plan, engines, store, allow_mixed=allow_mixed)
-        store.remember(study.name, text)
-        _write_text(folder / STUDY_FILE, text)
-        final = set() if retry else {shot for shot, failure in store.failures().items() if not failure.retryable} - done
-        final &= set(plan.ids()) if final else set()
-        outcome = Outcome(Result(study, store, plan), final=len(final), left=len(plan) - len(done) - len(final))
-        todo = islice(plan.without(done | final), limit)
-        listeners(Started(study, total=len(plan), done=len(done), folder=str(folder)))
-        with _stop_on_signal() as stopped:
-            _make(todo, engines, store, outcome, listeners, stopped, folder / PAGE if views else None)
-            if not stopped.is_set():
-                _conclude(outcome.result, listeners, stopped)
-        outcome.interrupted = stopped.is_set()
-        if views:
-            write_views(outcome.result)
-        findings = () if outcome.interrupted else outcome.result.findings
-        rows = tuple(outcome.result.rows())
-        listeners(Concluded(outcome.made, outcome.failed, findings, outcome.interrupted, rows))
-    outcome.result = Result(study, Store(folder), plan)
-    outcome.told = listeners.told
-    return outcome
+    """As `run`, but says what this run did.
 
-
-def finished(plan: planning.Plan, engines: Mapping[str, Engine], store: Store, *, allow_mixed: bool) -> set[str]:
-    """Ids of planned shots that need not be made again: they have an image under today's fingerprint.
-
-    Raises:
-        StoreError: the study has images under another fingerprint, and mixing was not asked for.
+    Args:
+        overrides: of the study file, KEY=VALUE each.
+        views: write page and report.
+        executor: where engines run; default this process.
     """
-    everything = store.done()
-    if not everything:
-        return set()
-    wanted = fingerprints(plan, engines)
-    current = store.done({print_.id for print_ in wanted.values()})
-    others = everything - current
-    stale = [planned for planned in plan if planned.shot.id in others] if others else []
-    if stale and not allow_mixed:
-        raise StoreError(_mixed_message(store, stale, wanted))
-    return current | {planned.shot.id for planned in stale}
+    session = Session.open(
+        study,
+        out,
+        trackers=trackers,
+        allow_mixed=allow_mixed,
+        retry=retry,
+        overrides=overrides,
+        executor=executor,
+    )
+    with session:
+        with stopping(session.stopped):
+            session.make(islice(session.todo(), limit))
+            session.score()
+        if views:
+            session.write_views()
+        session.announce()
+    return session.outcome
 
 
-def fingerprints(plan: planning.Plan, engines: Mapping[str, Engine]) -> dict[Cell, Fingerprint]:
-    """What would answer each cell today. Fingerprints depend on model and scheduler, so one shot a cell is enough."""
-    found: dict[Cell, Fingerprint] = {}
-    for cell in plan.cells:
-        shot = plan.first(cell).shot
-        found[cell] = engines[engine_id(shot.engine)].fingerprint(shot)
-    return found
+class Session:
+    """A study at work: its folder held for writing, its engines open, its trackers listening.
 
+    Attributes:
+        study: what is asked.
+        plan: its shots.
+        outcome: what was done so far; its result reads the folder.
+        stopped: set it, from any thread or signal handler, and what is in work is finished and nothing more begun.
+    """
 
-def engine_id(ref: EngineRef) -> str:
-    """One id for each engine to open: name and all options."""
-    return f"{ref.name} {sorted(ref.options.items())} {sorted(ref.operation.items())}"
+    def __init__(self, study: Study, store: Store, executor: Executor, listeners: Listeners) -> None:
+        self.study = study
+        self.plan = planning.of(study)
+        self.outcome = Outcome(Result(study, store, self.plan))
+        self.stopped = threading.Event()
+        self._store = store
+        self._executor = executor
+        self._engines = {ref.key: ref for ref in map(self.plan.engine, self.plan.cells)}
+        self._notify = listeners
+        self._done: set[str] = set()
+        self._final: set[str] = set()
+        self._resources = ExitStack()
 
+    @classmethod
+    def open(
+        cls,
+        study: Study | str | Path,
+        out: str | Path | None = None,
+        *,
+        trackers: Sequence[str | Tracker] | None = None,
+        allow_mixed: bool = False,
+        retry: bool = False,
+        overrides: Sequence[str] = (),
+        executor: Executor | None = None,
+    ) -> Self:
+        """Open folder and engines, find out what is done already, and notify the trackers that a run begins.
 
-def open_engine(ref: EngineRef) -> Engine:
-    """The engine behind a reference; cheap, loads no weights."""
-    engine: Engine = plugins.load("engines", ref.name)(**ref.options, **ref.operation)
-    return engine
+        Args: as of `drive`.
 
+        Raises:
+            StudyError, EngineError, StoreError: before anything is made.
+            FolderBusy: another run holds the folder.
+        """
+        study, text = _read(study, overrides)
+        folder = Path(out) if out is not None else RUNS / study.name
+        executor = executor or LocalExecutor()
+        listeners = Listeners.of(study, trackers)
+        with ExitStack() as resources:
+            # Registered first, so closed last: a slow tracker must not hold the folder's lock.
+            resources.callback(listeners.close)
+            store = resources.enter_context(Store(folder, write=True))
+            resources.callback(executor.close)
+            session = cls(study, store, executor, listeners)
+            session._begin(text, allow_mixed=allow_mixed, retry=retry)
+            session._resources = resources.pop_all()
+        return session
 
-def write_views(result: Result) -> None:
-    """Page and report, each replaced in one step."""
-    from teststrip.views import page, report
+    def __enter__(self) -> Self:
+        return self
 
-    page.write(result, result.folder / PAGE)
-    report.write(result, result.folder)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
+    @property
+    def result(self) -> Result:
+        """The study as it stands now."""
+        return self.outcome.result
 
-def _make(
-    todo: Iterable[Planned],
-    engines: Mapping[str, Engine],
-    store: Store,
-    outcome: Outcome,
-    tell: Callable[[Event], None],
-    stopped: threading.Event,
-    page_folder: Path | None,
-) -> None:
-    from teststrip.views import page
+    def todo(self) -> Iterable[Planned]:
+        """The planned shots that have no image yet and did not fail for good, in the order of the plan."""
+        return self.plan.without(self._done | self._final)
 
-    places: dict[str, Planned] = {}
+    def make(self, planned: Iterable[Planned]) -> None:
+        """Have these shots made, put every picture away, and notify the trackers of each. Engines stay open."""
+        places: dict[str, Planned] = {}
 
-    def asked(shots: Iterable[Planned]) -> Iterator[Shot]:
-        for planned in shots:
-            if stopped.is_set():
-                return
-            places[planned.shot.id] = planned
-            yield planned.shot
+        def asked(shots: Iterable[Planned]) -> Iterator[Shot]:
+            for one in shots:
+                if self.stopped.is_set():
+                    return
+                places[one.shot.id] = one
+                yield one.shot
 
-    for answer in _answers(todo, engines, asked):
-        planned = places.pop(answer.shot.id)
-        kept = _kept(answer, store)
+        for ref, group in self._by_engine(planned):
+            for answer in self._executor.run(ref, asked(group)):
+                self._keep(answer, places.pop(answer.shot.id))
+                if self.stopped.is_set():
+                    self._executor.finish()
+        self.result.refresh()
+
+    def score(self) -> None:
+        """Compute the scores that are missing; nothing where the run was stopped."""
+        if not self.stopped.is_set():
+            score.score(self.result, emit=self._notify, stopped=self.stopped.is_set)
+            self.result.refresh()
+
+    def conclude(self) -> tuple[Finding, ...]:
+        """What can honestly be concluded now; nothing where the run was stopped."""
+        return () if self.stopped.is_set() else self.result.findings
+
+    def write_views(self) -> None:
+        """Write page and report, each file replaced in one step."""
+        from teststrip.views import page, report
+
+        page.write(self.result, self.result.folder / PAGE)
+        report.write(self.result, self.result.folder)
+
+    def announce(self) -> None:
+        """Notify the trackers of what is concluded: the run is over."""
+        outcome = self.outcome
+        outcome.interrupted = self.stopped.is_set()
+        rows = tuple(self.result.rows())
+        self._notify(Concluded(outcome.made, outcome.failed, self.conclude(), outcome.interrupted, rows))
+
+    def close(self) -> None:
+        """Close engines, folder and trackers; the result goes on as a reader. May be called twice."""
+        folder, where = self.result.folder, self._notify.where
+        self._resources.close()
+        self.outcome.interrupted = self.stopped.is_set()
+        self.outcome.where = where
+        self.result.reopened(Store(folder))
+
+    def _begin(self, text: str, *, allow_mixed: bool, retry: bool) -> None:
+        self._executor.open(self._engines.values())
+        self._done = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
+        self._store.remember(self.study.name, text)
+        folder = self.result.folder
+        _write_text(folder / STUDY_FILE, text)
+        if not retry:
+            for_good = {shot for shot, failure in self._store.failures().items() if not failure.retryable} - self._done
+            self._final = for_good & set(self.plan.ids()) if for_good else set()
+        self.outcome.final = len(self._final)
+        self.outcome.left = len(self.plan) - len(self._done) - len(self._final)
+        self._notify(Started(self.study, total=len(self.plan), done=len(self._done), folder=str(folder)))
+
+    def _by_engine(self, planned: Iterable[Planned]) -> Iterator[tuple[EngineRef, Iterator[Planned]]]:
+        """The shots, grouped so that no engine is visited twice; lazily where there is only one engine."""
+        order = list(self._engines)
+        if len(order) > 1:
+            planned = sorted(planned, key=lambda one: order.index(one.shot.engine.key))
+        for key, group in groupby(planned, key=lambda one: one.shot.engine.key):
+            yield self._engines[key], group
+
+    def _keep(self, answer: Render | Failure, planned: Planned) -> None:
+        """Put an answer into the store. Bytes that are no sound picture fail their own shot alone."""
+        outcome, kept = self.outcome, self._stored(answer)
         if isinstance(kept, Image):
-            if page_folder and isinstance(answer, Render) and answer.small:
-                page.keep_thumb(answer.small, kept.digest, page_folder)
+            self._done.add(planned.shot.id)
             outcome.made += 1
             outcome.left -= 1
-            tell(Shown(planned, kept, outcome.left))
+            self._notify(Saved(planned, kept, outcome.left))
         else:
             outcome.failed += 1
-            tell(Failed(planned, kept, outcome.left))
-        if stopped.is_set():
-            for engine in engines.values():
-                if isinstance(engine, LooksAhead):
-                    engine.finish()
+            self._notify(Failed(planned, kept, outcome.left))
 
-
-def _kept(answer: Render | Failure, store: Store) -> Image | Failure:
-    """What became of an answer in the store. Bytes that are no sound picture fail their own shot alone."""
-    if isinstance(answer, Render):
-        try:
-            return store.add(answer)
-        except PictureError as error:
-            answer = Failure(answer.shot, "invalid", str(error))
-    store.fail(answer)
-    return answer
-
-
-def _answers(
-    todo: Iterable[Planned],
-    engines: Mapping[str, Engine],
-    asked: Callable[[Iterable[Planned]], Iterator[Shot]],
-) -> Iterator[Render | Failure]:
-    """Here an executor will stand: shots in, answers out, in any order."""
-    for ref_id, group in groupby(_by_engine(todo, list(engines)), key=lambda planned: engine_id(planned.shot.engine)):
-        yield from engines[ref_id].render(asked(group))
-
-
-def _by_engine(todo: Iterable[Planned], engines: Sequence[str]) -> Iterable[Planned]:
-    """The shots, grouped so that no engine is visited twice; lazily where there is only one."""
-    if len(engines) == 1:
-        return todo
-    return sorted(todo, key=lambda planned: engines.index(engine_id(planned.shot.engine)))
-
-
-def _conclude(result: Result, tell: Callable[[Event], None], stopped: threading.Event) -> None:
-    from teststrip.verbs import score
-
-    result.refresh()
-    score.score(result, emit=tell, stopped=stopped.is_set)
-    result.refresh()
+    def _stored(self, answer: Render | Failure) -> Image | Failure:
+        if isinstance(answer, Render):
+            try:
+                return self._store.add(answer)
+            except PictureError as error:
+                answer = Failure(answer.shot, "invalid", str(error))
+        self._store.fail(answer)
+        return answer
 
 
 def _read(study: Study | str | Path, overrides: Sequence[str]) -> tuple[Study, str]:
     if isinstance(study, Study):
         if overrides:
             raise UsageError("overrides belong to a study file; change the Study itself instead")
-        return study, spec.dump(study)
-    path = Path(study)
-    read = spec.read(path, overrides)
+        return study, studies.dump(study)
+    read = studies.read(Path(study), overrides)
     # The copy in the folder must stand alone: overrides and prompt files are folded in.
-    return read, spec.dump(read)
-
-
-def _refs(plan: planning.Plan) -> dict[str, EngineRef]:
-    refs = (plan.first(cell).shot.engine for cell in plan.cells)
-    return {engine_id(ref): ref for ref in refs}
-
-
-@contextmanager
-def _opened(ref: EngineRef) -> Iterator[Engine]:
-    engine = open_engine(ref)
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-def _trackers(study: Study, asked: Sequence[str | Tracker] | None) -> list[Tracker]:
-    options = study.trackers
-    names = ["progress", *options] if asked is None else asked
-    return [apart.opened(one, options.get(one, {})) if isinstance(one, str) else one for one in names]
-
-
-@dataclass
-class _Listeners:
-    """Tells every tracker; one that raises is named once and told nothing more."""
-
-    trackers: list[Tracker] = field(default_factory=list)
-    told: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, event: Event) -> None:
-        for tracker in list(self.trackers):
-            try:
-                tracker.on_event(event)
-            except Exception as error:  # a tracker never stops a run
-                self.trackers.remove(tracker)
-                _warn(f"tracker {_name(tracker)} failed and is left out from here on: {error}")
-
-    def close(self) -> None:
-        for tracker in self.trackers:
-            if isinstance(tracker, Apart):
-                tracker.end()  # of all, before one is waited for: the run's patience is for all of them together
-        for tracker in self.trackers:
-            try:
-                tracker.close()
-                if isinstance(tracker, Apart) and tracker.where:
-                    self.told[tracker.name] = tracker.where
-            except Exception as error:  # as above
-                _warn(f"tracker {_name(tracker)}: {error}")
-        self.trackers = []
-
-
-def _name(tracker: Tracker) -> str:
-    return tracker.name if isinstance(tracker, Apart) else type(tracker).__name__
-
-
-def _warn(text: str) -> None:
-    import warnings
-
-    warnings.warn(text, RuntimeWarning, stacklevel=3)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets: what is in work is finished. The second interrupts at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def stop(number: int, frame: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _mixed_message(store: Store, stale: Sequence[Planned], wanted: Mapping[Cell, Fingerprint]) -> str:
-    images, known = store.images(), store.fingerprints()
-    old = known[images[stale[0].shot.id][-1].fingerprint_id].facts
-    new = wanted[stale[0].cell].facts
-    changed = [
-        f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
-    ]
-    return (
-        f"{store.folder}: {len(stale)} images of this study were answered by something else: {'; '.join(changed[:4])}. "
-        "Name a new folder with --out, or keep both with --allow-mixed"
-    )
+    return read, studies.dump(read)
 
 
 def _write_text(path: Path, text: str) -> None:
     """Replace a text file in one step."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
-    shutil.move(temporary, path)
+    temporary.replace(path)

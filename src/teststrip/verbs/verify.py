@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from teststrip.errors import StoreError, UsageError
+from teststrip.executors.local import LocalExecutor
+from teststrip.protocols import Executor
 from teststrip.records import Render, Row
-from teststrip.results.result import Result
+from teststrip.results import Result
 from teststrip.store import Problem, Store
 
 CLOSE = 1  # levels of 255: rounding of another batch shape, see docs/performance.md
@@ -56,12 +58,13 @@ class Verification:
         return {**asdict(self), "good": self.good}
 
 
-def verify(result: Result, sample: str = "0") -> Verification:
+def verify(result: Result, sample: str = "0", *, executor: Executor | None = None) -> Verification:
     """Re-hash every image of the folder; make a sample again and compare. Damaged images go to quarantine.
 
     Args:
         result: an opened study.
         sample: how many pictures to make again: a number, or a share such as "2%".
+        executor: where they are made; default this process. It is closed here.
 
     Raises:
         UsageError: the sample is neither a number nor a share.
@@ -74,7 +77,11 @@ def verify(result: Result, sample: str = "0") -> Verification:
     rows = [row for row in result.rows() if row.image is not None and row.image.path not in harmed]
     count = sample_size(sample, len(rows))
     if count:
-        _make_again(_spread(rows, count), result, found)
+        executor = executor or LocalExecutor()
+        try:
+            _make_again(_spread(rows, count), result, found, executor)
+        finally:
+            executor.close()
     if any(harmed):
         _put_back(result.folder, problems)
     return found
@@ -110,30 +117,22 @@ def _spread(rows: list[Row], count: int) -> list[Row]:
     return sorted(rows, key=lambda row: row.planned.shot.id)[:count]
 
 
-def _make_again(rows: list[Row], result: Result, found: Verification) -> None:
-    from teststrip.verbs.run import engine_id, open_engine
-
-    by_engine: dict[str, list[Row]] = {}
+def _make_again(rows: list[Row], result: Result, found: Verification, executor: Executor) -> None:
+    comparable: dict[str, list[Row]] = {}
     for row in rows:
-        by_engine.setdefault(engine_id(row.planned.shot.engine), []).append(row)
-    for group in by_engine.values():
-        engine = open_engine(group[0].planned.shot.engine)
-        try:
-            comparable = {
-                row.planned.shot.id: row
-                for row in group
-                if row.image and row.image.fingerprint_id == engine.fingerprint(row.planned.shot).id
-            }
-            found.skipped += len(group) - len(comparable)
-            for answer in engine.render([row.planned.shot for row in comparable.values()]):
-                row = comparable[answer.shot.id]
-                if not isinstance(answer, Render):
-                    found.different += 1
-                    found.problems.append(f"{row.planned.shot.id[:12]}: made an image then, fails now: {answer.text}")
-                    continue
+        if row.image and row.image.fingerprint_id == executor.fingerprint(row.planned.shot).id:
+            comparable.setdefault(row.planned.shot.engine.key, []).append(row)
+        else:
+            found.skipped += 1
+    for group in comparable.values():
+        by_shot = {row.planned.shot.id: row for row in group}
+        for answer in executor.run(group[0].planned.shot.engine, [row.planned.shot for row in group]):
+            row = by_shot[answer.shot.id]
+            if isinstance(answer, Render):
                 _compare(row, answer, result, found)
-        finally:
-            engine.close()
+            else:
+                found.different += 1
+                found.problems.append(f"{row.planned.shot.id[:12]}: made an image then, fails now: {answer.text}")
 
 
 def _compare(row: Row, answer: Render, result: Result, found: Verification) -> None:

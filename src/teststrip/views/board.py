@@ -31,7 +31,7 @@ class MetricInfo(Protocol):
 
 def of(result: Result) -> dict[str, Any]:
     """The board of a result, finished or not."""
-    rows = list(result.rows())
+    rows = result.rows()
     return build(result.study, rows, metrics=result.metrics, findings=result.findings, warnings=warnings(rows))
 
 

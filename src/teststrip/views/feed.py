@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import pictures
-from teststrip.records import Planned
 from teststrip.store import Store
 from teststrip.store.ledger import FILE as LEDGER_FILE
 from teststrip.store.lock import holder
@@ -60,7 +59,6 @@ class Feed:
 
     def __init__(self, result: Result) -> None:
         self._result = result
-        self._kept: list[Planned] = list(result.plan)  # their ids are counted once
         self._lock = threading.Lock()
         self._stamp: object = None
         self._running: bool | None = None
@@ -123,23 +121,23 @@ class Feed:
         return self._files.get(digest)
 
     def _read(self, *, finished: bool) -> dict[str, Any]:
-        self._follow()
-        self._result.refresh()
+        self._result.refresh(self._replaced())
         # Conclusions while pictures are still being made would change under the reader's eyes, and cost the run time.
         findings = self._result.findings if finished else ()
-        rows = list(self._result.rows(self._kept))
+        rows = self._result.rows()
         warnings = boards.warnings(rows) if finished else ()
         return boards.build(
             self._result.study, rows, metrics=self._result.metrics, findings=findings, warnings=warnings
         )
 
-    def _follow(self) -> None:
-        """Open the ledger that stands there now: an open one stays the old one when `verify --rebuild` replaces it."""
+    def _replaced(self) -> Store | None:
+        """The ledger that stands there now, where `verify --rebuild` replaced the open one; None = it is the same."""
         there = _identity(self.folder / LEDGER_FILE)
-        if there != self._ledger:
-            old, self._result.store = self._result.store, Store(self.folder)
-            old.close()
-            self._ledger = there
+        if there == self._ledger:
+            return None
+        store = Store(self.folder)
+        self._ledger = there
+        return store
 
     def _take(self, fresh: dict[str, Any], *, running: bool, now: float) -> bool:
         """Replace the board, and note which places changed."""

@@ -112,7 +112,7 @@ def of(result: Result) -> Summary:
     """Gather everything from a result, finished or not."""
     table = result.columns()
     study, metrics = result.study, result.metrics
-    rows = list(result.rows())
+    rows = result.rows()
     failed = Counter((str(row.planned.cell), str(row.failure.reason)) for row in rows if row.failure and not row.image)
     return Summary(
         study=study,
@@ -120,8 +120,8 @@ def of(result: Result) -> Summary:
         made=sum(row.image is not None for row in rows),
         table=table,
         infos=analysis.infos_of_study(table, study, metrics),
-        findings=tuple(result.findings),
-        recommendations=analysis.best_of_result_columns(table, study, metrics),
+        findings=result.findings,
+        recommendations=result.recommendations,
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
         fingerprints=tuple(fingerprint.facts for fingerprint in result.fingerprints.values()),

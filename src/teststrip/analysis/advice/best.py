@@ -26,10 +26,10 @@ from teststrip.analysis.numbers.columns import Array, Columns, Design
 from teststrip.analysis.numbers.effects import Contrast
 from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
-from teststrip.analysis.power.power import MANY, MINIMUM_PROMPTS, round_up
+from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_equivalent
 from teststrip.errors import UsageError, nearest
-from teststrip.records import DEFAULT_MARGIN, Axis, Comparison, Estimate, MetricInfo, Study
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Comparison, Estimate, MetricInfo, Study
 
 HELD_OUT = 0.2
 FEWEST_TO_HOLD_OUT = 10

@@ -16,8 +16,7 @@ from teststrip.analysis.kinds.convergence import STEPS
 from teststrip.analysis.numbers import effects, intervals
 from teststrip.analysis.numbers.columns import Array, Design, Factor
 from teststrip.analysis.numbers.effects import Contrast
-from teststrip.analysis.power.power import MINIMUM_PROMPTS
-from teststrip.records import Comparison, Finding, MetricInfo, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Comparison, Finding, MetricInfo, Verdict
 
 GUIDANCE = "guidance_scale"
 FEW_STEPS, ENOUGH_STEPS = 3, 8

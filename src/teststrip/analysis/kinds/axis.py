@@ -16,8 +16,7 @@ from teststrip.analysis.numbers.effects import Contrast
 from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.power import settle
-from teststrip.analysis.power.power import MINIMUM_PROMPTS
-from teststrip.records import Comparison, Estimate, Finding, MetricInfo, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Comparison, Estimate, Finding, MetricInfo, Verdict
 
 SKEWED = 1.0
 """Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""

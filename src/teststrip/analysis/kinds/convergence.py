@@ -17,8 +17,7 @@ from scipy import special
 
 from teststrip.analysis import sentences
 from teststrip.analysis.numbers.columns import Array, Design, Factor
-from teststrip.analysis.power.power import MINIMUM_PROMPTS
-from teststrip.records import Axis, Comparison, Estimate, Finding, MetricInfo, Value, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Axis, Comparison, Estimate, Finding, MetricInfo, Value, Verdict
 
 STEPS = "num_inference_steps"
 SHARE = 0.1

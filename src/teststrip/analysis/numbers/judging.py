@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
 from teststrip.analysis.numbers.columns import Array, Design
 from teststrip.analysis.numbers.effects import Contrast
-from teststrip.analysis.power.power import MINIMUM_PROMPTS
-from teststrip.records import Comparison
+from teststrip.records import MINIMUM_PROMPTS, Comparison
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teststrip.analysis.numbers.columns import Array
-from teststrip.analysis.power.power import MINIMUM_PROMPTS
-from teststrip.records import Verdict
+from teststrip.records import MINIMUM_PROMPTS, Verdict
 
 ALPHA = 0.05
 NAMES: tuple[Verdict, ...] = ("different", "equivalent", "inconclusive", "insufficient design")

@@ -13,10 +13,8 @@ from itertools import combinations
 
 from teststrip.analysis.power import student
 from teststrip.analysis.sentences import percent
-from teststrip.records import DEFAULT_MARGIN
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS
 
-MINIMUM_PROMPTS = 6
-"""Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
 PILOT = (12, 2)
 """Prompts and seeds that make a pilot."""
 MANY = 100_000

@@ -10,7 +10,8 @@ from scipy import special
 
 from teststrip.analysis.numbers.columns import Array
 from teststrip.analysis.numbers.judging import Judgement
-from teststrip.analysis.power.power import MANY, MINIMUM_PROMPTS, least, round_up
+from teststrip.analysis.power.power import MANY, least, round_up
+from teststrip.records import MINIMUM_PROMPTS
 
 
 def more_prompts(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int], margin: float) -> int | None:

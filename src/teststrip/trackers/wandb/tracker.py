@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from teststrip import pictures
 from teststrip.errors import PictureError
-from teststrip.records import Concluded, Event, Failed, Image, Row, Setting, Shown, Started, digest_of
-from teststrip.trackers import telling as account
+from teststrip.records import Concluded, Event, Failed, Image, Row, Saved, Setting, Started, digest_of
+from teststrip.rows import tables
+from teststrip.trackers import telling
 from teststrip.trackers.process import FOLDER
 from teststrip.trackers.wandb import library
 from teststrip.trackers.wandb.memory import Memory
@@ -111,7 +112,7 @@ class WandbTracker:
                 self._start(event)
             case _ if self._mode == "disabled":
                 pass
-            case Shown():
+            case Saved():
                 self._made += 1
                 self._grow(Row(event.planned, image=event.image))
             case Failed():
@@ -143,7 +144,7 @@ class WandbTracker:
     def _start(self, event: Started) -> None:
         self._started, self._folder, self._made = event, Path(event.folder), event.done
         self._own = (self._folder / FOLDER / "wandb").resolve()
-        self._id = account.lasting_id(self._own)[:12]
+        self._id = telling.lasting_id(self._own)[:12]
         outside, inside = tempfile.gettempdir(), self._own / "staging" / "tmp"
         shutil.rmtree(inside, ignore_errors=True)
         inside.mkdir(parents=True)
@@ -175,7 +176,7 @@ class WandbTracker:
     def _grow(self, row: Row) -> None:
         import wandb
 
-        line = {"picture": self._picture(row), **{name: values[0] for name, values in account.images([row]).items()}}
+        line = {"picture": self._picture(row), **{name: values[0] for name, values in tables.images([row]).items()}}
         if self._growing is None:
             self._growing = wandb.Table(columns=list(line), log_mode="INCREMENTAL", allow_mixed_types=True)
         self._growing.add_data(*(line.get(str(name)) for name in self._growing.columns))
@@ -217,9 +218,9 @@ class WandbTracker:
     def _tell(self, run: wandb.Run, event: Concluded) -> None:
         assert self._started is not None
         for part, rows in enumerate(_chunks(event.rows, MOST_ROWS), 1):
-            run.log({_numbered("images", part): self._table(account.images(rows), rows)})
+            run.log({_numbered("images", part): self._table(tables.images(rows), rows)})
         self._step_by_step(run, event.rows)
-        run.log({"findings": self._table(account.findings(event.findings)), "settings": self._means(event.rows)})
+        run.log({"findings": self._table(telling.findings(event.findings)), "settings": self._means(event.rows)})
         _summarise(run, event)
         if self._artifact:
             run.log_artifact(self._as_artifact(event.rows))
@@ -242,7 +243,7 @@ class WandbTracker:
         by_cell: dict[str, list[Row]] = {}
         for row in rows:
             by_cell.setdefault(str(row.planned.cell), []).append(row)
-        for arm, own in zip(account.arms(rows), by_cell.values(), strict=True):
+        for arm, own in zip(tables.arms(rows), by_cell.values(), strict=True):
             content = digest_of([arm.settings, _texts(arm.numbers), arm.digests, self._side])
             axes = {name: arm.settings[name] for name, _ in own[0].planned.cell.levels}
             means = {f"mean/{name}": value for name, value in arm.numbers.items()}
@@ -260,15 +261,15 @@ class WandbTracker:
     def _sheets(self, rows: Sequence[Row]) -> Iterator[_Step]:
         """The contact sheets of all prompts, in one step."""
         assert self._started is not None
-        sheets = dict(account.grids(self._started.study, rows, self._folder, self._side))
+        sheets = dict(telling.grids(self._started.study, rows, self._folder, self._side))
         content = digest_of({prompt: hashlib.sha256(png).hexdigest() for prompt, png in sheets.items()})
         media = {f"contact sheet/{prompt}": [_image(png, prompt)] for prompt, png in sheets.items()}
         yield _Step("contact sheets", content, {}, lambda: media)
 
     def _means(self, rows: Sequence[Row]) -> wandb.Table:
-        return self._table(account.settings(rows))
+        return self._table(tables.settings(rows))
 
-    def _table(self, columns: account.Columns, rows: Sequence[Row] = ()) -> wandb.Table:
+    def _table(self, columns: tables.Columns, rows: Sequence[Row] = ()) -> wandb.Table:
         """A table of these columns; with rows, their pictures first."""
         import wandb
 
@@ -293,7 +294,7 @@ class WandbTracker:
 
         assert self._started is not None
         made = wandb.Artifact(f"study-{self._started.study.name}", "study", metadata={"teststrip": self._id})
-        frame = pd.DataFrame(account.images(rows))
+        frame = pd.DataFrame(tables.images(rows))
         with made.new_file("images.parquet", mode="wb") as file:
             file.write(_parquet(frame))
         for image in {row.image.digest: row.image for row in rows if row.image}.values():
@@ -303,7 +304,7 @@ class WandbTracker:
 
     def _runs_of_settings(self, rows: Sequence[Row]) -> None:
         assert self._started is not None
-        for arm in account.arms(rows):
+        for arm in tables.arms(rows):
             run = self._init(f"{self._id}-{arm.id}", arm.name, arm.settings, group=self._started.study.name)
             run.summary.update(dict(arm.numbers))
             self._places.append(Path(run.dir).parent)
@@ -317,7 +318,7 @@ class WandbTracker:
         assert self._started is not None
         if self._run is None:
             study = self._started.study
-            self._run = self._init(self._id, study.name, account.about(study))
+            self._run = self._init(self._id, study.name, telling.about(study))
             self._memory.goes_on_at(self._run.starting_step)
         return self._run
 

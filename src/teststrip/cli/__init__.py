@@ -1,0 +1,67 @@
+"""The command line: words in, one call, words out. Every error becomes one line and an exit code here.
+
+    studies   init, plan, run                          parts   engines, metrics, trackers
+    folders   report, best, verify, view, export       words   what all commands share
+
+Exit codes: 0 done; 2 the study or the command is wrong; 3 some shots failed; 4 another run holds the folder; 130
+stopped. To add a command: a function in the file of its kind; it makes one call.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from teststrip import __version__
+from teststrip.cli import folders, parts, studies
+from teststrip.cli.words import INTERRUPTED, err, out, printable
+from teststrip.errors import TeststripError
+
+app = typer.Typer(
+    help="Find the right settings of a text-to-image model, with evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    """Find the right settings of a text-to-image model, with evidence."""
+    if version:
+        out.print(f"teststrip {__version__}")
+        raise typer.Exit
+
+
+for commands in (studies.app, folders.app, parts.app):
+    app.registered_commands += commands.registered_commands
+
+
+def main() -> None:
+    """The entry point: runs a verb and turns what went wrong into one line and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except TeststripError as error:
+        err.print(f"[bold red]teststrip:[/] {escape(printable(str(error)))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("stopped")
+        sys.exit(INTERRUPTED)
+    except (typer.TyperException, typer.Exit, typer.Abort) as error:
+        sys.exit(_usage(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Exception) -> int:
+    """A mistake on the command line, as Typer explains it."""
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    return int(getattr(error, "exit_code", 2) or 0)

@@ -1,0 +1,152 @@
+"""Commands that take the folder of a run: report, best, verify, view, export."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from teststrip.cli.words import PARTIAL, Folder, Json, err, opened, out, print_json
+from teststrip.errors import UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    folder: Folder,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print verdicts and tables."""
+    from teststrip.views import report as writing
+
+    with opened(folder) as result:
+        if as_json:
+            print_json(writing.as_json(result))
+        else:
+            out.print(writing.markdown(result) if markdown else writing.text(result, tables=True), markup=False)
+
+
+@app.command()
+def best(
+    folder: Folder,
+    metric: Annotated[
+        str | None, typer.Option(help="Only by this score. Default: each that says which end is good.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="What a picture may cost: 4s, '50 calls' or '0.02 USD'.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Name the cheapest setting that is not worse, or say why none can be named."""
+    from teststrip.views import report as writing
+
+    with opened(folder) as result:
+        if as_json:
+            print_json(writing.best_as_json(result, metric, budget))
+        else:
+            out.print(writing.best_text(result, metric, budget), markup=False)
+
+
+@app.command()
+def verify(
+    folder: Folder,
+    sample: Annotated[str, typer.Option(help="Also make this share again and compare: '2%' or a number.")] = "0",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First make a new ledger out of the images; the old one is kept.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Re-hash every image; with --sample, make some of them again and compare."""
+    from teststrip import store
+    from teststrip.verbs import verify as verifying
+
+    if rebuild:
+        err.print(f"{store.rebuild(folder)} images are in the new ledger; the old one is in {folder}/quarantine")
+
+    with opened(folder) as result:
+        outcome = verifying.verify(result, sample)
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        for line in outcome.lines():
+            out.print(line, markup=False)
+    if not outcome.good:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def view(
+    folder: Folder,
+    host: Annotated[str, typer.Option(help="Address to listen on. Any but loopback needs --token-from.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port.")] = 0,
+    token_from: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The environment variable that holds the access token.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Show the live page in the browser, while a study runs or afterwards. Ctrl-C ends it."""
+    from teststrip.views import server
+
+    token = _secret(token_from)
+
+    def announce(link: str) -> None:
+        out.print(f"page    {link}", markup=False)
+        if browser:
+            typer.launch(link)
+
+    with opened(folder) as result:
+        server.serve(result, host=host, port=port, token=token, announce=announce)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    to: Annotated[str, typer.Option("--to", help="csv, parquet, contact-sheet, html, or a tracker.")],
+    target: Annotated[Path | None, typer.Option("--out", "-o", help="The file. [default: in the study folder]")] = None,
+    rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
+    pick: Annotated[str | None, typer.Option(help="Contact sheet: median, best, worst or first of a cell.")] = None,
+    side: Annotated[int | None, typer.Option(min=16, max=4096, help="Pixels of a picture's longer edge.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Of the tracker; may be repeated.")
+    ] = None,
+) -> None:
+    """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
+    from teststrip.verbs import export as exporting
+
+    if to not in exporting.FORMATS and to in exporting.targets():
+        with opened(folder) as result:
+            where = exporting.tell(result, to, **_pairs(option or []))
+        out.print(f"told {to}" + (f": {where}" if where else ""), markup=False)
+        return
+    asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
+    with opened(folder) as result:
+        written = exporting.write(
+            result, to, target, **{key: value for key, value in asked.items() if value is not None}
+        )
+    out.print(f"wrote {written}", markup=False)
+
+
+def _secret(variable: str | None) -> str | None:
+    """A secret by the name of its environment variable: never on the command line, where every user can read it."""
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise UsageError(f"--token-from {variable}: there is no such environment variable, or it is empty")
+    return os.environ[variable]
+
+
+def _pairs(words: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` each, the value as in `--set`."""
+    from teststrip.study.overrides import value_of
+
+    pairs: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"--option {word!r} is not KEY=VALUE. Write --option project=teststrip")
+        pairs[key] = value_of(value, word)
+    return pairs

@@ -1,0 +1,99 @@
+"""Commands that take a study file: init, plan, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json
+from teststrip.errors import UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml")) -> None:
+    """Write a commented study file to start from."""
+    from teststrip import study as studies
+
+    if file.exists():
+        raise UsageError(f"{file} is there already. Name another file, or remove it first")
+    file.write_text(studies.template(), encoding="utf-8")
+    out.print(f"wrote {file}. Next: [bold]teststrip plan {file}[/]")
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    out_dir: Out = None,
+    overrides: Set = None,
+    calibrate: Annotated[bool, typer.Option(help="Make two images to estimate the time, if no run is known.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing."""
+    from teststrip.verbs import forecast
+
+    overview = forecast.of(study, out_dir, overrides or [])
+    unknown = calibrate and overview.summary.left and not overview.timed
+    if not as_json:
+        for line in forecast.lines(overview):
+            out.print(line, markup=False)
+    if unknown:
+        err.print("[dim]no earlier images to judge by: making two images to estimate the time ...[/]")
+        overview = forecast.calibrated(overview)
+    if as_json:
+        print_json(forecast.as_json(overview))
+    else:
+        out.print(forecast.time_line(overview), markup=False)
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    out_dir: Out = None,
+    overrides: Set = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Make at most this many images now.")] = None,
+    tracker: Annotated[list[str] | None, typer.Option(help="Also tell this tracker.")] = None,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Also try again what was refused or invalid.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
+    from teststrip import study as studies
+    from teststrip.verbs.resume import again
+    from teststrip.verbs.run import drive, views_of
+    from teststrip.views import report
+
+    asked = studies.read(study, overrides or [])
+    names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
+    outcome = drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
+    result = outcome.result
+    if as_json:
+        print_json({**outcome.as_json(), "report": report.as_json(result)})
+    elif outcome.interrupted:
+        command = again(
+            study,
+            out_dir,
+            overrides=overrides or [],
+            trackers=tracker or [],
+            allow_mixed=allow_mixed,
+            retry=retry,
+        )
+        left = f"{outcome.left} images are left" if outcome.left else "no image is left to make, scores may be"
+        err.print(f"stopped; {left}. To go on: [bold]{escape(command)}[/]")
+    else:
+        out.print(report.text(result), markup=False)
+        for name, where in {**views_of(result.folder), **outcome.where}.items():
+            out.print(f"{name:<7} {where}", markup=False)
+    result.close()
+    if outcome.final:
+        err.print(f"{outcome.final} shots failed for good before and were not tried again; --retry does")
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed or outcome.final:
+        raise typer.Exit(PARTIAL)

@@ -1,0 +1,50 @@
+"""What all commands share: the words of their arguments, and how something is said to people and programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from teststrip.results import Result
+
+PARTIAL, INTERRUPTED = 3, 130
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML).", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="A folder that `teststrip run` made.", show_default=False)]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: runs/NAME]")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def printable(text: str) -> str:
+    r"""Text without control characters that a terminal would obey; bidi overrides are shown as escapes.
+
+    >>> printable("a\x1b[31mred\u202e")
+    'a\\x1b[31mred\\u202e'
+    """
+    return "".join(
+        c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def print_json(value: object) -> None:
+    """Write one JSON object on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def opened(folder: Path) -> Result:
+    """The result of a folder. Raises StoreError where there is no study."""
+    from teststrip.results.result import open_result
+
+    return open_result(folder)

@@ -1,0 +1,76 @@
+"""Engines in this process, one after another.
+
+Each engine is opened once and kept until the executor is closed, so its weights stay loaded from one call to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
+
+from teststrip import plugins
+from teststrip.protocols import Engine, LooksAhead
+from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
+
+
+def open_engine(ref: EngineRef) -> Engine:
+    """The engine behind a reference; cheap, loads no weights.
+
+    Raises:
+        UsageError, MissingExtra, EngineError: there is no such engine, or it cannot start.
+    """
+    engine: Engine = plugins.load("engines", ref.name)(**ref.options, **ref.operation)
+    return engine
+
+
+class LocalExecutor:
+    """An `Executor` of this process, and a context manager.
+
+    Args:
+        opener: makes an engine of a reference; another one may wrap it.
+    """
+
+    def __init__(self, opener: Callable[[EngineRef], Engine] = open_engine) -> None:
+        self._opener = opener
+        self._engines: dict[str, Engine] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def engine(self, ref: EngineRef) -> Engine:
+        """The engine behind a reference, opened when it is first asked for."""
+        if ref.key not in self._engines:
+            self._engines[ref.key] = self._opener(ref)
+        return self._engines[ref.key]
+
+    def open(self, engines: Iterable[EngineRef]) -> None:
+        """Open these engines now. See Executor."""
+        for ref in engines:
+            self.engine(ref)
+
+    def fingerprint(self, shot: Shot) -> Fingerprint:
+        """What will answer this shot. See Executor."""
+        return self.engine(shot.engine).fingerprint(shot)
+
+    def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """One answer for each shot. See Executor."""
+        return self.engine(engine).render(shots)
+
+    def finish(self) -> None:
+        """Begin no further shot. See Executor."""
+        for engine in self._engines.values():
+            if isinstance(engine, LooksAhead):
+                engine.finish()
+
+    def close(self) -> None:
+        """Close all engines, also where one of them fails to."""
+        while self._engines:
+            _, engine = self._engines.popitem()
+            try:
+                engine.close()
+            except BaseException:
+                self.close()
+                raise

@@ -1,0 +1,86 @@
+"""Which version of each score counts, and to which images it belongs.
+
+Versions of a metric (formula, weights, options) are never mixed: the present one counts or, as long as it has no score
+at all, the one that has most. Knows metrics and rows; nothing of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from teststrip import plugins
+from teststrip.errors import TeststripError
+from teststrip.protocols import Metric
+from teststrip.records import Row, Score, Study
+from teststrip.rows import items
+from teststrip.weights import loading as weights
+
+Values = Mapping[items.Digests, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The scores of a metric that count.
+
+    Attributes:
+        metric: as the study uses it; None when it is not installed here.
+        version: the fingerprint id of these scores.
+        values: by the digests of the images that each is about.
+    """
+
+    metric: Metric | None
+    version: str
+    values: Values
+
+
+def counted(study: Study, scores: Iterable[Score]) -> dict[str, Counted]:
+    """The scores that count, by metric, out of all versions that are stored."""
+    stored: dict[str, dict[str, dict[items.Digests, float]]] = {}
+    for score in scores:
+        stored.setdefault(score.metric, {}).setdefault(score.fingerprint_id, {})[score.digests] = score.value
+    found = {}
+    for name, versions in stored.items():
+        metric, present = _metric(name, study)
+        version = present if present in versions else max(versions, key=lambda one: len(versions[one]))
+        found[name] = Counted(metric, version, versions[version])
+    return found
+
+
+def by_image(scores: Mapping[str, Counted], rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them.
+
+    Args:
+        scores: those that count.
+        rows: all that have an image.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, those in scores.items():
+        for digests, holders in _holders(those.metric, rows):
+            if digests in those.values:
+                for digest in holders:
+                    found.setdefault(digest, {})[name] = those.values[digests]
+    return found
+
+
+def _metric(name: str, study: Study) -> tuple[Metric | None, str]:
+    """A metric as the study uses it, and the id of its fingerprint; None and "" where that cannot be."""
+    metric = None
+    try:
+        metric = plugins.load("metrics", name)(**study.metric_options.get(name, {}))
+        with weights.nothing_fetched():
+            return metric, metric.fingerprint().id
+    except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
+        return metric, ""
+
+
+def _holders(metric: Metric | None, rows: Sequence[Row]) -> Iterator[tuple[items.Digests, list[str]]]:
+    """What may have a score, and the digests of the images that such a score belongs to."""
+    if metric is None:
+        yield from (((digest,), [digest]) for digest in (items.image_of(row).digest for row in rows))
+        return
+    try:
+        for digests, item in items.arranged(metric, rows).items():
+            yield digests, [items.image_of(row).digest for row in items.holders(metric, item)]
+    except TeststripError:  # no images here that belong together as it needs them
+        return

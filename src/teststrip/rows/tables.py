@@ -1,0 +1,151 @@
+"""Rows as tables: columns of one length, for analysis, for spreadsheets and for trackers.
+
+Replicates are counted from 1 in everything that people see, as in `grid`. Knows records only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from teststrip.records import Cell, Row, Study, Value, digest_of
+
+Columns = Mapping[str, Sequence[object]]
+"""A table: its columns by their heads, all of one length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A setting and what became of it.
+
+    Attributes:
+        id: 16 hexadecimal digits of its levels.
+        name: its levels in words.
+        settings: what all its images have in common, and its level on each axis.
+        numbers: images, failures, and for each score the mean over its images, score units.
+        digests: of its images, in the order of the plan.
+    """
+
+    id: str
+    name: str
+    settings: Mapping[str, Value]
+    numbers: Mapping[str, float]
+    digests: tuple[str, ...]
+
+
+def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """One entry a planned shot in every column; what analysis reads.
+
+    Columns: `prompt` (its id), `replicate`, `seed`, one for each axis (numbers where the axis is numeric, else
+    labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count),
+    `money` where the study says what an hour costs, and one for each score (NaN where there is none).
+    """
+    axes = {axis.name: dict(zip(axis.labels, axis.numbers or axis.labels, strict=True)) for axis in study.axes}
+    names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
+    table: dict[str, list[Any]] = {
+        "prompt": [row.planned.prompt.id for row in rows],
+        "replicate": [row.planned.replicate for row in rows],
+        "seed": [row.planned.shot.seed for row in rows],
+    }
+    for axis, values in axes.items():
+        table[axis] = [values[row.planned.cell[axis]] for row in rows]
+    table["missing"] = [missing(row) for row in rows]
+    table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
+    table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
+    if price := study.question.price_an_hour:
+        table["money"] = [seconds * price / 3600 for seconds in table["seconds"]]
+    for name in names:
+        table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
+    return table
+
+
+def records(rows: Iterable[Row]) -> list[dict[str, object]]:
+    """One record an image: settings, seed, seconds, every score, digest, and the path below the study folder."""
+    return [
+        {
+            "prompt_id": row.planned.prompt.id,
+            "replicate": row.planned.replicate + 1,
+            **dict(row.planned.cell.levels),
+            **row.planned.shot.settings,
+            "seconds": image.seconds,
+            "denoiser_calls": image.facts.get("denoiser_calls"),
+            **row.scores,
+            "digest": image.digest,
+            "path": image.path,
+            "fingerprint": image.fingerprint_id,
+        }
+        for row in rows
+        if (image := row.image) is not None
+    ]
+
+
+def images(rows: Sequence[Row]) -> dict[str, list[object]]:
+    """A line for each place of the design: where it is, all settings, what became of it, its scores."""
+    settings = dict.fromkeys(name for row in rows for name in row.planned.shot.settings)
+    axes = rows[0].planned.cell.levels if rows else ()
+    scores = dict.fromkeys(name for row in rows for name in row.scores)
+    return {
+        "prompt id": [row.planned.prompt.id for row in rows],
+        "replicate": [row.planned.replicate + 1 for row in rows],
+        **{name: [row.planned.cell[name] for row in rows] for name, _ in axes},
+        **{name: [row.planned.shot.settings.get(name) for row in rows] for name in settings},
+        "missing": [missing(row) for row in rows],
+        "seconds": [row.image.seconds if row.image else None for row in rows],
+        "denoiser_calls": [row.image.facts.get("denoiser_calls") if row.image else None for row in rows],
+        **{name: [row.scores.get(name) for row in rows] for name in scores},
+        "digest": [row.image.digest if row.image else None for row in rows],
+        "fingerprint": [row.image.fingerprint_id if row.image else None for row in rows],
+    }
+
+
+def arms(rows: Iterable[Row]) -> Iterator[Arm]:
+    """Each setting, in the order of the plan."""
+    cells: dict[Cell, list[Row]] = {}
+    for row in rows:
+        cells.setdefault(row.planned.cell, []).append(row)
+    for cell, own in cells.items():
+        shots = [row.planned.shot.settings for row in own]
+        shared = {
+            name: value
+            for name, value in shots[0].items()
+            if name not in ("prompt", "seed") and all(shot.get(name) == value for shot in shots)
+        }
+        yield Arm(
+            id=digest_of(cell.levels)[:16],
+            name=str(cell),
+            settings={**dict(cell.levels), **shared},
+            numbers=_numbers(own),
+            digests=tuple(row.image.digest for row in own if row.image),
+        )
+
+
+def settings(rows: Iterable[Row]) -> dict[str, list[object]]:
+    """A line for each setting, with its means."""
+    every = list(arms(rows))
+    heads = dict.fromkeys(name for arm in every for name in arm.settings)
+    numbers = dict.fromkeys(name for arm in every for name in arm.numbers)
+    return {
+        **{name: [arm.settings.get(name) for arm in every] for name in heads},
+        **{name: [arm.numbers.get(name) for arm in every] for name in numbers},
+    }
+
+
+def missing(row: Row) -> str | None:
+    """Why a row has no picture; None when it has one."""
+    if row.image is not None:
+        return None
+    return row.failure.reason if row.failure else "not made yet"
+
+
+def _numbers(rows: Sequence[Row]) -> dict[str, float]:
+    numbers = {
+        "images": float(sum(row.image is not None for row in rows)),
+        "failures": float(sum(row.failure is not None for row in rows)),
+    }
+    for name in dict.fromkeys(name for row in rows for name in row.scores):
+        values = [value for row in rows if math.isfinite(value := row.scores.get(name, math.nan))]
+        if values:
+            numbers[name] = math.fsum(values) / len(values)
+    return numbers

@@ -1,0 +1,72 @@
+"""What a run goes on with: the shots that are done under today's fingerprints, and the command that goes on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from teststrip.errors import StoreError
+from teststrip.plan import Plan
+from teststrip.protocols import Executor
+from teststrip.records import Cell, Fingerprint, Planned
+from teststrip.store import Store
+
+
+def fingerprints(plan: Plan, executor: Executor) -> dict[Cell, Fingerprint]:
+    """What would answer each cell today. Fingerprints depend on model and scheduler, so one shot a cell is enough."""
+    return {cell: executor.fingerprint(plan.first(cell).shot) for cell in plan.cells}
+
+
+def finished(plan: Plan, executor: Executor, store: Store, *, allow_mixed: bool) -> set[str]:
+    """Ids of planned shots that need not be made again: they have an image under today's fingerprint.
+
+    Raises:
+        StoreError: the study has images under another fingerprint, and mixing was not asked for.
+    """
+    everything = store.done()
+    if not everything:
+        return set()
+    today = fingerprints(plan, executor)
+    current = store.done({one.id for one in today.values()})
+    others = everything - current
+    stale = [planned for planned in plan if planned.shot.id in others] if others else []
+    if stale and not allow_mixed:
+        raise StoreError(_mixed_message(store, stale, today))
+    return current | {planned.shot.id for planned in stale}
+
+
+def again(
+    study: Path,
+    out: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    trackers: Sequence[str] = (),
+    allow_mixed: bool = False,
+    retry: bool = False,
+) -> str:
+    """The command that goes on with a run that was stopped.
+
+    >>> again(Path("my study.toml"), overrides=["replicates=2"])
+    "teststrip run 'my study.toml' --set replicates=2"
+    """
+    words = ["teststrip", "run", str(study), *(["--out", str(out)] if out else [])]
+    words += [word for pair in overrides for word in ("--set", pair)]
+    words += [word for name in trackers for word in ("--tracker", name)]
+    words += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry
+    return shlex.join(words)
+
+
+def _mixed_message(store: Store, stale: Sequence[Planned], today: Mapping[Cell, Fingerprint]) -> str:
+    images, known = store.images(), store.fingerprints()
+    old = known[images[stale[0].shot.id][-1].fingerprint_id].facts
+    new = today[stale[0].cell].facts
+    changed = [
+        f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
+    return (
+        f"{store.folder}: {len(stale)} images of this study were answered by something else: {'; '.join(changed[:4])}. "
+        "Name a new folder with --out, or keep both with --allow-mixed"
+    )

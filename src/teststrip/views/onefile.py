@@ -1,0 +1,52 @@
+"""The page in one file, pictures inside: to mail, or to put anywhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teststrip import pictures
+from teststrip.views import board as boards
+from teststrip.views import page
+
+if TYPE_CHECKING:
+    from teststrip.results import Result
+
+LONGEST_INLINE = 1024  # pixels of the longer edge of a picture inside the one-file page
+
+
+def html(result: Result, _: str = ".html", *, side: int = LONGEST_INLINE) -> bytes:
+    """The page of a result as one HTML document.
+
+    Args:
+        result: finished or not.
+        side: pictures whose longer edge has more pixels are made smaller; the study folder keeps the originals.
+    """
+    board = boards.of(result)
+    places = [_inline(place, result.folder, side) for place in board["places"]]
+    font = "data:font/woff2;base64," + base64.b64encode(page.asset(page.FONT)).decode()
+    style = "\n".join(page.asset(name).decode() for name in page.STYLES).replace(page.FONT, font)
+    data = page.data_script({**board, "places": places, "root": ""}).decode()
+    code = [page.asset(name).decode() for name in page.SCRIPTS]
+    scripts = [*code[:-1], data, code[-1]]
+    policy = (
+        f"default-src 'none'; script-src {' '.join(map(page.source_of, scripts))}; "
+        f"style-src {page.source_of(style)}; img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+    text = page.html(
+        policy=policy,
+        styles=f"<style>{style}</style>",
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+    )
+    return text.encode()
+
+
+def _inline(place: Mapping[str, Any], folder: Path, side: int) -> Mapping[str, Any]:
+    if "file" not in place:
+        return place
+    data = (folder / place["file"]).read_bytes()
+    if max(place["size"]) > side:
+        data = pictures.thumbnail(data, side)
+    return {**place, "file": page.data_address(data)}
