@@ -418,61 +418,81 @@ VERSION_1 = (
 )
 
 
+VERSION_2 = (
+    *(
+        text.replace("retryable INTEGER NOT NULL)", "retryable INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 1)")
+        for text in VERSION_1
+    ),
+    "CREATE TABLE events (sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, facts TEXT NOT NULL)",
+)
+OLDER = {1: VERSION_1, 2: VERSION_2}
+
+
+@pytest.fixture(params=OLDER)
+def version(request):
+    return request.param
+
+
 @pytest.fixture
-def version_1(folder):
-    """The folder as version 1 would have left it: same pictures, a ledger of the old tables, one failure."""
+def older(folder, version):
+    """The folder as an older version would have left it: same pictures, a ledger of the old tables, one failure."""
     with Store(folder, write=True) as store:
         store.fail(Failure(shot(9), "nan", "not finite"))
         store.add_scores([Score("sharpness", (image_of(folder).digest,), 1.5, "f")])
     (folder / "study.sqlite").rename(folder / "now.sqlite")
     connection = sqlite3.connect(folder / "study.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
-    for statement in VERSION_1:
+    for statement in OLDER[version]:
         connection.execute(statement)
     connection.execute("ATTACH ? AS now", (str(folder / "now.sqlite"),))
     for table in ("shots", "fingerprints", "images", "scores", "studies"):
         connection.execute(f"INSERT INTO {table} SELECT * FROM now.{table}")
-    connection.execute("INSERT INTO failures SELECT shot_id, reason, text, retryable FROM now.failures")
+    columns = "shot_id, reason, text, retryable"
+    connection.execute(f"INSERT INTO failures ({columns}) SELECT {columns} FROM now.failures")
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     (folder / "now.sqlite").unlink()
     return folder
 
 
-def test_a_version_1_ledger_is_migrated_after_a_backup(version_1):
-    before = contents(version_1 / "study.sqlite")
-    with Store(version_1, write=True) as store:
+def test_there_is_a_maker_of_every_older_ledger():
+    assert set(OLDER) == set(schema.STEPS) == set(range(1, schema.VERSION))
+
+
+def test_an_older_ledger_is_migrated_after_a_backup(older, version):
+    before = contents(older / "study.sqlite")
+    with Store(older, write=True) as store:
         assert len(store.done()) == 6
         assert store.attempts() == {shot(9).id: 1}
         assert [one.kind for one in store.incidents()] == ["migrated"]
         assert len(list(store.scores())) == len(store.studies()) == 1
         assert store.verify() == []
-    assert contents(version_1 / "study-version-1.sqlite") == before
-    with Store(version_1, write=True) as store:
+    assert contents(older / f"study-version-{version}.sqlite") == before
+    with Store(older, write=True) as store:
         assert len(store.incidents()) == 1  # once
 
 
-def test_a_version_1_ledger_is_read_without_being_changed(version_1):
-    before = (version_1 / "study.sqlite").read_bytes()
-    with Store(version_1) as store:
+def test_an_older_ledger_is_read_without_being_changed(older, version):
+    before = (older / "study.sqlite").read_bytes()
+    with Store(older) as store:
         assert len(store.done()) == 6
         assert store.attempts() == {shot(9).id: 1}
-    assert (version_1 / "study.sqlite").read_bytes() == before
-    assert not (version_1 / "study-version-1.sqlite").exists()
+    assert (older / "study.sqlite").read_bytes() == before
+    assert not (older / f"study-version-{version}.sqlite").exists()
 
 
-def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(version_1, tmp_path):
-    before = contents(version_1 / "study.sqlite")
+def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(older, version, tmp_path):
+    before = contents(older / "study.sqlite")
     for number in range(1, 200):
-        copy = shutil.copytree(version_1, tmp_path / f"copy-{number}")
+        copy = shutil.copytree(older, tmp_path / f"copy-{number}")
         command = [sys.executable, str(PAINTER), str(copy), "6"]
         killed = subprocess.run([*command, f"statement:{number}"], check=False).returncode == -9
         with Store(copy, write=True) as store:
             assert len(store.done()) == 6
             assert store.attempts() == {shot(9).id: 1}
-        if (copy / "study-version-1.sqlite").exists():
-            assert contents(copy / "study-version-1.sqlite") == before
+        if (copy / f"study-version-{version}.sqlite").exists():
+            assert contents(copy / f"study-version-{version}.sqlite") == before
         assert not list(copy.glob(".*"))
         if not killed:
             break
@@ -485,10 +505,6 @@ def contents(path):
         return list(connection.iterdump())
     finally:
         connection.close()
-
-
-def test_the_oldest_tables_and_each_step_after_them_give_the_newest():
-    assert set(schema.STEPS) == set(range(1, schema.VERSION))
 
 
 # --- Recovery and verify -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ ledger whose tables read otherwise is refused: a stranger's file may hold trigge
 
     version 1   no count of attempts, no events
     version 2   failures.attempts; events
+    version 3   looks, requests, votes
 """
 
 from __future__ import annotations
@@ -14,7 +15,42 @@ import re
 import sqlite3
 
 APPLICATION = 0x54535452  # "TSTR", so that `file study.sqlite` and we can tell a ledger from any other database
-VERSION = 2
+VERSION = 3
+
+_VERSION_3 = (
+    # A row each time a study was concluded from: question, scope and margins in score units as they were then.
+    """CREATE TABLE looks (
+        sequence INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        study TEXT NOT NULL,
+        question TEXT NOT NULL,
+        facts TEXT NOT NULL
+    )""",
+    # A row before a paid service is asked. state: reserved (its money counts against the cap), sent, settled, failed,
+    # or unknown: the answer was lost, so the picture may be paid for and must be asked after before it is asked again.
+    """CREATE TABLE requests (
+        sequence INTEGER PRIMARY KEY,
+        shot_id TEXT NOT NULL REFERENCES shots (id),
+        at TEXT NOT NULL,
+        state TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        reserved REAL NOT NULL,
+        paid REAL,
+        remote_id TEXT,
+        facts TEXT NOT NULL
+    )""",
+    "CREATE INDEX requests_by_shot ON requests (shot_id)",
+    # A copy of the file of votes, which has a lock of its own and is the truth; id is the vote's own, so that a vote
+    # that is read twice counts once.
+    """CREATE TABLE votes (
+        id TEXT PRIMARY KEY,
+        at TEXT NOT NULL,
+        rater TEXT NOT NULL,
+        digests TEXT NOT NULL,
+        choice TEXT NOT NULL,
+        facts TEXT NOT NULL
+    ) WITHOUT ROWID""",
+)
 
 TABLES = (
     "CREATE TABLE shots (id TEXT PRIMARY KEY, asked TEXT NOT NULL) WITHOUT ROWID",
@@ -49,6 +85,7 @@ TABLES = (
     ) WITHOUT ROWID""",
     "CREATE TABLE studies (sequence INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL, at TEXT NOT NULL)",
     "CREATE TABLE events (sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, facts TEXT NOT NULL)",
+    *_VERSION_3,
 )
 
 STEPS: dict[int, tuple[str, ...]] = {
@@ -56,6 +93,7 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE failures ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1",
         "CREATE TABLE events (sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, facts TEXT NOT NULL)",
     ),
+    2: _VERSION_3,
 }
 """From a version to the next, statement by statement."""
 
