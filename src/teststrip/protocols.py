@@ -9,7 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from teststrip.records import Card, EngineRef, Event, Failure, Fingerprint, Render, Row, Setting, Shot, Value
+from teststrip.records import (
+    Card,
+    EngineRef,
+    Event,
+    Failure,
+    Fingerprint,
+    Price,
+    Render,
+    Row,
+    Seeds,
+    Setting,
+    Shot,
+    Value,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,28 +37,43 @@ class Engine(Protocol):
     by the first `render`. `options` says which keyword arguments there are.
 
     Attributes:
-        options: what may stand in `[engine]` beside `name`. `operation` names those of them that cannot change a
-            picture (device, batch size, ...); they are no part of a shot's identity.
+        options: what may stand in `[engine]` beside `name`.
+        operation: those of the options that cannot change a picture (device, batch size, ...); they are no part of a
+            shot's identity.
+        seeds: what a seed does: "exact" the same picture again, "best effort" mostly a like one, "none" nothing.
     """
 
     options: ClassVar[Mapping[str, Setting]]
     operation: ClassVar[frozenset[str]]
+    seeds: ClassVar[Seeds]
 
     @property
     def settings(self) -> Mapping[str, Setting]:
-        """The knobs by name, known without loading weights; `prompt` and `seed` are always among them."""
+        """The knobs by name, known without loading weights; `prompt` and `seed` are always among them.
+
+        A setting that nobody set is in no shot's id. A new setting of an engine that is in use therefore has the
+        default None ("the engine's own choice"): any other default would change the id of every existing shot.
+        """
         ...
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError when these settings cannot work together (an unknown scheduler, a missing model)."""
         ...
 
-    def calls(self, settings: Mapping[str, Value]) -> int:
-        """Denoiser rows that one shot costs: calls of the model, counted twice where guidance doubles them."""
+    def calls(self, settings: Mapping[str, Value]) -> int | None:
+        """Denoiser rows that one shot costs: calls of the model, counted twice where guidance doubles them.
+
+        Returns:
+            None where the engine cannot know (a hosted service); time is then reckoned by the picture.
+        """
         ...
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
-        """What will answer this shot. Reads files, loads no weights."""
+        """What will answer this shot. Reads files, loads no weights.
+
+        Where the engine asks its model in another way than an earlier version did, so that the same shot gives other
+        pixels, the fact `recipe` counts up: a resumed study then says so instead of mixing the two.
+        """
         ...
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
@@ -72,6 +100,15 @@ class Remarks(Protocol):
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """What `teststrip plan` should say about a shot with these settings, as a clause; "" = nothing."""
+        ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """Optional: an engine that is paid by the picture. What was really paid stands in a render's facts, as `price`."""
+
+    def price(self, settings: Mapping[str, Value]) -> Price | None:
+        """The most that one shot with these settings can cost; None = unknown."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from teststrip.errors import StudyError
-from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 
 ENTRY_POINT = "[teststrip.engines]\ntoy = tests.study.toy:ToyEngine\n"
 
@@ -21,6 +21,7 @@ class ToyEngine:
         "variant": Setting("variant", "str", optional=True),
     }
     operation: ClassVar[frozenset[str]] = frozenset({"device"})
+    seeds: ClassVar[Seeds] = "exact"
     asked: ClassVar[list[Mapping[str, Value]]] = []
 
     settings: Mapping[str, Setting] = {
@@ -59,12 +60,16 @@ class ToyEngine:
         pass
 
 
-def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> type[ToyEngine]:
-    """Install the toy the way a plug-in is installed: by the metadata of a distribution."""
+def install(site: Path, monkeypatch: pytest.MonkeyPatch, **others: str) -> type[ToyEngine]:
+    """Install the toy the way a plug-in is installed: by the metadata of a distribution.
+
+    `others`: further engines of the same distribution, name to "module:class".
+    """
     metadata = site / "toy-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINT)
+    points = [ENTRY_POINT, *(f"{name} = {place}\n" for name, place in others.items())]
+    (metadata / "entry_points.txt").write_text("".join(points))
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr(ToyEngine, "asked", [])
+    ToyEngine.asked.clear()
     return ToyEngine

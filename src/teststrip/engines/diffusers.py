@@ -21,7 +21,7 @@ from teststrip.diffusion.batches import Batches, Broken
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError, nearest
 from teststrip.plugins import missing
-from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
 
 OWN_SETTINGS: Final = (
@@ -92,6 +92,7 @@ class DiffusersEngine:
         Setting("backend", "str", "torch", choices=backends.NAMES, doc="What computes the denoiser's forwards."),
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
+    seeds: ClassVar[Seeds] = "exact"
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast, get_args
 
 from teststrip.errors import EngineError, StudyError, nearest
 from teststrip.pictures import digest_of_pixels, encode_png, small
-from teststrip.records import Failure, Fingerprint, Reason, Render, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Reason, Render, Seeds, Setting, Shot, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,7 @@ class PatternEngine:
     )
     # Cost and failures change no picture: a later run without them goes on with the same shots.
     operation: ClassVar[frozenset[str]] = frozenset(options)
+    seeds: ClassVar[Seeds] = "exact"
 
     settings: Mapping[str, Setting] = _by_name(
         Setting("prompt", "str", doc="The text; chooses subject and colours."),

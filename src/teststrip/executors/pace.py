@@ -16,7 +16,7 @@ from teststrip.records import EngineRef, Failure, Render, Shot
 
 
 def seconds_per_call(ref: EngineRef, shots: list[Shot]) -> float:
-    """The engine's own seconds for the last of these shots, divided by its denoiser calls.
+    """The engine's own seconds for the last of these shots, by its denoiser calls; by the image where it counts none.
 
     Raises:
         EngineError: a shot failed.
@@ -30,7 +30,7 @@ def seconds_per_call(ref: EngineRef, shots: list[Shot]) -> float:
                     raise EngineError(answer.text)
                 renders.append(answer)
         last = renders[-1]
-        return last.seconds / max(engine.calls(last.shot.settings), 1)
+        return last.seconds / (engine.calls(last.shot.settings) or 1)
     finally:
         engine.close()
 

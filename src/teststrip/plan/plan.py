@@ -9,17 +9,27 @@ Order: replicate by replicate, in it prompt by prompt, in it cell by cell. A run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 from teststrip import plugins
 from teststrip.plan.seeds import seeds_of
 from teststrip.plan.stencil import Stencil, Stencils, utf8
 from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
-from teststrip.protocols import Engine
-from teststrip.records import Cell, EngineRef, Planned, Prompt, Shot, Study, Value, canonical_json
+from teststrip.protocols import Engine, Priced
+from teststrip.records import Cell, EngineRef, Planned, Price, Prompt, Shot, Study, Value, canonical_json
 from teststrip.study.cells import Composition, combinations, full_count
+from teststrip.study.engines import ONLY
 from teststrip.study.prompts import fill
+
+Answer = TypeVar("Answer")
+
+UNSEEDED = {
+    "best effort": "gives a like picture for a seed, not the same one: a picture cannot be made again exactly",
+    "none": "takes no seed: images of one replicate have nothing in common, so differences scatter more",
+}
+"""What `plan` says of an engine whose seeds are not exact."""
 
 KEPT_STENCILS = 50_000  # cells; about 1 KB each, so 50 MB. Beyond, they are made anew each time
 
@@ -106,9 +116,9 @@ class Plan:
             self._seeds[prompt.text] = seeds_of(prompt.text, self.study.replicates)
         return self._seeds[prompt.text][replicate]
 
-    def calls(self) -> int:
-        """Denoiser calls of all shots, as the engines count them."""
-        return sum(self._calls) * len(self.study.prompts) * self.study.replicates
+    def calls(self) -> int | None:
+        """Denoiser calls of all shots, as the engines count them; None where no engine does."""
+        return self._counted([len(self.study.prompts) * self.study.replicates] * len(self.cells))
 
     def summary(
         self,
@@ -121,12 +131,13 @@ class Plan:
 
         Args:
             done: ids of shots that have an image.
-            pace: seconds a denoiser call takes, by the engine's alias in the study; time is unknown without it.
+            pace: seconds a denoiser call takes, by the engine's alias in the study, or seconds an image of an engine
+                that counts no calls; time is unknown without it.
             image_bytes: mean size of an image; guessed from width and height without it.
         """
         each = len(self.study.prompts) * self.study.replicates
         made = self._done_by_cell(done)
-        calls_left = sum(calls * (each - n) for calls, n in zip(self._calls, made, strict=True))
+        missing = [each - n for n in made]
         left = len(self) - sum(made)
         size = image_bytes or self._guessed_size()
         return PlanSummary(
@@ -140,8 +151,9 @@ class Plan:
             left=left,
             axes=self._axis_counts(made, each),
             calls=self.calls(),
-            calls_left=calls_left,
-            seconds_left=self._seconds_left(made, each, pace or {}),
+            calls_left=self._counted(missing),
+            seconds_left=self._seconds_left(missing, pace or {}),
+            price_left=self._price_left(missing),
             pace="; ".join(dict.fromkeys(estimate.source for estimate in (pace or {}).values())),
             bytes_left=None if size is None else round(size.value * left),
             size="" if size is None else size.source,
@@ -200,24 +212,38 @@ class Plan:
         return made
 
     @cached_property
-    def _calls(self) -> list[int]:
-        """Denoiser calls of one shot of each cell; the engine is asked once for each distinct cell."""
+    def _calls(self) -> list[int | None]:
+        """Denoiser calls of one shot of each cell; None of an engine that counts none."""
+        return self._asked(lambda engine, settings: engine.calls(settings))
+
+    def _counted(self, shots: Sequence[int]) -> int | None:
+        """Denoiser calls of so many shots of each cell; None where no engine counts them."""
+        known = [calls * n for calls, n in zip(self._calls, shots, strict=True) if calls is not None]
+        return sum(known) if known or not self.cells else None
+
+    def _price_left(self, shots: Sequence[int]) -> tuple[Price, ...]:
+        """What so many shots of each cell can cost at most, one price a currency; nothing where no engine is priced."""
+        if not any(isinstance(engine, Priced) for engine in self._engines.values()):
+            return ()
+        amounts: dict[str, float] = {}
+        prices = self._asked(lambda engine, settings: engine.price(settings) if isinstance(engine, Priced) else None)
+        for price, n in zip(prices, shots, strict=True):
+            if price is not None:
+                amounts[price.currency] = amounts.get(price.currency, 0.0) + price.amount * n
+        return tuple(Price(amount, currency) for currency, amount in amounts.items())
+
+    def _asked(self, ask: Callable[[Engine, Mapping[str, Value]], Answer]) -> list[Answer]:
+        """What its engine answers for one shot of each cell; the engine is asked once for each distinct cell."""
         prompt = self.study.prompts[0]
         seed = self.seed(prompt, 0)
-
-        def ask(cell: Cell) -> int:
-            settings = self._composition.settings(cell.levels)
-            settings.update(prompt=prompt.text, seed=seed)
-            return self._engines[self._composition.alias(cell.levels)].calls(settings)
-
         words = {axis.name for axis in self.study.axes if axis.kind == "word"}
-        if not words:
-            return [ask(cell) for cell in self.cells]
-        known: dict[object, int] = {}
+        known: dict[object, Answer] = {}
         for cell in self.cells:
             key = _without(cell, words)
             if key not in known:
-                known[key] = ask(cell)
+                settings = self._composition.settings(cell.levels)
+                settings.update(prompt=prompt.text, seed=seed)
+                known[key] = ask(self._engines[self._composition.alias(cell.levels)], settings)
         return [known[_without(cell, words)] for cell in self.cells]
 
     def _axis_counts(self, made: Sequence[int], each: int) -> tuple[AxisCount, ...]:
@@ -239,17 +265,17 @@ class Plan:
             for axis in self.study.axes
         )
 
-    def _seconds_left(self, made: Sequence[int], each: int, pace: Mapping[str, Measured]) -> float | None:
+    def _seconds_left(self, shots: Sequence[int], pace: Mapping[str, Measured]) -> float | None:
         if not pace:
             return None
         seconds = 0.0
-        for cell, calls, done in zip(self.cells, self._calls, made, strict=True):
+        for cell, calls, n in zip(self.cells, self._calls, shots, strict=True):
             alias = self._composition.alias(cell.levels)
-            if done == each:
+            if not n:
                 continue
             if alias not in pace:
                 return None
-            seconds += calls * (each - done) * pace[alias].value
+            seconds += (1 if calls is None else calls) * n * pace[alias].value
         return seconds
 
     def _guessed_size(self) -> Measured | None:
@@ -269,6 +295,10 @@ class Plan:
                 "seeds are shared by all prompts, so intervals come out too narrow. Write replicates ="
                 f" {self.study.replicates} instead, for own seeds in each prompt"
             )
+        for alias, engine in self._engines.items():
+            name = f"engine {self.study.engines[alias].name!r}" + (f" ({alias})" if alias != ONLY else "")
+            if engine.seeds != "exact":
+                found.append(f"{name} {UNSEEDED[engine.seeds]}")
         return tuple(found)
 
 

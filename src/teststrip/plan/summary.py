@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from teststrip.records import Price
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -36,12 +38,18 @@ class PlanSummary:
     """What a plan holds and costs.
 
     Attributes:
-        study: its name. prompts, replicates, cells: the design; excluded: cells left out.
-        images, done, left: shots; done = with an image already.
+        study: its name.
+        prompts, replicates, cells: the design.
+        excluded: cells left out.
+        images, left: shots of the plan; those without an image.
+        done: shots with an image already.
         axes: counts by level.
-        calls, calls_left: denoiser calls, counted by the engine.
-        seconds_left: machine time for what is left, or None when no pace is known; pace says where it comes from.
-        bytes_left: on disk, for what is left; size says where it comes from.
+        calls, calls_left: denoiser calls, counted by the engines; None where none of them counts.
+        seconds_left: machine time for what is left, or None when no pace is known.
+        pace: where the time comes from.
+        bytes_left: on disk, for what is left.
+        size: where the bytes come from.
+        price_left: the most that what is left can cost, one price a currency; empty where no engine is paid.
         warnings: sentences about the design.
     """
 
@@ -54,12 +62,13 @@ class PlanSummary:
     done: int
     left: int
     axes: tuple[AxisCount, ...]
-    calls: int
-    calls_left: int
+    calls: int | None
+    calls_left: int | None
     seconds_left: float | None
     pace: str
     bytes_left: int | None
     size: str
+    price_left: tuple[Price, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:

@@ -105,6 +105,23 @@ class EngineRef:
         return f"{self.name} {sorted(self.options.items())} {sorted(self.operation.items())}"
 
 
+Seeds = Literal["exact", "best effort", "none"]
+"""What a seed does for an engine: the same picture again; mostly a like one; nothing, so that pairs are not pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What something costs.
+
+    Attributes:
+        amount: in the currency's own unit, 0.04 for four cents.
+        currency: as ISO 4217 spells it, "USD".
+    """
+
+    amount: float
+    currency: str
+
+
 DEFAULT_MARGIN = 0.2
 """The smallest difference that matters where a study does not say, in within-prompt seed SD (docs/statistics.md)."""
 

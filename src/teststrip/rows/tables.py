@@ -40,7 +40,8 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
 
     Columns: `prompt` (its id), `replicate`, `seed`, one for each axis (numbers where the axis is numeric, else
     labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count),
-    `money` where the study says what an hour costs, and one for each score (NaN where there is none).
+    `money` where a picture was paid for or the study says what an hour costs, and one for each score (NaN where there
+    is none).
     """
     axes = {axis.name: dict(zip(axis.labels, axis.numbers or axis.labels, strict=True)) for axis in study.axes}
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
@@ -54,8 +55,9 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     table["missing"] = [missing(row) for row in rows]
     table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
     table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
-    if price := study.question.price_an_hour:
-        table["money"] = [seconds * price / 3600 for seconds in table["seconds"]]
+    money = [_money(row, study.question.price_an_hour) for row in rows]
+    if any(math.isfinite(amount) for amount in money):
+        table["money"] = money
     for name in names:
         table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
     return table
@@ -137,6 +139,16 @@ def missing(row: Row) -> str | None:
     if row.image is not None:
         return None
     return row.failure.reason if row.failure else "not made yet"
+
+
+def _money(row: Row, price_an_hour: float | None) -> float:
+    """What a picture took, in the study's currency: what was paid for it, or its share of an hour; NaN = unknown."""
+    if row.image is None:
+        return math.nan
+    paid = row.image.facts.get("price")
+    if isinstance(paid, int | float):
+        return float(paid)
+    return row.image.seconds * price_an_hour / 3600 if price_an_hour else math.nan
 
 
 def _numbers(rows: Sequence[Row]) -> dict[str, float]:

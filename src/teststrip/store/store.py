@@ -216,12 +216,18 @@ class Store:
         return [Incident(str(kind), str(at), _table(facts)) for kind, at, facts in rows]
 
     def pace(self, fingerprint_ids: Collection[str]) -> float | None:
-        """Seconds a denoiser call, the median of the last images by these fingerprints; None without such images."""
+        """Seconds a denoiser call, the median of the last images by these fingerprints.
+
+        Returns:
+            Seconds an image where the engine counts no calls; None without such images.
+        """
         paces: list[float] = []
         for seconds, answer, text in self._ledger.rows(
             "SELECT seconds, fingerprint_id, facts FROM images ORDER BY sequence DESC"
         ):
-            calls = _table(text).get("denoiser_calls") if answer in fingerprint_ids else None
+            if answer not in fingerprint_ids:
+                continue
+            calls = _table(text).get("denoiser_calls", 1)
             if isinstance(calls, int | float) and calls > 0:
                 paces.append(float(str(seconds)) / calls)
             if len(paces) == _RECENT:

@@ -79,7 +79,8 @@ class EngineContract:
     def test_good_settings_pass_the_check_and_cost_something(self, engine: Engine, shots: list[Shot]) -> None:
         for shot in shots:
             engine.check(shot.settings)
-            assert engine.calls(shot.settings) >= 1
+            calls = engine.calls(shot.settings)
+            assert calls is None or calls >= 1
 
     def test_a_default_need_not_be_said(self, engine: Engine, shots: list[Shot]) -> None:
         defaults = {name: s.default for name, s in engine.settings.items() if s.default is not None}

@@ -1,7 +1,7 @@
 """What a study would take, before anything is made: counts, cost, time, disk, and what its design can see.
 
 Time comes from the folder's own images of the same fingerprint; where there are none, from a short calibration: the
-cheapest and the dearest cell of each engine, made once in a process of its own, measured and thrown away.
+cheapest cell of each engine, made twice in a process of its own, measured and thrown away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from teststrip import study as spec
 from teststrip.analysis.power.power import Variances
 from teststrip.errors import EngineError
 from teststrip.executors.local import LocalExecutor
-from teststrip.protocols import Remarks
+from teststrip.protocols import Priced, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
 from teststrip.results.result import LEDGER_FILE, Result
 from teststrip.store import Store
@@ -104,7 +104,10 @@ def lines(forecast: Forecast) -> Iterator[str]:
         yield f"  {axis.name}: {levels}  ({axis.levels[0].images:,} images each)"
     done = f"{summary.done:,} made, {summary.left:,} to make" if summary.done else "none made yet"
     yield f"  {done} → {forecast.folder}"
-    yield f"  {summary.calls_left:,} denoiser calls, counted by the engine's own scheduler"
+    if summary.calls_left is not None:
+        yield f"  {summary.calls_left:,} denoiser calls, counted by the engine's own scheduler"
+    if summary.price_left:
+        yield f"  at most {' + '.join(f'{price.amount:,.2f} {price.currency}' for price in summary.price_left)}"
     if summary.bytes_left is not None:
         yield f"  about {size(summary.bytes_left)} on disk ({summary.size})"
     for warning in summary.warnings:
@@ -213,7 +216,7 @@ def _remarks(plan: planning.Plan) -> tuple[str, ...]:
 
 
 def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
-    """The cheapest cell of each engine, twice: two prompts, or two replicates, or one shot."""
+    """The cheapest cell of each engine, twice: two prompts, two replicates, or one shot."""
     found: dict[str, tuple[EngineRef, list[Planned]]] = {}
     for alias, ref in plan.study.engines.items():
         cells = [cell for cell in plan.cells if plan.engine(cell) == ref]
@@ -221,7 +224,9 @@ def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
             continue
         with LocalExecutor() as executor:
             engine = executor.engine(ref)
-            cheapest = min(cells, key=lambda cell: engine.calls(plan.first(cell).shot.settings))
+            if isinstance(engine, Priced):
+                continue  # nothing is bought to learn how long it takes
+            cheapest = min(cells, key=lambda cell: engine.calls(plan.first(cell).shot.settings) or 0)
         places = [(prompt, 0) for prompt in plan.study.prompts[:2]]
         if len(places) == 1 and plan.study.replicates > 1:
             places.append((plan.study.prompts[0], 1))
