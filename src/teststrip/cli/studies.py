@@ -65,8 +65,9 @@ def run(
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as studies
+    from teststrip.verbs.outcome import views_of
     from teststrip.verbs.resume import again
-    from teststrip.verbs.run import drive, views_of
+    from teststrip.verbs.run import drive
     from teststrip.views import report
 
     asked = studies.read(study, overrides or [])

@@ -12,6 +12,11 @@ from teststrip.protocols import Executor
 from teststrip.records import Cell, Fingerprint, Planned
 from teststrip.store import Store
 
+RECIPE = "recipe"
+WORDS = {RECIPE: "the way in which Teststrip asks the model (its recipe)"}
+FIRST = {RECIPE: 1}
+"""What a fact was before any fingerprint held it."""
+
 
 def fingerprints(plan: Plan, executor: Executor) -> dict[Cell, Fingerprint]:
     """What would answer each cell today. Fingerprints depend on model and scheduler, so one shot a cell is enough."""
@@ -61,10 +66,10 @@ def _mixed_message(store: Store, stale: Sequence[Planned], today: Mapping[Cell, 
     images, known = store.images(), store.fingerprints()
     old = known[images[stale[0].shot.id][-1].fingerprint_id].facts
     new = today[stale[0].cell].facts
+    keys = [key for key in sorted({*old, *new}, key=lambda key: (key != RECIPE, key)) if old.get(key) != new.get(key)]
     changed = [
-        f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
+        f"{WORDS.get(key, key)} was {old.get(key, FIRST.get(key))!r}, is {new.get(key, FIRST.get(key))!r}"
+        for key in keys
     ]
     return (
         f"{store.folder}: {len(stale)} images of this study were answered by something else: {'; '.join(changed[:4])}. "

@@ -8,9 +8,8 @@ adaptive study, a gate or a notebook calls them again and again while engines st
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Self
@@ -39,47 +38,10 @@ from teststrip.results.result import STUDY_FILE
 from teststrip.store import Store
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import resume, score
+from teststrip.verbs.outcome import PAGE, Outcome
 from teststrip.verbs.signals import stopping
 
 RUNS = Path("runs")
-PAGE = "page"
-REPORT_FILE = "report.md"
-
-
-@dataclass
-class Outcome:
-    """What one run did.
-
-    Attributes:
-        result: the study as it stands now.
-        made: images of this run.
-        failed: failures of this run.
-        final: shots that failed for good in an earlier run (refused, invalid) and were not tried again.
-        interrupted: the user stopped it; running again goes on.
-        left: shots still without an image.
-        where: tracker to where its output can be seen, for those that say it.
-    """
-
-    result: Result
-    made: int = 0
-    failed: int = 0
-    final: int = 0
-    interrupted: bool = False
-    left: int = 0
-    where: Mapping[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, object]:
-        """For programs: what was done and where, without the result itself."""
-        done = {name: getattr(self, name) for name in ("made", "failed", "final", "left", "interrupted")}
-        return {**done, "folder": str(self.result.folder)}
-
-
-def views_of(folder: Path) -> dict[str, str]:
-    """Where page and report of a study folder lie, by what they are."""
-    return {
-        "page": str((folder / PAGE / "index.html").resolve()),
-        "report": str((folder / REPORT_FILE).resolve()),
-    }
 
 
 def run(
