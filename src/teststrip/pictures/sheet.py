@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from teststrip.pictures.pixels import decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -57,8 +58,7 @@ def sheet(
             data = cells.get((row, column))
             if data is None:
                 continue
-            with Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as opened:
-                tile = opened.convert("RGB")
+            tile = Image.fromarray(decode(data))
             scale = side / max(tile.size)
             tile = tile.resize((round(tile.width * scale), round(tile.height * scale)), Image.Resampling.LANCZOS)
             picture.paste(tile, (margin + GAP + x * (side + GAP), edge))

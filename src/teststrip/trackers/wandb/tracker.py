@@ -379,8 +379,7 @@ def _image(data: bytes, caption: str) -> wandb.Image:
     import PIL.Image
     import wandb
 
-    with PIL.Image.open(io.BytesIO(data)) as opened:
-        return wandb.Image(opened.convert("RGB"), caption=caption)
+    return wandb.Image(PIL.Image.fromarray(pictures.decode(data)), caption=caption)
 
 
 def _parquet(frame: Any) -> bytes:

@@ -1,0 +1,77 @@
+"""Laws of the house that import-linter cannot say, read off the syntax trees and the import graph of the package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+import teststrip
+from tests.command import environment
+
+SOURCE = Path(teststrip.__file__).parent
+MODULES = {
+    path.relative_to(SOURCE): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(SOURCE.rglob("*.py"))
+    if path.relative_to(SOURCE).parts[0] != "models"
+}
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """The dotted names that a module calls: "Image.open"."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def outside(*rooms: str) -> dict[Path, ast.Module]:
+    """The modules that lie in none of these rooms."""
+    return {path: tree for path, tree in MODULES.items() if path.parts[0].removesuffix(".py") not in rooms}
+
+
+def test_the_import_graph_has_no_circle() -> None:
+    graph = grimp.build_graph("teststrip")
+    # A face imports what lies behind it, and whatever lies there is in its package: that is no circle of ideas.
+    faces = {module for module in graph.modules if graph.find_children(module)}
+    imports = {module: graph.find_modules_directly_imported_by(module) - faces for module in graph.modules - faces}
+    try:
+        list(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_nothing_inside_imports_what_the_package_offers_to_users() -> None:
+    for path, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "teststrip":
+                offered = {alias.name for alias in node.names} & set(teststrip.__all__) - {"__version__"}
+                assert not offered, f"{path}:{node.lineno}: {offered}"
+
+
+def test_only_pictures_opens_a_picture() -> None:
+    for path, tree in outside("pictures").items():
+        opened = {name for name in calls(tree) if name.endswith("Image.open") or name == "Pillow.open"}
+        assert not opened, f"{path}: {opened}"
+
+
+def test_only_weights_and_the_store_hash_a_file() -> None:
+    for path, tree in outside("weights", "store").items():
+        assert not [name for name in calls(tree) if name.endswith("file_digest")], path
+
+
+@pytest.mark.parametrize(
+    "module", ["teststrip", "records", "protocols", "study", "plan", "store", "verbs.run", "cli", "cli.studies"]
+)
+def test_what_starts_first_loads_nothing_heavy(module: str) -> None:
+    name = module if module == "teststrip" else f"teststrip.{module}"
+    code = f"import sys, {name}; print(sorted({{'torch', 'diffusers', 'numpy', 'scipy', 'PIL'}} & set(sys.modules)))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+    assert said.strip() == "[]"
