@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from teststrip.errors import PictureError
-from teststrip.pictures.containers import embed, records, sound
+from teststrip.pictures.containers import parse, records
 from teststrip.records import EngineRef, Fingerprint, Render, Shot, Value
 
 _VERSION = 1
@@ -160,9 +160,9 @@ def stamp(render: Render) -> bytes:
     Raises:
         PictureError: the bytes are cut off, damaged, or not of the format that the render names.
     """
-    form = sound(render.data)
-    if form != render.format:
-        raise PictureError(f"the engine {render.shot.engine.name!r} said {render.format!r} and sent {form!r}")
+    picture = parse(render.data)
+    if picture.form != render.format:
+        raise PictureError(f"the engine {render.shot.engine.name!r} said {render.format!r} and sent {picture.form!r}")
     record = to_json(
         {
             "teststrip": _VERSION,
@@ -174,7 +174,7 @@ def stamp(render: Render) -> bytes:
             "facts": render.facts,
         }
     )
-    return embed(render.data, record.encode("ascii"), parameters(render))
+    return picture.embed(record.encode("ascii"), parameters(render))
 
 
 def unstamp(data: bytes) -> dict[str, object] | None:
