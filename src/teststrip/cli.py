@@ -134,7 +134,8 @@ def run(
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as spec
-    from teststrip.verbs.run import PAGE, REPORT_FILE, drive
+    from teststrip.folder import PAGE, REPORT_FILE
+    from teststrip.verbs.run import drive
     from teststrip.views import report
 
     asked = spec.read(study, overrides or [])

@@ -14,8 +14,8 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from teststrip import pictures
-from teststrip.pictures import pixels
 from teststrip.errors import PictureError
+from teststrip.pictures import pixels
 from teststrip.pictures.stamps import fingerprint_of, from_json, parameters, shot_of, to_json
 from teststrip.records import EngineRef, Fingerprint, Render, Shot
 

@@ -15,6 +15,7 @@ from teststrip import plan as planning
 from teststrip import plugins
 from teststrip import study as spec
 from teststrip.errors import StoreError, TeststripError, UsageError
+from teststrip.folder import STUDY_FILE
 from teststrip.protocols import Metric
 from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.results import notebook
@@ -25,9 +26,6 @@ from teststrip.weights import loading as weights
 if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image as Picture
-
-STUDY_FILE = "study.toml"
-LEDGER_FILE = "study.sqlite"
 
 
 def open_result(folder: str | Path) -> Result:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,15 +17,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
+from teststrip.disk import sync, sync_folder
 from teststrip.errors import StoreError
+from teststrip.folder import IMAGES, QUARANTINE
 from teststrip.pictures.containers import SUFFIXES
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-FOLDER = "images"
-QUARANTINE = "quarantine"
-_ADDRESS = re.compile(r"images/([0-9a-f]{2})/(([0-9a-f]{2})[0-9a-f]{62})\.(png|jpg|webp)")
+_ADDRESS = re.compile(rf"{IMAGES}/([0-9a-f]{{2}})/(([0-9a-f]{{2}})[0-9a-f]{{62}})\.(png|jpg|webp)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def address(digest: str, form: str) -> str:
     >>> address("ab" * 32, "jpeg")[:13]
     'images/ab/aba'
     """
-    return f"{FOLDER}/{digest[:2]}/{digest}.{SUFFIXES[form]}"
+    return f"{IMAGES}/{digest[:2]}/{digest}.{SUFFIXES[form]}"
 
 
 def digest_in(path: str) -> str | None:
@@ -127,7 +126,7 @@ def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
 
 def sweep(folder: Path) -> Iterator[Found]:
     """Every picture and every unfinished file below `images/`; whatever else people keep there is not ours."""
-    root = folder / FOLDER
+    root = folder / IMAGES
     if not root.is_dir():
         return
     for bucket in sorted(root.iterdir()):
@@ -135,7 +134,7 @@ def sweep(folder: Path) -> Iterator[Found]:
             continue
         with os.scandir(bucket) as entries:
             for entry in entries:
-                path = f"{FOLDER}/{bucket.name}/{entry.name}"
+                path = f"{IMAGES}/{bucket.name}/{entry.name}"
                 temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
                 if temporary or (digest_in(path) and not entry.is_symlink()):
                     facts = entry.stat(follow_symlinks=False)
@@ -164,27 +163,6 @@ def quarantine(folder: Path, path: str) -> str | None:
     sync_folder(room)
     sync_folder(source.parent)
     return target.relative_to(folder).as_posix()
-
-
-def sync(file: int) -> None:
-    """Wait until the disk has the bytes of an open file."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)  # fsync there stops at the disk's own cache
-    else:
-        os.fsync(file)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder. Windows has no such call and journals names by itself."""
-    if sys.platform == "win32":
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        sync(file)
-    finally:
-        os.close(file)
 
 
 def _open(folder: Path, path: str) -> BufferedReader:

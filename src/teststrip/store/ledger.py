@@ -15,12 +15,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from teststrip.disk import sync, sync_folder
 from teststrip.errors import StoreError
+from teststrip.folder import LEDGER_FILE
 from teststrip.pictures.stamps import asked, from_json, to_json
 from teststrip.records import Fingerprint, Image, Shot
 from teststrip.store import files, schema
 
-FILE = "study.sqlite"
 _REBUILD = "Run: teststrip verify --rebuild {folder}  (the pictures hold their own records; the file is kept)"
 _IMAGE = "shot_id, digest, path, width, height, size, seconds, fingerprint_id, facts"
 
@@ -127,7 +128,7 @@ def now() -> str:
 
 def create(folder: Path) -> None:
     """Make an empty ledger where there is none; it appears under its name when it is whole."""
-    draft = folder / f".{FILE}.tmp"
+    draft = folder / f".{LEDGER_FILE}.tmp"
     for path in _with_logs(draft):
         path.unlink(missing_ok=True)
     with speaking(folder):
@@ -139,8 +140,8 @@ def create(folder: Path) -> None:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        draft.replace(folder / FILE)
-        files.sync_folder(folder)
+        draft.replace(folder / LEDGER_FILE)
+        sync_folder(folder)
 
 
 def open_to_write(folder: Path) -> Ledger:
@@ -150,11 +151,11 @@ def open_to_write(folder: Path) -> Ledger:
         StoreError: damaged, newer, not ours, or gone while its pictures are still there.
     """
     _refuse_link(folder)
-    if not (folder / FILE).exists():
+    if not (folder / LEDGER_FILE).exists():
         _refuse_orphaned(folder)
         create(folder)
     with speaking(folder):
-        connection = _connect(f"{(folder / FILE).resolve().as_uri()}?mode=rw")
+        connection = _connect(f"{(folder / LEDGER_FILE).resolve().as_uri()}?mode=rw")
         try:
             version = _examined(connection, folder)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -173,17 +174,17 @@ def open_to_read(folder: Path) -> Ledger:
     Raises:
         StoreError: there is no ledger, or as `open_to_write`.
     """
-    path = folder / FILE
+    path = folder / LEDGER_FILE
     _refuse_link(folder)
     if not path.exists():
         _refuse_orphaned(folder)
-        raise StoreError(f"{folder}: no study is here (there is no {FILE}). Name the folder of a run.")
+        raise StoreError(f"{folder}: no study is here (there is no {LEDGER_FILE}). Name the folder of a run.")
     uri = path.resolve().as_uri()
     with speaking(folder):
         if os.access(folder, os.W_OK) and os.access(path, os.W_OK):
             mode = "rw"  # not to write, but so that the last reader out removes the logs it made
         else:
-            mode = "ro" if path.with_name(f"{FILE}-wal").exists() else "ro&immutable=1"
+            mode = "ro" if path.with_name(f"{LEDGER_FILE}-wal").exists() else "ro&immutable=1"
         connection = _connect(f"{uri}?mode={mode}", one_thread=False)
         try:
             version = _examined(connection, folder)
@@ -204,7 +205,7 @@ def open_to_read(folder: Path) -> Ledger:
 def set_aside(folder: Path) -> str | None:
     """Move a ledger that cannot be used, and its logs, into the quarantine. Its new relative path."""
     kept = None
-    for path in reversed(_with_logs(folder / FILE)):
+    for path in reversed(_with_logs(folder / LEDGER_FILE)):
         kept = files.quarantine(folder, path.name)
     return kept
 
@@ -228,14 +229,14 @@ def _said(error: sqlite3.Error, folder: Path) -> StoreError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return _damaged(folder, str(error))
     if name.startswith("SQLITE_BUSY"):
-        return StoreError(f"{folder}: {FILE} is in use by another program for too long. Close it and run again.")
+        return StoreError(f"{folder}: {LEDGER_FILE} is in use by another program for too long. Close it and run again.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StoreError(f"{folder}: {FILE} cannot be opened: {error}. Check the rights of the folder.")
+        return StoreError(f"{folder}: {LEDGER_FILE} cannot be opened: {error}. Check the rights of the folder.")
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
             f"{folder}: the disk failed or is full ({error}, {name}). Check it and run again; what is done is kept."
         )
-    return StoreError(f"{folder}: {FILE}: {error}")
+    return StoreError(f"{folder}: {LEDGER_FILE}: {error}")
 
 
 def _is_full(error: OSError) -> bool:
@@ -245,17 +246,19 @@ def _is_full(error: OSError) -> bool:
 
 
 def _damaged(folder: Path, what: str) -> StoreError:
-    return StoreError(f"{folder}: {FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
+    return StoreError(f"{folder}: {LEDGER_FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
 
 
 def _refuse_link(folder: Path) -> None:
-    if (folder / FILE).is_symlink():
-        raise StoreError(f"{folder}: {FILE} is a link. Put the file itself there: a ledger of two names gets damaged.")
+    if (folder / LEDGER_FILE).is_symlink():
+        raise StoreError(
+            f"{folder}: {LEDGER_FILE} is a link. Put the file itself there: a ledger of two names gets damaged."
+        )
 
 
 def _refuse_orphaned(folder: Path) -> None:
     if any(True for _ in files.sweep(folder)):
-        raise StoreError(f"{folder}: there are pictures, but {FILE} is gone. {_REBUILD.format(folder=folder)}")
+        raise StoreError(f"{folder}: there are pictures, but {LEDGER_FILE} is gone. {_REBUILD.format(folder=folder)}")
 
 
 def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
@@ -276,16 +279,16 @@ def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
 
 def _examined(connection: sqlite3.Connection, folder: Path) -> int:
     """The version of a ledger that is sound, ours and not newer than this program."""
-    if (folder / FILE).stat().st_size == 0:
+    if (folder / LEDGER_FILE).stat().st_size == 0:
         raise _damaged(folder, "it is empty")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != schema.APPLICATION or version < 1:
-        raise StoreError(f"{folder}: {FILE} is another program's database. Choose another folder with --out.")
+        raise StoreError(f"{folder}: {LEDGER_FILE} is another program's database. Choose another folder with --out.")
     if version > schema.VERSION:
         raise StoreError(
-            f"{folder}: {FILE} was written by a newer Teststrip (version {version} of its tables, this one knows "
-            f"{schema.VERSION}). Run: pip install -U teststrip"
+            f"{folder}: {LEDGER_FILE} was written by a newer Teststrip (version {version} of its tables, this one "
+            f"knows {schema.VERSION}). Run: pip install -U teststrip"
         )
     if version == schema.VERSION:
         _refuse_strange(connection, folder)
@@ -307,9 +310,9 @@ def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None
     draft.unlink(missing_ok=True)
     connection.execute("VACUUM INTO ?", (str(draft),))
     with draft.open("rb+") as file:
-        files.sync(file.fileno())
+        sync(file.fileno())
     draft.replace(backup)
-    files.sync_folder(folder)
+    sync_folder(folder)
     connection.execute("BEGIN IMMEDIATE")
     schema.migrate(connection, version)
     _refuse_strange(connection, folder)

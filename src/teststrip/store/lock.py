@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teststrip.errors import FolderBusy, StoreError
+from teststrip.folder import LOCK_FILE
 
-FILE = "study.lock"
 GLANCE_SECONDS = 0.05
 """For so long a busy lock may be a reader's look at it (`holder`), which takes microseconds."""
 
@@ -57,7 +57,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         # A stranger's folder may have a link there: what it points to would be emptied.
-        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
             try:
                 _take(self._file)
@@ -96,7 +96,7 @@ def holder(folder: Path) -> dict[str, object] | None:
 
 def _held(folder: Path) -> bool:
     try:
-        file = os.open(folder / FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return False
     try:
@@ -110,7 +110,7 @@ def _held(folder: Path) -> bool:
 
 def _signed(folder: Path) -> dict[str, object] | None:
     try:
-        found = json.loads((folder / FILE).read_text("utf-8"))
+        found = json.loads((folder / LOCK_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teststrip.errors import StoreError
+from teststrip.folder import LEDGER_FILE
 from teststrip.pictures.stamps import fingerprint_of, from_json, shot_of, unstamp
 from teststrip.records import Image
 from teststrip.store import files
@@ -60,17 +61,17 @@ def _ledger_problems(ledger: Ledger) -> Iterator[Problem]:
     try:
         for (line,) in ledger.rows("PRAGMA integrity_check(20)"):
             if line != "ok":
-                yield Problem("ledger", "study.sqlite", str(line), remedy)
+                yield Problem("ledger", LEDGER_FILE, str(line), remedy)
         for table, *_ in ledger.rows("PRAGMA foreign_key_check"):
-            yield Problem("ledger", f"study.sqlite: {table}", "a row names something that is not there", remedy)
+            yield Problem("ledger", f"{LEDGER_FILE}: {table}", "a row names something that is not there", remedy)
         for name, text in ledger.rows("SELECT id, asked FROM shots"):
             if not _is_named(str(name), str(text), shots=True):
-                yield Problem("ledger", f"study.sqlite: shot {name!s:.12}", "is not what its id says", remedy)
+                yield Problem("ledger", f"{LEDGER_FILE}: shot {name!s:.12}", "is not what its id says", remedy)
         for name, text in ledger.rows("SELECT id, facts FROM fingerprints"):
             if not _is_named(str(name), str(text), shots=False):
-                yield Problem("ledger", f"study.sqlite: fingerprint {name!s:.12}", "is not what its id says", remedy)
+                yield Problem("ledger", f"{LEDGER_FILE}: fingerprint {name!s:.12}", "is not what its id says", remedy)
     except StoreError as error:
-        yield Problem("ledger", "study.sqlite", str(error), remedy)
+        yield Problem("ledger", LEDGER_FILE, str(error), remedy)
 
 
 def _is_named(name: str, text: str, *, shots: bool) -> bool:

@@ -27,11 +27,9 @@ from typing import BinaryIO
 
 from teststrip import plugins
 from teststrip.errors import TrackerError, UsageError
+from teststrip.folder import TRACKERS
 from teststrip.protocols import Distant, Tracker
 from teststrip.records import Concluded, Event, Started
-
-FOLDER = "trackers"
-"""Where trackers keep what is theirs, in the study's folder; a folder for each by its name."""
 
 WAITING = 2_000  # events; above this the tracker is too slow and hears of the rest when the run has ended
 PATIENCE = "TESTSTRIP_TRACKER_PATIENCE"
@@ -102,7 +100,7 @@ class Apart:
         return ""
 
     def _start(self, folder: Path) -> None:
-        own = folder / FOLDER / self.name
+        own = folder / TRACKERS / self.name
         own.mkdir(parents=True, exist_ok=True)
         self._study, self._log = str(folder), own / "log.txt"
         with self._log.open("wb") as log:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from teststrip import pictures
+from teststrip import disk, pictures
 from teststrip.errors import PictureError
 from teststrip.pictures import sheet as contact
 from teststrip.records import Cell, Finding, Row, Study, Value, digest_of
@@ -57,9 +57,7 @@ def lasting_id(folder: Path) -> str:
     path = folder / _ID
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{_ID}.tmp")
-        temporary.write_text(json.dumps({"id": uuid.uuid4().hex}), encoding="utf-8")
-        temporary.replace(path)
+        disk.replace(path, json.dumps({"id": uuid.uuid4().hex}))
     return str(json.loads(path.read_text(encoding="utf-8"))["id"])
 
 

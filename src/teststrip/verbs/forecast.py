@@ -19,9 +19,10 @@ from teststrip import plan as planning
 from teststrip import study as spec
 from teststrip.analysis.power.power import Variances
 from teststrip.errors import EngineError
+from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Engine, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
-from teststrip.results.result import LEDGER_FILE, Result
+from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.verbs.run import RUNS, engine_id, fingerprints, open_engine
 

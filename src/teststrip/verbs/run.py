@@ -7,7 +7,6 @@ another; an executor (processes, a cluster) will stand there and nowhere else.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +15,11 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 
+from teststrip import disk, plugins
 from teststrip import plan as planning
-from teststrip import plugins
 from teststrip import study as spec
 from teststrip.errors import PictureError, StoreError, UsageError
+from teststrip.folder import PAGE, STUDY_FILE
 from teststrip.protocols import Engine, LooksAhead, Tracker
 from teststrip.records import (
     Cell,
@@ -37,14 +37,12 @@ from teststrip.records import (
     Started,
     Study,
 )
-from teststrip.results.result import STUDY_FILE, Result
+from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.trackers import process as apart
 from teststrip.trackers.process import Apart
 
 RUNS = Path("runs")
-PAGE = "page"
-REPORT_FILE = "report.md"
 
 
 @dataclass
@@ -120,7 +118,7 @@ def drive(
         engines = {ref_id: stack.enter_context(_opened(ref)) for ref_id, ref in _refs(plan).items()}
         done = finished(plan, engines, store, allow_mixed=allow_mixed)
         store.remember(study.name, text)
-        _write_text(folder / STUDY_FILE, text)
+        disk.replace(folder / STUDY_FILE, text)
         final = set() if retry else {shot for shot, failure in store.failures().items() if not failure.retryable} - done
         final &= set(plan.ids()) if final else set()
         outcome = Outcome(Result(study, store, plan), final=len(final), left=len(plan) - len(done) - len(final))
@@ -365,10 +363,3 @@ def _mixed_message(store: Store, stale: Sequence[Planned], wanted: Mapping[Cell,
         f"{store.folder}: {len(stale)} images of this study were answered by something else: {'; '.join(changed[:4])}. "
         "Name a new folder with --out, or keep both with --allow-mixed"
     )
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    shutil.move(temporary, path)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import pictures
+from teststrip.folder import LEDGER_FILE
 from teststrip.records import Planned
 from teststrip.store import Store
-from teststrip.store.ledger import FILE as LEDGER_FILE
 from teststrip.store.lock import holder
 from teststrip.views import board as boards
 

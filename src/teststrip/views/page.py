@@ -15,14 +15,13 @@ import base64
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import pictures
+from teststrip import disk, pictures
 from teststrip.views import board as boards
 
 if TYPE_CHECKING:
@@ -83,12 +82,12 @@ def write_board(board: Mapping[str, Any], study_folder: Path, folder: Path) -> P
     """Write the page of a board whose pictures lie under `study_folder`; returns the path of index.html."""
     (folder / "assets" / "vendor").mkdir(parents=True, exist_ok=True)
     for name in (*ASSETS, *LICENCES):
-        _replace(folder / "assets" / name, asset(name))
+        disk.replace(folder / "assets" / name, asset(name))
     places = [_with_small(place, study_folder, folder) for place in board["places"]]
     root = Path(os.path.relpath(study_folder, folder)).as_posix() + "/"
-    _replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
+    disk.replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
     index = folder / "index.html"
-    _replace(index, html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
+    disk.replace(index, html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
     return index
 
 
@@ -171,17 +170,4 @@ def data_address(data: bytes) -> str:
 
 def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, data)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file in one step: a reader sees the old one or the new one, never a part."""
-    file, temporary = tempfile.mkstemp(dir=path.parent, prefix=".page-")
-    try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    disk.replace(path, data)

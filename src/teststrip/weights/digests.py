@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
+
+from teststrip import disk
 
 
 def cache_folder() -> Path:
@@ -64,8 +65,4 @@ class Digests:
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             # Two runs may write at once: each replaces the whole file, the later one wins; only time is lost.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._file.parent, prefix="digests-", suffix=".tmp", delete=False, encoding="utf-8"
-            ) as stream:
-                json.dump(self._known, stream)
-            Path(stream.name).replace(self._file)
+            disk.replace(self._file, json.dumps(self._known))
