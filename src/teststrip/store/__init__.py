@@ -6,6 +6,7 @@
     ledger     the SQLite file: open with suspicion, whole transactions
     schema     tables and migrations
     files      pictures on disk: whole or not there at all
+    thumbs     small copies of large pictures: lost without harm
     lock       one writer a folder
 
 There is no Store protocol: a second kind of store has no user.

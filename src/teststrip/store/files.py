@@ -25,6 +25,9 @@ from teststrip.pictures.containers import SUFFIXES
 A = TypeVar("A")
 B = TypeVar("B")
 
+REMEDY = "Run the study again: the picture is made anew, the damaged file is kept in quarantine."
+"""What to do about a picture that is gone or damaged."""
+
 _ADDRESS = re.compile(rf"{IMAGES}/([0-9a-f]{{2}})/(([0-9a-f]{{2}})[0-9a-f]{{62}})\.(png|jpg|webp)")
 
 
@@ -96,6 +99,21 @@ def read(folder: Path, path: str) -> bytes:
     """The bytes at a relative path, not followed through a link. Raises OSError, StoreError."""
     with _open(folder, path) as file:
         return file.read()
+
+
+def read_whole(folder: Path, path: str) -> bytes:
+    """The bytes of a picture, hashed on the way.
+
+    Raises:
+        StoreError: the file is gone, leads out of the folder, or is not what its name says.
+    """
+    try:
+        data = read(folder, path)
+    except OSError as error:
+        raise StoreError(f"{folder}: {path} cannot be read: {error.strerror}. {REMEDY}") from error
+    if digest_of_bytes(data) != digest_in(path):
+        raise StoreError(f"{folder}: {path} is damaged. {REMEDY}")
+    return data
 
 
 def digest_of_bytes(data: bytes) -> str:

@@ -18,7 +18,7 @@ from teststrip.errors import TeststripError
 from teststrip.pictures.pixels import MAX_BYTES, decode
 from teststrip.pictures.stamps import fingerprint_of, shot_of, unstamp
 from teststrip.records import Fingerprint, Image, Shot
-from teststrip.store import files
+from teststrip.store import files, thumbs
 from teststrip.store.files import Found
 from teststrip.store.ledger import Ledger, create, insert, insert_event, open_to_write, set_aside, withdraw
 
@@ -37,6 +37,7 @@ def recover(ledger: Ledger) -> None:
     for file in found:
         if file.temporary:
             files.discard(folder, file.path)
+    thumbs.tidy(folder)
     present = {file.path: file for file in found if not file.temporary}
     known = {str(path): size for path, size in ledger.rows("SELECT path, size FROM images")}
     broken = dict.fromkeys(_flipped(folder, list(present.values())), "damaged")

@@ -17,7 +17,7 @@ from typing import Self, get_args
 from teststrip.errors import StoreError
 from teststrip.pictures.stamps import from_json, shot_of, stamp, to_json
 from teststrip.records import Failure, Fingerprint, Image, Reason, Render, Score, Shot
-from teststrip.store import files, ledger, recovery, verify
+from teststrip.store import files, ledger, recovery, thumbs, verify
 from teststrip.store.lock import FolderLock, refuse_network
 from teststrip.store.verify import Problem
 
@@ -97,8 +97,11 @@ class Store:
     def add(self, render: Render) -> Image:
         """Put a picture away for good, its record inside it, and clear its shot's failure.
 
-        When it returns, picture and row survive a power cut. A shot that has a picture of the same fingerprint keeps
-        that one, and it is returned.
+        When this returns, picture and row survive a power cut. The thumbnail that came with the picture is kept as
+        well, where there is room for it.
+
+        Returns:
+            the picture's row; the row of the older picture where the shot has one of the same fingerprint.
 
         Raises:
             PictureError: the bytes are cut off or damaged; nothing was stored.
@@ -111,6 +114,8 @@ class Store:
         self._keep(image, data)
         with self._ledger.transaction() as connection:
             ledger.insert(connection, render.shot, render.fingerprint, image)
+        if render.small:
+            thumbs.keep(self.folder, image.path, render.small)
         return image
 
     def fail(self, failure: Failure) -> None:
@@ -238,14 +243,22 @@ class Store:
         Raises:
             StoreError: the file is gone, or is not what was written.
         """
-        try:
-            data = files.read(self.folder, image.path)
-        except OSError as error:
-            why = f"{image.path} cannot be read: {error.strerror}"
-            raise StoreError(f"{self.folder}: {why}. {verify.REMEDY}") from error
-        if files.digest_of_bytes(data) != image.digest:
-            raise StoreError(f"{self.folder}: {image.path} is damaged. {verify.REMEDY}")
+        data = files.read_whole(self.folder, image.path)
+        if files.digest_in(image.path) != image.digest:
+            raise StoreError(f"{self.folder}: {image.path} is damaged. {files.REMEDY}")
         return data
+
+    def thumbnail(self, image: Image) -> bytes:
+        """A small copy of a picture for pages, as WebP; a picture of at most 256 pixels is its own.
+
+        It is made and kept in the folder where there is none yet. In a folder that may only be read it is made anew
+        each time.
+
+        Raises:
+            StoreError: as `read`.
+            PictureError: the picture cannot be decoded.
+        """
+        return thumbs.of(self.folder, image.path) if thumbs.wanted(image.width, image.height) else self.read(image)
 
     def verify(self) -> list[Problem]:
         """Hash every picture again and compare it with its row and its own record; empty when all is well."""

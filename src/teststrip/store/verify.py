@@ -16,8 +16,6 @@ from teststrip.records import Image
 from teststrip.store import files
 from teststrip.store.ledger import Ledger
 
-REMEDY = "Run the study again: the picture is made anew, the damaged file is kept in quarantine."
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -86,7 +84,7 @@ def _is_named(name: str, text: str, *, shots: bool) -> bool:
 
 def _picture_problem(folder: Path, image: Image) -> Problem | None:
     def problem(kind: str, what: str) -> Problem:
-        return Problem(kind, image.path, what, REMEDY, image.path)
+        return Problem(kind, image.path, what, files.REMEDY, image.path)
 
     try:
         size = files.place(folder, image.path).lstat().st_size

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from teststrip import disk, plugins
 from teststrip.errors import UsageError
 from teststrip.records import Concluded, Row, Started
+from teststrip.store import files
 from teststrip.study.place import Place
 from teststrip.study.question import read_trackers
 from teststrip.trackers import process as apart
@@ -228,7 +229,7 @@ def _harmless(value: object) -> object:
 def _inline(place: Mapping[str, Any], folder: Path, side: int) -> Mapping[str, Any]:
     if "file" not in place:
         return place
-    data = (folder / place["file"]).read_bytes()
+    data = files.read_whole(folder, place["file"])
     if max(place["size"]) > side:
         from teststrip import pictures
 

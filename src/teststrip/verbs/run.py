@@ -125,7 +125,7 @@ def drive(
         todo = islice(plan.without(done | final), limit)
         listeners(Started(study, total=len(plan), done=len(done), folder=str(folder)))
         with _stop_on_signal() as stopped:
-            _make(todo, engines, store, outcome, listeners, stopped, folder / PAGE if views else None)
+            _make(todo, engines, store, outcome, listeners, stopped)
             if not stopped.is_set():
                 _conclude(outcome.result, listeners, stopped)
         outcome.interrupted = stopped.is_set()
@@ -192,10 +192,7 @@ def _make(
     outcome: Outcome,
     tell: Callable[[Event], None],
     stopped: threading.Event,
-    page_folder: Path | None,
 ) -> None:
-    from teststrip.views import page
-
     places: dict[str, Planned] = {}
 
     def asked(shots: Iterable[Planned]) -> Iterator[Shot]:
@@ -209,8 +206,6 @@ def _make(
         planned = places.pop(answer.shot.id)
         kept = _kept(answer, store)
         if isinstance(kept, Image):
-            if page_folder and isinstance(answer, Render) and answer.small:
-                page.keep_thumb(answer.small, kept.digest, page_folder)
             outcome.made += 1
             outcome.left -= 1
             tell(Shown(planned, kept, outcome.left))

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import pictures
 from teststrip.folder import LEDGER_FILE
 from teststrip.records import Planned
-from teststrip.store import Store
+from teststrip.store import Store, thumbs
 from teststrip.store.lock import holder
 from teststrip.views import board as boards
 
@@ -176,8 +175,8 @@ class Feed:
 
     @staticmethod
     def _with_thumb(place: dict[str, Any]) -> dict[str, Any]:
-        if "file" in place and max(place["size"]) > pictures.SMALL_ENOUGH:
-            place["thumb"] = f"thumbs/{place['digest']}.webp"
+        if "file" in place and thumbs.wanted(*place["size"]):
+            place["thumb"] = thumbs.address(place["file"])
         return place
 
     def _ledger_stamp(self) -> tuple[tuple[int, ...], ...]:
