@@ -21,7 +21,7 @@ from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.results import notebook
 from teststrip.rows import items
 from teststrip.store import Store
-from teststrip.weights import loading as weights
+from teststrip.weights import hub
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ class Result:
         metric = None
         try:
             metric = plugins.load("metrics", name)(**self.study.metric_options.get(name, {}))
-            with weights.nothing_fetched():
+            with hub.nothing_fetched():
                 return metric, metric.fingerprint().id
         except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
             return metric, ""
