@@ -1,8 +1,8 @@
 """Pictures on disk: under the digest of their bytes, whole or not there at all.
 
-The order of a write is the promise: a temporary file in the same folder, write, fsync, rename, fsync of the folder. A
-file with a final name is therefore complete at every instant, also after `kill -9`; and once `write` has returned it
-is there after a power cut. Knows paths and bytes; nothing of ledgers, shots or pixels.
+The order of a write is the promise: a temporary file in the picture's own folder, write, fsync, rename, fsync of the
+folder. A file with a final name is therefore complete at every instant, also after `kill -9`. Once `write` has
+returned, the file survives a power cut. Knows paths and bytes; nothing of ledgers, shots or pixels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ _ADDRESS = re.compile(rf"{IMAGES}/([0-9a-f]{{2}})/(([0-9a-f]{{2}})[0-9a-f]{{62}}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file below `images/`. Attributes: path: relative; size: bytes; changed: nanoseconds; temporary: unfinished."""
+    """A file below `images/`.
+
+    Attributes:
+        path: relative to the study folder.
+        size: bytes.
+        changed: time of the last change, nanoseconds.
+        temporary: whether a killed process left it unfinished.
+    """
 
     path: str
     size: int
@@ -51,7 +58,7 @@ def address(digest: str, form: str) -> str:
 
 
 def digest_in(path: str) -> str | None:
-    """The digest that a relative path names, or None when it is no address of ours."""
+    """The digest that a relative path names; None when `address` does not make such a path."""
     match = _ADDRESS.fullmatch(path)
     return match[2] if match and match[1] == match[3] else None
 
@@ -60,7 +67,7 @@ def place(folder: Path, path: str) -> Path:
     """The real place of a relative path out of a ledger that may be a stranger's.
 
     Raises:
-        StoreError: it leads out of the folder, or is no address of a picture.
+        StoreError: the path leads out of the folder, or is no address of a picture.
     """
     target = folder / path
     # An address has no dots and two folders; only a link in the place of one of them could lead elsewhere.
@@ -70,7 +77,7 @@ def place(folder: Path, path: str) -> Path:
 
 
 def write(folder: Path, path: str, data: bytes) -> None:
-    """Put bytes at a relative path: afterwards they are there, also after a power cut; before, nothing was.
+    """Put bytes at a relative path. When this returns, the whole file survives a power cut.
 
     Raises:
         OSError: as the system says (a full disk: ENOSPC). No part of the file is left.
@@ -89,14 +96,14 @@ def write(folder: Path, path: str, data: bytes) -> None:
             os.close(file)
         temporary.replace(target)
     except BaseException:
-        # After a failed fsync nobody knows what the disk holds: the bytes are thrown away, never synced again.
+        # After a failed fsync the disk may hold anything: the bytes are thrown away and never synced again.
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
 
 
 def read(folder: Path, path: str) -> bytes:
-    """The bytes at a relative path, not followed through a link. Raises OSError, StoreError."""
+    """The bytes at a relative path; no link is followed. Raises OSError and StoreError."""
     with _open(folder, path) as file:
         return file.read()
 
@@ -122,7 +129,7 @@ def digest_of_bytes(data: bytes) -> str:
 
 
 def broken(folder: Path, paths: Sequence[str]) -> list[str]:
-    """Those of these files whose bytes are not what their name says, or that cannot be read."""
+    """The paths, of these, whose files cannot be read or do not have the digest in their name."""
 
     def is_broken(path: str) -> bool:
         try:
@@ -135,7 +142,7 @@ def broken(folder: Path, paths: Sequence[str]) -> list[str]:
 
 
 def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
-    """The results of work on files, in order, by a few threads: reading and hashing let go of the interpreter."""
+    """Work on each item in a few threads, as reading and hashing release the interpreter lock; results in order."""
     batches = [items[start : start + 32] for start in range(0, len(items), 32)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for results in pool.map(lambda batch: [work(item) for item in batch], batches):
@@ -143,7 +150,7 @@ def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
 
 
 def sweep(folder: Path) -> Iterator[Found]:
-    """Every picture and every unfinished file below `images/`; whatever else people keep there is not ours."""
+    """Every picture and every unfinished file below `images/`. Files with other names are left out."""
     root = folder / IMAGES
     if not root.is_dir():
         return
@@ -165,7 +172,14 @@ def discard(folder: Path, path: str) -> None:
 
 
 def quarantine(folder: Path, path: str) -> str | None:
-    """Move a file out of the way and keep it. Its new relative path, or None when there is no file."""
+    """Move a file into the quarantine.
+
+    Returns:
+        its new relative path; None when there is no such file.
+
+    Raises:
+        StoreError: the quarantine is a link.
+    """
     source = folder / path
     if not source.is_symlink() and not source.exists():
         return None
@@ -189,7 +203,7 @@ def _open(folder: Path, path: str) -> BufferedReader:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, each name safe on the disk."""
+    """Make a folder and its missing parents, and wait until the disk has the name of each."""
     if path.is_dir():
         return
     make_folder(path.parent)

@@ -1,8 +1,8 @@
 """The SQLite file: opened with suspicion, written in whole transactions.
 
-WAL with synchronous=FULL: readers go on while one writer writes, and what is committed survives a power cut. A file
-that is empty, damaged, newer, a stranger's database or hung with triggers is refused with the remedy; it is never
-replaced by a new one in silence. Knows tables and records; nothing of picture files.
+The journal is WAL with synchronous=FULL: readers go on while one writer writes, and what is committed survives a power
+cut. A file that is empty, damaged, newer, another program's or that holds triggers is refused with the remedy, and is
+never silently replaced by a new one. Knows tables and records; nothing of picture files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _IMAGE = "shot_id, digest, path, width, height, size, seconds, fingerprint_id, f
 
 
 class Ledger:
-    """An open ledger. One connection; to write, only from the thread that opened it."""
+    """An open ledger with one connection. Only the thread that opened it may write."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All statements inside are committed, and on the disk, or none is.
+        """Commit all statements inside to the disk, or none of them.
 
         Raises:
             StoreError: the disk is full or damaged; nothing of the transaction is left.
@@ -56,22 +56,22 @@ class Ledger:
                 raise
 
     def image(self, shot_id: str, fingerprint_id: str) -> Image | None:
-        """The picture of a shot by what answered it, if there is one."""
+        """The picture of a shot by a fingerprint; None when there is none."""
         where = "WHERE shot_id = ? AND fingerprint_id = ?"
         return next(self.images(where, (shot_id, fingerprint_id)), None)
 
     def images(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Image]:
-        """Pictures in the order they were added; paths are checked where a file is touched, in `files`."""
+        """Pictures in the order in which they were added. `files` checks their paths when it touches a file."""
         for row in self.rows(f"SELECT {_IMAGE} FROM images {where} ORDER BY sequence", values):  # noqa: S608 - our own text
             yield _image(row, self.folder)
 
     def close(self) -> None:
-        """Let go of the file; the last one out folds the write-ahead log in."""
+        """Close the file. The last process to close it folds the write-ahead log in."""
         self._connection.close()
 
 
 def insert(connection: sqlite3.Connection, shot: Shot, fingerprint: Fingerprint, image: Image) -> None:
-    """Write down a picture that lies safely on disk, inside a transaction."""
+    """Write down a picture whose file lies safely on the disk, inside the caller's transaction."""
     insert_shot(connection, shot)
     insert_fingerprint(connection, fingerprint)
     connection.execute(
@@ -103,19 +103,19 @@ def insert_fingerprint(connection: sqlite3.Connection, fingerprint: Fingerprint)
 
 
 def insert_event(connection: sqlite3.Connection, kind: str, facts: Mapping[str, object]) -> None:
-    """Write down that something out of the ordinary was found or done."""
+    """Write down that the store found or did something out of the ordinary."""
     connection.execute("INSERT INTO events (at, kind, facts) VALUES (?, ?, ?)", (now(), kind, to_json(facts)))
 
 
 def withdraw(connection: sqlite3.Connection, image: Image, kind: str, kept: str | None) -> None:
-    """Make a picture's shot pending again; its row goes on as an event, with where the file is kept."""
+    """Make a picture's shot pending again. The picture's row becomes an event that says where its file is kept."""
     connection.execute("DELETE FROM images WHERE digest = ?", (image.digest,))
     row = {name: getattr(image, name) for name in _IMAGE.split(", ")}
     insert_event(connection, kind, {**row, "kept": kept})
 
 
 def now() -> str:
-    """The time of day, for people; order is by sequence, never by clock.
+    """The time in UTC, for people. Rows are ordered by their sequence and never by a clock.
 
     >>> len(now())
     20
@@ -123,11 +123,8 @@ def now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-# --- Opening -------------------------------------------------------------------------------------------------
-
-
 def create(folder: Path) -> None:
-    """Make an empty ledger where there is none; it appears under its name when it is whole."""
+    """Make an empty ledger where there is none. The file gets its name when it is complete."""
     draft = folder / f".{LEDGER_FILE}.tmp"
     for path in _with_logs(draft):
         path.unlink(missing_ok=True)
@@ -145,10 +142,10 @@ def create(folder: Path) -> None:
 
 
 def open_to_write(folder: Path) -> Ledger:
-    """Open for the holder of the folder's lock; makes the ledger when the folder is new, migrates an older one.
+    """Open for the holder of the folder's lock. In a new folder the ledger is made; an older ledger is migrated.
 
     Raises:
-        StoreError: damaged, newer, not ours, or gone while its pictures are still there.
+        StoreError: the ledger is damaged, newer, another program's, or gone while its pictures are still there.
     """
     _refuse_link(folder)
     if not (folder / LEDGER_FILE).exists():
@@ -169,7 +166,7 @@ def open_to_write(folder: Path) -> Ledger:
 
 
 def open_to_read(folder: Path) -> Ledger:
-    """Open beside a writer, or without one. No row is changed; an older ledger is migrated in memory.
+    """Open beside a writer, or without one. No row is changed, and an older ledger is migrated in memory.
 
     Raises:
         StoreError: there is no ledger, or as `open_to_write`.
@@ -203,7 +200,11 @@ def open_to_read(folder: Path) -> Ledger:
 
 
 def set_aside(folder: Path) -> str | None:
-    """Move a ledger that cannot be used, and its logs, into the quarantine. Its new relative path."""
+    """Move a ledger that cannot be used, and its logs, into the quarantine.
+
+    Returns:
+        the new relative path of the ledger; None when there was none.
+    """
     kept = None
     for path in reversed(_with_logs(folder / LEDGER_FILE)):
         kept = files.quarantine(folder, path.name)
@@ -212,7 +213,7 @@ def set_aside(folder: Path) -> str | None:
 
 @contextmanager
 def speaking(folder: Path) -> Iterator[None]:
-    """Turn what SQLite and the system say into a StoreError that says where, what and the remedy."""
+    """Turn errors of SQLite and of the system into a StoreError that says where, what and the remedy."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,6 +1,6 @@
-"""Does the folder still hold what was put into it? Hashes everything again; changes nothing.
+"""Whether the folder still holds what was put into it. Hashes everything again and changes nothing.
 
-Knows rows, files and the records inside them; whether an engine would make the same pictures again is another question.
+Knows rows, files and the records inside them. `verbs.verify` asks whether an engine would make the pictures again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from teststrip.store.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is not as it was.
+    """One thing that is not as it was written.
 
     Attributes:
         kind: "missing", "short", "damaged", "foreign", "orphan", "unfinished" or "ledger".
-        where: the file or table, for people. what: one sentence. remedy: what to do.
+        where: the file or table, for people.
+        what: what is wrong there.
+        remedy: what the user can do.
         path: of the picture, when its shot must be made again; else "".
     """
 
@@ -41,8 +43,8 @@ def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
     """Every problem of a folder, the ledger's first.
 
     Args:
-        ledger: open.
-        alone: no other process can be writing, so files without a row are problems and not work in progress.
+        ledger: open for reading or writing.
+        alone: whether no other process can be writing. Files without a row are problems then, not work in progress.
     """
     images = list(ledger.images())
     problems = list(_ledger_problems(ledger))

@@ -83,12 +83,13 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
     """A model in evaluation mode.
 
     Args:
-        auto: the Auto class of transformers that makes it.
+        auto: the Auto class of transformers that makes the model.
+        found: its weights.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (as stored), "float32", "bfloat16", "float16".
 
     Raises:
-        MissingWeights: the files are not of this kind, or some tensors are not in them.
+        MissingWeights: the files are not of this kind, or lack some tensors.
     """
     from safetensors import SafetensorError
 
@@ -109,15 +110,16 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
 
 
 def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) -> Any:
-    """What lies beside the weights: a tokenizer, a processor.
+    """A tokenizer or processor that lies beside the weights.
 
     Args:
-        reader: makes it from the folder.
-        files: patterns of the files it is made of; one of them must be there. Some readers make an empty tokenizer out
-            of nothing.
+        found: the model.
+        reader: makes the tokenizer or processor from the folder.
+        files: patterns of the files that `reader` needs. One of them must be there, because some readers make an empty
+            tokenizer out of nothing.
 
     Raises:
-        MissingWeights: it is not there or cannot be read.
+        MissingWeights: the files are missing or cannot be read.
     """
     if not any(list(found.folder.glob(pattern)) for pattern in files):
         raise MissingWeights(f"{found.model!r} holds none of {', '.join(files)}. Give `model` a complete folder")
@@ -128,7 +130,7 @@ def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) ->
 
 
 def _fetched(model: str, revision: str | None) -> Path:
-    """The folder of a hub model: what was fetched once is not fetched again, however its branch has moved."""
+    """The folder of a hub model. A model that was fetched once is not fetched again, even if its branch has moved."""
     troubles = hub.troubles()
     from huggingface_hub import snapshot_download
 
@@ -165,7 +167,7 @@ def _hash(folder: Path) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the bar and the table that transformers draws for each load: the bar of a run is another."""
+    """Silence the progress bar and the table that transformers draws for each load: a run has a bar of its own."""
     from transformers.utils import logging as untyped
 
     logging: Any = untyped
