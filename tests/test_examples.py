@@ -9,8 +9,9 @@ import pytest
 
 from teststrip import plan
 from teststrip import study as spec
+from teststrip.folder import PAGE, REPORT_FILE
 from teststrip.rows import dead
-from teststrip.verbs.run import PAGE, REPORT_FILE, drive
+from teststrip.verbs.run import drive
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 336, "two_models": 48}

@@ -6,12 +6,13 @@ import base64
 import io
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 from playwright.sync_api import expect
-from tests.browser.conftest import Visitor, address_of, median, places
+from tests.browser.conftest import Visitor, address_of, make, median, places
 
 from teststrip import pictures, plan
 from teststrip import study as spec
@@ -289,3 +290,18 @@ def test_the_page_in_one_file_shows_the_same_pictures(visitors: Callable[..., Vi
     assert base64.b64decode(source.split(",")[1]) == study.store.read(row.image)
     visitor.open("cmp=0,1&mode=difference")
     expect(visitor.page.locator(".difference-number")).to_contain_text("of 255 levels")
+
+
+def test_a_large_picture_is_shown_by_the_thumbnail_in_the_study_s_folder(
+    visitors: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    text = (
+        'name = "large"\nprompts = ["an owl"]\n[engine]\nname = "pattern"\n[settings]\nwidth = 320\nheight = 320\n'
+        '[axes]\nguidance_scale = [1, 7]\n[question]\nmetrics = ["sharpness"]\n'
+    )
+    with make(tmp_path / "large", text) as result:
+        visitor = visitors((result.folder / "page" / "index.html").as_uri()).open()
+        shown = visitor.page.locator("[role=gridcell] img")
+        expect(shown).to_have_count(2)
+        assert "/large/thumbs/" in visitor.page.evaluate("document.querySelector('[role=gridcell] img').src")
+        assert shown.first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 256

@@ -81,6 +81,15 @@ def test_an_old_folder_resumes_and_makes_only_what_was_missing(old):
         assert store.verify() == []
 
 
+def test_thumbnails_where_earlier_versions_kept_them_are_left_alone(old):
+    folder, _ = old
+    kept = folder / "page" / "thumbs" / "ab" / "abc.webp"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"old")
+    drive(folder / "study.toml", folder, trackers=()).result.close()
+    assert kept.read_bytes() == b"old"
+
+
 def test_an_old_folder_whose_pictures_are_copied_elsewhere_gets_the_same_ledger_back(old, tmp_path):
     from teststrip.store import rebuild
 

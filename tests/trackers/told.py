@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 from tests.command import COMMAND, command, environment
 
-from teststrip.pictures.containers import embed
+from teststrip.pictures.containers import parse
 from teststrip.records import Row
 from teststrip.results.result import open_result
 from teststrip.verbs.run import drive
@@ -94,7 +94,7 @@ def means(rows: list[Row], metric: str, key: Callable[[Row], object]) -> dict[ob
 def with_canaries(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command with a secret wherever one might lie, and a user whose name is one."""
     for path in (folder / "little" / "images").rglob("*.png"):
-        path.write_bytes(embed(path.read_bytes(), SECRETS["in a picture"].encode(), SECRETS["in a picture"]))
+        path.write_bytes(parse(path.read_bytes()).embed(SECRETS["in a picture"].encode(), SECRETS["in a picture"]))
     secrets = {"TESTSTRIP_TOKEN": SECRETS["in the environment"], "LOGNAME": USER, "USER": USER, "USERNAME": USER}
     called = [sys.executable, "-X", SECRETS["on the command line"], "-m", "teststrip", *words]
     return subprocess.run(

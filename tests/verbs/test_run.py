@@ -74,10 +74,10 @@ def test_a_large_picture_s_thumbnail_comes_from_the_engine_s_array_not_from_its_
     result = drive(study, tmp_path / "run", trackers=[]).result
     with result:
         images = {row.image.digest: row.image for row in result.rows() if row.image}
-        thumbs = {path.stem: path for path in (tmp_path / "run" / "page" / "thumbs").rglob("*.webp")}
+        thumbs = {path.stem: path for path in (tmp_path / "run" / "thumbs").rglob("*.webp")}
         assert thumbs.keys() == images.keys()
         for digest, image in images.items():
-            # The file's own thumbnail, which the page made when it had none: the same picture, byte for byte.
+            # The thumbnail that the store makes of the file where it has none: the same picture, byte for byte.
             assert thumbs[digest].read_bytes() == pictures.thumbnail((result.folder / image.path).read_bytes(), 256)
             assert thumbs[digest].stat().st_mtime_ns < (tmp_path / "run" / "page" / "data.js").stat().st_mtime_ns
         first = result.plan.first(result.plan.cells[0]).shot

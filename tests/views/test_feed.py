@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from teststrip.folder import LOCK_FILE
 from teststrip.results.result import open_result
 from teststrip.store import Store, lock, rebuild
 from teststrip.store.lock import holder
@@ -120,7 +121,7 @@ def test_a_ledger_that_was_made_anew_is_followed(folder: Path, monkeypatch: pyte
 def test_a_look_at_the_lock_keeps_no_writer_from_beginning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(lock, "GLANCE_SECONDS", 1.0)
-    look = os.open(folder / lock.FILE, os.O_RDONLY)
+    look = os.open(folder / LOCK_FILE, os.O_RDONLY)
     fcntl.flock(look, fcntl.LOCK_SH)
     threading.Timer(0.05, os.close, (look,)).start()
     Store(folder, write=True).close()

@@ -1,7 +1,9 @@
 """The static page is a folder of whole files that holds all it needs."""
 
+import hashlib
 import io
 import re
+import shutil
 from pathlib import Path
 
 import PIL.Image
@@ -40,13 +42,24 @@ def test_a_large_picture_gets_a_thumbnail_and_a_small_one_none(tmp_path: Path) -
     assert large.image
     stream = io.BytesIO()
     PIL.Image.new("RGB", (640, 320), "teal").save(stream, "PNG")
-    (tmp_path / "images" / "big.png").write_bytes(stream.getvalue())
-    image = Image(large.image.shot_id, "b" * 64, "images/big.png", 640, 320, 1, 1.0, "f")
+    digest = hashlib.sha256(stream.getvalue()).hexdigest()
+    path = f"images/{digest[:2]}/{digest}.png"
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_bytes(stream.getvalue())
+    image = Image(large.image.shot_id, digest, path, 640, 320, 1, 1.0, "f")
     index = written(tmp_path, [small, Row(large.planned, image=image)])
-    thumbs = list((index.parent / "thumbs").rglob("*.webp"))
-    assert [path.stem for path in thumbs] == ["b" * 64]
-    with PIL.Image.open(thumbs[0]) as thumb:
-        assert thumb.size == (256, 128)
+    (thumb,) = (tmp_path / "thumbs").rglob("*.webp")
+    assert thumb.stem == digest
+    with PIL.Image.open(thumb) as opened:
+        assert opened.size == (256, 128)
+    said = (index.parent / "data.js").read_text(encoding="utf-8")
+    assert said.count('"thumb":') == 1
+    assert f'"thumb":"thumbs/{digest[:2]}/{digest}.webp"' in said
+    # A study folder that may only be read keeps no thumbnail: the page shows the picture itself.
+    shutil.rmtree(tmp_path / "thumbs")
+    (tmp_path / "thumbs").write_text("in the way")
+    index = written(tmp_path, [small, Row(large.planned, image=image)])
+    assert '"thumb":' not in (index.parent / "data.js").read_text(encoding="utf-8")
 
 
 def test_the_page_may_lie_anywhere(tmp_path: Path) -> None:

@@ -122,9 +122,12 @@ def test_pictures_of_the_board_are_served_and_no_other_file(live: Live) -> None:
     assert picture.status_code == 200
     assert picture.content == (live.folder / place["file"]).read_bytes()
     assert picture.headers["content-type"] == "image/png"
-    assert live.client.get("/" + place["thumb"]).headers["content-type"] == "image/webp"
+    thumb = live.client.get("/" + place["thumb"])
+    assert thumb.headers["content-type"] == "image/webp"
+    assert thumb.content == (live.folder / place["thumb"]).read_bytes()
     for path in ("/study.sqlite", "/study.toml", "/images/../study.toml", "/images/%2e%2e/study.toml", "/images/ab/",
                  f"/images/zz/{place['digest']}.png", f"/{place['digest']}.png", "/thumbs/../study.webp",
+                 f"/thumbs/zz/{place['digest']}.webp",
                  "/assets/../server.py", "/assets/%2e%2e/server.py", "/assets/launch.html"):  # fmt: skip
         assert live.client.get(path).status_code in (400, 404), path
 

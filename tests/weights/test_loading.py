@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from teststrip.errors import MissingWeights
+from teststrip.weights import hub as hubs
 from teststrip.weights import loading as weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -91,13 +92,13 @@ def test_a_hub_model_that_was_fetched_is_known_by_its_commit(hub):
     found = weights.find("owner/name")
     assert found.facts == {"model": "owner/name", "commit": COMMIT}
     assert not found.embedded
-    with weights.nothing_fetched():
+    with hubs.nothing_fetched():
         assert weights.find("owner/name") == found
         assert weights.find("owner/name", COMMIT) == found
 
 
 def test_whoever_reads_results_fetches_nothing():
-    with weights.nothing_fetched():
+    with hubs.nothing_fetched():
         assert complaint("owner/other") == "'owner/other' is not on this disk. `teststrip run` fetches it"
     assert "hf download" in complaint("owner/other")
 

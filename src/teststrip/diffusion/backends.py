@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from teststrip import disk
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import canonical_json, digest_of
 from teststrip.weights.digests import cache_folder
@@ -203,8 +204,8 @@ class OpenVino:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="new-") as place:
             openvino.save_model(converted, Path(place) / file.name, compress_to_fp16=False)
             # The weights first: a reader that finds the .xml finds both.
-            (Path(place) / file.with_suffix(".bin").name).replace(file.with_suffix(".bin"))
-            (Path(place) / file.name).replace(file)
+            for one in (file.with_suffix(".bin"), file):
+                disk.move(Path(place) / one.name, one)
 
 
 def _answer_of(inner: Forward, arguments: Mapping[str, Any]) -> Any:

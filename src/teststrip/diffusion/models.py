@@ -7,21 +7,18 @@ huggingface_hub only for a hub name. Knows nothing of torch, shots or pictures.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, cast
 
 from teststrip.diffusion.safety import PICKLES, check_folder, check_index, read_header, weight_files
-from teststrip.errors import EngineError, StudyError
+from teststrip.errors import EngineError, MissingExtra, StudyError
 from teststrip.records import Value
+from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
 
 EMBEDDED: Final = "emoji"
-HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 # What a single file holds, by a tensor that no other kind has: pipeline class, and the scheduler its authors used.
 SINGLE_FILES: Final = (
@@ -106,17 +103,14 @@ def find(name: str, revision: str | None = None, config: str | None = None) -> M
         StudyError: there is no such model.
         EngineError: it could run code, is damaged, or the hub cannot be reached.
     """
-    if name == EMBEDDED:
-        folder = Path(str(files("teststrip"))) / "models" / EMBEDDED
-        if not folder.is_dir():
-            raise EngineError("the embedded model 'emoji' is not part of this installation. Name another model")
-        return _in_folder(name, folder)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return _in_folder(name, path)
-    if path.is_file():
-        return _single_file(name, path, config)
-    if HUB_NAME.fullmatch(name) and path.suffix != ".safetensors":
+    place = places.place(name, "model_index.json")
+    if name == EMBEDDED and place.kind != "embedded":
+        raise EngineError("the embedded model 'emoji' is not part of this installation. Name another model")
+    if place.kind in ("embedded", "folder"):
+        return _in_folder(name, place.path)
+    if place.kind == "file":
+        return _single_file(name, place.path, config)
+    if place.kind == "hub":
         return _on_hub(name, revision)
     raise StudyError(
         f"model: {name!r} is no folder, no file and no hub name."
@@ -174,14 +168,18 @@ def _on_hub(name: str, revision: str | None) -> Model:
 
 def _commit(repo: str, revision: str) -> str:
     """40 hexadecimal digits: asked of the hub, or of the local cache when the hub cannot be reached."""
-    if COMMIT.fullmatch(revision):
+    if hub.COMMIT.fullmatch(revision):
         return revision
     try:
-        from huggingface_hub import HfApi, constants
-        from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
-    except ModuleNotFoundError:
+        troubles = hub.troubles()
+    except MissingExtra:
         raise EngineError(f"model: {repo!r} is a name on the Hub. Run: pip install 'teststrip[diffusers]'") from None
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
+
     try:
+        if not hub.may_fetch():
+            raise OfflineModeIsEnabled("nothing is fetched here")
         found = HfApi().model_info(repo, revision=revision, timeout=20).sha
     except RevisionNotFoundError:
         raise StudyError(f"revision: {repo!r} has no {revision!r} on the Hugging Face Hub") from None
@@ -190,15 +188,14 @@ def _commit(repo: str, revision: str) -> str:
             f"model: the Hugging Face Hub shows no {repo!r}, and there is no such folder here."
             " Check the name; a gated model needs `hf auth login`"
         ) from None
-    except (OfflineModeIsEnabled, OSError, RuntimeError) as error:
-        kept = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "refs" / revision
-        found = kept.read_text("utf-8").strip() if kept.is_file() else None
+    except troubles as error:
+        found = hub.commit_here(repo, revision)
         if not found:
             raise EngineError(
                 f"model: {repo!r} is not here, and the Hugging Face Hub cannot be reached ({type(error).__name__})."
-                f" Go online once, run: hf download {repo}; or name a model folder"
+                f" {hub.remedy(repo)}"
             ) from None
-    if not COMMIT.fullmatch(found or ""):
+    if not hub.COMMIT.fullmatch(found or ""):
         raise EngineError(f"model: the Hugging Face Hub names no commit for {repo!r} at {revision!r}")
     return cast("str", found)
 
@@ -213,7 +210,7 @@ def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
     except LocalEntryNotFoundError:
         raise EngineError(
             f"model: {file} of {repo!r} is not here, and the Hugging Face Hub cannot be reached."
-            f" Go online once, run: hf download {repo} --revision {commit}; or name a model folder"
+            f" {hub.remedy(repo, commit)}"
         ) from None
     except EntryNotFoundError:
         return {}
@@ -231,10 +228,10 @@ def fetch(model: Model, variant: str | None) -> Path:
         folder = DiffusionPipeline.download(
             model.repo, revision=model.commit, variant=variant, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except hub.troubles() as error:
         raise EngineError(
             f"model: {model.repo!r} at {model.commit} cannot be fetched: {_line(error)}."
-            f" Go online once, run: hf download {model.repo} --revision {model.commit}"
+            f" {hub.remedy(model.repo, model.commit)}"
         ) from None
     check_folder(Path(folder))
     return Path(folder)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
+from teststrip import disk
 from teststrip.weights.digests import cache_folder
 
 
@@ -62,8 +62,4 @@ class Widths(MutableMapping[str, int]):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             everything = self._read() | {self._model: self._known}
             # Two runs may write at once: each replaces the whole file; the later one wins, the other searches again.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._file.parent, prefix="widths-", suffix=".tmp", delete=False, encoding="utf-8"
-            ) as stream:
-                json.dump(everything, stream)
-            Path(stream.name).replace(self._file)
+            disk.replace(self._file, json.dumps(everything))

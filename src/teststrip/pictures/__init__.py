@@ -1,7 +1,9 @@
 """Encoded pictures: from bytes over the records inside them to pixels and contact sheets.
 
-    containers   where in a PNG, JPEG or WebP a text stands       pixels   encode, decode safely, compare, shrink
-    stamps       what a picture file says about itself            sheet    a labelled grid of pictures
+    containers   PNG, JPEG and WebP taken apart and put together, a text inside
+    stamps       what a picture file says about itself
+    pixels       encode, decode safely, compare, shrink
+    sheet        a labelled grid of pictures
 
 Nothing outside this room opens a picture.
 """

@@ -1,12 +1,15 @@
-"""Pictures as containers: chunks and segments, with a text put in and taken out. No pixel is decoded or moved.
+"""PNG, JPEG and WebP as containers: chunks and segments, with a text put in and taken out.
 
     PNG     text chunks after the header
     JPEG    an XMP segment (and XMP extension segments above 64 KB)
     WebP    an XMP chunk
 
-Bytes that are cut off or whose checksums are wrong are refused here, before anything is stored. Knows nothing of shots
-or of what the text says. A signed provenance manifest (C2PA) that an engine put into its picture stays, and will say
-that the file was changed since: it was.
+`parse` walks a file once and refuses bytes that are cut off or whose checksums are wrong. What it returns refers to the
+file's own bytes, so that a picture is copied once, when the file with its new record is put together. This module
+decodes no pixel and knows nothing of shots or of what the text says. A signed provenance manifest (C2PA) that an engine
+put into its picture stays, and it will rightly say that the file was changed since.
+
+To add a format: a class with `form` and `embed`, its line in `parse` and in `records`, and its ending in SUFFIXES.
 """
 
 from __future__ import annotations
@@ -16,75 +19,65 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape, unescape
+from typing import ClassVar, NamedTuple
 
 from teststrip.errors import PictureError
 
 SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-"""File name ending of each format that is understood."""
+"""The file name ending of each format that is understood."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
-_SEGMENT = 65_000  # a JPEG segment holds 65,533 bytes, its own header among them
+_SEGMENT = 65_000  # a JPEG segment holds 65,533 bytes, and the header of its XMP counts among them
 _MORE = re.compile(rb'xmpNote:HasExtendedXMP="([0-9A-F]{32})"')
 _RECORD = re.compile(rb"<teststrip:record>(.*?)</teststrip:record>", re.DOTALL)
+
+
+def parse(data: bytes) -> Png | Jpeg | Webp:
+    """Walk a picture file once. Pixels are not decoded.
+
+    Returns:
+        the file as the parts it is made of, complete and undamaged as far as its checksums say.
+
+    Raises:
+        PictureError: another format, cut off, or a checksum is wrong.
+    """
+    form = _form(data)
+    return Png.of(data) if form == "png" else Jpeg.of(data) if form == "jpeg" else Webp.of(data)
 
 
 def sound(data: bytes) -> str:
     """The format of complete, undamaged bytes: "png", "jpeg" or "webp". Pixels are not decoded.
 
     Raises:
-        PictureError: another format, cut off, or a checksum is wrong.
+        PictureError: as `parse`.
     """
-    form = _form(data)
-    if form == "png":
-        names = [name for name, _ in _chunks(data)]
-        if names[:1] != [b"IHDR"] or b"IDAT" not in names:
-            raise PictureError("a PNG without header or pixels")
-    elif form == "jpeg":
-        start = sum(len(segment) for segment in _segments(data))
-        # Inside coded pixels 0xff is always followed by a stuffed zero, so this is the end mark and nothing else.
-        if data.find(b"\xff\xd9", start) < 0:
-            raise PictureError("the JPEG is cut off")
-    elif not any(name in (b"VP8 ", b"VP8L", b"ANMF") for name, _ in _riff(data)):
-        raise PictureError("a WebP without pixels")
-    return form
-
-
-def embed(data: bytes, record: bytes, text: str) -> bytes:
-    """The same picture with a record (plain ASCII) inside, and in a PNG the `parameters` that A1111 and others read.
-
-    An older record is replaced; `parameters` that another tool wrote are kept.
-
-    Raises:
-        PictureError: as `sound`.
-    """
-    form = sound(data)
-    if form == "png":
-        return _into_png(data, record, text)
-    packet = _packet(record)
-    return _into_jpeg(data, packet) if form == "jpeg" else _into_webp(data, packet)
+    return parse(data).form
 
 
 def records(data: bytes) -> Iterator[bytes]:
-    """The records inside, the whole one first; reads no further than asked, so nothing is said about the rest.
+    """The records inside, the whole one first.
+
+    The iterator reads no further than it is asked, so it says nothing about the bytes after a record.
 
     Raises:
         PictureError: what was read on the way is damaged.
     """
     form = _form(data)
     if form == "png":
-        for name, body in _chunks(data):
-            if name == b"tEXt" and body.startswith(b"teststrip\0"):
-                yield body[len(b"teststrip\0") :]
+        for name, body, _ in _chunks(memoryview(data)):
+            if _is_record(name, body):
+                yield bytes(body[len(b"teststrip\0") :])
         return
     if form == "jpeg":
-        segments = list(_segments(data))
-        more = b"".join(part[4 + len(_XMP_MORE) + 40 :] for part in segments if part[4:].startswith(_XMP_MORE))
-        packets = [more, *(part for part in segments if part[4:].startswith(_XMP))]
+        segments = list(_segments(memoryview(data)))
+        more = b"".join(part[4 + len(_XMP_MORE) + 40 :] for part in segments if _holds(part, _XMP_MORE))
+        packets = [more, *(bytes(part) for part in segments if _holds(part, _XMP))]
     else:
-        packets = [body for name, body in _riff(data) if name == b"XMP "]
+        packets = [bytes(body) for name, body in _riff(memoryview(data)) if name == b"XMP "]
     for packet in packets:
         for found in _RECORD.finditer(packet):
             yield unescape(found[1].decode("ascii", "replace")).encode()
@@ -100,67 +93,146 @@ def _form(data: bytes) -> str:
     raise PictureError(f"not a PNG, JPEG or WebP: the bytes begin with {data[:8]!r}")
 
 
-# --- PNG -----------------------------------------------------------------------------------------------------
+def _stands(data: memoryview, what: bytes, at: int = 0) -> bool:
+    """Whether these bytes stand at a place."""
+    return bytes(data[at : at + len(what)]) == what
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of each chunk up to the end mark, checksums checked."""
+class _Chunk(NamedTuple):
+    """A chunk of a PNG: its name, its body, and all its bytes from the length to the checksum."""
+
+    name: bytes
+    body: memoryview
+    whole: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Png:
+    """A PNG with a header, pixels, and right checksums.
+
+    Attributes:
+        chunks: all of them, the end mark included.
+        rest: the bytes after the end mark.
+    """
+
+    form: ClassVar = "png"
+    chunks: tuple[_Chunk, ...]
+    rest: memoryview
+
+    @classmethod
+    def of(cls, data: bytes) -> Png:
+        """The parts of a file. Raises PictureError."""
+        view = memoryview(data)
+        chunks = tuple(_chunks(view))
+        if chunks[0].name != b"IHDR" or not any(chunk.name == b"IDAT" for chunk in chunks):
+            raise PictureError("a PNG without header or pixels")
+        return cls(chunks, view[len(_PNG) + sum(len(chunk.whole) for chunk in chunks) :])
+
+    def embed(self, record: bytes, text: str) -> bytes:
+        """The same picture with a record (plain ASCII) inside, and the `parameters` that A1111 and others read.
+
+        An older record is replaced. `parameters` that another tool wrote are kept, and `text` is left out then.
+        """
+        chunks: list[_Chunk] = []
+        for chunk in self.chunks:
+            if not _is_record(chunk.name, chunk.body):
+                chunks.append(chunk)
+            elif _is_parameters(chunks[-1]):
+                chunks.pop()  # ours stand right before the record; another tool's do not
+        added = [_chunk(b"tEXt", b"teststrip\0" + record)]
+        if not any(_is_parameters(chunk) for chunk in chunks):
+            try:
+                added.insert(0, _chunk(b"tEXt", b"parameters\0" + text.encode("latin-1")))
+            except UnicodeEncodeError:
+                # keyword, no compression, no language, no translated keyword, then UTF-8
+                added.insert(0, _chunk(b"iTXt", b"parameters\0\0\0\0\0" + text.encode("utf-8")))
+        head, *rest = (chunk.whole for chunk in chunks)
+        return b"".join([_PNG, head, *added, *rest, self.rest])
+
+
+def _chunks(data: memoryview) -> Iterator[_Chunk]:
+    """Each chunk of a PNG up to the end mark, its checksum checked."""
     place, name = len(_PNG), b""
     while name != b"IEND":
         head = data[place : place + 8]
         if len(head) < 8:
             raise PictureError("the PNG is cut off")
-        length, name = int.from_bytes(head[:4], "big"), head[4:]
-        body, check = data[place + 8 : place + 8 + length], data[place + 8 + length : place + 12 + length]
-        if len(check) < 4:
+        name, end = bytes(head[4:]), place + 12 + int.from_bytes(head[:4], "big")
+        if end > len(data):
             raise PictureError("the PNG is cut off")
-        if zlib.crc32(body, zlib.crc32(name)) != int.from_bytes(check, "big"):
+        body = data[place + 8 : end - 4]
+        if zlib.crc32(body, zlib.crc32(name)) != int.from_bytes(data[end - 4 : end], "big"):
             raise PictureError(f"the PNG is damaged: the checksum of {name!r} at byte {place} is wrong")
-        yield name, body
-        place += 12 + length
+        yield _Chunk(name, body, data[place:end])
+        place = end
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
 
 
-def _into_png(data: bytes, record: bytes, text: str) -> bytes:
-    chunks: list[tuple[bytes, bytes]] = []
-    for name, body in _chunks(data):
-        if name != b"tEXt" or not body.startswith(b"teststrip\0"):
-            chunks.append((name, body))
-        elif _is_parameters(*chunks[-1]):
-            chunks.pop()  # ours stands right before the record; another tool's does not
-    size = sum(12 + len(body) for _, body in _chunks(data))
-    added = [(b"tEXt", b"teststrip\0" + record)]
-    if not any(_is_parameters(name, body) for name, body in chunks):
-        try:
-            added.insert(0, (b"tEXt", b"parameters\0" + text.encode("latin-1")))
-        except UnicodeEncodeError:
-            # keyword, no compression, no language, no translated keyword, then UTF-8
-            added.insert(0, (b"iTXt", b"parameters\0\0\0\0\0" + text.encode("utf-8")))
-    head, *rest = chunks
-    parts = [_chunk(name, body) for name, body in (head, *added, *rest)]
-    return b"".join([_PNG, *parts, data[len(_PNG) + size :]])
+def _is_record(name: bytes, body: memoryview) -> bool:
+    return name == b"tEXt" and _stands(body, b"teststrip\0")
 
 
-def _is_parameters(name: bytes, body: bytes) -> bool:
-    return name in (b"tEXt", b"iTXt", b"zTXt") and body.startswith(b"parameters\0")
+def _is_parameters(chunk: _Chunk) -> bool:
+    return chunk.name in (b"tEXt", b"iTXt", b"zTXt") and _stands(chunk.body, b"parameters\0")
 
 
-# --- JPEG ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """A JPEG with an end mark.
+
+    Attributes:
+        segments: the start mark, then each segment before the coded pixels, its marker and length included.
+        rest: the coded pixels and what stands after them.
+    """
+
+    form: ClassVar = "jpeg"
+    segments: tuple[memoryview, ...]
+    rest: memoryview
+
+    @classmethod
+    def of(cls, data: bytes) -> Jpeg:
+        """The parts of a file. Raises PictureError."""
+        view = memoryview(data)
+        segments = tuple(_segments(view))
+        start = sum(map(len, segments))
+        # Inside coded pixels 0xff is always followed by a stuffed zero, so this is the end mark and nothing else.
+        if data.find(b"\xff\xd9", start) < 0:
+            raise PictureError("the JPEG is cut off")
+        return cls(segments, view[start:])
+
+    def embed(self, record: bytes, _: str) -> bytes:
+        """The same picture with a record (plain ASCII) inside; an older record is replaced."""
+        packet = _packet(record)
+        older = [part for part in self.segments if _holds(part, _XMP) and b"<teststrip:record>" in bytes(part)]
+        names = [_XMP_MORE + name for part in older for name in _MORE.findall(part)]
+        segments = [p for p in self.segments if p not in older and not any(_holds(p, name) for name in names)]
+        bodies = [_XMP + packet]
+        if len(packet) > _SEGMENT:
+            name = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()  # what the XMP specification asks for
+            bodies = [_XMP + _packet(b"", more=name)]
+            for start in range(0, len(packet), _SEGMENT):
+                head = _XMP_MORE + name.encode() + struct.pack(">II", len(packet), start)
+                bodies.append(head + packet[start : start + _SEGMENT])
+        added = [b"\xff\xe1" + struct.pack(">H", 2 + len(body)) + body for body in bodies]
+        place = 1  # after JFIF and Exif, which want to come first
+        while place < len(segments) and bytes(segments[place][:2]) in (b"\xff\xe0", b"\xff\xe1"):
+            place += 1
+        return b"".join([*segments[:place], *added, *segments[place:], self.rest])
 
 
-def _segments(data: bytes) -> Iterator[bytes]:
-    """The start mark, then each segment before the coded pixels, its marker and length included."""
+def _segments(data: memoryview) -> Iterator[memoryview]:
+    """The start mark of a JPEG, then each segment before the coded pixels, its marker and length included."""
     yield data[:2]
     place = 2
     while True:
         mark = place
-        while data[mark : mark + 2] == b"\xff\xff":  # any marker may have fill bytes before it
+        while _stands(data, b"\xff\xff", mark):  # any marker may have fill bytes before it
             mark += 1
         head = data[mark : mark + 4]
-        if head[:2] == b"\xff\xda":
+        if _stands(head, b"\xff\xda"):
             return
         end = mark + 2 + int.from_bytes(head[2:], "big")
         if len(head) < 4 or head[0] != 0xFF or end < mark + 4 or end > len(data):
@@ -169,24 +241,8 @@ def _segments(data: bytes) -> Iterator[bytes]:
         place = end
 
 
-def _into_jpeg(data: bytes, packet: bytes) -> bytes:
-    segments = list(_segments(data))
-    rest = data[sum(map(len, segments)) :]
-    older = [part for part in segments if part[4:].startswith(_XMP) and b"<teststrip:record>" in part]
-    names = tuple(_XMP_MORE + name for part in older for name in _MORE.findall(part))
-    segments = [part for part in segments if part not in older and not (names and part[4:].startswith(names))]
-    bodies = [_XMP + packet]
-    if len(packet) > _SEGMENT:
-        name = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()  # what the XMP specification asks for
-        bodies = [_XMP + _packet(b"", more=name)]
-        for start in range(0, len(packet), _SEGMENT):
-            head = _XMP_MORE + name.encode() + struct.pack(">II", len(packet), start)
-            bodies.append(head + packet[start : start + _SEGMENT])
-    added = [b"\xff\xe1" + struct.pack(">H", 2 + len(body)) + body for body in bodies]
-    place = 1  # after JFIF and Exif, which want to come first
-    while place < len(segments) and segments[place][:2] in (b"\xff\xe0", b"\xff\xe1"):
-        place += 1
-    return b"".join([*segments[:place], *added, *segments[place:], rest])
+def _holds(segment: memoryview, what: bytes) -> bool:
+    return _stands(segment, what, 4)  # after its marker and length
 
 
 def _packet(record: bytes, more: str = "") -> bytes:
@@ -199,11 +255,46 @@ def _packet(record: bytes, more: str = "") -> bytes:
     ).encode("ascii")
 
 
-# --- WebP ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Webp:
+    """A WebP with pixels.
+
+    Attributes:
+        chunks: name and body of each.
+    """
+
+    form: ClassVar = "webp"
+    chunks: tuple[tuple[bytes, memoryview], ...]
+
+    @classmethod
+    def of(cls, data: bytes) -> Webp:
+        """The parts of a file. Raises PictureError."""
+        chunks = tuple(_riff(memoryview(data)))
+        if not any(name in (b"VP8 ", b"VP8L", b"ANMF") for name, _ in chunks):
+            raise PictureError("a WebP without pixels")
+        return cls(chunks)
+
+    def embed(self, record: bytes, _: str) -> bytes:
+        """The same picture with a record (plain ASCII) inside. It replaces any XMP, as a WebP has one XMP chunk.
+
+        Raises:
+            PictureError: the first chunk is none that a WebP may begin with, or is cut off.
+        """
+        (name, header), *rest = [(name, body) for name, body in self.chunks if name != b"XMP "]
+        if name != b"VP8X":
+            name, header, rest = b"VP8X", memoryview(_webp_header(name, header)), [(name, header), *rest]
+        if not header:
+            raise PictureError("a WebP with an empty header")
+        marked = bytes([header[0] | 0x04]) + bytes(header[1:])
+        chunks: list[tuple[bytes, bytes | memoryview]] = [(name, marked), *rest, (b"XMP ", _packet(record))]
+        parts: list[bytes | memoryview] = [b"WEBP"]
+        for kind, body in chunks:
+            parts += [kind, struct.pack("<I", len(body)), body, b"\0" * (len(body) % 2)]
+        return b"".join([b"RIFF", struct.pack("<I", sum(map(len, parts))), *parts])
 
 
-def _riff(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of each chunk."""
+def _riff(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Name and body of each chunk of a WebP."""
     end = 8 + int.from_bytes(data[4:8], "little")
     if len(data) < end:
         raise PictureError("the WebP is cut off")
@@ -213,23 +304,11 @@ def _riff(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         body = data[place + 8 : place + 8 + size]
         if len(body) < size:
             raise PictureError("the WebP is damaged: a chunk is longer than the file")
-        yield data[place : place + 4], body
+        yield bytes(data[place : place + 4]), body
         place += 8 + size + size % 2
 
 
-def _into_webp(data: bytes, packet: bytes) -> bytes:
-    chunks = [(name, body) for name, body in _riff(data) if name != b"XMP "]
-    if chunks[0][0] != b"VP8X":
-        chunks.insert(0, (b"VP8X", _webp_header(*chunks[0])))
-    name, header = chunks[0]
-    chunks[0] = (name, bytes([header[0] | 0x04]) + header[1:])
-    chunks.append((b"XMP ", packet))
-    parts = [name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2) for name, body in chunks]
-    content = b"WEBP" + b"".join(parts)
-    return b"RIFF" + struct.pack("<I", len(content)) + content
-
-
-def _webp_header(name: bytes, body: bytes) -> bytes:
+def _webp_header(name: bytes, body: memoryview) -> bytes:
     """The extended header for a simple file. Source: RFC 9649, sections 2.5 to 2.7."""
     if name == b"VP8L":
         bits = int.from_bytes(body[1:5], "little")

@@ -1,8 +1,8 @@
 """Encoded pictures and their pixels: encode, decode safely, compare, shrink.
 
 Everything that turns bytes into pixels goes through `decode`, because the bytes may come from a stranger's folder or a
-web service: three formats, a bound on size, nothing cut off. Colours are taken as sRGB, transparency lies on white.
-The record inside a file (`stamp`, `unstamp`, from `stamps`) and `sound` (from `containers`) are offered here too.
+web service: `decode` takes three formats, bounds the size and refuses what is cut off. Colours are taken as sRGB, and
+transparency is laid on white. `stamp`, `unstamp` and `sound` are offered here as well.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 MAX_BYTES = 64 * 2**20
-"""Of a file. A 4096 x 4096 PNG of pure noise has 50 MB."""
+"""The most bytes a picture file may have. A 4096 x 4096 PNG of pure noise has 50 MB."""
 
 MAX_PIXELS = 64 * 10**6
-"""Of a picture: 8000 x 8000. A bomb is refused by its header, before a pixel is decoded."""
+"""The most pixels a picture may have: 8000 x 8000. A larger one is refused by its header, before it is decoded."""
 
 SMALL_ENOUGH = 256
-"""Pixels of the longer side up to which a picture is its own thumbnail."""
+"""A picture whose longer side has at most so many pixels is its own thumbnail."""
 
 
 def encode_png(array: NDArray[np.uint8]) -> bytes:
@@ -76,7 +76,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
 
 
 def pixel_digest(data: bytes) -> str:
-    """SHA-256 of size and decoded pixels, 64 hexadecimal digits: equal for equal pictures, whatever the files are.
+    """SHA-256 of size and decoded pixels, 64 hexadecimal digits: equal for equal pictures in different files.
 
     Raises:
         PictureError: as `decode`.
@@ -105,9 +105,12 @@ def thumbnail(data: bytes, side: int, form: Literal["WEBP", "PNG", "JPEG"] = "WE
 
 
 def small(array: NDArray[np.uint8]) -> bytes:
-    """The thumbnail, as WebP, of a picture [H, W, 3] that is not encoded yet; b"" where it is its own.
+    """The thumbnail, as WebP, of a picture [H, W, 3] that is not encoded yet.
 
-    From the array because it is at hand: no file is decoded for it later.
+    An engine has the array at hand, so that no file needs to be decoded for the thumbnail later.
+
+    Returns:
+        an encoded picture; b"" where the picture is its own thumbnail.
     """
     import numpy as np
     from PIL import Image

@@ -1,4 +1,4 @@
-"""A contact sheet: pictures in a labelled grid, as one picture. Knows Pillow; nothing of studies."""
+"""A contact sheet: pictures in a labelled grid, drawn as one picture. Knows Pillow; nothing of studies."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def sheet(
     """Draw a grid.
 
     Args:
-        cells: encoded pictures by (row label, column label); a missing one stays empty paper.
-        down, across: the labels in order.
+        cells: encoded pictures by (row label, column label); the place of a missing one stays empty.
+        down: the row labels in order.
+        across: the column labels in order.
         titles: what the rows and the columns are.
         side: pixels of a cell.
 
     Returns:
-        An RGB picture: a margin with row labels, wrapped, and a line of column labels above the cells.
+        an RGB picture: a margin with the row labels, wrapped, and a line of column labels over the cells.
     """
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,8 +1,8 @@
 """What a picture file says about itself: the record that is put into it, and read back.
 
 A picture that leaves its folder still says what it is: A1111-style `parameters` for people and their tools, and a JSON
-`teststrip` with everything the ledger knows, so that the ledger can be rebuilt from the pictures alone. Where in the
-file it stands is `containers`' business.
+`teststrip` with everything the ledger knows, so that the ledger can be rebuilt from the pictures alone. Knows records
+and JSON; where in a file a text stands is known to `containers`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 from collections.abc import Mapping
 
 from teststrip.errors import PictureError
-from teststrip.pictures.containers import embed, records, sound
+from teststrip.pictures.containers import parse, records
 from teststrip.records import EngineRef, Fingerprint, Render, Shot, Value
 
 _VERSION = 1
-_READABLE = 100_000  # characters of a prompt in `parameters`; the JSON has all of them
+_READABLE = 100_000  # characters of a prompt in `parameters`, because viewers draw all of it; the JSON has the whole
 _LONE = re.compile("[\ud800-\udfff]")
 
-# What A1111 and its readers call the schedulers of Diffusers; any other goes by its class name.
+# What A1111 and its readers call the schedulers of Diffusers. A scheduler without an entry goes by its class name.
 _SAMPLERS = {
     "DDIMScheduler": "DDIM",
     "DPMSolverMultistepScheduler": "DPM++ 2M",
@@ -46,11 +46,8 @@ _NAMES = {
 }
 
 
-# --- The record ----------------------------------------------------------------------------------------------
-
-
 def to_json(value: object) -> str:
-    """JSON in plain ASCII that loses nothing: a text with lone surrogates stands as its code points.
+    """JSON in plain ASCII that loses nothing. A text with lone surrogates is written as its code points.
 
     >>> to_json({"prompt": "an \\ud800 owl"})
     '{"prompt": {"code_points": [97, 110, 32, 55296, 32, 111, 119, 108]}}'
@@ -88,12 +85,12 @@ _DECODER = json.JSONDecoder(object_hook=_joined)
 
 
 def asked(shot: Shot) -> dict[str, object]:
-    """What a shot's id is taken of, as plain JSON values."""
+    """What a shot's id is the hash of, as plain JSON values."""
     return {"engine": shot.engine.name, "options": dict(shot.engine.options), "settings": dict(shot.settings)}
 
 
 def shot_of(record: Mapping[str, object]) -> Shot:
-    """The shot that `asked` was taken of. Raises ValueError when the record does not hold one."""
+    """The shot that `asked` was called with. Raises ValueError when the record holds no shot."""
     name, options, settings = record.get("engine"), record.get("options"), record.get("settings")
     if not (isinstance(name, str) and isinstance(options, dict) and isinstance(settings, dict)):
         raise ValueError("no engine, options and settings")  # noqa: TRY004 - data, not a programmer's argument
@@ -110,15 +107,15 @@ def _values(table: Mapping[str, object]) -> dict[str, Value]:
 
 
 def fingerprint_of(record: Mapping[str, object]) -> Fingerprint:
-    """What answered, out of a record. Raises ValueError when it is not there."""
+    """What answered the shot of a record. Raises ValueError when the record does not say so."""
     facts = record.get("answered")
     if not isinstance(facts, dict):
-        raise ValueError("no facts of what answered")  # noqa: TRY004 - as above
+        raise ValueError("no facts of what answered")  # noqa: TRY004 - data, not an argument
     return Fingerprint(facts)
 
 
 def parameters(render: Render) -> str:
-    """Prompt and settings as A1111 writes them below a picture; made safe to print, very long prompts cut.
+    """Prompt and settings as A1111 writes them below a picture, safe to print; a very long prompt is cut.
 
     Source: stable-diffusion-webui, `create_infotext` in modules/processing.py.
     """
@@ -149,20 +146,18 @@ def _quoted(value: Value) -> str:
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:\n"') else text
 
 
-# --- In and out ----------------------------------------------------------------------------------------------
-
-
 def stamp(render: Render) -> bytes:
-    """The picture's bytes with its record inside; the pixels' bytes are the same as before.
+    """The file of a picture with its record inside. The bytes of its pixels do not change.
 
-    An older `teststrip` record in the file is replaced; `parameters` that another tool wrote are kept.
+    An older `teststrip` record in the file is replaced. `parameters` that another tool wrote are kept. The file is
+    parsed once, and its bytes are copied once.
 
     Raises:
         PictureError: the bytes are cut off, damaged, or not of the format that the render names.
     """
-    form = sound(render.data)
-    if form != render.format:
-        raise PictureError(f"the engine {render.shot.engine.name!r} said {render.format!r} and sent {form!r}")
+    picture = parse(render.data)
+    if picture.form != render.format:
+        raise PictureError(f"the engine {render.shot.engine.name!r} said {render.format!r} and sent {picture.form!r}")
     record = to_json(
         {
             "teststrip": _VERSION,
@@ -174,15 +169,17 @@ def stamp(render: Render) -> bytes:
             "facts": render.facts,
         }
     )
-    return embed(render.data, record.encode("ascii"), parameters(render))
+    return picture.embed(record.encode("ascii"), parameters(render))
 
 
 def unstamp(data: bytes) -> dict[str, object] | None:
-    """The record that `stamp` put in, or None when there is none that can be read. Never raises on strange bytes.
+    """The record that `stamp` put into a file. Never raises, whatever the bytes are.
 
-    Reads no further than the record, so it says nothing about the rest of the file: `sound` does.
+    The file is read no further than its record: only `sound` says that a file is whole.
 
-    Keys: shot, engine, options, settings, fingerprint, answered (its facts), seconds, facts.
+    Returns:
+        a table with the keys shot, engine, options, settings, fingerprint, answered (the fingerprint's facts), seconds
+        and facts; None when the file holds no record that can be read.
     """
     try:
         text = next(records(data), None)

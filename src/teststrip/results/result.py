@@ -15,6 +15,7 @@ from teststrip import analysis, plugins
 from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.errors import StoreError
+from teststrip.folder import STUDY_FILE
 from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.results import notebook, scores
 from teststrip.rows import grid, tables
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from teststrip.analysis import Recommendation
-
-STUDY_FILE = "study.toml"
-LEDGER_FILE = "study.sqlite"
 
 
 def open_result(folder: str | Path) -> Result:

@@ -14,7 +14,7 @@ from teststrip.errors import TeststripError
 from teststrip.protocols import Metric
 from teststrip.records import Row, Score, Study
 from teststrip.rows import items
-from teststrip.weights import loading as weights
+from teststrip.weights import hub
 
 Values = Mapping[items.Digests, float]
 
@@ -68,7 +68,7 @@ def _metric(name: str, study: Study) -> tuple[Metric | None, str]:
     metric = None
     try:
         metric = plugins.load("metrics", name)(**study.metric_options.get(name, {}))
-        with weights.nothing_fetched():
+        with hub.nothing_fetched():
             return metric, metric.fingerprint().id
     except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
         return metric, ""

@@ -1,11 +1,12 @@
 """The study folder: one SQLite ledger, and pictures under the digest of their bytes. One writer, any number of readers.
 
-    store      the door: add, fail, done, images, scores, verify
-    recovery   what a writer does first: ledger and files agree again after a crash; rebuild
+    store      what other rooms use: add, fail, done, images, scores, verify
+    recovery   what a writer does first: it makes ledger and files agree after a crash; rebuild
     verify     hashes everything again
     ledger     the SQLite file: open with suspicion, whole transactions
     schema     tables and migrations
     files      pictures on disk: whole or not there at all
+    thumbs     small copies of large pictures, made again where they are missing
     lock       one writer a folder
 
 There is no Store protocol: a second kind of store has no user.

@@ -1,8 +1,8 @@
 """Pictures on disk: under the digest of their bytes, whole or not there at all.
 
-The order of a write is the promise: a temporary file in the same folder, write, fsync, rename, fsync of the folder. A
-file with a final name is therefore complete at every instant, also after `kill -9`; and once `write` has returned it
-is there after a power cut. Knows paths and bytes; nothing of ledgers, shots or pixels.
+The order of a write is the promise: a temporary file in the picture's own folder, write, fsync, rename, fsync of the
+folder. A file with a final name is therefore complete at every instant, also after `kill -9`. Once `write` has
+returned, the file survives a power cut. Knows paths and bytes; nothing of ledgers, shots or pixels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,20 +17,30 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
+from teststrip.disk import sync, sync_folder
 from teststrip.errors import StoreError
+from teststrip.folder import IMAGES, QUARANTINE
 from teststrip.pictures.containers import SUFFIXES
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-FOLDER = "images"
-QUARANTINE = "quarantine"
-_ADDRESS = re.compile(r"images/([0-9a-f]{2})/(([0-9a-f]{2})[0-9a-f]{62})\.(png|jpg|webp)")
+REMEDY = "Run the study again: the picture is made anew, the damaged file is kept in quarantine."
+"""What to do about a picture that is gone or damaged."""
+
+_ADDRESS = re.compile(rf"{IMAGES}/([0-9a-f]{{2}})/(([0-9a-f]{{2}})[0-9a-f]{{62}})\.(png|jpg|webp)")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file below `images/`. Attributes: path: relative; size: bytes; changed: nanoseconds; temporary: unfinished."""
+    """A file below `images/`.
+
+    Attributes:
+        path: relative to the study folder.
+        size: bytes.
+        changed: time of the last change, nanoseconds.
+        temporary: whether a killed process left it unfinished.
+    """
 
     path: str
     size: int
@@ -45,11 +54,11 @@ def address(digest: str, form: str) -> str:
     >>> address("ab" * 32, "jpeg")[:13]
     'images/ab/aba'
     """
-    return f"{FOLDER}/{digest[:2]}/{digest}.{SUFFIXES[form]}"
+    return f"{IMAGES}/{digest[:2]}/{digest}.{SUFFIXES[form]}"
 
 
 def digest_in(path: str) -> str | None:
-    """The digest that a relative path names, or None when it is no address of ours."""
+    """The digest that a relative path names; None when `address` does not make such a path."""
     match = _ADDRESS.fullmatch(path)
     return match[2] if match and match[1] == match[3] else None
 
@@ -58,7 +67,7 @@ def place(folder: Path, path: str) -> Path:
     """The real place of a relative path out of a ledger that may be a stranger's.
 
     Raises:
-        StoreError: it leads out of the folder, or is no address of a picture.
+        StoreError: the path leads out of the folder, or is no address of a picture.
     """
     target = folder / path
     # An address has no dots and two folders; only a link in the place of one of them could lead elsewhere.
@@ -68,7 +77,7 @@ def place(folder: Path, path: str) -> Path:
 
 
 def write(folder: Path, path: str, data: bytes) -> None:
-    """Put bytes at a relative path: afterwards they are there, also after a power cut; before, nothing was.
+    """Put bytes at a relative path. When this returns, the whole file survives a power cut.
 
     Raises:
         OSError: as the system says (a full disk: ENOSPC). No part of the file is left.
@@ -87,16 +96,31 @@ def write(folder: Path, path: str, data: bytes) -> None:
             os.close(file)
         temporary.replace(target)
     except BaseException:
-        # After a failed fsync nobody knows what the disk holds: the bytes are thrown away, never synced again.
+        # After a failed fsync the disk may hold anything: the bytes are thrown away and never synced again.
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
 
 
 def read(folder: Path, path: str) -> bytes:
-    """The bytes at a relative path, not followed through a link. Raises OSError, StoreError."""
+    """The bytes at a relative path; no link is followed. Raises OSError and StoreError."""
     with _open(folder, path) as file:
         return file.read()
+
+
+def read_whole(folder: Path, path: str) -> bytes:
+    """The bytes of a picture, hashed on the way.
+
+    Raises:
+        StoreError: the file is gone, leads out of the folder, or is not what its name says.
+    """
+    try:
+        data = read(folder, path)
+    except OSError as error:
+        raise StoreError(f"{folder}: {path} cannot be read: {error.strerror}. {REMEDY}") from error
+    if digest_of_bytes(data) != digest_in(path):
+        raise StoreError(f"{folder}: {path} is damaged. {REMEDY}")
+    return data
 
 
 def digest_of_bytes(data: bytes) -> str:
@@ -105,7 +129,7 @@ def digest_of_bytes(data: bytes) -> str:
 
 
 def broken(folder: Path, paths: Sequence[str]) -> list[str]:
-    """Those of these files whose bytes are not what their name says, or that cannot be read."""
+    """The paths, of these, whose files cannot be read or do not have the digest in their name."""
 
     def is_broken(path: str) -> bool:
         try:
@@ -118,7 +142,7 @@ def broken(folder: Path, paths: Sequence[str]) -> list[str]:
 
 
 def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
-    """The results of work on files, in order, by a few threads: reading and hashing let go of the interpreter."""
+    """Work on each item in a few threads, as reading and hashing release the interpreter lock; results in order."""
     batches = [items[start : start + 32] for start in range(0, len(items), 32)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for results in pool.map(lambda batch: [work(item) for item in batch], batches):
@@ -126,8 +150,8 @@ def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
 
 
 def sweep(folder: Path) -> Iterator[Found]:
-    """Every picture and every unfinished file below `images/`; whatever else people keep there is not ours."""
-    root = folder / FOLDER
+    """Every picture and every unfinished file below `images/`. Files with other names are left out."""
+    root = folder / IMAGES
     if not root.is_dir():
         return
     for bucket in sorted(root.iterdir()):
@@ -135,7 +159,7 @@ def sweep(folder: Path) -> Iterator[Found]:
             continue
         with os.scandir(bucket) as entries:
             for entry in entries:
-                path = f"{FOLDER}/{bucket.name}/{entry.name}"
+                path = f"{IMAGES}/{bucket.name}/{entry.name}"
                 temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
                 if temporary or (digest_in(path) and not entry.is_symlink()):
                     facts = entry.stat(follow_symlinks=False)
@@ -148,7 +172,14 @@ def discard(folder: Path, path: str) -> None:
 
 
 def quarantine(folder: Path, path: str) -> str | None:
-    """Move a file out of the way and keep it. Its new relative path, or None when there is no file."""
+    """Move a file into the quarantine.
+
+    Returns:
+        its new relative path; None when there is no such file.
+
+    Raises:
+        StoreError: the quarantine is a link.
+    """
     source = folder / path
     if not source.is_symlink() and not source.exists():
         return None
@@ -166,34 +197,13 @@ def quarantine(folder: Path, path: str) -> str | None:
     return target.relative_to(folder).as_posix()
 
 
-def sync(file: int) -> None:
-    """Wait until the disk has the bytes of an open file."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)  # fsync there stops at the disk's own cache
-    else:
-        os.fsync(file)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder. Windows has no such call and journals names by itself."""
-    if sys.platform == "win32":
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        sync(file)
-    finally:
-        os.close(file)
-
-
 def _open(folder: Path, path: str) -> BufferedReader:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(place(folder, path), flags), "rb")
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, each name safe on the disk."""
+    """Make a folder and its missing parents, and wait until the disk has the name of each."""
     if path.is_dir():
         return
     make_folder(path.parent)

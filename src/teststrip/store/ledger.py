@@ -1,8 +1,8 @@
 """The SQLite file: opened with suspicion, written in whole transactions.
 
-WAL with synchronous=FULL: readers go on while one writer writes, and what is committed survives a power cut. A file
-that is empty, damaged, newer, a stranger's database or hung with triggers is refused with the remedy; it is never
-replaced by a new one in silence. Knows tables and records; nothing of picture files.
+The journal is WAL with synchronous=FULL: readers go on while one writer writes, and what is committed survives a power
+cut. A file that is empty, damaged, newer, another program's or that holds triggers is refused with the remedy, and is
+never silently replaced by a new one. Knows tables and records; nothing of picture files.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from teststrip.disk import sync, sync_folder
 from teststrip.errors import StoreError
+from teststrip.folder import LEDGER_FILE
 from teststrip.pictures.stamps import asked, from_json, to_json
 from teststrip.records import Fingerprint, Image, Shot
 from teststrip.store import files, schema
 
-FILE = "study.sqlite"
 _REBUILD = "Run: teststrip verify --rebuild {folder}  (the pictures hold their own records; the file is kept)"
 _IMAGE = "shot_id, digest, path, width, height, size, seconds, fingerprint_id, facts"
 
 
 class Ledger:
-    """An open ledger. One connection; to write, only from the thread that opened it."""
+    """An open ledger with one connection. Only the thread that opened it may write."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self.folder = folder
@@ -39,7 +40,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All statements inside are committed, and on the disk, or none is.
+        """Commit all statements inside to the disk, or none of them.
 
         Raises:
             StoreError: the disk is full or damaged; nothing of the transaction is left.
@@ -55,22 +56,22 @@ class Ledger:
                 raise
 
     def image(self, shot_id: str, fingerprint_id: str) -> Image | None:
-        """The picture of a shot by what answered it, if there is one."""
+        """The picture of a shot by a fingerprint; None when there is none."""
         where = "WHERE shot_id = ? AND fingerprint_id = ?"
         return next(self.images(where, (shot_id, fingerprint_id)), None)
 
     def images(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Image]:
-        """Pictures in the order they were added; paths are checked where a file is touched, in `files`."""
+        """Pictures in the order in which they were added. `files` checks their paths when it touches a file."""
         for row in self.rows(f"SELECT {_IMAGE} FROM images {where} ORDER BY sequence", values):  # noqa: S608 - our own text
             yield _image(row, self.folder)
 
     def close(self) -> None:
-        """Let go of the file; the last one out folds the write-ahead log in."""
+        """Close the file. The last process to close it folds the write-ahead log in."""
         self._connection.close()
 
 
 def insert(connection: sqlite3.Connection, shot: Shot, fingerprint: Fingerprint, image: Image) -> None:
-    """Write down a picture that lies safely on disk, inside a transaction."""
+    """Write down a picture whose file lies safely on the disk, inside the caller's transaction."""
     insert_shot(connection, shot)
     insert_fingerprint(connection, fingerprint)
     connection.execute(
@@ -102,19 +103,19 @@ def insert_fingerprint(connection: sqlite3.Connection, fingerprint: Fingerprint)
 
 
 def insert_event(connection: sqlite3.Connection, kind: str, facts: Mapping[str, object]) -> None:
-    """Write down that something out of the ordinary was found or done."""
+    """Write down that the store found or did something out of the ordinary."""
     connection.execute("INSERT INTO events (at, kind, facts) VALUES (?, ?, ?)", (now(), kind, to_json(facts)))
 
 
 def withdraw(connection: sqlite3.Connection, image: Image, kind: str, kept: str | None) -> None:
-    """Make a picture's shot pending again; its row goes on as an event, with where the file is kept."""
+    """Make a picture's shot pending again. The picture's row becomes an event that says where its file is kept."""
     connection.execute("DELETE FROM images WHERE digest = ?", (image.digest,))
     row = {name: getattr(image, name) for name in _IMAGE.split(", ")}
     insert_event(connection, kind, {**row, "kept": kept})
 
 
 def now() -> str:
-    """The time of day, for people; order is by sequence, never by clock.
+    """The time in UTC, for people. Rows are ordered by their sequence and never by a clock.
 
     >>> len(now())
     20
@@ -122,12 +123,9 @@ def now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-# --- Opening -------------------------------------------------------------------------------------------------
-
-
 def create(folder: Path) -> None:
-    """Make an empty ledger where there is none; it appears under its name when it is whole."""
-    draft = folder / f".{FILE}.tmp"
+    """Make an empty ledger where there is none. The file gets its name when it is complete."""
+    draft = folder / f".{LEDGER_FILE}.tmp"
     for path in _with_logs(draft):
         path.unlink(missing_ok=True)
     with speaking(folder):
@@ -139,22 +137,22 @@ def create(folder: Path) -> None:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        draft.replace(folder / FILE)
-        files.sync_folder(folder)
+        draft.replace(folder / LEDGER_FILE)
+        sync_folder(folder)
 
 
 def open_to_write(folder: Path) -> Ledger:
-    """Open for the holder of the folder's lock; makes the ledger when the folder is new, migrates an older one.
+    """Open for the holder of the folder's lock. In a new folder the ledger is made; an older ledger is migrated.
 
     Raises:
-        StoreError: damaged, newer, not ours, or gone while its pictures are still there.
+        StoreError: the ledger is damaged, newer, another program's, or gone while its pictures are still there.
     """
     _refuse_link(folder)
-    if not (folder / FILE).exists():
+    if not (folder / LEDGER_FILE).exists():
         _refuse_orphaned(folder)
         create(folder)
     with speaking(folder):
-        connection = _connect(f"{(folder / FILE).resolve().as_uri()}?mode=rw")
+        connection = _connect(f"{(folder / LEDGER_FILE).resolve().as_uri()}?mode=rw")
         try:
             version = _examined(connection, folder)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -168,22 +166,22 @@ def open_to_write(folder: Path) -> Ledger:
 
 
 def open_to_read(folder: Path) -> Ledger:
-    """Open beside a writer, or without one. No row is changed; an older ledger is migrated in memory.
+    """Open beside a writer, or without one. No row is changed, and an older ledger is migrated in memory.
 
     Raises:
         StoreError: there is no ledger, or as `open_to_write`.
     """
-    path = folder / FILE
+    path = folder / LEDGER_FILE
     _refuse_link(folder)
     if not path.exists():
         _refuse_orphaned(folder)
-        raise StoreError(f"{folder}: no study is here (there is no {FILE}). Name the folder of a run.")
+        raise StoreError(f"{folder}: no study is here (there is no {LEDGER_FILE}). Name the folder of a run.")
     uri = path.resolve().as_uri()
     with speaking(folder):
         if os.access(folder, os.W_OK) and os.access(path, os.W_OK):
             mode = "rw"  # not to write, but so that the last reader out removes the logs it made
         else:
-            mode = "ro" if path.with_name(f"{FILE}-wal").exists() else "ro&immutable=1"
+            mode = "ro" if path.with_name(f"{LEDGER_FILE}-wal").exists() else "ro&immutable=1"
         connection = _connect(f"{uri}?mode={mode}", one_thread=False)
         try:
             version = _examined(connection, folder)
@@ -202,16 +200,20 @@ def open_to_read(folder: Path) -> Ledger:
 
 
 def set_aside(folder: Path) -> str | None:
-    """Move a ledger that cannot be used, and its logs, into the quarantine. Its new relative path."""
+    """Move a ledger that cannot be used, and its logs, into the quarantine.
+
+    Returns:
+        the new relative path of the ledger; None when there was none.
+    """
     kept = None
-    for path in reversed(_with_logs(folder / FILE)):
+    for path in reversed(_with_logs(folder / LEDGER_FILE)):
         kept = files.quarantine(folder, path.name)
     return kept
 
 
 @contextmanager
 def speaking(folder: Path) -> Iterator[None]:
-    """Turn what SQLite and the system say into a StoreError that says where, what and the remedy."""
+    """Turn errors of SQLite and of the system into a StoreError that says where, what and the remedy."""
     try:
         yield
     except sqlite3.Error as error:
@@ -228,14 +230,14 @@ def _said(error: sqlite3.Error, folder: Path) -> StoreError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return _damaged(folder, str(error))
     if name.startswith("SQLITE_BUSY"):
-        return StoreError(f"{folder}: {FILE} is in use by another program for too long. Close it and run again.")
+        return StoreError(f"{folder}: {LEDGER_FILE} is in use by another program for too long. Close it and run again.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StoreError(f"{folder}: {FILE} cannot be opened: {error}. Check the rights of the folder.")
+        return StoreError(f"{folder}: {LEDGER_FILE} cannot be opened: {error}. Check the rights of the folder.")
     if name.startswith("SQLITE_IOERR"):
         return StoreError(
             f"{folder}: the disk failed or is full ({error}, {name}). Check it and run again; what is done is kept."
         )
-    return StoreError(f"{folder}: {FILE}: {error}")
+    return StoreError(f"{folder}: {LEDGER_FILE}: {error}")
 
 
 def _is_full(error: OSError) -> bool:
@@ -245,17 +247,19 @@ def _is_full(error: OSError) -> bool:
 
 
 def _damaged(folder: Path, what: str) -> StoreError:
-    return StoreError(f"{folder}: {FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
+    return StoreError(f"{folder}: {LEDGER_FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
 
 
 def _refuse_link(folder: Path) -> None:
-    if (folder / FILE).is_symlink():
-        raise StoreError(f"{folder}: {FILE} is a link. Put the file itself there: a ledger of two names gets damaged.")
+    if (folder / LEDGER_FILE).is_symlink():
+        raise StoreError(
+            f"{folder}: {LEDGER_FILE} is a link. Put the file itself there: a ledger of two names gets damaged."
+        )
 
 
 def _refuse_orphaned(folder: Path) -> None:
     if any(True for _ in files.sweep(folder)):
-        raise StoreError(f"{folder}: there are pictures, but {FILE} is gone. {_REBUILD.format(folder=folder)}")
+        raise StoreError(f"{folder}: there are pictures, but {LEDGER_FILE} is gone. {_REBUILD.format(folder=folder)}")
 
 
 def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
@@ -276,16 +280,16 @@ def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
 
 def _examined(connection: sqlite3.Connection, folder: Path) -> int:
     """The version of a ledger that is sound, ours and not newer than this program."""
-    if (folder / FILE).stat().st_size == 0:
+    if (folder / LEDGER_FILE).stat().st_size == 0:
         raise _damaged(folder, "it is empty")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != schema.APPLICATION or version < 1:
-        raise StoreError(f"{folder}: {FILE} is another program's database. Choose another folder with --out.")
+        raise StoreError(f"{folder}: {LEDGER_FILE} is another program's database. Choose another folder with --out.")
     if version > schema.VERSION:
         raise StoreError(
-            f"{folder}: {FILE} was written by a newer Teststrip (version {version} of its tables, this one knows "
-            f"{schema.VERSION}). Run: pip install -U teststrip"
+            f"{folder}: {LEDGER_FILE} was written by a newer Teststrip (version {version} of its tables, this one "
+            f"knows {schema.VERSION}). Run: pip install -U teststrip"
         )
     if version == schema.VERSION:
         _refuse_strange(connection, folder)
@@ -307,9 +311,9 @@ def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None
     draft.unlink(missing_ok=True)
     connection.execute("VACUUM INTO ?", (str(draft),))
     with draft.open("rb+") as file:
-        files.sync(file.fileno())
+        sync(file.fileno())
     draft.replace(backup)
-    files.sync_folder(folder)
+    sync_folder(folder)
     connection.execute("BEGIN IMMEDIATE")
     schema.migrate(connection, version)
     _refuse_strange(connection, folder)

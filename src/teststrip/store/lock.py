@@ -1,7 +1,8 @@
-"""One writer a folder: a lock that the kernel takes back when its holder dies, so no stale lock ever needs a command.
+"""One writer a folder: a lock that the kernel takes back when its holder dies, so that no stale lock needs a command.
 
 Knows the lock file and the file system it lies on; nothing of ledgers or pictures. A process that is forked while the
-lock is held shares it (one that is started afresh does not): a killed run's forked children keep it until they end.
+lock is held shares it, and one that is spawned does not. The forked children of a killed run hold the lock until they
+end.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teststrip.errors import FolderBusy, StoreError
+from teststrip.folder import LOCK_FILE
 
-FILE = "study.lock"
 GLANCE_SECONDS = 0.05
-"""For so long a busy lock may be a reader's look at it (`holder`), which takes microseconds."""
+"""How long a writer waits before it believes that a lock is busy: a reader's look (`holder`) takes microseconds."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -48,16 +49,17 @@ _NETWORK = {
 
 
 class FolderLock:
-    """Held from construction to `release`.
+    """The lock of a study folder, held from construction to `release`.
 
     Raises:
-        FolderBusy: another process, or another Store of this one, holds it; the message says which and since when.
+        FolderBusy: another process, or another Store of this process, holds the lock. The message says which and since
+            when.
         OSError: the file system has no locks or no room, or the lock file is a link.
     """
 
     def __init__(self, folder: Path) -> None:
         # A stranger's folder may have a link there: what it points to would be emptied.
-        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
             try:
                 _take(self._file)
@@ -80,15 +82,18 @@ class FolderLock:
         os.write(self._file, json.dumps(who).encode())
 
     def release(self) -> None:
-        """Let go. The empty file stays: removing it would let two processes lock two files of one name."""
+        """Give the lock back. The empty file stays: without it two processes could lock two files of one name."""
         os.ftruncate(self._file, 0)
         os.close(self._file)
 
 
 def holder(folder: Path) -> dict[str, object] | None:
-    """Who holds the folder: pid, host, since; None when nobody does, whatever name a killed process left in the file.
+    """Which process holds the folder.
 
-    Where no name is written the lock is not looked at, so that readers stay out of the way of a writer that begins.
+    Where the file names no process the lock itself is not touched, so that a reader does not stop a writer that begins.
+
+    Returns:
+        a table with pid, host and since; None when the lock is free, even if a killed process left its name there.
     """
     who = _signed(folder)
     return who if who and _held(folder) else None
@@ -96,7 +101,7 @@ def holder(folder: Path) -> dict[str, object] | None:
 
 def _held(folder: Path) -> bool:
     try:
-        file = os.open(folder / FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return False
     try:
@@ -110,14 +115,14 @@ def _held(folder: Path) -> bool:
 
 def _signed(folder: Path) -> dict[str, object] | None:
     try:
-        found = json.loads((folder / FILE).read_text("utf-8"))
+        found = json.loads((folder / LOCK_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def _described(folder: Path) -> str:
-    # Whoever has just taken the lock may not have written his name yet.
+    # A process that has just taken the lock may not have written its name yet.
     who = _signed(folder) or {}
     if not who:
         return "another process"
@@ -128,8 +133,8 @@ def refuse_network(folder: Path, mounts: str | None = None) -> None:
     """Raise StoreError where the ledger could be damaged: on a network or FUSE file system. Linux only.
 
     Args:
-        folder: exists.
-        mounts: the text of /proc/self/mountinfo; read when None.
+        folder: a folder that exists.
+        mounts: the text of /proc/self/mountinfo; None = read it.
     """
     if mounts is None:
         if not _MOUNTS.exists():
@@ -144,7 +149,7 @@ def refuse_network(folder: Path, mounts: str | None = None) -> None:
 
 
 def file_system(path: Path, mounts: str) -> str:
-    """The kind of file system a path lies on, by the text of mountinfo; "" when it cannot be told.
+    """The kind of file system that a path lies on, read from the text of mountinfo; "" when the text does not say.
 
     >>> file_system(Path("/data/a"), "1 0 0:1 / / rw - ext4 /dev/a rw\\n2 1 0:2 / /data rw - nfs4 host:/x rw")
     'nfs4'

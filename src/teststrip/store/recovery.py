@@ -2,10 +2,10 @@
 
     unfinished file                 deleted
     picture without a row           adopted, when its name, record and pixels are right; else quarantined
-    row without its whole picture   the shot is pending again; the row goes on as an event, the file into quarantine
+    row without its whole picture   the shot is pending again; the row becomes an event, the file goes into quarantine
 
-Also `rebuild`: a new ledger from the records inside the pictures, when the old one cannot be used. Needs the folder's
-lock, so an unfinished file can only be a dead process's.
+`rebuild` makes a new ledger from the records inside the pictures when the old one cannot be used. The caller holds the
+folder's lock, so that any unfinished file is that of a dead process.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from teststrip.errors import TeststripError
 from teststrip.pictures.pixels import MAX_BYTES, decode
 from teststrip.pictures.stamps import fingerprint_of, shot_of, unstamp
 from teststrip.records import Fingerprint, Image, Shot
-from teststrip.store import files
+from teststrip.store import files, thumbs
 from teststrip.store.files import Found
 from teststrip.store.ledger import Ledger, create, insert, insert_event, open_to_write, set_aside, withdraw
 
-# Bytes hashed again each time a folder is opened for writing: about half a second. `verify` hashes everything.
+# Bytes that are hashed each time a folder is opened for writing: about half a second. `verify` hashes everything.
 _REHASHED = 512 * 2**20
 
 
 def recover(ledger: Ledger) -> None:
-    """Make ledger and files agree. Cheap when they do: one look at each file's size, and half a second of hashing.
+    """Make ledger and files agree. Where they do, this costs a look at each file's size and half a second of hashing.
 
     Raises:
         StoreError: the disk is full or does not answer.
@@ -37,6 +37,7 @@ def recover(ledger: Ledger) -> None:
     for file in found:
         if file.temporary:
             files.discard(folder, file.path)
+    thumbs.tidy(folder)
     present = {file.path: file for file in found if not file.temporary}
     known = {str(path): size for path, size in ledger.rows("SELECT path, size FROM images")}
     broken = dict.fromkeys(_flipped(folder, list(present.values())), "damaged")
@@ -52,7 +53,11 @@ def recover(ledger: Ledger) -> None:
 
 
 def reject(ledger: Ledger, images: Iterable[Image], why: dict[str, str]) -> int:
-    """Put the shots of these images back to pending, and their files into quarantine. How many there were."""
+    """Make the shots of these images pending again and move their files into quarantine.
+
+    Returns:
+        the number of images.
+    """
     count = 0
     for image in images:
         kept = files.quarantine(ledger.folder, image.path)
@@ -63,10 +68,13 @@ def reject(ledger: Ledger, images: Iterable[Image], why: dict[str, str]) -> int:
 
 
 def adopt(ledger: Ledger, orphans: Sequence[Found]) -> int:
-    """Write down pictures that have no row: the work of a run that died between file and row. How many were taken.
+    """Write down pictures that have no row: the work of a run that died between file and row.
 
-    A picture is taken when its name is its digest, its record holds the shot and the answer that it names, and all its
-    pixels decode. Any other goes into quarantine.
+    A picture is adopted when its name is its digest, its record holds the shot and the answer that it names, and all
+    its pixels decode. Any other picture goes into quarantine.
+
+    Returns:
+        the number of pictures that were adopted.
     """
     rows: list[tuple[Shot, Fingerprint, Image]] = []
     unfit: list[tuple[str, str]] = []
@@ -95,10 +103,13 @@ def adopt(ledger: Ledger, orphans: Sequence[Found]) -> int:
 
 
 def rebuild(folder: Path) -> int:
-    """Make a new ledger from the pictures' own records; the old one is kept in quarantine. How many pictures it has.
+    """Make a new ledger from the records inside the pictures; the old ledger is kept in quarantine.
 
-    Failures, scores and study texts are in no picture: shots are tried, and scores computed, again. The caller holds
+    Failures, scores and study texts are in no picture, so shots are tried and scores computed again. The caller holds
     the folder's lock.
+
+    Returns:
+        the number of pictures in the new ledger.
     """
     kept = set_aside(folder)
     create(folder)
@@ -113,7 +124,7 @@ def rebuild(folder: Path) -> int:
 
 
 def _flipped(folder: Path, present: list[Found]) -> list[str]:
-    """Files whose bytes are not what they were, among as many as the budget allows; another part every time."""
+    """The paths of damaged files among as many as _REHASHED allows; each call looks at another random part."""
     random.SystemRandom().shuffle(present)
     left, due = _REHASHED, []
     for file in present:
@@ -125,7 +136,7 @@ def _flipped(folder: Path, present: list[Found]) -> list[str]:
 
 
 def _claimed(folder: Path, file: Found) -> tuple[Shot, Fingerprint, Image]:
-    """What a picture says it is, believed only where it can be checked. Raises ValueError or PictureError."""
+    """What a picture says of itself, as far as it can be checked. Raises ValueError and PictureError."""
     if file.size > MAX_BYTES:
         raise ValueError("larger than a picture may be")
     data = files.read(folder, file.path)

@@ -1,7 +1,7 @@
 """The tables of the ledger, and the way from each older version to the next.
 
 To change a table: raise VERSION, change TABLES, add one entry to STEPS, and add the old version to the makers of old
-ledgers in `tests/test_store.py`. A step's result must have the very text of TABLES (white space aside), because a
+ledgers in `tests/store/test_store.py`. A step's result must have the very text of TABLES (white space aside), because a
 ledger whose tables read otherwise is refused: a stranger's file may hold triggers or views.
 
     version 1   no count of attempts, no events
@@ -115,7 +115,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def differences(connection: sqlite3.Connection) -> list[str]:
-    """Names of tables, indexes, views and triggers that are not as TABLES says; empty for a ledger of ours."""
+    """Names of tables, indexes, views and triggers that are not as TABLES says; empty when all are."""
     empty = sqlite3.connect(":memory:")
     try:
         create(empty)

@@ -1,7 +1,7 @@
 """The store of a study folder: what `run` writes and everything else reads.
 
-Pictures first, row second: a row means that its picture is whole on disk. The ledger is `ledger`, the files are
-`files`, what happens after a crash is `recovery`; this is the door to all of them.
+The picture is written first and its row second, so that a row means that its picture is whole on the disk. This class
+is the way to `ledger`, `recovery` and `verify`. Views that show single files use `files` and `thumbs` as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Self, get_args
 from teststrip.errors import StoreError
 from teststrip.pictures.stamps import from_json, shot_of, stamp, to_json
 from teststrip.records import Failure, Fingerprint, Image, Reason, Render, Score, Shot
-from teststrip.store import files, ledger, recovery, verify
+from teststrip.store import files, ledger, recovery, thumbs, verify
 from teststrip.store.lock import FolderLock, refuse_network
 from teststrip.store.verify import Problem
 
@@ -26,7 +26,13 @@ _RECENT = 200  # images that `pace` looks at: enough for a steady median, few en
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A study text that was run in a folder. Attributes: name: of the study; text: TOML; at: UTC, for people."""
+    """A study text that was run in a folder.
+
+    Attributes:
+        name: of the study.
+        text: TOML.
+        at: the time in UTC, for people.
+    """
 
     name: str
     text: str
@@ -35,11 +41,12 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something out of the ordinary that the store found or did, and wrote down.
+    """Something out of the ordinary that the store found or did.
 
     Attributes:
         kind: "adopted", "unfit", "missing", "short", "damaged", "migrated" or "rebuilt".
-        at: UTC, for people. facts: the old row, where a file is kept, why.
+        at: the time in UTC, for people.
+        facts: the old row, where its file is kept, and why.
     """
 
     kind: str
@@ -52,12 +59,12 @@ class Store:
 
     Args:
         folder: of the study; made when writing.
-        write: hold the folder as its one writer, and first make ledger and files agree (`recovery`). Without it,
-            read beside whoever writes. A writer belongs to its thread; a reader may be handed from one to another.
+        write: hold the folder as its one writer, and first make ledger and files agree (`recovery`). A reader works
+            beside a writer. A writer belongs to its thread; a reader may be handed from one thread to another.
 
     Raises:
-        FolderBusy: writing, and another process writes already.
-        StoreError: damaged, newer, on a network file system, or (reading) no study at all.
+        FolderBusy: `write` is asked for, and another process writes already.
+        StoreError: the folder is damaged, newer, on a network file system, or holds no study to read.
     """
 
     def __init__(self, folder: Path | str, *, write: bool = False) -> None:
@@ -86,23 +93,24 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of ledger and folder. May be called twice."""
+        """Close the ledger and give the lock back. A second call does nothing."""
         self._ledger.close()
         if self._lock:
             self._lock.release()
             self._lock = None
 
-    # --- Writing ---------------------------------------------------------------------------------------------
-
     def add(self, render: Render) -> Image:
         """Put a picture away for good, its record inside it, and clear its shot's failure.
 
-        When it returns, picture and row survive a power cut. A shot that has a picture of the same fingerprint keeps
-        that one, and it is returned.
+        When this returns, picture and row survive a power cut. The thumbnail that came with the picture is kept as
+        well, where there is room for it.
+
+        Returns:
+            the picture's row; the row of the older picture where the shot has one of the same fingerprint.
 
         Raises:
             PictureError: the bytes are cut off or damaged; nothing was stored.
-            StoreError: the disk is full or fails; nothing half-written is left.
+            StoreError: the disk is full or fails; no part of the picture is left.
         """
         if kept := self._ledger.image(render.shot.id, render.fingerprint.id):
             return kept
@@ -111,10 +119,12 @@ class Store:
         self._keep(image, data)
         with self._ledger.transaction() as connection:
             ledger.insert(connection, render.shot, render.fingerprint, image)
+        if render.small:
+            thumbs.keep(self.folder, image.path, render.small)
         return image
 
     def fail(self, failure: Failure) -> None:
-        """Write down why a shot has no picture: the last failure, and how many there were."""
+        """Write down why a shot has no picture: its last failure, and how often it has failed."""
         with self._ledger.transaction() as connection:
             ledger.insert_shot(connection, failure.shot)
             connection.execute(
@@ -125,10 +135,14 @@ class Store:
             )
 
     def add_scores(self, scores: Iterable[Score], by: Iterable[Fingerprint] = ()) -> int:
-        """Write down scores; one of the same metric, fingerprint and images is replaced. How many there were.
+        """Write down scores. A score of the same metric, fingerprint and images is replaced.
 
         Args:
-            scores: each with the id of its metric's fingerprint. by: those fingerprints, so that their facts are kept.
+            scores: each with the id of its metric's fingerprint.
+            by: the metrics' fingerprints, so that the ledger keeps their facts.
+
+        Returns:
+            the number of scores written.
         """
         rows = [
             (one.metric, one.fingerprint_id, " ".join(one.digests), None if math.isnan(one.value) else one.value)
@@ -141,7 +155,7 @@ class Store:
         return len(rows)
 
     def remember(self, study_name: str, toml_text: str) -> None:
-        """Write down the text of a study that is run here, when it is not the last one of that name."""
+        """Write down the text of a study that is run here, unless the last text of that study is equal to it."""
         with self._ledger.transaction() as connection:
             last = connection.execute(
                 "SELECT text FROM studies WHERE name = ? ORDER BY sequence DESC LIMIT 1", (study_name,)
@@ -153,28 +167,30 @@ class Store:
                 )
 
     def repair(self, problems: Iterable[Problem]) -> int:
-        """Quarantine the damaged pictures that `verify` named; their shots are pending again. How many there were."""
+        """Move the damaged pictures that `verify` named into quarantine. Their shots are pending again.
+
+        Returns:
+            the number of pictures.
+        """
         why = {problem.path: problem.kind for problem in problems if problem.path}
         images = [image for image in self._ledger.images() if image.path in why]
         with ledger.speaking(self.folder):
             return recovery.reject(self._ledger, images, why)
 
-    # --- Reading ---------------------------------------------------------------------------------------------
-
     def done(self, fingerprint_ids: Collection[str] | None = None) -> set[str]:
-        """Ids of the shots that have a picture: by one of these fingerprints, or by any."""
+        """Ids of the shots that have a picture by one of these fingerprints; None = by any fingerprint."""
         rows = self._ledger.rows("SELECT shot_id, fingerprint_id FROM images")
         return {str(shot) for shot, answer in rows if fingerprint_ids is None or answer in fingerprint_ids}
 
     def images(self) -> dict[str, list[Image]]:
-        """Pictures by shot id, the newest last; several where several fingerprints answered."""
+        """Pictures by shot id, the newest last. A shot has several where several fingerprints answered it."""
         found: dict[str, list[Image]] = {}
         for image in self._ledger.images():
             found.setdefault(image.shot_id, []).append(image)
         return found
 
     def shot(self, shot_id: str) -> Shot | None:
-        """What was asked, also of a picture that no study asks for any more; None when nothing is known of it."""
+        """The shot of an id, even if no study asks for it any more; None when the ledger has no such id."""
         found = next(self._ledger.rows("SELECT asked FROM shots WHERE id = ?", (shot_id,)), None)
         return shot_of(_table(found[0])) if found else None
 
@@ -198,7 +214,7 @@ class Store:
         return {str(name): Fingerprint(_table(facts)) for name, facts in rows}
 
     def scores(self) -> Iterator[Score]:
-        """Every score, those of older metric fingerprints too."""
+        """Every score, also those by older fingerprints of a metric."""
         for metric, answer, digests, value in self._ledger.rows(
             "SELECT metric, fingerprint_id, digests, value FROM scores ORDER BY metric, fingerprint_id, digests"
         ):
@@ -235,26 +251,34 @@ class Store:
         return median(paces) if paces else None
 
     def path(self, image: Image) -> Path:
-        """Where a picture lies. Raises StoreError when the ledger's path leads out of the folder."""
+        """Where the file of a picture lies. Raises StoreError when the ledger's path leads out of the folder."""
         return files.place(self.folder, image.path)
 
     def read(self, image: Image) -> bytes:
-        """The bytes of a picture, hashed again on the way.
+        """The bytes of a picture, hashed as they are read.
 
         Raises:
-            StoreError: the file is gone, or is not what was written.
+            StoreError: the file is gone, or its bytes are not those that were written.
         """
-        try:
-            data = files.read(self.folder, image.path)
-        except OSError as error:
-            why = f"{image.path} cannot be read: {error.strerror}"
-            raise StoreError(f"{self.folder}: {why}. {verify.REMEDY}") from error
-        if files.digest_of_bytes(data) != image.digest:
-            raise StoreError(f"{self.folder}: {image.path} is damaged. {verify.REMEDY}")
+        data = files.read_whole(self.folder, image.path)
+        if files.digest_in(image.path) != image.digest:
+            raise StoreError(f"{self.folder}: {image.path} is damaged. {files.REMEDY}")
         return data
 
+    def thumbnail(self, image: Image) -> bytes:
+        """A small copy of a picture for pages, as WebP; a picture of at most 256 pixels is its own.
+
+        It is made and kept in the folder where there is none yet. In a folder that may only be read it is made anew
+        each time.
+
+        Raises:
+            StoreError: as `read`.
+            PictureError: the picture cannot be decoded.
+        """
+        return thumbs.of(self.folder, image.path) if thumbs.wanted(image.width, image.height) else self.read(image)
+
     def verify(self) -> list[Problem]:
-        """Hash every picture again and compare it with its row and its own record; empty when all is well."""
+        """Hash every picture again and compare it with its row and its record. The list is empty when all agree."""
         return verify.verify(self._ledger, alone=self._lock is not None)
 
     def _keep(self, image: Image, data: bytes) -> None:
@@ -279,10 +303,13 @@ def described(render: Render, data: bytes) -> Image:
 
 
 def rebuild(folder: Path | str) -> int:
-    """Make a new ledger from the records inside the pictures; the old one is kept in quarantine. How many pictures.
+    """Make a new ledger from the records inside the pictures; the old ledger is kept in quarantine.
+
+    Returns:
+        the number of pictures in the new ledger.
 
     Raises:
-        FolderBusy: somebody is writing there.
+        FolderBusy: another process is writing there.
         StoreError: the disk is full or fails.
     """
     folder = Path(folder)

@@ -1,6 +1,6 @@
-"""Does the folder still hold what was put into it? Hashes everything again; changes nothing.
+"""Whether the folder still holds what was put into it. Hashes everything again and changes nothing.
 
-Knows rows, files and the records inside them; whether an engine would make the same pictures again is another question.
+Knows rows, files and the records inside them. `verbs.verify` asks whether an engine would make the pictures again.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teststrip.errors import StoreError
+from teststrip.folder import LEDGER_FILE
 from teststrip.pictures.stamps import fingerprint_of, from_json, shot_of, unstamp
 from teststrip.records import Image
 from teststrip.store import files
 from teststrip.store.ledger import Ledger
 
-REMEDY = "Run the study again: the picture is made anew, the damaged file is kept in quarantine."
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is not as it was.
+    """One thing that is not as it was written.
 
     Attributes:
         kind: "missing", "short", "damaged", "foreign", "orphan", "unfinished" or "ledger".
-        where: the file or table, for people. what: one sentence. remedy: what to do.
+        where: the file or table, for people.
+        what: what is wrong there.
+        remedy: what the user can do.
         path: of the picture, when its shot must be made again; else "".
     """
 
@@ -42,8 +43,8 @@ def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
     """Every problem of a folder, the ledger's first.
 
     Args:
-        ledger: open.
-        alone: no other process can be writing, so files without a row are problems and not work in progress.
+        ledger: open for reading or writing.
+        alone: whether no other process can be writing. Files without a row are problems then, not work in progress.
     """
     images = list(ledger.images())
     problems = list(_ledger_problems(ledger))
@@ -60,17 +61,17 @@ def _ledger_problems(ledger: Ledger) -> Iterator[Problem]:
     try:
         for (line,) in ledger.rows("PRAGMA integrity_check(20)"):
             if line != "ok":
-                yield Problem("ledger", "study.sqlite", str(line), remedy)
+                yield Problem("ledger", LEDGER_FILE, str(line), remedy)
         for table, *_ in ledger.rows("PRAGMA foreign_key_check"):
-            yield Problem("ledger", f"study.sqlite: {table}", "a row names something that is not there", remedy)
+            yield Problem("ledger", f"{LEDGER_FILE}: {table}", "a row names something that is not there", remedy)
         for name, text in ledger.rows("SELECT id, asked FROM shots"):
             if not _is_named(str(name), str(text), shots=True):
-                yield Problem("ledger", f"study.sqlite: shot {name!s:.12}", "is not what its id says", remedy)
+                yield Problem("ledger", f"{LEDGER_FILE}: shot {name!s:.12}", "is not what its id says", remedy)
         for name, text in ledger.rows("SELECT id, facts FROM fingerprints"):
             if not _is_named(str(name), str(text), shots=False):
-                yield Problem("ledger", f"study.sqlite: fingerprint {name!s:.12}", "is not what its id says", remedy)
+                yield Problem("ledger", f"{LEDGER_FILE}: fingerprint {name!s:.12}", "is not what its id says", remedy)
     except StoreError as error:
-        yield Problem("ledger", "study.sqlite", str(error), remedy)
+        yield Problem("ledger", LEDGER_FILE, str(error), remedy)
 
 
 def _is_named(name: str, text: str, *, shots: bool) -> bool:
@@ -85,7 +86,7 @@ def _is_named(name: str, text: str, *, shots: bool) -> bool:
 
 def _picture_problem(folder: Path, image: Image) -> Problem | None:
     def problem(kind: str, what: str) -> Problem:
-        return Problem(kind, image.path, what, REMEDY, image.path)
+        return Problem(kind, image.path, what, files.REMEDY, image.path)
 
     try:
         size = files.place(folder, image.path).lstat().st_size

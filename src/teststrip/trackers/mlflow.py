@@ -27,11 +27,11 @@ from urllib.parse import urlsplit
 
 from teststrip import pictures
 from teststrip.errors import PictureError, TrackerError
+from teststrip.folder import CHARTS, REPORT_FILE, TRACKERS
 from teststrip.records import Concluded, Event, Failed, Image, Saved, Setting, Started, Value, digest_of
 from teststrip.rows import tables
 from teststrip.rows.tables import Arm, Columns
 from teststrip.trackers import telling
-from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -138,7 +138,7 @@ class MlflowTracker:
         )
         for prompt, png in telling.grids(study, event.rows, folder, min(self._side, 128)):
             account.file(f"grids/{prompt}.png", png)
-        for path in (folder / "report.md", *sorted((folder / "charts").glob("*.svg"))):
+        for path in (folder / REPORT_FILE, *sorted((folder / CHARTS).glob("*.svg"))):
             if path.is_file():
                 account.file(path.relative_to(folder).as_posix(), path.read_bytes())
         account.note("\n\n".join(f"- {finding.sentence}" for finding in event.findings if finding.sentence))
@@ -155,7 +155,7 @@ class _Account:
             os.environ.setdefault(key, value)
         from mlflow import MlflowClient
 
-        self._folder, own = folder, (folder / FOLDER / "mlflow").resolve()
+        self._folder, own = folder, (folder / TRACKERS / "mlflow").resolve()
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         if not server:
             _settle(own)

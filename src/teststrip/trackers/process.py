@@ -26,10 +26,8 @@ from typing import BinaryIO
 
 from teststrip import plugins
 from teststrip.errors import TrackerError
+from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Started
-
-FOLDER = "trackers"
-"""Where trackers keep what is theirs, in the study's folder; a folder for each by its name."""
 
 WAITING = 2_000  # events; above this the tracker is too slow and hears of the rest when the run has ended
 _END = None
@@ -98,7 +96,7 @@ class TrackerProxy:
         return ""
 
     def _start(self, folder: Path) -> None:
-        own = folder / FOLDER / self.name
+        own = folder / TRACKERS / self.name
         own.mkdir(parents=True, exist_ok=True)
         self._study, self._log = str(folder), own / "log.txt"
         with self._log.open("wb") as log:

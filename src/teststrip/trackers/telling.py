@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from teststrip import pictures
+from teststrip import disk, pictures
 from teststrip.errors import PictureError
 from teststrip.pictures.sheet import sheet
 from teststrip.records import Finding, Row, Study, Value
@@ -36,9 +36,7 @@ def lasting_id(folder: Path) -> str:
     path = folder / _ID
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{_ID}.tmp")
-        temporary.write_text(json.dumps({"id": uuid.uuid4().hex}), encoding="utf-8")
-        temporary.replace(path)
+        disk.replace(path, json.dumps({"id": uuid.uuid4().hex}))
     return str(json.loads(path.read_text(encoding="utf-8"))["id"])
 
 

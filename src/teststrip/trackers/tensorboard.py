@@ -17,12 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teststrip import pictures
+from teststrip import disk, pictures
 from teststrip.errors import PictureError
+from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Failed, Saved, Setting, Started
 from teststrip.rows import curves, tables
 from teststrip.trackers import telling
-from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -58,7 +58,7 @@ class TensorBoardTracker:
         match event:
             case Started():
                 self._started, self._made = event, event.done
-                self._folder = Path(event.folder) / FOLDER / "tensorboard" / event.study.name
+                self._folder = Path(event.folder) / TRACKERS / "tensorboard" / event.study.name
             case Saved():
                 self._made += 1
                 self._progress(event)
@@ -105,7 +105,7 @@ class TensorBoardTracker:
         for step, values in _account(self._started, event, self._side):
             whole.add(step, values)
         whole.close()
-        hidden.replace(path)
+        disk.move(hidden, path)
         # A reader forgets what older files said when the new one begins. They are emptied and not deleted, because
         # TensorBoard's slower reader waits for ever for a file that it has open.
         for other in old[-EMPTY:]:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip import pictures
 from teststrip.errors import PictureError, TrackerError
+from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Failed, Image, Saved, Setting, Started
 from teststrip.rows import curves, tables
 from teststrip.trackers import telling
-from teststrip.trackers.process import FOLDER
 
 if TYPE_CHECKING:
     import trackio
@@ -93,7 +93,7 @@ class TrackioTracker:
         return f"TRACKIO_DIR={folder} trackio show --project {project}"
 
     def _start(self, event: Started) -> None:
-        own = (Path(event.folder) / FOLDER / "trackio").resolve()
+        own = (Path(event.folder) / TRACKERS / "trackio").resolve()
         for name in REMOTE:
             os.environ.pop(name, None)
         os.environ.update(ENVIRONMENT)

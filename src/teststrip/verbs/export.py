@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import inspect
 import io
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import plugins
+from teststrip import disk, plugins
 from teststrip.errors import UsageError, nearest
 from teststrip.records import Concluded, Started
 from teststrip.rows import tables
@@ -58,13 +57,7 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
             raise UsageError(f"{to} has no option {name!r}{nearest(name, known)}. {takes}")
     target = Path(target) if target else result.folder / f"{result.study.name}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    data = function(result, target.suffix, **options)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    disk.replace(target, function(result, target.suffix, **options))
     return target
 
 

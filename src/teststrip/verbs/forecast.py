@@ -20,9 +20,10 @@ from teststrip import study as spec
 from teststrip.analysis.power.power import Variances
 from teststrip.errors import EngineError
 from teststrip.executors.local import LocalExecutor
+from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Priced, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
-from teststrip.results.result import LEDGER_FILE, Result
+from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.verbs.resume import fingerprints
 from teststrip.verbs.run import RUNS

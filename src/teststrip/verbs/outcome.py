@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from teststrip.folder import PAGE, REPORT_FILE
 from teststrip.results import Result
-
-PAGE = "page"
-REPORT_FILE = "report.md"
 
 
 @dataclass

@@ -14,10 +14,12 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Self
 
+from teststrip import disk
 from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.errors import PictureError, UsageError
 from teststrip.executors.local import LocalExecutor
+from teststrip.folder import PAGE, STUDY_FILE
 from teststrip.protocols import Executor, Tracker
 from teststrip.records import (
     Concluded,
@@ -34,11 +36,10 @@ from teststrip.records import (
     Study,
 )
 from teststrip.results import Result
-from teststrip.results.result import STUDY_FILE
 from teststrip.store import Store
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import resume, score
-from teststrip.verbs.outcome import PAGE, Outcome
+from teststrip.verbs.outcome import Outcome
 from teststrip.verbs.signals import stopping
 
 RUNS = Path("runs")
@@ -238,7 +239,7 @@ class Session:
         self._done = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
         self._store.remember(self.study.name, text)
         folder = self.result.folder
-        _write_text(folder / STUDY_FILE, text)
+        disk.replace(folder / STUDY_FILE, text)
         if not retry:
             for_good = {shot for shot, failure in self._store.failures().items() if not failure.retryable} - self._done
             self._final = for_good & set(self.plan.ids()) if for_good else set()
@@ -284,10 +285,3 @@ def _read(study: Study | str | Path, overrides: Sequence[str]) -> tuple[Study, s
     read = studies.read(Path(study), overrides)
     # The copy in the folder must stand alone: overrides and prompt files are folded in.
     return read, studies.dump(read)
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

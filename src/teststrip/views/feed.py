@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import pictures
-from teststrip.store import Store
-from teststrip.store.ledger import FILE as LEDGER_FILE
+from teststrip.folder import LEDGER_FILE
+from teststrip.store import Store, thumbs
 from teststrip.store.lock import holder
 from teststrip.views import board as boards
 
@@ -174,8 +173,8 @@ class Feed:
 
     @staticmethod
     def _with_thumb(place: dict[str, Any]) -> dict[str, Any]:
-        if "file" in place and max(place["size"]) > pictures.SMALL_ENOUGH:
-            place["thumb"] = f"thumbs/{place['digest']}.webp"
+        if "file" in place and thumbs.wanted(*place["size"]):
+            place["thumb"] = thumbs.address(place["file"])
         return place
 
     def _ledger_stamp(self) -> tuple[tuple[int, ...], ...]:

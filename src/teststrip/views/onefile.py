@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import pictures
+from teststrip.store import files
 from teststrip.views import board as boards
 from teststrip.views import page
 
@@ -46,7 +47,7 @@ def html(result: Result, _: str = ".html", *, side: int = LONGEST_INLINE) -> byt
 def _inline(place: Mapping[str, Any], folder: Path, side: int) -> Mapping[str, Any]:
     if "file" not in place:
         return place
-    data = (folder / place["file"]).read_bytes()
+    data = files.read_whole(folder, place["file"])
     if max(place["size"]) > side:
         data = pictures.thumbnail(data, side)
     return {**place, "file": page.data_address(data)}

@@ -3,8 +3,9 @@
     page/index.html   a strict Content-Security-Policy, no inline code
     page/assets/      style sheets, classic scripts, a font
     page/data.js      the board (`board.py`)
-    page/thumbs/      small pictures, written once, only of pictures longer than 256 pixels
-    page/pixels/      the small pictures as scripts, written once: a page from disk may show a file but not read it
+    page/pixels/      small pictures as scripts, written once: a page from disk may show a file but not read it
+
+Pictures and their thumbnails lie where the store keeps them, in `images/` and `thumbs/` of the study folder.
 
 Knows boards and files; how a page looks and behaves is in `assets/`.
 """
@@ -12,17 +13,17 @@ Knows boards and files; how a page looks and behaves is in `assets/`.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
-from importlib.resources import files
+from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import pictures
+from teststrip import disk
+from teststrip.folder import PIXELS
+from teststrip.store import files, thumbs
 from teststrip.views import board as boards
 
 if TYPE_CHECKING:
@@ -83,12 +84,12 @@ def write_board(board: Mapping[str, Any], study_folder: Path, folder: Path) -> P
     """Write the page of a board whose pictures lie under `study_folder`; returns the path of index.html."""
     (folder / "assets" / "vendor").mkdir(parents=True, exist_ok=True)
     for name in (*ASSETS, *LICENCES):
-        _replace(folder / "assets" / name, asset(name))
+        disk.replace(folder / "assets" / name, asset(name))
     places = [_with_small(place, study_folder, folder) for place in board["places"]]
     root = Path(os.path.relpath(study_folder, folder)).as_posix() + "/"
-    _replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
+    disk.replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
     index = folder / "index.html"
-    _replace(index, html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
+    disk.replace(index, html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
     return index
 
 
@@ -110,7 +111,7 @@ def html(*, policy: str, styles: str, scripts: str) -> str:
 
 def asset(name: str) -> bytes:
     """One file of `assets/`."""
-    found: Traversable = files("teststrip.views") / "assets"
+    found: Traversable = resources.files("teststrip.views") / "assets"
     return found.joinpath(*name.split("/")).read_bytes()
 
 
@@ -131,35 +132,20 @@ def scripts(data: str) -> str:
 
 
 def _with_small(place: Mapping[str, Any], study_folder: Path, folder: Path) -> Mapping[str, Any]:
-    """The place; its thumbnail and its pixels are written beside the page where they are not there yet."""
+    """The place with the path of its thumbnail; its pixels are written beside the page where they are not there yet.
+
+    Where no thumbnail can be kept, in a study folder that may only be read, the page shows the picture itself.
+    """
     if "file" not in place:
         return place
-    digest = place["digest"]
-    large = max(place["size"]) > pictures.SMALL_ENOUGH
-    source = study_folder / place["file"]
-    small = thumb(source, digest, folder) if large else source
-    pixels = folder / f"pixels/{digest[:2]}/{digest}.js"
-    if not pixels.exists():
-        _put(pixels, f'Pixels.arrived("{digest}", "{data_address(small.read_bytes())}");\n'.encode())
-    return {**place, "thumb": small.relative_to(folder).as_posix()} if large else place
-
-
-def thumb(picture: Path, digest: str, folder: Path) -> Path:
-    """The thumbnail of a picture in a page's folder, made if it is not there."""
-    path = _thumb_path(folder, digest)
-    if not path.exists():
-        _put(path, pictures.thumbnail(picture.read_bytes(), pictures.SMALL_ENOUGH))
-    return path
-
-
-def keep_thumb(small: bytes, digest: str, folder: Path) -> None:
-    """Put a thumbnail that is made already where `thumb` looks for it; on a full disk it is made when it is wanted."""
-    with contextlib.suppress(OSError):
-        _put(_thumb_path(folder, digest), small)
-
-
-def _thumb_path(folder: Path, digest: str) -> Path:
-    return folder / f"thumbs/{digest[:2]}/{digest}.webp"
+    file, digest = place["file"], place["digest"]
+    large = thumbs.wanted(*place["size"])
+    pixels = folder / PIXELS / digest[:2] / f"{digest}.js"
+    if not pixels.exists() or (large and not thumbs.there(study_folder, file)):
+        small = thumbs.of(study_folder, file) if large else files.read_whole(study_folder, file)
+        pixels.parent.mkdir(parents=True, exist_ok=True)
+        disk.replace(pixels, f'Pixels.arrived("{digest}", "{data_address(small)}");\n')
+    return {**place, "thumb": thumbs.address(file)} if large and thumbs.there(study_folder, file) else place
 
 
 def data_address(data: bytes) -> str:
@@ -167,21 +153,3 @@ def data_address(data: bytes) -> str:
     kinds = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp"}
     kind = next((kind for magic, kind in kinds.items() if data.startswith(magic)), "png")
     return f"data:image/{kind};base64," + base64.b64encode(data).decode()
-
-
-def _put(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, data)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file in one step: a reader sees the old one or the new one, never a part."""
-    file, temporary = tempfile.mkstemp(dir=path.parent, prefix=".page-")
-    try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -13,9 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teststrip import disk
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, spoken
+from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
 from teststrip.views import charts, summary, text_tables
 from teststrip.views.summary import Summary
@@ -23,9 +25,6 @@ from teststrip.views.summary import Summary
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
-FILE = "report.md"
-CHARTS = "charts"
-"""Folder of the charts, beside the report."""
 MOST_ROWS = 100
 """Rows of a table of settings; the rest is counted."""
 
@@ -44,9 +43,9 @@ def write(result: Result, folder: Path) -> Path:
     if drawn:
         (folder / CHARTS).mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
-        _replace(folder / CHARTS / name, svg)
-    _replace(folder / FILE, _markdown(told, frozenset(drawn)))
-    return folder / FILE
+        disk.replace(folder / CHARTS / name, svg)
+    disk.replace(folder / REPORT_FILE, _markdown(told, frozenset(drawn)))
+    return folder / REPORT_FILE
 
 
 def markdown(result: Result) -> str:
@@ -289,7 +288,7 @@ def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
 
 
 def _file_name(told: Summary) -> str:
-    return f"study.toml --out {told.study.name}"
+    return f"{STUDY_FILE} --out {told.study.name}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -308,10 +307,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _replace(path: Path, content: str) -> None:
-    """Write a file in one step: a reader sees the old or the new."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(path)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import plugins
-from teststrip.errors import UsageError
+from teststrip.errors import PictureError, StoreError, UsageError
+from teststrip.folder import THUMBS
+from teststrip.store import files, thumbs
 from teststrip.views import board as boards
 from teststrip.views import page
 from teststrip.views.feed import Feed
@@ -44,6 +46,8 @@ BODY_SECONDS = 10.0
 MOST_CONNECTIONS = 100
 MOST_BODY_BYTES = 1024  # a launch code is 43
 KINDS = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2", ".html": "text/html"}
+# The name of a picture is the digest of its bytes, so a browser may keep it; a proxy for many people may not.
+KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
 DOOR_ASSETS = ("launch.js", "launch.css")
 
 
@@ -129,7 +133,7 @@ def application(pages: _Pages, gate: Gate) -> Starlette:
             Route("/assets/{name:path}", pages.asset),
             Route("/data.js", pages.data),
             Route("/events", pages.events),
-            Route("/thumbs/{digest}.webp", pages.thumb),
+            Route(f"/{THUMBS}/{{bucket}}/{{digest}}.webp", pages.thumb),
             Route("/{folder:path}/{name}", pages.image),
         ],
         middleware=[Middleware(_Guard, gate=gate)],
@@ -196,18 +200,25 @@ class _Pages:
         file = self._feed.file_of(Path(name).stem)
         if file is None or file != f"{folder}/{name}":
             return _refused(Refusal(404, "There is no such picture."))
-        return _picture(self._feed.folder / file)
+        try:
+            # The ledger may be a stranger's: a path in it that leads out of the folder is refused here.
+            path = files.place(self._feed.folder, file)
+        except StoreError as error:
+            return _refused(Refusal(404, str(error)))
+        # The content type follows from the suffix, which `place` has checked.
+        return FileResponse(path, headers=KEPT)
 
     async def thumb(self, request: Request) -> Response:
         """A small copy of a large picture."""
-        digest = request.path_params["digest"]
-        file = self._feed.file_of(digest)
-        if file is None:
+        file = self._feed.file_of(request.path_params["digest"])
+        if file is None or f"/{thumbs.address(file)}" != request.url.path:
             return _refused(Refusal(404, "There is no such picture."))
-        async with self._shrinking:
-            folder = self._feed.folder
-            path = await run_in_threadpool(page.thumb, folder / file, digest, folder / "page")
-        return _picture(path)
+        try:
+            async with self._shrinking:
+                small = await run_in_threadpool(thumbs.of, self._feed.folder, file)
+        except (StoreError, PictureError):
+            return _refused(Refusal(404, "This picture is damaged. `teststrip verify` says more."))
+        return Response(small, media_type="image/webp", headers=KEPT)
 
     async def events(self, request: Request) -> Response:
         """What is new since a version, for as long as the page is open."""
@@ -321,11 +332,6 @@ def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Resp
 
 def _text(body: bytes, suffix: str, status: int = 200) -> Response:
     return Response(body, status, media_type=KINDS.get(suffix, "text/plain"), headers={"Cache-Control": "no-store"})
-
-
-def _picture(path: Path) -> Response:
-    # The name is the digest of the bytes, so it can be kept for ever; `private`: it is nobody else's.
-    return FileResponse(path, headers={"Cache-Control": "private, max-age=31536000, immutable"})
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,4 +1,7 @@
-"""SHA-256 of files, remembered: a model of gigabytes is read once, not at every start."""
+"""SHA-256 of files, remembered, so that a model of gigabytes is read once and not at every start.
+
+Knows files and a cache of its own; nothing of models.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
+
+from teststrip import disk
 
 
 def cache_folder() -> Path:
@@ -23,12 +27,12 @@ def cache_folder() -> Path:
 
 
 class Digests:
-    """Digests of files, kept under their path, time of change and size.
+    """Digests of files, remembered by their path, time of change and size.
 
-    A cache that cannot be read or written is no fault: the file is then read again.
+    Where the cache cannot be read or written, the file is read again.
 
     Args:
-        file: of the cache; by default in `cache_folder()`.
+        file: the cache; None = a file in `cache_folder()`.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -36,7 +40,7 @@ class Digests:
         self._known: dict[str, list[object]] | None = None
 
     def of(self, path: Path) -> str:
-        """64 hexadecimal digits."""
+        """The SHA-256 of a file, 64 hexadecimal digits."""
         if self._known is None:
             self._known = self._read()
         path = path.resolve()
@@ -64,8 +68,4 @@ class Digests:
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             # Two runs may write at once: each replaces the whole file, the later one wins; only time is lost.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._file.parent, prefix="digests-", suffix=".tmp", delete=False, encoding="utf-8"
-            ) as stream:
-                json.dump(self._known, stream)
-            Path(stream.name).replace(self._file)
+            disk.replace(self._file, json.dumps(self._known))

@@ -1,6 +1,6 @@
 """Pictures and texts into unit vectors, with a model of transformers: CLIP and its like, DINOv2, ViT.
 
-Knows how such models are asked, and that no vector is computed twice. Knows nothing of metrics, studies or files.
+Knows how such models are called, and computes no vector twice. Knows nothing of metrics, studies or files.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float64]
 
 REMEMBERED = 8192
-"""Vectors kept by one encoder: 64 MB at 1,024 numbers a vector. A reference picture is asked for many times."""
+"""Vectors that one encoder keeps, because a reference picture is asked for many times; 64 MB at 1,024 numbers each."""
 
 
 class Encoder:
-    """Pictures, and texts where the model is of the CLIP kind, as unit vectors. Made by `encoder`.
+    """Turns pictures into unit vectors, and texts where the model is of the CLIP kind. Made by `encoder`.
 
     Args:
         found: the model.
         device: as in `load`.
-        batch: pictures or texts a call.
+        batch: how many pictures or texts one call of the model gets.
     """
 
     def __init__(self, found: Weights, device: str, batch: int) -> None:
@@ -53,7 +53,7 @@ class Encoder:
         return _remembered(self._pictures, keys, pictures, self._encode_pictures, self._batch)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors [N, D] of texts, cut at the length that the model reads.
+        """Unit vectors [N, D] of texts. A text is cut at the length that the model reads.
 
         Raises:
             MissingWeights: this model reads no text.
@@ -63,7 +63,7 @@ class Encoder:
 
     @property
     def scale(self) -> float:
-        """The factor that the model was trained to put before the cosine; 100 in the CLIPs of OpenAI."""
+        """The factor by which the model was trained to multiply the cosine; 100 in the CLIPs of OpenAI."""
         return float(self._clip.logit_scale.detach().exp())
 
     @cached_property
@@ -86,7 +86,7 @@ class Encoder:
         from transformers import AutoImageProcessor
 
         reader: Any = AutoImageProcessor.from_pretrained
-        # The Pillow backend: the other one needs torchvision, which is no part of the installation.
+        # The Pillow backend, because the default needs torchvision, which is no part of the installation.
         return read(self.weights, lambda folder: reader(folder, backend="pil"), PROCESSOR_FILES)
 
     @cached_property
@@ -114,9 +114,9 @@ class Encoder:
 
         model = self._clip
         inputs = self._tokenizer(
-            # A lone surrogate is legal in a study and no tokenizer takes it.
+            # A study may hold a lone surrogate, and no tokenizer takes one.
             [text.encode("utf-8", "replace").decode() for text in texts],
-            # SigLIP was trained on texts of one length; CLIP does not look at what comes after the end.
+            # SigLIP was trained on texts of one length. CLIP ignores what comes after the end of a text.
             padding="max_length" if model.config.model_type.startswith("siglip") else True,
             truncation=True,
             max_length=model.config.text_config.max_position_embeddings,
@@ -131,7 +131,7 @@ _open: WeakValueDictionary[tuple[object, ...], Encoder] = WeakValueDictionary()
 
 
 def encoder(found: Weights, *, device: str = "auto", batch: int = 32) -> Encoder:
-    """The encoder of these weights; metrics that name the same weights share one, and its vectors, while they live."""
+    """The encoder of these weights. Metrics that name equal weights share one, and its vectors, while they live."""
     key = (str(found.folder), json.dumps(dict(found.facts)), device, batch)
     one = _open.get(key)
     if one is None:
@@ -140,7 +140,7 @@ def encoder(found: Weights, *, device: str = "auto", batch: int = 32) -> Encoder
 
 
 class Chosen:
-    """A model as a metric's options name it; nothing is read before it is asked for."""
+    """A model as a metric's options name it. Nothing is read before `weights` or `encoder` is asked for."""
 
     def __init__(self, model: str | None, revision: str | None = None, device: str = "auto", batch: int = 32) -> None:
         self._model, self._revision = model, revision
@@ -148,12 +148,12 @@ class Chosen:
 
     @cached_property
     def weights(self) -> Weights:
-        """Where it lies. Raises MissingWeights."""
+        """The model on this disk. Raises MissingWeights."""
         return find(self._model, self._revision)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """What encodes with it. Raises MissingWeights."""
+        """The encoder of the model. Raises MissingWeights."""
         return encoder(self.weights, device=self._device, batch=self._batch)
 
 
@@ -164,7 +164,7 @@ def _remembered(
     encode: Callable[[Sequence[Any]], Vectors],
     batch: int,
 ) -> Vectors:
-    """Encode what is not kept yet, `batch` at a time; the rest comes from memory."""
+    """The vectors of things: those in `kept` from memory, the others encoded `batch` at a time."""
     import numpy as np
 
     new = {key: thing for key, thing in zip(keys, things, strict=True) if key not in kept}

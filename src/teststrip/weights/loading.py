@@ -1,8 +1,8 @@
-"""Finds a model's weights by name, folder or hub id, and loads them whole or not at all.
+"""Models of transformers: found by name, folder or hub name, and loaded whole or not at all.
 
 Knows files, hashes and the loader of transformers; nothing of what a model is asked. Only safetensors are read and no
-code of a model's repository is run. Weights that are not complete are refused: transformers would fill the gaps with
-random numbers and say so in a log line only.
+code of a model's repository is run. Weights that are not complete are refused, because transformers would fill the gaps
+with random numbers and say so only in a line of its log.
 """
 
 from __future__ import annotations
@@ -10,41 +10,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from teststrip.errors import MissingExtra, MissingWeights
+from teststrip.errors import MissingWeights
+from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
-
-MODELS = Path(__file__).parents[1] / "models"
-"""The folder of what is embedded in this package."""
 
 EMBEDDED_SCORER = "emoji-scorer"
 
 WANTED = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 UNWANTED = ["*/*", "*.fp16.*", "*.bf16.*", "open_clip*"]
-"""Of a hub repository: the standard files at its top, not the same weights once more."""
-
+"""Of a hub repository: the standard files at its top, and not the same weights in a second form."""
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
 _DIGESTS = Digests()
-_may_fetch: ContextVar[bool] = ContextVar("may_fetch", default=True)
-
-
-@contextmanager
-def nothing_fetched() -> Iterator[None]:
-    """Within it a hub model is found only if it is on this disk: whoever reads results must not download gigabytes."""
-    token = _may_fetch.set(False)
-    try:
-        yield
-    finally:
-        _may_fetch.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +37,8 @@ class Weights:
     """A model on this disk.
 
     Attributes:
-        model: as the user wrote it. folder: where it lies.
+        model: the name as the user wrote it.
+        folder: where the model lies.
         facts: what tells these weights from others: a hub commit, or the hash of the files.
     """
 
@@ -62,50 +48,48 @@ class Weights:
 
     @property
     def embedded(self) -> bool:
-        """Whether they came with this package."""
-        return self.folder.parent == MODELS
+        """Whether these weights came with this package."""
+        return self.folder.parent == places.MODELS
 
 
 def find(model: str | None, revision: str | None = None) -> Weights:
-    """Find a model: the name of an embedded one, a folder, or a hub id (fetched when it is not on this disk yet).
+    """Find a model: an embedded one, a folder, or a hub name, which is fetched when it is not on this disk yet.
 
     Args:
-        model: relative paths start at the working folder.
-        revision: of a hub id: branch, tag or commit.
+        model: as in `places.place`.
+        revision: branch, tag or commit of a hub name.
 
     Raises:
-        MissingWeights: there is none, or not as safetensors.
+        MissingWeights: there is no such model, or not as safetensors.
     """
     if not model:
         raise MissingWeights("no model is named. Give `model` a folder or a hub id")
-    if (MODELS / model).parent == MODELS and (MODELS / model / "config.json").is_file():
-        folder = MODELS / model
-        return Weights(model, folder, {"model": model, "embedded": True, "files": _hash(folder)})
+    place = places.place(model, "config.json")
+    if place.kind == "embedded":
+        return Weights(model, place.path, {"model": model, "embedded": True, "files": _hash(place.path)})
     if model == EMBEDDED_SCORER:
         raise MissingWeights("this installation lacks the embedded scorer. Install teststrip again")
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    if place.kind == "folder":
+        _check_files(model, place.path)
+        return Weights(model, place.path, {"model": place.path.resolve().name, "files": _hash(place.path)})
+    if place.kind == "hub":
+        folder = _fetched(model, revision)
         _check_files(model, folder)
-        return Weights(model, folder, {"model": folder.resolve().name, "files": _hash(folder)})
-    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
-        raise MissingWeights(
-            f"there is no folder {model!r}. Give `model` a folder that exists, or a hub id 'owner/name'"
-        )
-    folder = _fetched(model, revision)
-    _check_files(model, folder)
-    return Weights(model, folder, {"model": model, "commit": folder.name})
+        return Weights(model, folder, {"model": model, "commit": folder.name})
+    raise MissingWeights(f"there is no folder {model!r}. Give `model` a folder that exists, or a hub id 'owner/name'")
 
 
 def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32") -> Any:
     """A model in evaluation mode.
 
     Args:
-        auto: the Auto class of transformers that makes it.
+        auto: the Auto class of transformers that makes the model.
+        found: its weights.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (as stored), "float32", "bfloat16", "float16".
 
     Raises:
-        MissingWeights: the files are not of this kind, or some tensors are not in them.
+        MissingWeights: the files are not of this kind, or lack some tensors.
     """
     from safetensors import SafetensorError
 
@@ -126,15 +110,16 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
 
 
 def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) -> Any:
-    """What lies beside the weights: a tokenizer, a processor.
+    """A tokenizer or processor that lies beside the weights.
 
     Args:
-        reader: makes it from the folder.
-        files: patterns of the files it is made of; one of them must be there. Some readers make an empty tokenizer out
-            of nothing.
+        found: the model.
+        reader: makes the tokenizer or processor from the folder.
+        files: patterns of the files that `reader` needs. One of them must be there, because some readers make an empty
+            tokenizer out of nothing.
 
     Raises:
-        MissingWeights: it is not there or cannot be read.
+        MissingWeights: the files are missing or cannot be read.
     """
     if not any(list(found.folder.glob(pattern)) for pattern in files):
         raise MissingWeights(f"{found.model!r} holds none of {', '.join(files)}. Give `model` a complete folder")
@@ -145,27 +130,25 @@ def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) ->
 
 
 def _fetched(model: str, revision: str | None) -> Path:
-    """The folder of a hub model: what was fetched once is not fetched again, however its branch has moved."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    except ModuleNotFoundError as error:
-        raise MissingExtra("huggingface_hub is not installed. Run: pip install 'teststrip[diffusers]'") from error
+    """The folder of a hub model. A model that was fetched once is not fetched again, even if its branch has moved."""
+    troubles = hub.troubles()
+    from huggingface_hub import snapshot_download
+
     fetch = partial(snapshot_download, model, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED)
     try:
         folder = Path(fetch(local_files_only=True))
         if any(folder.glob("*.safetensors")):
             return folder
-    except (OSError, ValueError, HFValidationError):
+    except troubles:
         pass
-    if not _may_fetch.get():
+    if not hub.may_fetch():
         raise MissingWeights(f"{model!r} is not on this disk. `teststrip run` fetches it")
     try:
         return Path(fetch())
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+    except troubles as error:
         raise MissingWeights(
             f"{model!r} is no folder, and as a hub id it could not be fetched ({first_line(error)}). "
-            f"Fetch it where there is a network (hf download {model}), or give `model` a folder"
+            f"{hub.remedy(model)}"
         ) from error
 
 
@@ -184,7 +167,7 @@ def _hash(folder: Path) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the bar and the table that transformers draws for each load: the bar of a run is another."""
+    """Silence the progress bar and the table that transformers draws for each load: a run has a bar of its own."""
     from transformers.utils import logging as untyped
 
     logging: Any = untyped

@@ -14,6 +14,8 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from teststrip import disk
+
 TOLD = "told.json"
 
 
@@ -103,9 +105,8 @@ class Memory:
         return any(_is_synced(run) for run in self._runs()[:1])
 
     def _write(self) -> None:
-        temporary = self._own / f".{TOLD}.tmp"
-        temporary.write_text(json.dumps(self._all), encoding="utf-8")
-        temporary.replace(self._own / TOLD)
+        # Durable, because the server keeps a step even where a power cut would make this file forget it.
+        disk.replace(self._own / TOLD, json.dumps(self._all), durable=True)
 
 
 def _is_synced(run: Path) -> bool:

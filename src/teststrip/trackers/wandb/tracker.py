@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from teststrip import pictures
 from teststrip.errors import PictureError
+from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Failed, Image, Row, Saved, Setting, Started, digest_of
 from teststrip.rows import tables
 from teststrip.trackers import telling
-from teststrip.trackers.process import FOLDER
 from teststrip.trackers.wandb import library
 from teststrip.trackers.wandb.memory import Memory
 
@@ -143,7 +143,7 @@ class WandbTracker:
 
     def _start(self, event: Started) -> None:
         self._started, self._folder, self._made = event, Path(event.folder), event.done
-        self._own = (self._folder / FOLDER / "wandb").resolve()
+        self._own = (self._folder / TRACKERS / "wandb").resolve()
         self._id = telling.lasting_id(self._own)[:12]
         outside, inside = tempfile.gettempdir(), self._own / "staging" / "tmp"
         shutil.rmtree(inside, ignore_errors=True)

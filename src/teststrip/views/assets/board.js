@@ -93,7 +93,7 @@ const Board = (() => {
   const full = (board, place) => address(board, place.file);
 
   /** The file for a cell of the grid. @param {Model} board @param {Place} place */
-  const thumb = (board, place) => (place.thumb ? address({ root: "" }, place.thumb) : full(board, place));
+  const thumb = (board, place) => (place.thumb ? address(board, place.thumb) : full(board, place));
 
   /** @param {{root: string}} board @param {string | undefined} file */
   const address = (board, file) =>

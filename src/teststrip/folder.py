@@ -1,0 +1,39 @@
+"""The names of what lies in a study's folder, and a sentence on each.
+
+Any module that touches a part of the folder takes its name from here. Knows no path and opens nothing. To add a part:
+its name, its sentence in PARTS, and that row in docs/folder.md, which a test compares with PARTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+STUDY_FILE = "study.toml"
+LEDGER_FILE = "study.sqlite"
+LOCK_FILE = "study.lock"
+IMAGES = "images"
+THUMBS = "thumbs"
+QUARANTINE = "quarantine"
+TRACKERS = "trackers"
+REPORT_FILE = "report.md"
+CHARTS = "charts"
+PAGE = "page"
+PIXELS = "pixels"
+"""Of the page: a folder inside PAGE."""
+
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        STUDY_FILE: "What was asked: a copy of the study file, with overrides and prompt files folded in.",
+        LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, scores, study texts.",
+        LOCK_FILE: "Says which process writes here; empty when none does.",
+        f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
+        f"{THUMBS}/": "Small copies of pictures longer than 256 pixels; made again where they are missing.",
+        f"{QUARANTINE}/": "Damaged files and ledgers, kept; only there when there was something to keep.",
+        f"{TRACKERS}/": "What trackers remember of what they were told, a folder for each.",
+        REPORT_FILE: "The conclusions in words and tables; can be written again at any time.",
+        f"{CHARTS}/": "The charts of the report; can be written again at any time.",
+        f"{PAGE}/": "The page to look at; can be written again at any time.",
+    }
+)
+"""Each part of the folder by its name; a folder's name ends in a slash."""
