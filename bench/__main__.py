@@ -1,6 +1,6 @@
 """All timings, one after another, and their table into docs/performance.md: `make bench`.
 
-python -m bench             speed, backends, growth, plan, page, then the table
+python -m bench             speed, backends, growth, plan, store_add, page, then the table
 python -m bench --table     only the table, from the results that are there
 """
 
@@ -70,6 +70,13 @@ def rows() -> list[tuple[str, str, str]]:
     if plan := read("plan"):
         taken = f"{plan['seconds']} s, {plan['peak_megabytes']} MB"
         found.append(("`teststrip plan` of 1,000,000 shots, the whole process", taken, "< 5 s, < 300 MB"))
+    if add := read("store_add"):
+        for side, measured in add["sides"].items():
+            ratio, parts = measured["stamp_over_one_check"], measured["milliseconds"]
+            found.append(
+                (f"the record into a PNG of {side} x {side} noise: times one check of it", f"{ratio:.2f}", "≤ 2")
+            )
+            found.append(("that picture into the folder", ", ".join(f"{k} {v} ms" for k, v in parts.items()), ""))
     if page := read("page"):
         first, live = page["first_grid_seconds"], page["live"]
         limit = f"≤ {1.5 * first['empty page'] + 1:.2f} s: 1.5 × an empty page + 1 s"
@@ -86,7 +93,7 @@ def table() -> str:
 
 def main() -> None:
     if "--table" not in sys.argv:
-        for part in ("speed", "backends", "growth", "plan", "page"):
+        for part in ("speed", "backends", "growth", "plan", "store_add", "page"):
             subprocess.run([sys.executable, "-m", f"bench.{part}"], check=True)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(START)
