@@ -144,7 +144,7 @@ def test_nothing_of_the_machine_or_its_secrets_is_written(tmp_path: Path) -> Non
 def test_it_needs_neither_torch_nor_tensorflow(study: Path) -> None:
     code = f"""
 import sys
-from teststrip import export
+from teststrip.verbs import export
 from teststrip.results import open_result
 from teststrip.verbs.run import drive
 from teststrip.records import Concluded, Started
