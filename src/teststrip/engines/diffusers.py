@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final, Literal, cast
 
 from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, shooting, source
-from teststrip.diffusion.batches import Batches, Broken
+from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError
 from teststrip.plugins import missing, nearest
@@ -251,9 +251,9 @@ class DiffusersEngine:
             length=lambda shot: self.calls(shot.settings),
         )
         for answer in batches.render(shots):
-            yield self._mended(loaded, answer) if isinstance(answer, Broken) else answer
+            yield self._mended(loaded, answer) if isinstance(answer, BatchFailure) else answer
 
-    def _mended(self, loaded: loading.Loaded, broken: Broken) -> Render | Failure:
+    def _mended(self, loaded: loading.Loaded, broken: BatchFailure) -> Render | Failure:
         """The plain way, where it has a remedy; else the failure."""
         half = loaded.dtype != "float32"
         same = self._backend(loaded.model) not in backends.OTHER_PICTURES
