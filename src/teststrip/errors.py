@@ -66,3 +66,12 @@ class TrackerError(TeststripError):
 
 class DesignError(TeststripError):
     """The design or the data cannot answer the question that was asked."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error says, without the essay below it; its class where it says nothing.
+
+    >>> first_line(ValueError("\\nno such operation\\n  at line 7")), first_line(KeyError())
+    ('no such operation', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,15 +8,19 @@ random numbers and say so in a log line only.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from teststrip.errors import MissingExtra, MissingWeights
+from teststrip.errors import MissingExtra, MissingWeights, first_line
 from teststrip.weights.digests import Digests
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -39,7 +43,7 @@ _may_fetch: ContextVar[bool] = ContextVar("may_fetch", default=True)
 
 @contextmanager
 def nothing_fetched() -> Iterator[None]:
-    """Within it a hub model is found only if it is on this disk: whoever reads results must not download gigabytes."""
+    """Within it a hub model is found only if it is on this disk: reading results must not download gigabytes."""
     token = _may_fetch.set(False)
     try:
         yield
@@ -52,7 +56,8 @@ class Weights:
     """A model on this disk.
 
     Attributes:
-        model: as the user wrote it. folder: where it lies.
+        model: as the user wrote it.
+        folder: where it lies.
         facts: what tells these weights from others: a hub commit, or the hash of the files.
     """
 
@@ -62,7 +67,7 @@ class Weights:
 
     @property
     def embedded(self) -> bool:
-        """Whether they came with this package."""
+        """Whether the weights came with this package."""
         return self.folder.parent == MODELS
 
 
@@ -110,7 +115,7 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
     from safetensors import SafetensorError
 
     try:
-        with _quietly():
+        with quietly("transformers"):
             model, report = auto.from_pretrained(
                 found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
@@ -122,7 +127,7 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
             f"{found.model!r} lacks {len(gaps)} of the tensors of a {type(model).__name__} ({gaps[0]}, ...). "
             "Give `model` a complete one"
         )
-    return model.eval().to(_device(device))
+    return model.eval().to(resolved_device(device))
 
 
 def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) -> Any:
@@ -183,32 +188,48 @@ def _hash(folder: Path) -> str:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the bar and the table that transformers draws for each load: the bar of a run is another."""
-    from transformers.utils import logging as untyped
+def quietly(*libraries: str) -> Iterator[None]:
+    """Within it these libraries draw no bars and log errors only: a run has a bar of its own.
 
-    logging: Any = untyped
-    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    Args:
+        libraries: "transformers" or "diffusers", which log by the same functions.
+    """
+    logs: list[Any] = [import_module(f"{library}.utils.logging") for library in libraries]
+    before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
+        for log, level, bar in before:
+            log.set_verbosity(level)
+            if bar:
+                log.enable_progress_bar()
 
 
-def _device(asked: str) -> str:
-    import torch
+def resolved_device(asked: str) -> str:
+    """The device that "auto" stands for: cuda, else mps, else cpu. Any other name comes back as it is.
 
+    Imports torch only where it could find a GPU, so that a study is planned in an instant elsewhere.
+    """
     if asked != "auto":
         return asked
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return devices()[0] if _gpu_possible() else "cpu"
 
 
-def first_line(error: Exception) -> str:
-    """What a library has to say, without the essay below it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def devices() -> tuple[str, ...]:
+    """The kinds of device that this PyTorch sees, the fastest first."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, found in there.items() if found)
+
+
+def _gpu_possible() -> bool:
+    """Whether importing torch could find a GPU: a build with one inside, or Apple silicon."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    found = importlib.util.find_spec("torch")
+    libraries = Path(found.origin).parent / "lib" if found and found.origin else None
+    return libraries is not None and any(any(libraries.glob(f"*torch_{kind}*")) for kind in ("cuda", "hip"))
