@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from teststrip.errors import MissingWeights
+from teststrip.records import Setting
 from teststrip.weights.loading import PROCESSOR_FILES, TOKENIZER_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:
@@ -26,12 +28,22 @@ if TYPE_CHECKING:
 REMEMBERED = 8192
 """Vectors kept by one encoder: 64 MB at 1,024 numbers a vector. A reference picture is asked for many times."""
 
+REVISION: Final = Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id.")
+DEVICE: Final = Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps.")
+BATCH: Final = Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model.")
+"""Options that a metric with a model has, beside the model."""
+
+
+def by_name(*settings: Setting) -> Mapping[str, Setting]:
+    """A metric's options by name."""
+    return MappingProxyType({setting.name: setting for setting in settings})
+
 
 class Encoder:
-    """Pictures, and texts where the model is of the CLIP kind, as unit vectors. Made by `encoder`.
+    """Pictures, and texts where the model is of the CLIP kind, as unit vectors. `encoder` makes it.
 
     Args:
-        found: the model.
+        found: the model's files.
         device: as in `load`.
         batch: pictures or texts a call.
     """
@@ -148,12 +160,12 @@ class Chosen:
 
     @cached_property
     def weights(self) -> Weights:
-        """Where it lies. Raises MissingWeights."""
+        """Where the model lies. Raises MissingWeights."""
         return find(self._model, self._revision)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """What encodes with it. Raises MissingWeights."""
+        """The encoder of the model. Raises MissingWeights."""
         return encoder(self.weights, device=self._device, batch=self._batch)
 
 
@@ -164,7 +176,7 @@ def _remembered(
     encode: Callable[[Sequence[Any]], Vectors],
     batch: int,
 ) -> Vectors:
-    """Encode what is not kept yet, `batch` at a time; the rest comes from memory."""
+    """Encode what is not kept yet, `batch` at a time; kept vectors come from memory."""
     import numpy as np
 
     new = {key: thing for key, thing in zip(keys, things, strict=True) if key not in kept}
