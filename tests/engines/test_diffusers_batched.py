@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from tests import tiny_pipelines as tiny
+from tests.shots import ask
 
 from teststrip.diffusion.width_cache import WidthCache
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.records import EngineRef, Failure, Render
 from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 
@@ -37,11 +38,6 @@ def plain():
     engine = DiffusersEngine(device="cpu", batch=1)
     yield engine
     engine.close()
-
-
-def ask(model, **settings):
-    given = {"prompt": "an owl", "seed": 11, "model": model, "num_inference_steps": 3, "guidance_scale": 5.0}
-    return Shot(EngineRef("diffusers"), given | settings)
 
 
 class TestTheBatchedWayKeepsTheContract(EngineContract):
