@@ -199,7 +199,7 @@ def test_the_fingerprint_says_what_answered_and_changes_with_it(tmp_path, sound)
         DiffusersEngine(device="cpu", dtype="float16").fingerprint(shot),
         DiffusersEngine(device="cpu").fingerprint(ask(tiny.save("sdxl", tmp_path / "other", seed=1))),
     ]
-    assert len({print_.id for print_ in [engine.fingerprint(shot), *others]}) == 4
+    assert len({fingerprint.id for fingerprint in [engine.fingerprint(shot), *others]}) == 4
 
 
 def test_a_model_folder_that_changes_has_another_fingerprint(tmp_path):
