@@ -22,7 +22,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from tests.tiny_pipelines import clip_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from teststrip.batching.lanes import MOST
+from teststrip.batching.lanes import MOST_LANES
 from teststrip.diffusion import backends, loading, models, pipelines
 from teststrip.diffusion.batches import Batches
 from teststrip.pictures import decode
@@ -93,7 +93,7 @@ def measure(steps: int, rounds: int, rows: int) -> dict[str, Any]:
     assert kind is not None
     loaded = loading.Loaded(pipeline(), models.find("emoji"), "cpu", "float32")
     fingerprint = Fingerprint({"weights": "random"})
-    at_once = rows // 2 * min(torch.get_num_threads(), MOST)  # so that every lane of PyTorch has rows
+    at_once = rows // 2 * min(torch.get_num_threads(), MOST_LANES)  # so that every lane of PyTorch has rows
     ways: dict[str, Batches] = {}
     ready: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as cache, torch.inference_mode():

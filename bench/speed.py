@@ -150,7 +150,7 @@ def teststrip(study: Study, folder: Path, batches: Batches) -> Iterator[int]:
         (folder / f"{answer.shot.id}.png").write_bytes(answer.data)
         if count % every == 0:
             assert batches.batcher is not None
-            batches.batcher.rest()  # or its lanes would compute on while the others have their turn
+            batches.batcher.wait_until_idle()  # or its lanes would compute on while the others have their turn
             yield every
 
 

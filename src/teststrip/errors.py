@@ -92,3 +92,12 @@ def among(name: str, known: Iterable[str], title: str) -> str:
     known = list(known)
     hint = nearest(name, known) or "."
     return f"{hint} {title}: {', '.join(known) or 'none'}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error says, without the essay below it; its class where it says nothing.
+
+    >>> first_line(ValueError("\\nno such operation\\n  at line 7")), first_line(KeyError())
+    ('no such operation', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -40,7 +40,7 @@ def call(
 
 
 def plain(pipe: Any, asked: Call) -> torch.Tensor:
-    """The picture of the pipeline called as everybody calls it, [1, 3, H, W] in 0..1."""
+    """The picture of the pipeline called as its users call it, [1, 3, H, W] in 0..1."""
     own = copy.copy(pipe)
     own.scheduler = asked.scheduler() if asked.scheduler else type(pipe.scheduler).from_config(pipe.scheduler.config)
     with torch.random.fork_rng(), torch.no_grad():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.batching import oracle
 
-from teststrip.batching import Batcher, Done, Failed
+from teststrip.batching import Batcher, Done, FailedCall
 
 
 def at_step(number, act):
@@ -32,7 +32,7 @@ def test_a_call_that_goes_wrong_in_the_middle_of_a_batch_fails_alone(act, reason
     bad = oracle.call("sd15", 5.0, 5, 1, 99, "EulerDiscreteScheduler", **at_step(2, act))
     expected = oracle.made(Batcher(oracle.pipeline("sd15"), rows=8), SIX)
     answers = list(Batcher(oracle.pipeline("sd15"), rows=8).run([*SIX[:3], bad, *SIX[3:]]))
-    (failed,) = [answer for answer in answers if isinstance(answer, Failed)]
+    (failed,) = [answer for answer in answers if isinstance(answer, FailedCall)]
     assert failed.call is bad
     assert failed.reason == reason
     done = {answer.call.key: answer.output for answer in answers if isinstance(answer, Done)}

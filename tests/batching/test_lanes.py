@@ -19,7 +19,7 @@ def test_lanes_give_the_picture_of_the_plain_call(family: str) -> None:
     assert max(oracle.levels(made[call.key], oracle.remembered(call)) for call in calls) <= 1
 
 
-def test_in_lanes_too_a_picture_has_the_same_bytes_whoever_is_beside_it() -> None:
+def test_in_lanes_too_a_picture_has_the_same_bytes_whatever_is_beside_it() -> None:
     calls = [oracle.call("sd15", 5.0, steps, steps % 3, steps) for steps in (2, 3, 4, 5, 6)]
     together = oracle.made(Batcher(oracle.pipeline("sd15"), rows=4, threads=2), calls)
     for call in calls:
@@ -118,7 +118,7 @@ def test_what_is_raised_in_a_lane_is_raised_where_the_result_is_asked_for() -> N
     for number in (1, 2):
         lanes = Lanes(number)
         with lanes.open(), pytest.raises(ArithmeticError, match="planted"):
-            lanes.first([lanes.start(fail)]).result()
+            lanes.first_done([lanes.submit(fail)]).result()
 
 
 def test_a_lane_has_its_next_forward_while_the_driver_is_busy_but_no_more_than_that() -> None:
@@ -133,8 +133,8 @@ def test_a_lane_has_its_next_forward_while_the_driver_is_busy_but_no_more_than_t
     pipe.unet = Counting()
     batcher = Batcher(pipe, rows=4, threads=2)
     answers = batcher.run(loop.calls([(6, 5.0)] * 24))
-    next(answers)  # from here on the driver stands still: it runs only while somebody asks for the next answer
-    batcher.rest()
+    next(answers)  # from here on the driver stands still: it runs only while the caller asks for the next answer
+    batcher.wait_until_idle()
     checks = 1  # one forward looks whether rows are the same beside others
     assert 2 < len(computed) - checks - batcher.counts.forwards <= 4
     assert len(list(answers)) == 23

@@ -1,4 +1,4 @@
-"""A merged call makes the picture of the plain call, and the same bytes whoever shares its forwards."""
+"""A merged call makes the picture of the plain call, and the same bytes whatever shares its forwards."""
 
 import itertools
 
@@ -122,7 +122,7 @@ def test_no_guidance_brings_one_row_a_step():
 def test_denoiser_calls_are_counted_and_not_guessed(sampler, forwards):
     call = oracle.call("sd15", 5.0, 6, 0, 0, sampler)
     batcher = Batcher(oracle.pipeline("sd15"), rows=2)
-    (merged,), alone = batcher.run([call]), batcher.alone(call)
+    (merged,), alone = batcher.run([call]), batcher.run_alone(call)
     assert (
         (merged.forwards, merged.denoiser_calls) == (alone.forwards, alone.denoiser_calls) == (forwards, 2 * forwards)
     )

@@ -10,18 +10,16 @@ import torch
 from tests import tiny_pipelines
 from tests.batching import further, loop, oracle
 
-from teststrip.batching import Batcher, Done, recording
+from teststrip.batching import Batcher, Done
+from teststrip.batching.recording import Limits, Recorder
+
+AT_ONCE = Limits(forwards=2, short_seconds=600.0)
+"""Recorded as soon as can be; on a busy machine nothing is short."""
 
 
 @cache
 def built(family: str) -> Any:
     return oracle.pipeline(family) if family in tiny_pipelines.FAMILIES else further.build(family)
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "AFTER", 2)
-    monkeypatch.setattr(recording, "SHORT", 600.0)  # on a busy machine nothing is short
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -30,8 +28,8 @@ def test_recorded_pictures_have_the_bytes_of_the_model_s_own(family: str, thread
     ours = oracle if family in tiny_pipelines.FAMILIES else further
     pipe = built(family)
     calls = [ours.call(family, guidance, 6, 0, seed) for guidance in (1.0, 5.0) for seed in range(3)]
-    recorded = Batcher(pipe, rows=4, threads=threads)
-    plain = Batcher(pipe, rows=4, threads=threads, recorded=False)
+    recorded = Batcher(pipe, rows=4, threads=threads, recording=AT_ONCE)
+    plain = Batcher(pipe, rows=4, threads=threads, recording=None)
     pictures, wanted = oracle.made(recorded, calls), oracle.made(plain, calls)
     assert recorded.counts.recorded
     assert not plain.counts.recorded
@@ -39,16 +37,16 @@ def test_recorded_pictures_have_the_bytes_of_the_model_s_own(family: str, thread
 
 
 def ends(
-    pipe: Any, settings: list[tuple[int, float]], threads: int = 2, **options: Any
+    pipe: Any, settings: list[tuple[int, float]], threads: int = 2, recording: Limits | None = AT_ONCE
 ) -> tuple[Batcher, list[torch.Tensor]]:
-    batcher = Batcher(pipe, rows=4, threads=threads, **options)
+    batcher = Batcher(pipe, rows=4, threads=threads, recording=recording)
     answers = sorted(batcher.run(loop.calls(settings)), key=lambda answer: answer.call.key)
     assert all(isinstance(answer, Done) for answer in answers), answers
     return batcher, [answer.output for answer in answers]
 
 
 class Choosy(torch.nn.Module):
-    """Decides by what it is given: a recording would go one way for ever."""
+    """Decides by what it is given: a recording would always go one way."""
 
     def forward(self, sample: torch.Tensor, timestep: Any, return_dict: bool = True) -> tuple[torch.Tensor]:
         return (sample * 0.5 if timestep.max() > 900 else sample * 0.25,)
@@ -79,14 +77,14 @@ def test_what_is_not_the_same_for_every_call_is_not_recorded(model: type[torch.n
     pipe = loop.Loop()
     pipe.unet = model()
     batcher, made = ends(pipe, [(14, 5.0)] * 6, threads=1)
-    assert batcher.counts.forwards > recording.AFTER
+    assert batcher.counts.forwards > AT_ONCE.forwards
     assert batcher.counts.recorded == 0
     assert not batcher.counts.alone
     if model is not Noisy:
-        assert all(torch.equal(a, b) for a, b in zip(made, ends(pipe, [(14, 5.0)] * 6, recorded=False)[1], strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(made, ends(pipe, [(14, 5.0)] * 6, recording=None)[1], strict=True))
 
 
-def test_a_model_that_somebody_listens_to_is_not_recorded() -> None:
+def test_a_model_with_hooks_is_not_recorded() -> None:
     pipe, heard = loop.Loop(), []
     pipe.unet.register_forward_hook(lambda *_: heard.append(1))
     batcher, _ = ends(pipe, [(10, 5.0)] * 6)
@@ -94,15 +92,14 @@ def test_a_model_that_somebody_listens_to_is_not_recorded() -> None:
     assert len(heard) >= batcher.counts.forwards
 
 
-def test_long_forwards_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "SHORT", 0.0)
-    batcher, _ = ends(loop.Loop(), [(10, 5.0)] * 6)
+def test_long_forwards_are_not_recorded() -> None:
+    batcher, _ = ends(loop.Loop(), [(10, 5.0)] * 6, recording=Limits(forwards=2, short_seconds=0.0))
     assert batcher.counts.recorded == 0
 
 
-def test_the_search_for_the_number_of_rows_times_what_will_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "AFTER", 10**9)
-    batcher = Batcher(oracle.pipeline("sd15"), threads=2)
+def test_the_search_for_the_number_of_rows_times_what_will_run() -> None:
+    only_in_the_search = Limits(forwards=10**9, short_seconds=600.0)
+    batcher = Batcher(oracle.pipeline("sd15"), threads=2, recording=only_in_the_search)
     oracle.made(batcher, [oracle.call("sd15", 5.0, 2, 0, 1)])
     assert batcher.counts.recorded >= 2  # of each width that was tried
 
@@ -116,7 +113,7 @@ def test_a_recording_is_of_its_dtypes_and_of_its_other_arguments() -> None:
             return (sample * (0.5 if mode == "a" else 0.25),)
 
     model = Listening()
-    recorder = recording.Recorder(model, lambda tree: model(**tree))
+    recorder = Recorder(model, lambda tree: model(**tree), AT_ONCE)
     ones, times = torch.ones(2, 3), torch.ones(2)
     assert recorder.record({"sample": ones, "timestep": times, "mode": "a"}) == 1
     known = len(asked)

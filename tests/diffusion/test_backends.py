@@ -92,7 +92,7 @@ def test_a_model_that_takes_lists_is_converted_too(converted):
     calls = [further.call("qwen", 1.0, 2, 0, 1)]
     expected = oracle.made(Batcher(pipe, rows=2), calls)
     forward = backends.OpenVino(pipe.transformer, precision="f32", identity={"weights": "lists"}, folder=converted)
-    pictures = oracle.made(Batcher(pipe, rows=2, forwards={"transformer": forward}, lonely=False), calls)
+    pictures = oracle.made(Batcher(pipe, rows=2, forwards={"transformer": forward}, fallback=False), calls)
     assert all(oracle.levels(picture, expected[key]) <= 1 for key, picture in pictures.items())
 
 

@@ -10,11 +10,12 @@ import torch
 from diffusers import UNet2DConditionModel
 from tests import tiny_pipelines as tiny
 from tests.command import command
+from tests.shots import answers, ask
 
 from teststrip.diffusion import backends
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import StudyError
-from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.records import Failure, Render
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +26,6 @@ def model(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("TESTSTRIP_CACHE", str(tmp_path))
-
-
-def ask(model, **settings):
-    given = {"prompt": "an owl", "seed": 11, "model": str(model), "num_inference_steps": 2, "guidance_scale": 5.0}
-    return Shot(EngineRef("diffusers"), given | settings)
-
-
-def answers(shots, **options):
-    engine = DiffusersEngine(device="cpu", **options)
-    try:
-        return list(engine.render(shots))
-    finally:
-        engine.close()
 
 
 @contextmanager
@@ -63,7 +51,7 @@ def unconvertible():
 
 def test_a_shot_that_openvino_cannot_compute_says_that_pytorch_did(model):
     with unconvertible():
-        (answer,) = answers([ask(model)], batch=4, backend="openvino")
+        (answer,) = answers([ask(model)], batch=4, backend="openvino").values()
     assert isinstance(answer, Render), answer
     assert answer.facts["backend"] == "torch"
     assert answer.facts["alone"] == "a shared forward raised RuntimeError"
@@ -74,13 +62,13 @@ def test_a_shot_that_openvino_cannot_compute_says_that_pytorch_did(model):
 @pytest.mark.slow
 def test_one_that_it_can_compute_says_so(model):
     pytest.importorskip("openvino")
-    (answer,) = answers([ask(model)], batch=4, backend="openvino")
+    (answer,) = answers([ask(model)], batch=4, backend="openvino").values()
     assert answer.facts["backend"] == "openvino"
 
 
 def test_nothing_else_makes_a_picture_in_the_name_of_a_backend_with_pictures_of_its_own(model):
     with unconvertible():
-        found = answers([ask(model, seed=seed) for seed in (1, 2)], batch=4, backend="openvino-bf16")
+        found = answers([ask(model, seed=seed) for seed in (1, 2)], batch=4, backend="openvino-bf16").values()
     assert [(type(answer), answer.reason) for answer in found] == [(Failure, "error")] * 2
     for answer in found:
         assert "backend 'openvino-bf16' cannot make this (write backend = 'torch')" in answer.text
@@ -96,7 +84,7 @@ def test_such_a_backend_is_refused_beforehand_where_shots_cannot_be_batched(mode
 
 
 def test_plain_calls_are_made_by_pytorch(model):
-    (answer,) = answers([ask(model)], batch=1)
+    (answer,) = answers([ask(model)], batch=1).values()
     assert answer.facts["backend"] == "torch"
 
 
@@ -105,7 +93,7 @@ def test_images_say_that_memory_ran_out_and_the_rows_were_halved(model):
         return isinstance(module, UNet2DConditionModel) and len(args[0]) > 6
 
     with raising_where(narrow, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")):
-        found = answers([ask(model, seed=seed) for seed in range(6)], batch=12)
+        found = answers([ask(model, seed=seed) for seed in range(6)], batch=12).values()
     assert len(found) == 6
     for answer in found:
         assert isinstance(answer, Render), answer

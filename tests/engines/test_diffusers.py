@@ -7,10 +7,11 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from tests import tiny_pipelines as tiny
+from tests.shots import ask
 
 from teststrip.diffusion import schedulers
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.records import EngineRef, Render, Shot
+from teststrip.records import EngineRef, Render
 from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 
@@ -26,11 +27,6 @@ def shared():
     engine = DiffusersEngine(device="cpu", keep=8, batch=1)
     yield engine
     engine.close()
-
-
-def ask(model, **settings):
-    given = {"prompt": "an owl and a cat", "seed": 11, "model": model, "num_inference_steps": 3, "guidance_scale": 5.0}
-    return Shot(EngineRef("diffusers"), given | settings)
 
 
 def direct(pipe, shot, **changes):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from tests import tiny_pipelines as tiny
+from tests.shots import ask
 
-from teststrip.diffusion.widths import Widths
+from teststrip.diffusion.width_cache import WidthCache
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.records import EngineRef, Failure, Render
 from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 
@@ -37,11 +38,6 @@ def plain():
     engine = DiffusersEngine(device="cpu", batch=1)
     yield engine
     engine.close()
-
-
-def ask(model, **settings):
-    given = {"prompt": "an owl", "seed": 11, "model": model, "num_inference_steps": 3, "guidance_scale": 5.0}
-    return Shot(EngineRef("diffusers"), given | settings)
 
 
 class TestTheBatchedWayKeepsTheContract(EngineContract):
@@ -117,11 +113,11 @@ def test_the_number_of_rows_is_found_once_on_a_machine(folders, cache):
 def test_widths_survive_a_file_that_is_damaged(tmp_path):
     file = tmp_path / "widths.json"
     file.write_text("{ not JSON")
-    widths = Widths("a model", file)
+    widths = WidthCache("a model", file)
     assert not widths
     widths["unet 4x8x8"] = 12
-    assert dict(Widths("a model", file)) == {"unet 4x8x8": 12}
-    assert not Widths("another model", file)
+    assert dict(WidthCache("a model", file)) == {"unet 4x8x8": 12}
+    assert not WidthCache("another model", file)
 
 
 def test_an_engine_that_was_stopped_early_can_be_used_again(batched, folders):

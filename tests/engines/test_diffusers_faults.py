@@ -7,28 +7,16 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from tests import tiny_pipelines as tiny
+from tests.shots import answers, ask
 from transformers import CLIPConfig, CLIPImageProcessor
 
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import EngineError, StudyError
-from teststrip.records import Cell, EngineRef, Failure, Image, Planned, Prompt, Render, Row, Shot
+from teststrip.records import Cell, Failure, Image, Planned, Prompt, Render, Row
 from teststrip.rows.dead import dead_axes
 from teststrip.testing.engine_contract import pixels_of
 
 WAYS = [pytest.param(1, id="plain"), pytest.param(4, id="batched")]
-
-
-def ask(model, **settings):
-    given = {"prompt": "an owl", "seed": 11, "model": str(model), "num_inference_steps": 2, "guidance_scale": 5.0}
-    return Shot(EngineRef("diffusers"), given | settings)
-
-
-def answers(shots, **options):
-    engine = DiffusersEngine(device="cpu", **options)
-    try:
-        return {answer.shot.id: answer for answer in engine.render(shots)}
-    finally:
-        engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +199,7 @@ def test_the_fingerprint_says_what_answered_and_changes_with_it(tmp_path, sound)
         DiffusersEngine(device="cpu", dtype="float16").fingerprint(shot),
         DiffusersEngine(device="cpu").fingerprint(ask(tiny.save("sdxl", tmp_path / "other", seed=1))),
     ]
-    assert len({print_.id for print_ in [engine.fingerprint(shot), *others]}) == 4
+    assert len({fingerprint.id for fingerprint in [engine.fingerprint(shot), *others]}) == 4
 
 
 def test_a_model_folder_that_changes_has_another_fingerprint(tmp_path):

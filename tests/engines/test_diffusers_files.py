@@ -10,16 +10,12 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from tests import tiny_pipelines as tiny
+from tests.shots import ask
 
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import EngineError
-from teststrip.records import EngineRef, Render, Shot
+from teststrip.records import Render
 from teststrip.testing.engine_contract import pixels_of
-
-
-def ask(model, **settings):
-    given = {"prompt": "an owl", "seed": 11, "model": str(model), "num_inference_steps": 2, "guidance_scale": 5.0}
-    return Shot(EngineRef("diffusers"), given | settings)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ Made one after another they leave the hardware idle. Language-model servers merg
 number for the whole call. So the calls are left as they are, and meet at the model:
 
 - each call runs in a greenlet, on a shallow copy of the pipeline with its own scheduler and generator;
-- in the copy, the denoiser is a *door*: to call it is to hand over the arguments and wait;
-- the driver stacks the arguments of waiting calls, runs one forward, hands out the rows and starts the next calls.
+- in the copy, the denoiser is a *proxy*: to call it is to hand over the arguments and wait;
+- the driver chooses waiting calls, stacks their arguments, dispatches one forward, and collects and hands out its rows.
 
-Every scheduler and pipeline family works as its authors wrote it. The decoder is a door as well, so pictures are
+Every scheduler and pipeline family works as its authors wrote it. The decoder has a proxy as well, so pictures are
 decoded in batches too; prompts are encoded once.
 
     >>> from teststrip.batching import Batcher, Call
@@ -23,17 +23,40 @@ row's result does not depend on its neighbours or its place (checked once for ea
 `Counts.same_bytes`), so a picture has the same bytes whatever else is asked for, in any order, after any interruption.
 Another width gives the same picture up to rounding (at most one level of 255, seldom).
 
-**On a CPU forwards run in lanes** (`threads`): side by side, each on a thread of its own, which wait for nobody.
-Short forwards are recorded after a while and run without Python (`recorded`), with the same bytes.
+**On a CPU forwards run in lanes** (`threads`). A lane is a worker thread that computes whole forwards, beside the other
+lanes and without waiting for them. Short forwards are recorded after a while and run without Python (`recording`), with
+the same bytes.
 
-**What cannot be merged is made alone**, and `Done.alone` says why: models that take lists of pictures (Z-Image),
+**What cannot be merged runs alone**, and `Done.alone` says why: models that take lists of pictures (Z-Image),
 attention processors installed for one call (PAG), caches and offloading hooks, models whose rows change each other.
+
+    calls         what goes in, what comes out                  width         how many rows a forward has
+    batcher       the driver: choose, dispatch, collect         runner        computes a forward
+    pending       a call in the middle, waiting for a model     lanes         the threads that forwards run on
+    pipeline      one pipeline entered many times at once       recording     forwards without Python
+    stacking      arguments of several calls as one             interference  whether rows change each other
+    components    names of denoisers and decoder
 
 Needs torch and greenlet and nothing else. The global random numbers are kept apart for the CPU; a pipeline that draws
 from the global generator of an accelerator is not reproducible, here as anywhere.
 """
 
-from teststrip.batching.batcher import Batcher
-from teststrip.batching.calls import Call, CannotMerge, Counts, Done, Failed, out_of_memory
+from __future__ import annotations
 
-__all__ = ["Batcher", "Call", "CannotMerge", "Counts", "Done", "Failed", "out_of_memory"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from teststrip.batching.calls import Call, CannotMerge, Counts, Done, FailedCall, out_of_memory
+from teststrip.batching.components import DENOISERS
+
+if TYPE_CHECKING:
+    from teststrip.batching.batcher import Batcher
+
+__all__ = ["DENOISERS", "Batcher", "Call", "CannotMerge", "Counts", "Done", "FailedCall", "out_of_memory"]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up on first use, so that records and names can be imported where torch must not be.
+    if name != "Batcher":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module("teststrip.batching.batcher").Batcher

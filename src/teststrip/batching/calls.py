@@ -1,6 +1,6 @@
-"""What goes in and what comes out: a call, the call done, the call failed.
+"""What goes in and what comes out: a call, a call that is done, a call that failed.
 
-Plain records. Add a fact to `Done` when a reader of results needs it; the batcher fills it, nobody guesses it.
+Plain records, without torch. To report a further fact of a call, add it to `Done` and let `Pending.ended` fill it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class Call:
     """One call of the pipeline, to be made whenever there is room; it can be made again from the start.
 
     Attributes:
-        key: the caller's own name for it; comes back with the answer.
-        kwargs: what the pipeline's `__call__` gets, without `generator`. `num_images_per_prompt` stays 1: one picture
-            a call is what makes it independent of its neighbours.
+        key: the caller's own name for the call; it comes back with the answer.
+        kwargs: what the pipeline's `__call__` gets, without `generator`. `num_images_per_prompt` stays 1, because one
+            picture a call is what makes the picture independent of its neighbours.
         seed: of the call's own CPU generator, and of the global one as this call sees it; None = no generator.
         scheduler: makes the call's scheduler; None = a copy of the pipeline's. Build it from the configuration of
             `pipeline.scheduler`, which the pipeline's constructor may have rewritten, never from the bare class.
-        length: denoiser calls expected, in any unit that orders calls; the longest start first.
+        length: denoiser calls expected, in any unit that orders calls; the longest calls start first.
     """
 
     key: Hashable
@@ -33,19 +33,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A call that came to its end.
+    """A call that returned an output.
 
     Attributes:
         call: what was asked.
         output: the pipeline's first output: its images, or its latents.
-        seconds: of its own steps, and its rows' share of the forwards it took part in. Fillers are nobody's cost, so
-            this does not depend on the neighbours.
-        forwards: denoiser forwards it took part in.
-        denoiser_calls: denoiser rows it brought, summed over its steps; guidance brings two a step in most pipelines.
-        rows: the width of those forwards, fillers included; None when it was made alone. With machine, versions,
+        seconds: of the call's own steps, and its rows' share of the forwards that it took part in. Filler rows are not
+            charged to any call, so this does not depend on the neighbours.
+        forwards: denoiser forwards that the call took part in.
+        denoiser_calls: denoiser rows that the call brought, summed over its steps; guidance brings two a step in most
+            pipelines.
+        rows: the width of those forwards, fillers included; None when the call ran alone. With machine, versions,
             threads, dtype and backend equal, this number decides the bytes of the output.
         decode_rows: the width of the decoder's forwards; None when the pipeline decoded by itself.
-        alone: why it could not be merged with others; "" when it could.
+        alone: why the call could not be merged with others; "" when it could.
     """
 
     call: Call
@@ -59,13 +60,13 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """A call that did not: it raised, ran out of memory by itself, or ended in values that are not finite.
+class FailedCall:
+    """A call that has no output: it raised, ran out of memory by itself, or ended in values that are not finite.
 
     Attributes:
         call: what was asked.
-        reason: the class, for tables.
-        error: what was raised; for "nan" made here.
+        reason: the class of the failure, for tables.
+        error: what the call raised; for "nan" an ArithmeticError that says so.
     """
 
     call: Call
@@ -75,15 +76,19 @@ class Failed:
 
 @dataclass(slots=True)
 class Counts:
-    """What the denoiser did, for reports.
+    """What the models did, for reports.
 
     Attributes:
-        forwards: of the merged denoiser. rows, fillers: real rows and filler rows in them.
-        seconds: inside those forwards. decode_forwards, decode_seconds: the same of the decoder.
+        forwards: merged forwards of the denoiser.
+        rows: real rows in those forwards.
+        fillers: filler rows in those forwards.
+        seconds: inside those forwards.
+        decode_forwards: merged forwards of the decoder.
+        decode_seconds: inside the decoder's forwards.
         widths: what the search found or halving left, for each shape of row.
         halved: one line for each time memory ran out.
         recorded: kinds of forward that run without Python by now.
-        alone: calls made alone, by reason.
+        alone: number of calls that ran alone, by reason.
         same_bytes: False when a forward gave a row other bits beside other neighbours (seen on some accelerators).
     """
 
@@ -101,12 +106,12 @@ class Counts:
 
     @property
     def fill(self) -> float:
-        """Real rows among all rows of the denoiser's forwards, 0..1; 1 when there was none."""
+        """Real rows among all rows of the denoiser's forwards, 0..1; 1 when there was no forward."""
         return self.rows / (self.rows + self.fillers) if self.rows else 1.0
 
 
 class CannotMerge(Exception):
-    """This call uses the model in a way that has no meaning for a batch. The text says why."""
+    """A call uses the model in a way that has no meaning for a batch. The text says why."""
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -116,6 +121,6 @@ def out_of_memory(error: BaseException) -> bool:
     (True, True, False)
     """
     text = str(error).lower()
-    told = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    said = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
     # torch.OutOfMemoryError is a RuntimeError whose text says so; the MPS and CPU allocators raise plain RuntimeErrors.
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)

@@ -4,8 +4,8 @@ A forward is some hundred operations, and between any two of them Python takes t
 small model on a CPU that is a fifth of the time, and lanes and driver wait for each other. A recording (a trace of
 TorchScript, run operation by operation, nothing fused) computes the same bytes and never asks for the lock.
 
-It is kept only where it gives the bytes of the model itself, on the rows at hand and on others. Knows one model and the
-arguments of its calls; nothing of who asks.
+A recording is kept only where it gives the bytes of the model itself, on the rows at hand and on others. Knows one
+model and the arguments of its calls; nothing of pipelines or of what waits for the answer.
 """
 
 from __future__ import annotations
@@ -24,71 +24,93 @@ import torch
 from teststrip.batching.stacking import TIMES, leaves, mapped, rebuilt, tensors
 
 Tree = Mapping[str, Any]
-"""The arguments of a call by the names of the parameters."""
+"""The arguments of a model call, by the names of its parameters."""
 
 POSSIBLE = sys.version_info < (3, 14)
-"""From there on PyTorch says of its tracer that it may break."""
+"""PyTorch warns that its tracer may break from Python 3.14 on."""
 
-AFTER = 32
-"""Forwards of a kind before it is recorded: about what recording costs, so that it is never dear."""
 
-SHORT = 0.5
-"""Seconds of a forward from which Python's share is too small to matter."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a kind of forward is recorded.
+
+    Attributes:
+        forwards: of a kind before it is recorded: they cost about as much as recording does, so recording at most
+            doubles the time.
+        short_seconds: a forward that takes this long is not recorded, because Python's share of it is too small.
+    """
+
+    forwards: int = 32
+    short_seconds: float = 0.5
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The operations of forwards of one kind. Attributes: of: the trace; answer: a model's answer, for its form."""
+    """The operations of forwards of one kind.
 
-    of: Callable[..., tuple[torch.Tensor, ...]]
+    Attributes:
+        trace: computes them.
+        answer: an answer of the model, for its form.
+    """
+
+    trace: Callable[..., tuple[torch.Tensor, ...]]
     answer: Any
 
     def __call__(self, tree: Tree) -> Any:
-        """A forward of the same kind with other values."""
+        """Compute a forward of the same kind, with other values."""
         with torch.jit.optimized_execution(should_optimize=False):  # type: ignore[attr-defined]
-            made: Iterator[torch.Tensor] = iter(self.of(*_given(tree).values()))
+            made: Iterator[torch.Tensor] = iter(self.trace(*_given(tree).values()))
         return mapped(self.answer, lambda _: next(made))
 
 
 class Recorder:
-    """Computes forwards of a model: by the model, later by recordings of it.
+    """Computes forwards of a model: first by the model, later by recordings of it.
 
-    `run` may be called by several threads at once; `record` by one, now and then: only it makes recordings.
+    Several threads may call `run` at once. One thread calls `record` now and then; only that makes recordings.
 
     Args:
         model: whose weights are used.
-        enter: computes a forward from arguments by name.
+        compute: computes a forward from arguments by name.
+        limits: when a forward is recorded.
     """
 
-    def __init__(self, model: torch.nn.Module, enter: Callable[[Tree], Any]) -> None:
+    def __init__(self, model: torch.nn.Module, compute: Callable[[Tree], Any], limits: Limits = DEFAULT_LIMITS) -> None:
         self._model = model
-        self._enter = enter
+        self._compute = compute
+        self._limits = limits
         self._seen: Counter[Hashable] = Counter()
         self._due: dict[Hashable, Tree] = {}
-        self._made: dict[Hashable, Recording | None] = {}  # None where a recording would not be the model
-        self._lock = threading.Lock()
+        self._made: dict[Hashable, Recording | None] = {}  # None where a recording would give other bytes
+        self._lock = threading.Lock()  # protects _seen and _due, to which all lanes write
 
     def run(self, tree: Tree) -> Any:
-        """One forward."""
+        """Compute one forward."""
         kind = _kind(tree)
         if recording := self._made.get(kind):
             return recording(tree)
         begin = time.perf_counter()
-        answer = self._enter(tree)
-        if kind not in self._made and time.perf_counter() - begin < SHORT:
+        answer = self._compute(tree)
+        if kind not in self._made and time.perf_counter() - begin < self._limits.short_seconds:
             with self._lock:
                 self._seen[kind] += 1
-                if self._seen[kind] == AFTER:
+                if self._seen[kind] == self._limits.forwards:
                     self._due[kind] = tree
         return answer
 
     def record(self, tree: Tree | None = None, seconds: float = 0.0) -> int:
-        """Record the kinds that came often enough; and that of these arguments, whose forward takes so many seconds.
+        """Record the kinds of forward that came often enough.
+
+        Args:
+            tree: arguments whose kind is recorded at once, if its forward is short; None = none.
+            seconds: that a forward of these arguments takes.
 
         Returns:
-            how many recordings were made and are the model.
+            the number of recordings that were made and kept.
         """
-        if tree is not None and seconds < SHORT and (kind := _kind(tree)) not in self._made:
+        if tree is not None and seconds < self._limits.short_seconds and (kind := _kind(tree)) not in self._made:
             self._due[kind] = tree
         good = 0
         while self._due:
@@ -104,13 +126,13 @@ class Recorder:
             warnings.simplefilter("ignore")
             tree = _copied(tree, torch.clone)
             try:
-                answer = self._enter(tree)
+                answer = self._compute(tree)
                 traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                    ByPlace(self._model, self._enter, tree), tuple(_given(tree).values()), check_trace=False
+                    ByPlace(self._model, self._compute, tree), tuple(_given(tree).values()), check_trace=False
                 )
                 recording = Recording(traced, mapped(answer, lambda _: torch.empty(0)))
-                same = all(_same(recording(asked), self._enter(asked)) for asked in (tree, *_others(tree)))
-            except Exception:  # what cannot be recorded is computed by the model: nothing is lost but time
+                same = all(_same(recording(asked), self._compute(asked)) for asked in (tree, *_others(tree)))
+            except Exception:  # what cannot be recorded is computed by the model; only time is lost
                 return None
             return recording if same else None
 
@@ -119,19 +141,21 @@ class ByPlace(torch.nn.Module):
     """A model as a function of tensors to tensors, all else in its arguments fixed: the form that can be traced.
 
     Args:
-        model: whose weights are used. enter: computes a forward from arguments by name. tree: the arguments.
+        model: whose weights are used.
+        compute: computes a forward from arguments by name.
+        tree: the arguments.
     """
 
-    def __init__(self, model: torch.nn.Module, enter: Callable[[Tree], Any], tree: Tree) -> None:
+    def __init__(self, model: torch.nn.Module, compute: Callable[[Tree], Any], tree: Tree) -> None:
         super().__init__()
         self.model = model
-        self._enter = enter
+        self._compute = compute
         self._tree = tree
 
     def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """All tensors of the answer, in order."""
         places = dict(zip(_given(self._tree), given, strict=True))
-        return tuple(tensors(self._enter(rebuilt(self._tree, places.get))))
+        return tuple(tensors(self._compute(rebuilt(self._tree, places.get))))
 
 
 def _given(tree: Tree) -> dict[Hashable, torch.Tensor]:
@@ -150,7 +174,10 @@ def _copied(tree: Tree, change: Callable[[torch.Tensor], torch.Tensor]) -> Tree:
 
 
 def _others(tree: Tree) -> Iterator[Tree]:
-    """The same kind with other values, at the ends and in the middle of time: who decides by a value is found out."""
+    """Arguments of the same kind with other values, at the ends and in the middle of time.
+
+    A model that branches on a value gives a different answer here and is not recorded.
+    """
     for moment in (0, 400, 999):
         yield {
             name: torch.full_like(leaf, moment) if name in TIMES and isinstance(leaf, torch.Tensor) else changed

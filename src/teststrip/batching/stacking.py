@@ -1,7 +1,7 @@
 """Reads the arguments of a model call, stacks the rows of several calls, splits the result again.
 
-Knows trees of tensors; nothing of pipelines, schedulers or who waits for what.
-Whatever is not known to be a row, a timestep or shared must be equal in all calls of a batch, or has no place in one.
+Knows trees of tensors; nothing of pipelines, schedulers or waiting calls. An argument that is not known to be a row, a
+timestep or shared must be equal in all calls of a batch; an argument that cannot be compared keeps its call out of one.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ SMALL = 4096
 
 @dataclass(slots=True)
 class Request:
-    """One call of a model, read.
+    """One call of a model, with its arguments read.
 
     Attributes:
-        rows: how many it brings.
+        rows: number of rows that the call brings.
         tree: parameter name to argument, as bound to the model's signature.
-        kinds: of each leaf of the tree.
+        kinds: what each leaf of the tree is.
         signature: requests of equal signature can share a forward.
-        shape: of one row of the first argument, for people and for the width.
+        shape: of one row of the first argument; people read it, and the width goes by it.
     """
 
     rows: int
@@ -53,7 +53,7 @@ class Reader:
 
     Args:
         name: of the model, for messages.
-        function: whose parameters name the arguments; of a method, the bound one.
+        function: its parameters name the arguments; a method is given bound.
         ignored: names of arguments that are passed on as None.
     """
 
@@ -64,7 +64,7 @@ class Reader:
         self._hashed: dict[int, tuple[torch.Tensor, Hashable]] = {}
 
     def read(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
-        """One call.
+        """Read the arguments of one call.
 
         Raises:
             CannotMerge: an argument has no known meaning for a batch; the text names it.
@@ -87,7 +87,7 @@ class Reader:
         return Request(rows, tree, kinds, tuple(parts), tuple(first.shape[1:]))
 
     def bind(self, tree: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """A tree as positional and keyword arguments."""
+        """Turn a tree into positional and keyword arguments."""
         bound = inspect.BoundArguments(self._signature, dict(tree))
         return bound.args, bound.kwargs
 
@@ -95,7 +95,7 @@ class Reader:
         name = path[0]
         if isinstance(leaf, torch.Tensor):
             if name in TIMES and (leaf.numel() == 1 or leaf.shape == (rows,)):
-                # Some schedulers count in whole numbers, some in single precision: together they become the latter.
+                # Some schedulers count in whole numbers, some in single precision; stacked, all are single precision.
                 return "time", leaf.dtype if leaf.dtype in OWN_PRECISION else "number"
             if leaf.ndim and leaf.shape[0] == rows and not SHARED.intersection(map(str, path)):
                 return "row", (tuple(leaf.shape[1:]), leaf.dtype, leaf.device)
@@ -129,14 +129,14 @@ class Listed:
     entries: tuple[Any, ...]
 
     def same(self, rows: int) -> Hashable:
-        """The entry that every row has."""
+        """The entry that every row has. Raises CannotMerge where rows differ."""
         if len(self.entries) != rows or any(entry != self.entries[0] for entry in self.entries):
             raise CannotMerge("a list of its denoiser's arguments differs from row to row")
         return repr(self.entries[0])
 
 
 def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every leaf of nested dicts, lists and tuples, with its place."""
+    """Every leaf of nested dicts, lists and tuples, with its path."""
     if isinstance(tree, dict):
         for name in tree:
             yield from leaves(tree[name], (*path, name))
@@ -167,7 +167,7 @@ Piece = tuple["Request", int, int]
 
 
 def stacked(pieces: Sequence[Piece], width: int) -> dict[str, Any]:
-    """Rows start..stop of each request, below one another, and the last row again until there are `width` of them."""
+    """Rows start..stop of each request, below one another; the last row is repeated until there are `width` rows."""
     first = pieces[0][0]
     found = [dict(leaves(request.tree)) for request, _, _ in pieces]
     count = sum(stop - start for _, start, stop in pieces)
@@ -209,7 +209,7 @@ def mapped(output: Any, change: Callable[[torch.Tensor], Any]) -> Any:
 
 
 def joined(parts: Sequence[Any]) -> Any:
-    """The outputs of one request that was served in several forwards."""
+    """The outputs of one request that was answered by several forwards, as one output."""
     first = parts[0]
     if len(parts) == 1:
         return first

@@ -1,21 +1,102 @@
-"""How many rows a forward should have: the smallest number that wastes almost nothing.
+"""How many rows a forward has: the smallest number that wastes almost nothing.
 
-Knows a function from rows to seconds; nothing of models.
+`smallest_good` is the search, `Widths` keeps what it found for each shape of row. Knows how long a forward takes from a
+function that it is given; nothing of how models compute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Literal
+
+from teststrip.batching.calls import Counts
+from teststrip.batching.pending import Pending, ProxiedModel
+from teststrip.batching.stacking import Request
 
 # Even numbers, because guidance brings rows in pairs; beyond 64 nothing measured so far still gains.
 LADDER = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 # A wider forward must earn its memory and its ragged ends: 3 % of the best time a row is below what a user notices.
 WORTH = 0.03
-
-
-# Of all lanes together. A processor computes wide forwards no faster a row: what it still gains there is less than
-# fillers cost a small study.
+# Upper bound of rows over all lanes: on a CPU a wider forward saves less time than its filler rows cost a small study.
 MOST_ON_CPU = 16
+# Positions of latents decoded at once, up to 8 pictures: decoders are large and gain little from a wide forward.
+DECODED = 2048
+
+Seconds = Callable[[ProxiedModel, Request, int], float | None]
+"""The time of a forward of a model, full of a request's rows, at a width; None = it cannot be computed."""
+
+
+class Widths:
+    """The width of the forwards for each shape of row: given, known from earlier, or found at the first request.
+
+    Args:
+        seconds: measures a forward.
+        rows: of every denoiser forward; "auto" = searched for.
+        decode_rows: of every decoder forward; "auto" = by the size of the latents.
+        lanes: forwards that are computed at a time.
+        known: widths found earlier, by shape; what is found is written into it.
+        counts: `widths` and `halved` are written into it.
+
+    Attributes:
+        all_lanes: rows of the widest denoiser forward known so far, times the lanes.
+    """
+
+    def __init__(
+        self,
+        seconds: Seconds,
+        *,
+        rows: int | Literal["auto"],
+        decode_rows: int | Literal["auto"],
+        lanes: int,
+        known: MutableMapping[str, int],
+        counts: Counts,
+    ) -> None:
+        if any(number != "auto" and number < 1 for number in (rows, decode_rows)):
+            raise ValueError(f"a forward has at least one row, not rows={rows}, decode_rows={decode_rows}")
+        self._seconds = seconds
+        self._rows = rows
+        self._decode_rows = decode_rows
+        self._lanes = lanes
+        self._known = known
+        self._counts = counts
+        self.all_lanes = lanes
+
+    def of(self, pending: Pending) -> int:
+        """The width of the forwards that answer this request."""
+        shape = pending.shape
+        if shape not in self._counts.widths:
+            width = self._counts.widths[shape] = self._first(pending, shape)
+            if not pending.model.decodes:
+                self.all_lanes = max(self.all_lanes, width * self._lanes)
+        return self._counts.widths[shape]
+
+    def halve(self, shape: str, width: int) -> bool:
+        """Halve a width at which memory ran out.
+
+        Returns:
+            False when it is smaller by now, because another lane ran out of memory at the same width.
+        """
+        if self._counts.widths[shape] != width:
+            return False
+        self._counts.widths[shape] = width // 2
+        if shape in self._known:
+            self._known[shape] = width // 2
+        self._counts.halved.append(f"{shape}: out of memory at {width} rows, {width // 2} from here on")
+        return True
+
+    def _first(self, pending: Pending, shape: str) -> int:
+        model, request = pending.model, pending.request
+        if model.decodes:
+            positions = request.shape[-1] * request.shape[-2] if len(request.shape) > 1 else DECODED
+            return max(1, min(8, DECODED // positions)) if self._decode_rows == "auto" else self._decode_rows
+        if self._rows != "auto":
+            return self._rows
+        if shape not in self._known:
+            most = MOST_ON_CPU // self._lanes if model.device.type == "cpu" else LADDER[-1]
+            self._known[shape] = smallest_good(
+                lambda rows: self._seconds(model, request, rows), request.rows, max(most, request.rows)
+            )
+        return self._known[shape]
 
 
 def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: int = LADDER[-1]) -> int:
@@ -25,7 +106,8 @@ def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: 
 
     Args:
         seconds: time of one forward at that many rows; None = memory ran out, nothing wider is tried.
-        least: rows that one call brings; no narrower width is tried. most: no wider one is.
+        least: rows that one call brings; no narrower width is tried.
+        most: no wider width is tried.
 
     Returns:
         a width of the ladder, or `least` where not even that fitted.

@@ -1,4 +1,4 @@
-"""What computes the denoiser's forwards: PyTorch as it is, PyTorch compiled, or OpenVINO. Rows in, rows out.
+"""What computes the denoiser's forwards: PyTorch as it is, PyTorch compiled, or OpenVINO.
 
 A backend stands where `teststrip.batching` would call the model: it gets the model's own arguments, always with the
 same number of rows, and answers as the model does. Knows models and files of its cache; nothing of shots or schedulers.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from teststrip import disk
+from teststrip.batching import DENOISERS
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import canonical_json, digest_of
 from teststrip.weights.digests import cache_folder
@@ -29,8 +30,6 @@ NAMES: Final = ("auto", "torch", "compile", "openvino", "openvino-bf16")
 
 OTHER_PICTURES: Final = frozenset({"openvino-bf16"})
 """Backends whose pictures are not those of PyTorch up to rounding, so that PyTorch must make none in their name."""
-
-DENOISERS: Final = ("unet", "transformer")
 
 IN_LANES: Final = frozenset({"torch", "openvino", "openvino-bf16"})
 """Backends that compute several forwards at a time, each on threads of its own (`teststrip.batching.lanes`)."""
@@ -52,7 +51,14 @@ def resolved(asked: str, *, device: str, dtype: str) -> str:
 
 
 def check(name: str, *, device: str, dtype: str, plain: bool) -> None:
-    """Raise StudyError for a backend that cannot work here; `plain`: pictures are made by plain calls."""
+    """Raise StudyError for a backend that cannot work here.
+
+    Args:
+        name: as the study wrote it.
+        device: as resolved.
+        dtype: as resolved.
+        plain: whether pictures are made by plain calls, not in batches.
+    """
     if plain and name not in ("auto", "torch"):
         raise StudyError(f"backend: {name!r} works on batches, and batch = 1 makes plain calls. Leave batch out")
     if name.startswith("openvino") and (device, dtype) != ("cpu", "float32"):
@@ -60,12 +66,12 @@ def check(name: str, *, device: str, dtype: str, plain: bool) -> None:
 
 
 def described(name: str) -> str:
-    """A resolved backend with its version, for a fingerprint; PyTorch's own version stands there already.
+    """A resolved backend with its version, for a fingerprint, where PyTorch's own version stands already.
 
-    What cannot be batched is made by PyTorch, where that is the same picture up to rounding; an image's facts say it.
+    PyTorch makes what cannot be batched, if that is the same picture up to rounding; the image's facts say so.
     """
-    told = f"{name} {version('openvino')}" if name.startswith("openvino") else name
-    return told if name == "torch" or name in OTHER_PICTURES else f"{told}, else torch"
+    versioned = f"{name} {version('openvino')}" if name.startswith("openvino") else name
+    return versioned if name == "torch" or name in OTHER_PICTURES else f"{versioned}, else torch"
 
 
 def forwards(name: str, pipe: Any, identity: Mapping[str, object]) -> dict[str, Forward]:
@@ -73,8 +79,8 @@ def forwards(name: str, pipe: Any, identity: Mapping[str, object]) -> dict[str, 
 
     Args:
         name: resolved, one of `NAMES` but "auto".
-        pipe: the loaded pipeline, its LoRA on.
-        identity: of the weights with all that is on them; the cache of converted models goes by it.
+        pipe: the loaded pipeline, with its LoRA on.
+        identity: of the weights and the LoRA; it names the files in the cache of converted models.
 
     Raises:
         ModuleNotFoundError: OpenVINO is not installed.
@@ -109,14 +115,15 @@ def compiled(model: Any) -> Forward:
 class OpenVino:
     """A model converted to OpenVINO and compiled for this processor, once for each shape of its arguments.
 
-    The converted model is kept in the cache folder; another run reads it in place of converting. Several threads may
-    call it at a time: it is compiled with a stream for each lane, on that lane's share of the threads.
+    The converted model is kept in the cache folder, so that another run reads it and need not convert. Several threads
+    may call it at a time: it is compiled with a stream for each lane, on that lane's share of the threads.
 
     Args:
         model: in float32, on the CPU.
         method: what is called.
         precision: "f32", or "bf16": other pictures, twice as fast where the processor has bfloat16.
-        identity: of the weights. folder: of the cache.
+        identity: of the weights.
+        folder: of the cache; None = the one in Teststrip's cache folder.
     """
 
     def __init__(
@@ -138,10 +145,10 @@ class OpenVino:
         self._identity = {**identity, "openvino": openvino.__version__, "diffusers": version("diffusers")}
         self._signature = inspect.signature(getattr(model, method))
         self._core = openvino.Core()
-        self._threads = torch.get_num_threads()  # here, where all of them count: in a lane it is the lane's
+        self._threads = torch.get_num_threads()  # asked here, because in a lane it is the lane's share
         self._ready: dict[str, Any] = {}
         self._requests: dict[str, deque[Any]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # protects _ready and _requests, which all lanes use
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any]:
         """The model's answer as a tuple, as pipelines ask for it (`return_dict=False`)."""
@@ -165,14 +172,14 @@ class OpenVino:
                 self._requests[key] = deque()
             free = self._requests[key]
             request = free.pop() if free else self._ready[key].create_infer_request()
-        # Copied in and out: OpenVINO keeps its buffers, and the rows are still read when the next forward runs.
+        # Copied in and out, because OpenVINO keeps its buffers and the rows are still read when the next forward runs.
         answer = request.infer([tensor.contiguous().numpy() for tensor in inputs.values()], share_inputs=False)
         made = torch.from_numpy(answer[0].copy())
         free.append(request)
         return (made,)
 
     def _compiled(self, key: str, arguments: dict[str, Any], inputs: Mapping[Any, Any]) -> Any:
-        from teststrip.batching.lanes import MOST
+        from teststrip.batching.lanes import MOST_LANES
 
         file = self._folder / f"{key[:32]}.xml"
         if not file.is_file():
@@ -180,7 +187,7 @@ class OpenVino:
         settings = {
             "INFERENCE_PRECISION_HINT": self._precision,
             "INFERENCE_NUM_THREADS": self._threads,
-            "NUM_STREAMS": min(self._threads, MOST),
+            "NUM_STREAMS": min(self._threads, MOST_LANES),
         }
         return self._core.compile_model(self._core.read_model(file), "CPU", settings)
 
@@ -198,7 +205,7 @@ class OpenVino:
             wrapper = ByPlace(self._model, enter, arguments).eval()
             traced = torch.jit.trace(wrapper, examples, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             converted = openvino.convert_model(traced, example_input=examples)
-        # Fixed shapes: all is decided when it is compiled.
+        # Shapes are fixed, so that OpenVINO decides everything when it compiles.
         converted.reshape({i: list(tensor.shape) for i, tensor in enumerate(examples)})
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="new-") as place:
@@ -217,7 +224,7 @@ def _call_by_name(signature: inspect.Signature, inner: Forward, *args: Any, **kw
 
 
 def _by_name(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All arguments by name; timesteps in single precision, so that one compiled form serves every scheduler."""
+    """All arguments by name, with timesteps in single precision, so that one compiled form serves every scheduler."""
     from teststrip.batching.stacking import TIMES
 
     arguments = dict(signature.bind(*args, **kwargs).arguments)

@@ -1,7 +1,7 @@
 """Many shots on one loaded pipeline: batched at the denoiser, decoded in batches, encoded in threads beside it.
 
 Joins `teststrip.batching`, which knows calls, with shots and pictures. Imports torch when called. A shot whose call
-fails here might not fail alone: it is handed back, for the engine to make the plain way.
+fails here might succeed by itself, so it is handed back as a `BatchFailure` and the engine may make it the plain way.
 """
 
 from __future__ import annotations
@@ -14,29 +14,32 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
 from teststrip.diffusion import loading, schedulers, shooting
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.pipelines import PipelineClass
-from teststrip.diffusion.widths import Widths
+from teststrip.diffusion.width_cache import WidthCache
 from teststrip.errors import EngineError
 from teststrip.records import Failure, Fingerprint, Render, Shot, canonical_json
 
 if TYPE_CHECKING:
-    from teststrip.batching import Batcher, Call, Counts, Done
+    from teststrip.batching import Batcher
 
 WRITERS: Final = 1
-"""Threads that encode. zlib lets go of the interpreter; one keeps up with every denoiser measured so far."""
+"""Threads that encode. zlib releases Python's lock; one thread keeps up with every denoiser measured so far."""
 
 WAITING: Final = 16
 """Pictures being encoded, at most: a slow disk slows the denoiser and fills no memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A shot that has no picture yet, because its call failed.
+class BatchFailure:
+    """A shot that has no picture yet, because its call failed in the batch; a plain call may still make it.
 
     Attributes:
-        shot: what was asked. reason: "error", "oom" or "nan". error: what was raised.
+        shot: what was asked.
+        reason: the class of the failure.
+        error: what the call raised.
     """
 
     shot: Shot
@@ -50,10 +53,11 @@ class Batches:
     Args:
         loaded: the pipeline, with the LoRA of these shots on.
         pipeline: what its class's source says.
-        rows: of every forward; "auto" finds the number, and remembers it for this model on this machine.
-        backend: resolved name of what computes the forwards. forwards: what it gives to call in place of the models.
+        rows: of every forward; "auto" finds the number, and keeps it for this model on this machine.
+        backend: resolved name of what computes the forwards.
+        forwards: what the backend gives to call in place of the models, by component name.
         fingerprint: of a shot.
-        length: denoiser calls to expect of a shot; the longest are started first.
+        length: denoiser calls to expect of a shot; the longest shots are started first.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class Batches:
 
     @property
     def batcher(self) -> Batcher | None:
-        """What merges the calls of the last `render`."""
+        """The batcher of the last `render`; None before the first one."""
         return self._batcher
 
     @property
@@ -87,19 +91,19 @@ class Batches:
         """What the last `render` has done so far, for reports."""
         return self._batcher.counts if self._batcher else None
 
-    def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure | Broken]:
+    def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure | BatchFailure]:
         """One answer a shot, in the order in which the pictures are done; pulls shots lazily."""
         import torch
 
-        from teststrip.batching import Batcher, Failed
+        from teststrip.batching import Batcher
 
-        known = Widths(canonical_json(self._machine()))
+        known = WidthCache(canonical_json(self._machine()))
         self._batcher = batcher = Batcher(
             self._loaded.pipe,
             rows=self._rows,
             known=known,
             forwards=self._forwards,
-            lonely=self._backend not in OTHER_PICTURES,
+            fallback=self._backend not in OTHER_PICTURES,
             threads=torch.get_num_threads() if self._loaded.device == "cpu" and self._backend in IN_LANES else 1,
         )
         under_way: dict[str, Shot] = {}
@@ -112,8 +116,8 @@ class Batches:
                 if answer is None:
                     break
                 shot = under_way.pop(cast("str", answer.call.key))
-                if isinstance(answer, Failed):
-                    yield Broken(shot, answer.reason, self._explained(answer.error))
+                if isinstance(answer, FailedCall):
+                    yield BatchFailure(shot, answer.reason, self._explained(answer.error))
                     continue
                 encoding.append(writers.submit(self._finish, shot, answer, batcher.counts))
                 while encoding and (encoding[0].done() or len(encoding) > WAITING):
@@ -122,20 +126,16 @@ class Batches:
                 yield encoding.popleft().result()
 
     def stop(self) -> None:
-        """Start no further shot; those under way come to their end."""
+        """Start no further shot; those under way are answered."""
         if self._batcher is not None:
             self._batcher.stop()
 
     def _explained(self, error: Exception) -> Exception:
-        from teststrip.batching import CannotMerge
-
         if not isinstance(error, CannotMerge):
             return error
         return EngineError(f"backend {self._backend!r} cannot make this (write backend = 'torch'): {error}")
 
     def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
-        from teststrip.batching import Call
-
         under_way[shot.id] = shot
         name = cast("str | None", shot.settings.get("scheduler"))
         return Call(

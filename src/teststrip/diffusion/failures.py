@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from teststrip.batching import out_of_memory
+from teststrip.errors import first_line
 from teststrip.records import Failure, Reason, Shot
 
 
 def of(shot: Shot, error: Exception) -> Failure:
-    """The failure of a shot whose call raised. A wrong argument is wrong next time, too; anything else may pass."""
+    """The failure of a shot whose call raised.
+
+    A wrong argument will be wrong next time, too; any other error may pass, so the shot can be retried.
+    """
     return Failure(shot, _reason(error), _line(error), retryable=not isinstance(error, ValueError | TypeError))
 
 
@@ -16,8 +21,6 @@ def not_finite(shot: Shot) -> Failure:
 
 
 def _reason(error: Exception) -> Reason:
-    from teststrip.batching import out_of_memory
-
     if out_of_memory(error):
         return "oom"
     return "invalid" if isinstance(error, ValueError | TypeError) else "error"
@@ -25,5 +28,5 @@ def _reason(error: Exception) -> Reason:
 
 def _line(error: Exception) -> str:
     """One line of at most 300 characters, printable whatever the prompt held."""
-    text = next((line for line in str(error).splitlines() if line.strip()), "no message")
+    text = first_line(error) if str(error).strip() else "no message"
     return f"{type(error).__name__}: {text}"[:300].encode("utf-8", "backslashreplace").decode("utf-8")

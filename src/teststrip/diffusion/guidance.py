@@ -13,8 +13,13 @@ from teststrip.records import Value
 class Rule:
     """Evaluates the conditions under which a pipeline doubles its rows, for given settings.
 
-    Only comparisons, `and`, `or`, `not` of settings, configuration and constants; what is unknown counts as true, so
-    that it never hides what is known to be false.
+    Understands comparisons, `and`, `or` and `not` of settings, configuration and constants. Anything else counts as
+    true, so that it never hides a condition that is known to be false.
+
+    Args:
+        tree: the pipeline's class.
+        settings: of the shot.
+        config: looks up a key of a component's configuration.
     """
 
     def __init__(self, tree: ast.ClassDef, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> None:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import gc
 import inspect
-import platform
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from teststrip.diffusion.models import Model, fetch
-from teststrip.diffusion.source import package
-from teststrip.errors import EngineError
+from teststrip.errors import EngineError, first_line
+from teststrip.weights.loading import devices, quietly
+from teststrip.weights.loading import resolved_device as device_of
 
 HALF = {"unet": "float16", "transformer": "bfloat16"}
 """What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
@@ -29,9 +30,11 @@ class Loaded:
     """A pipeline in memory.
 
     Attributes:
-        pipe: the Diffusers pipeline. model: what it was made of.
-        device, dtype: as resolved: "cuda", "float16".
-        adapters: LoRA name to the adapter it was loaded as.
+        pipe: the Diffusers pipeline.
+        model: what the pipeline was made of.
+        device: as resolved: "cuda".
+        dtype: as resolved: "float16".
+        adapters: LoRA file to the name of the adapter that it was loaded as.
         adapted: the LoRA and scale that are on now, or None.
     """
 
@@ -44,24 +47,17 @@ class Loaded:
 
 
 def resolved_device(asked: str) -> str:
-    """The device that "auto" stands for: cuda, else mps, else cpu. Imports torch only where a GPU is possible.
+    """The device that the engine's option stands for.
 
     Raises:
         EngineError: the device asked for is not there.
     """
-    if asked == "cpu" or (asked == "auto" and not _gpu_possible()):
-        return "cpu"
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked == "auto":
-        return next(name for name, found in there.items() if found)
-    if not there.get(asked, False):
+    if asked not in ("auto", "cpu") and asked not in devices():
         raise EngineError(
-            f"[engine] device = {asked!r}: this PyTorch ({torch.__version__}) sees no such device."
-            f" There is: {', '.join(name for name, found in there.items() if found)}"
+            f"[engine] device = {asked!r}: this PyTorch ({version('torch')}) sees no such device."
+            f" There is: {', '.join(devices())}"
         )
-    return asked
+    return device_of(asked)
 
 
 def resolved_dtype(asked: str, device: str, model: Model) -> str:
@@ -102,8 +98,8 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
         try:
             pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, variant, options)
         except (OSError, ValueError, TypeError, AttributeError, ImportError, RuntimeError, KeyError) as error:
-            line = next(iter(str(error).splitlines()), "")
-            raise EngineError(f"model: {model.name!r} cannot be loaded ({type(error).__name__}: {line})") from error
+            why = f"{type(error).__name__}: {first_line(error)}"
+            raise EngineError(f"model: {model.name!r} cannot be loaded ({why})") from error
         pipe.set_progress_bar_config(disable=True)
         if offload == "model":
             pipe.enable_model_cpu_offload(device=device)
@@ -115,15 +111,15 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
 
 
 def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
-    """Puts a LoRA on at a scale, or takes the last one off.
+    """Put a LoRA on at a scale, or take the last one off.
 
     Args:
         loaded: changed in place.
-        lora: a .safetensors file; None = none.
+        lora: a .safetensors file; None = no LoRA.
         scale: 1 = as trained.
 
     Raises:
-        EngineError: it does not fit the model.
+        EngineError: the LoRA does not fit the model.
     """
     wanted = (lora, scale) if lora else None
     if loaded.adapted == wanted:
@@ -139,9 +135,9 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
                     loaded.pipe.load_lora_weights(
                         str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True
                     )
-                except Exception as error:  # whatever a stranger's file brings about, the remedy is one
-                    line = next(iter(str(error).splitlines()), "")
-                    raise EngineError(f"lora: {lora!r} does not fit {loaded.model.name!r} ({line})") from error
+                except Exception as error:  # whatever a file of unknown origin brings about, there is one remedy
+                    why = first_line(error)
+                    raise EngineError(f"lora: {lora!r} does not fit {loaded.model.name!r} ({why})") from error
                 loaded.adapters[lora] = name
             else:
                 loaded.pipe.enable_lora()
@@ -150,7 +146,7 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
 
 
 def free(device: str) -> None:
-    """Gives memory that nothing uses back to the device."""
+    """Give memory that nothing uses back to the device."""
     gc.collect()
     if "torch" in sys.modules and device != "cpu":
         import torch
@@ -160,23 +156,10 @@ def free(device: str) -> None:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """No bars and no warnings from Diffusers and Transformers: what matters is raised, the rest is for developers."""
-    from diffusers.utils import logging as ours
-    from transformers.utils import logging as theirs
-
-    before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in (ours, theirs)]
-    for log, _, _ in before:
-        log.set_verbosity_error()
-        log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for log, level, bars in before:
-            log.set_verbosity(level)
-            if bars:
-                log.enable_progress_bar()
+    """Within it Diffusers and Transformers draw no bars and warn of nothing: what matters is raised."""
+    with quietly("diffusers", "transformers"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _from_folder(folder: Path | None, variant: str | None, options: dict[str, Any]) -> Any:
@@ -194,12 +177,3 @@ def _from_file(model: Model, config: Path | None, options: dict[str, Any]) -> An
     if config:
         options |= {"config": str(config), "local_files_only": True}
     return kind.from_single_file(str(model.file), **options)
-
-
-def _gpu_possible() -> bool:
-    """Whether importing torch could find a GPU: a build with one inside, or Apple silicon."""
-    if sys.platform == "darwin":
-        return platform.machine() == "arm64"
-    root = package()
-    torch = root.parent / "torch" / "lib" if root else None
-    return torch is None or any(torch.glob("*torch_cuda*")) or any(torch.glob("*torch_hip*"))

@@ -1,7 +1,7 @@
-"""Which calls cannot be merged at the denoiser, told from a pipeline's source before anything is loaded.
+"""Which calls cannot be merged at the denoiser, read from a pipeline's source before anything is loaded.
 
-For `teststrip plan`; what decides is what a call does when it runs (`teststrip.batching`). Knows the few ways that
-Diffusers' own pipelines have; "" means that nothing speaks against it.
+`teststrip plan` asks; in a run `teststrip.batching` decides by what a call does. Knows the few ways that Diffusers' own
+pipelines have.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import ast
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from teststrip.batching import DENOISERS
 from teststrip.diffusion.pipelines import PipelineClass, find
 from teststrip.diffusion.source import function
 from teststrip.records import Value
-
-DENOISERS = ("unet", "transformer")
 
 
 def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: str) -> str:
@@ -42,7 +41,7 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
 def _ways(name: str) -> tuple[tuple[str, ...], bool]:
     """What a class's call passes first to its denoisers, and whether it touches their attention processors.
 
-    A class that inherits its call says nothing here: it is taken for one that passes a batch.
+    A class that inherits its call shows nothing here, so it is taken for one that passes a batch.
     """
     pipeline = find(name)
     call = function(pipeline.tree, "__call__") if pipeline else None

@@ -1,6 +1,6 @@
 """What a study calls `model`, found: the embedded one, a folder, a single file, or a name on the Hugging Face Hub.
 
-Tells the pipeline's class and configuration before any weight is fetched, and what identifies the weights. Imports
+Finds the pipeline's class and configuration before any weight is fetched, and what identifies the weights. Imports
 huggingface_hub only for a hub name. Knows nothing of torch, shots or pictures.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from teststrip.diffusion.safety import PICKLES, check_folder, check_index, read_header, weight_files
-from teststrip.errors import EngineError, MissingExtra, StudyError
+from teststrip.errors import EngineError, MissingExtra, StudyError, first_line
 from teststrip.records import Value
 from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
@@ -38,10 +38,11 @@ class Model:
         pipeline: name of its pipeline class.
         scheduler: class and configuration of its own scheduler; ("", {}) when the pipeline has none.
         folder: with model_index.json; None for a single file without configuration and for a hub model.
-        file: the single safetensors file.
-        repo, commit: of a hub model; commit is 40 hexadecimal digits.
-        index: the content of model_index.json; empty for a single file.
-        configs: those of components that were read already.
+        file: the single safetensors file; None for a folder and for a hub model.
+        repo: owner/name of a hub model; "" for a model on this disk.
+        commit: of a hub model, 40 hexadecimal digits.
+        index: the content of model_index.json; None for a single file.
+        configs: the configurations of components that were read already.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Model:
     configs: dict[str, Mapping[str, object]] = field(default_factory=dict, compare=False, repr=False)
 
     def config(self, component: str, key: str) -> Value:
-        """A value of a component's configuration ("" is the pipeline); None when it is not known."""
+        """A value of a component's configuration ("" is the pipeline); None when the value is not known."""
         if component not in self.configs:
             self.configs[component] = self._config(component)
         value = self.configs[component].get(key)
@@ -70,7 +71,7 @@ class Model:
         return _hub_json(self.repo, self.commit, file) if self.repo and component.isidentifier() else {}
 
     def identity(self, digests: Digests, variant: str | None) -> dict[str, object]:
-        """What tells these weights from others: a commit, or the SHA-256 of each file. Plain JSON."""
+        """What distinguishes these weights from others, as plain JSON: a commit, or the SHA-256 of each file."""
         if self.repo:
             return {"repo": self.repo, "commit": self.commit}
         identity: dict[str, object] = {}
@@ -101,7 +102,7 @@ def find(name: str, revision: str | None = None, config: str | None = None) -> M
 
     Raises:
         StudyError: there is no such model.
-        EngineError: it could run code, is damaged, or the hub cannot be reached.
+        EngineError: the model could run code or is damaged, or the hub cannot be reached.
     """
     place = places.place(name, "model_index.json")
     if name == EMBEDDED and place.kind != "embedded":
@@ -167,7 +168,7 @@ def _on_hub(name: str, revision: str | None) -> Model:
 
 
 def _commit(repo: str, revision: str) -> str:
-    """40 hexadecimal digits: asked of the hub, or of the local cache when the hub cannot be reached."""
+    """The commit of a revision, 40 hexadecimal digits: from the hub, or from the local cache without a network."""
     if hub.COMMIT.fullmatch(revision):
         return revision
     try:
@@ -201,7 +202,7 @@ def _commit(repo: str, revision: str) -> str:
 
 
 def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
-    """A small file of a hub model, fetched or from the cache; empty when the model does not have it."""
+    """A small file of a hub model, fetched or from the cache; empty when the model has no such file."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -220,7 +221,7 @@ def fetch(model: Model, variant: str | None) -> Path:
     """The folder of a hub model at its commit, downloaded where it is missing: safetensors and configuration alone.
 
     Raises:
-        EngineError: the hub cannot be reached, or what came could run code.
+        EngineError: the hub cannot be reached, or the files could run code.
     """
     from diffusers import DiffusionPipeline
 
@@ -230,7 +231,7 @@ def fetch(model: Model, variant: str | None) -> Path:
         )
     except hub.troubles() as error:
         raise EngineError(
-            f"model: {model.repo!r} at {model.commit} cannot be fetched: {_line(error)}."
+            f"model: {model.repo!r} at {model.commit} cannot be fetched: {first_line(error).rstrip('.')}."
             f" {hub.remedy(model.repo, model.commit)}"
         ) from None
     check_folder(Path(folder))
@@ -251,7 +252,3 @@ def _json(file: Path) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         raise EngineError(f"{file}: this is no JSON. Fetch the model again") from None
     return found if isinstance(found, dict) else {}
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

@@ -1,7 +1,7 @@
 """Refuses model files that could run code: pickles by any name, classes from outside, oversized headers.
 
-A model folder is a stranger's. Only safetensors are read, and only after their header was looked at; only classes that
-Diffusers and Transformers bring themselves are named in it. Knows nothing of pictures or pipelines' arguments.
+A model folder may come from anywhere. Only safetensors are read, and only after their header was checked; the folder
+may name only classes that Diffusers and Transformers bring. Knows nothing of pictures or pipelines' arguments.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_header(file: Path) -> Mapping[str, object]:
     """The header of a safetensors file: tensor names to type, shape and place.
 
     Raises:
-        EngineError: it is no safetensors file (a renamed pickle, a cut-off download), or its header is too large.
+        EngineError: the file is no safetensors file (a renamed pickle, a cut-off download), or its header is too large.
     """
     with file.open("rb") as stream:
         start = stream.read(9)
@@ -83,7 +83,7 @@ def weight_files(folder: Path, variant: str | None = None) -> Iterator[Path]:
 
     Args:
         folder: with a model_index.json.
-        variant: "fp16" and the like; a component without files of that variant gives its plain ones.
+        variant: "fp16" and the like; a component without files of that variant gives its plain files.
     """
     yield folder / "model_index.json"
     for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
@@ -96,7 +96,7 @@ def weight_files(folder: Path, variant: str | None = None) -> Iterator[Path]:
 
 
 def _known(library: str) -> bool:
-    """A library of the list, or a folder of Diffusers' pipelines, where safety checkers and the like live."""
+    """Whether it is a library of the list, or a folder of Diffusers' pipelines, where safety checkers are."""
     root = package()
     return library in LIBRARIES or (
         library.isidentifier() and root is not None and (root / "pipelines" / library).is_dir()

@@ -26,7 +26,7 @@ FLOW_MATCHING: Final = frozenset(
 OTHER_TASKS: Final = re.compile(r"Inverse|CogVideoX|LTX")
 
 NEEDS: Final = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "scipy"}
-"""What a scheduler needs beside Diffusers."""
+"""The package that a scheduler needs in addition to Diffusers."""
 
 RUNGE_KUTTA_EXTRA: Final = 9
 """PNDM's warm-up, where it is on: three steps take four calls each."""
@@ -39,7 +39,7 @@ class SchedulerClass:
     Attributes:
         name: of the class.
         compatible: the classes that can take its configuration.
-        order: 2 for those that call the denoiser twice a step.
+        order: 2 for a scheduler that calls the denoiser twice a step.
     """
 
     name: str
@@ -74,7 +74,7 @@ def known() -> Mapping[str, SchedulerClass]:
 def alternatives(own: str) -> tuple[str, ...]:
     """Names of the classes that can stand in for a model's own scheduler, itself first, the others sorted.
 
-    Those that the own class lists, and those that list the own class.
+    A class can stand in where the model's own scheduler lists it, or where it lists the model's own scheduler.
     """
     table = known()
     listed = set(table[own].compatible) if own in table else set()
@@ -87,7 +87,7 @@ def alternatives(own: str) -> tuple[str, ...]:
 
 
 def facts_of(scheduler: Any) -> dict[str, object]:
-    """What an image says of its scheduler: the class and, where its configuration makes it draw noise, that it does."""
+    """An image's facts on its scheduler: the class and, where the configuration makes it draw noise, that it does."""
     config = scheduler.config
     noisy = "sde" in str(config.get("algorithm_type") or "") or config.get("stochastic_sampling") is True
     return {"scheduler": type(scheduler).__name__, **({"sampler_noise": True} if noisy else {})}
@@ -113,7 +113,8 @@ def check(settings: Mapping[str, Value], own: str, config: Mapping[str, object],
 
     Args:
         settings: of a shot.
-        own, config: class name and configuration of the model's own scheduler; "" when it has none.
+        own: class name of the model's own scheduler; "" when the model has none.
+        config: configuration of the model's own scheduler.
         pipeline: its class name, for the message.
     """
     name = settings.get("scheduler")

@@ -1,7 +1,7 @@
 """One shot on a loaded pipeline: the arguments of its call, its scheduler, the plain call, the finished picture.
 
-Both ways of running share these steps: `expose` makes one plain call a shot, and is what batched calls are held
-against. Imports torch when called. Knows shots and pictures; nothing of files, studies or batches.
+Both ways of running share these steps. `expose` makes one plain call a shot; batched calls must give the same picture.
+Imports torch when called. Knows shots and pictures; nothing of files, studies or batches.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from teststrip.batching import DENOISERS
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale"})
 """Settings of a shot that its pipeline's call does not take."""
 
-DENOISERS: Final = ("unet", "transformer", "prior", "decoder")
+COUNTED: Final = (*DENOISERS, "prior", "decoder")
+"""Components whose rows are the cost of a plain call: also the denoisers at which batched calls do not meet."""
 
 
 def arguments(pipeline: PipelineClass, settings: Mapping[str, Value]) -> dict[str, Any]:
-    """What the pipeline's call gets, without generator; pictures come back as floats, so that NaN can be seen."""
+    """The arguments of the call, without generator; pictures come back as floats, so that NaN can be seen."""
     given = {name: value for name, value in settings.items() if name not in NOT_ARGUMENTS and value is not None}
     return {name: value for name, value in given.items() if name in pipeline.knobs} | {"output_type": "np"}
 
@@ -52,7 +54,7 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
         scheduler: of this picture alone; None where a pipeline has none.
 
     Returns:
-        the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoiser was given.
+        the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoisers were given.
     """
     import numpy as np
     import torch
@@ -60,7 +62,7 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     alone = copy.copy(pipe)
     if scheduler is not None:
         alone.scheduler = scheduler
-    # A few schedulers draw from the global generator; it is this picture's own here, and left as it was.
+    # A few schedulers draw from the global generator; this picture sees one of its own, and the global one is kept.
     with torch.random.fork_rng(devices=[]), counted(pipe) as rows:
         torch.manual_seed(seed)
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
@@ -69,14 +71,14 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
 
 @contextmanager
 def counted(pipe: Any) -> Iterator[list[int]]:
-    """Collects the number of rows of every call of the denoiser."""
+    """Collect the number of rows of every call of the denoisers."""
     rows: list[int] = []
 
     def count(_: Any, positional: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         first = next((v for v in (*positional, *named.values()) if hasattr(v, "ndim") and v.ndim > 1), None)
         rows.append(1 if first is None else int(first.shape[0]))
 
-    models = [model for name in DENOISERS if (model := getattr(pipe, name, None)) is not None]
+    models = [model for name in COUNTED if (model := getattr(pipe, name, None)) is not None]
     hooks = [model.register_forward_pre_hook(count, with_kwargs=True) for model in models]
     try:
         yield rows
@@ -86,7 +88,7 @@ def counted(pipe: Any) -> Iterator[list[int]]:
 
 
 def with_exact_decoder(pipe: Any) -> Any:
-    """A copy of the pipeline whose autoencoder works in float32: what a half-precision decoder cannot hold, it can."""
+    """A copy of the pipeline whose autoencoder works in float32, where values overflow in half precision."""
     import torch
 
     alone = copy.copy(pipe)
@@ -111,8 +113,10 @@ def finish(
     Args:
         shot: what was asked.
         picture: [H, W, 3], 0..1, before rounding.
-        seconds, fingerprint, facts: as in Render.
-        checked: whether a safety checker looked at it, which blackens what it refuses.
+        seconds: as in Render.
+        fingerprint: as in Render.
+        facts: as in Render.
+        checked: whether a safety checker looked at the picture; it blackens what it refuses.
     """
     import numpy as np
 

@@ -1,23 +1,26 @@
 """Engine `diffusers`: any text-to-image pipeline of Diffusers, from the embedded model to a name on the hub.
 
 Its knobs are the arguments of the pipeline's own call. This file joins what `teststrip.diffusion` knows: the class and
-its arguments (read, not imported), the model's files, the pipeline in memory, many shots on it at once or one. Torch is
-imported by the first `render`. To add a knob: nothing to do, if a pipeline has it; bounds and a sentence go into
-`diffusion.pipelines`.
+its arguments (read, not imported), the model's files, the pipelines in memory, many shots on one of them at once or one
+by one. The first `render` imports torch. To add a knob: nothing to do, if a pipeline has it; bounds and a sentence go
+into `diffusion.pipelines`. To add an option: a line in `options`, and an argument of the same name and default.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, cast
+from typing import ClassVar, Final, Literal
 
-from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, shooting, source
-from teststrip.diffusion.batches import Batches, Broken
+from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, source
+from teststrip.diffusion.batches import Batches, BatchFailure
+from teststrip.diffusion.model_cache import ModelCache
+from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
+from teststrip.diffusion.plain import PlainCalls
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError, nearest
 from teststrip.plugins import missing
@@ -36,9 +39,6 @@ OWN_SETTINGS: Final = (
 )
 """What a pipeline's call does not take, but a study can set."""
 
-AHEAD: Final = 64
-"""Shots looked at ahead of time, to load a model once for all of them."""
-
 
 def _by_name(*settings: Setting) -> Mapping[str, Setting]:
     return MappingProxyType({setting.name: setting for setting in settings})
@@ -47,18 +47,7 @@ def _by_name(*settings: Setting) -> Mapping[str, Setting]:
 class DiffusersEngine:
     """Calls a pipeline once for each shot; the calls meet at the denoiser, unless `batch` is 1.
 
-    Args:
-        dtype: number format of the weights; "auto" is float32 on a CPU, else float16 for U-Nets, bfloat16 for
-            transformers.
-        variant: of the weight files, as in `diffusion_pytorch_model.fp16.safetensors`; "" = the plain ones.
-        config: folder with the configuration of a single-file model; "" = Diffusers fetches it from the hub.
-        safety_checker: whether the checker that comes with a model looks at its pictures.
-        device: "auto" is cuda, else mps, else cpu.
-        offload: what waits in main memory: "none", "model" (whole models), "sequential" (layers; slow).
-        keep: how many models stay in memory when the model is an axis.
-        batch: rows of each forward of the denoiser; None or "auto" finds the best number; 1 = one plain call a picture.
-        backend: what computes those forwards: "torch", "compile", "openvino", "openvino-bf16" (other pictures), or
-            "auto": the fastest that makes the pictures of PyTorch.
+    `options` describes the arguments.
     """
 
     options: ClassVar[Mapping[str, Setting]] = _by_name(
@@ -67,18 +56,24 @@ class DiffusersEngine:
             "str",
             "auto",
             choices=("auto", "float32", "float16", "bfloat16"),
-            doc="Number format of the weights.",
+            doc="Number format of the weights; auto is float32 on a CPU, else float16 for U-Nets, bfloat16 for others.",
         ),
-        Setting("variant", "str", "", doc='Which weight files, for example "fp16".'),
-        Setting("config", "str", "", doc="Folder with the configuration of a single-file model."),
+        Setting("variant", "str", "", doc='Which weight files, for example "fp16"; "" = the plain ones.'),
+        Setting("config", "str", "", doc='Folder with the configuration of a single-file model; "" = from the hub.'),
         Setting("safety_checker", "bool", default=True, doc="Whether a model's safety checker looks at the pictures."),
-        Setting("device", "str", "auto", choices=("auto", "cuda", "mps", "cpu"), doc="Where the model runs."),
+        Setting(
+            "device",
+            "str",
+            "auto",
+            choices=("auto", "cuda", "mps", "cpu"),
+            doc="Where the model runs; auto is cuda, else mps, else cpu.",
+        ),
         Setting(
             "offload",
             "str",
             "none",
             choices=("none", "model", "sequential"),
-            doc="What waits in main memory while it is not needed.",
+            doc="What waits in main memory while it is not needed: whole models, or layers (slow).",
         ),
         Setting("keep", "int", 2, low=1, high=64, doc="Models kept in memory when the model is an axis."),
         Setting(
@@ -89,7 +84,13 @@ class DiffusersEngine:
             choices=("auto",),
             doc="Rows of each forward of the denoiser; found by itself when left out; 1 = one plain call a picture.",
         ),
-        Setting("backend", "str", "torch", choices=backends.NAMES, doc="What computes the denoiser's forwards."),
+        Setting(
+            "backend",
+            "str",
+            "torch",
+            choices=backends.NAMES,
+            doc="What computes the denoiser's forwards; auto is the fastest that makes the pictures of PyTorch.",
+        ),
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
@@ -113,22 +114,19 @@ class DiffusersEngine:
         self._safety_checker = safety_checker
         self._asked_device = device
         self._offload = offload
-        self._keep = keep
         self._rows: int | Literal["auto"] = "auto" if batch is None else batch
         self._asked_backend = backend
         self._device = ""
         self._batches: Batches | None = None
         self._finishing = False
         self._digests = Digests()
-        self._models: dict[tuple[str, str | None], models.Model] = {}
+        self._models: dict[ModelKey, models.Model] = {}
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
-        self._loaded: dict[tuple[str, str | None], loading.Loaded] = {}
-
-    # --- what is known without weights -------------------------------------------------------------------------
+        self._loaded = ModelCache(keep)
 
     @property
     def settings(self) -> Mapping[str, Setting]:
-        """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which one a model has."""
+        """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
         return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS)
 
     def check(self, settings: Mapping[str, Value]) -> None:
@@ -154,7 +152,7 @@ class DiffusersEngine:
             self._check_lora(str(lora))
 
     def remark(self, settings: Mapping[str, Value]) -> str:
-        """That shots with these settings are made one after another, and why; "" when they share forwards."""
+        """Says that shots with these settings are made one after another, and why; "" when they share forwards."""
         pipeline = self._pipeline(self._model(settings))
         why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
         return f"made one after another, not in batches: {why}" if why else ""
@@ -194,8 +192,6 @@ class DiffusersEngine:
             )
         return self._fingerprints[key]
 
-    # --- pictures ------------------------------------------------------------------------------------------------
-
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer a shot, model by model among the next few shots.
 
@@ -204,7 +200,7 @@ class DiffusersEngine:
             MissingExtra: torch, diffusers or transformers is not installed.
         """
         self._finishing = False
-        for _, group in groupby(_model_by_model(iter(shots)), key=_weights_key):
+        for _, group in groupby(model_by_model(iter(shots)), key=weights_key):
             if self._finishing:
                 return
             alike = iter(group)
@@ -221,21 +217,16 @@ class DiffusersEngine:
 
     def close(self) -> None:
         """Forget the models and give their memory back."""
-        if self._loaded:
-            self._loaded.clear()
-            loading.free(self._device)
+        self._loaded.clear()
 
     def _one_by_one(self, loaded: loading.Loaded, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        plain = self._plain(loaded)
         for shot in shots:
-            with loading.silence():
-                answer = self._shoot(loaded, shot)
-            yield answer
+            yield plain.render(shot)
             if self._finishing:
                 return
 
     def _batched(self, loaded: loading.Loaded, first: Shot, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
-        pipeline = self._pipeline(loaded.model)
-        assert pipeline is not None
         backend = self._backend(loaded.model)
         identity = backends.identity_of(self.fingerprint(first).facts, loaded.adapted)
         try:
@@ -244,7 +235,7 @@ class DiffusersEngine:
             raise missing(error) from error
         self._batches = batches = Batches(
             loaded,
-            pipeline,
+            self._loaded_pipeline(loaded),
             rows=self._rows,
             backend=backend,
             forwards=forwards,
@@ -252,79 +243,42 @@ class DiffusersEngine:
             length=lambda shot: self.calls(shot.settings),
         )
         for answer in batches.render(shots):
-            yield self._mended(loaded, answer) if isinstance(answer, Broken) else answer
+            yield self._retried(loaded, answer) if isinstance(answer, BatchFailure) else answer
 
-    def _mended(self, loaded: loading.Loaded, broken: Broken) -> Render | Failure:
+    def _retried(self, loaded: loading.Loaded, failure: BatchFailure) -> Render | Failure:
         """The plain way, where it has a remedy; else the failure."""
         half = loaded.dtype != "float32"
         same = self._backend(loaded.model) not in backends.OTHER_PICTURES
-        if same and (broken.reason == "oom" or (broken.reason == "nan" and half)):
-            return next(self._one_by_one(loaded, (broken.shot,)))
-        if broken.reason == "nan":
-            return failures.not_finite(broken.shot)
-        return failures.of(broken.shot, broken.error)
+        if same and (failure.reason == "oom" or (failure.reason == "nan" and half)):
+            return self._plain(loaded).render(failure.shot)
+        if failure.reason == "nan":
+            return failures.not_finite(failure.shot)
+        return failures.of(failure.shot, failure.error)
 
-    def _shoot(self, loaded: loading.Loaded, shot: Shot) -> Render | Failure:
-        """The plain way, with one more try where memory ran out or a half-precision decoder overflowed."""
-        answer = self._plain(loaded, loaded.pipe, shot, {})
-        if isinstance(answer, Failure) and answer.reason == "oom":
-            for key in [key for key, other in self._loaded.items() if other is not loaded]:
-                del self._loaded[key]
-            loading.free(self._device)
-            answer = self._plain(loaded, loaded.pipe, shot, {"retried": "oom"})
-        half = loaded.dtype != "float32" and hasattr(loaded.pipe, "vae")
-        if isinstance(answer, Failure) and answer.reason == "nan" and half:
-            exact = shooting.with_exact_decoder(loaded.pipe)
-            answer = self._plain(loaded, exact, shot, {"retried": "nan", "vae_dtype": "float32"})
-        return answer
-
-    def _plain(self, loaded: loading.Loaded, pipe: object, shot: Shot, facts: Mapping[str, object]) -> Render | Failure:
-        pipeline = self._pipeline(loaded.model)
-        assert pipeline is not None
-        started = time.perf_counter()
-        try:
-            own = shooting.scheduler(loaded.pipe, cast("str | None", shot.settings.get("scheduler")))
-            call = shooting.arguments(pipeline, shot.settings)
-            picture, rows = shooting.expose(pipe, call, shot.seed, own)
-        except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
-            return failures.of(shot, error)
-        return shooting.finish(
-            shot,
-            picture,
-            seconds=time.perf_counter() - started,
-            fingerprint=self.fingerprint(shot),
-            facts={
-                "denoiser_calls": rows,
-                "backend": "torch",
-                "device": loaded.device,
-                "dtype": loaded.dtype,
-                **schedulers.facts_of(own),
-                **facts,
-            },
-            checked=getattr(loaded.pipe, "safety_checker", None) is not None,
+    def _plain(self, loaded: loading.Loaded) -> PlainCalls:
+        return PlainCalls(
+            loaded,
+            self._loaded_pipeline(loaded),
+            fingerprint=self.fingerprint,
+            make_room=partial(self._loaded.keep_only, loaded),
         )
 
     def _load(self, shot: Shot) -> loading.Loaded:
-        key = _model_key(shot)
-        loaded = self._loaded.pop(key, None)
-        if loaded is None:
-            model = self._model(shot.settings)
-            device = self._resolved_device()
-            while len(self._loaded) >= self._keep:
-                del self._loaded[next(iter(self._loaded))]  # the one not used for longest
-                loading.free(device)
-            try:
-                loaded = loading.load(
+        model, device = self._model(shot.settings), self._resolved_device()
+        try:
+            loaded = self._loaded.get(
+                model_key(shot.settings),
+                lambda: loading.load(
                     model,
                     device=device,
                     dtype=loading.resolved_dtype(self._dtype, device, model),
                     variant=self._variant,
                     offload=self._offload,
                     safety_checker=self._safety_checker,
-                )
-            except ModuleNotFoundError as error:
-                raise missing(error) from error
-        self._loaded[key] = loaded
+                ),
+            )
+        except ModuleNotFoundError as error:
+            raise missing(error) from error
         lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
         loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         return loaded
@@ -341,10 +295,8 @@ class DiffusersEngine:
             return "fixed rows"
         return "one call a picture" if self._rows == 1 else f"fixed rows: {self._rows}"
 
-    # --- looking things up -----------------------------------------------------------------------------------------
-
     def _model(self, settings: Mapping[str, Value]) -> models.Model:
-        key = _names(settings)
+        key = model_key(settings)
         if key not in self._models:
             self._models[key] = models.find(*key, self._config)
         return self._models[key]
@@ -362,6 +314,11 @@ class DiffusersEngine:
             )
         return found
 
+    def _loaded_pipeline(self, loaded: loading.Loaded) -> pipelines.PipelineClass:
+        found = self._pipeline(loaded.model)
+        assert found is not None
+        return found
+
     def _check_lora(self, name: str) -> None:
         file = Path(name).expanduser()
         if file.suffix != ".safetensors" or not file.is_file():
@@ -371,28 +328,6 @@ class DiffusersEngine:
     def _resolved_device(self) -> str:
         self._device = self._device or loading.resolved_device(self._asked_device)
         return self._device
-
-
-def _names(settings: Mapping[str, Value]) -> tuple[str, str | None]:
-    revision = settings.get("revision")
-    return str(settings.get("model") or models.EMBEDDED), str(revision) if revision else None
-
-
-def _model_key(shot: Shot) -> tuple[str, str | None]:
-    return _names(shot.settings)
-
-
-def _weights_key(shot: Shot) -> tuple[Value, ...]:
-    """Equal for shots that the same weights answer."""
-    return (*_model_key(shot), shot.settings.get("lora"), shot.settings.get("lora_scale"))
-
-
-def _model_by_model(shots: Iterator[Shot]) -> Iterator[Shot]:
-    """Shots in order, but those of one model, and of one LoRA on it, together among the next AHEAD."""
-    while window := list(islice(shots, AHEAD)):
-        models = {key: i for i, key in enumerate(dict.fromkeys(map(_model_key, window)))}
-        weights = {key: i for i, key in enumerate(dict.fromkeys(map(_weights_key, window)))}
-        yield from sorted(window, key=lambda shot: (models[_model_key(shot)], weights[_weights_key(shot)]))
 
 
 def _version(name: str) -> str | None:

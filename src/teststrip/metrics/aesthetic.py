@@ -1,6 +1,6 @@
 """How people would rate a picture's looks: a linear head on CLIP's picture embedding, as LAION trained them.
 
-Knows the head; `vision` knows the model below it. The prompt plays no part.
+Knows the head; `weights.encoder` knows the model below it. The prompt plays no part.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from teststrip.errors import MissingWeights
+from teststrip.errors import MissingWeights, first_line
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
-from teststrip.weights.encoder import Chosen
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,14 +28,10 @@ if TYPE_CHECKING:
 class Aesthetic:
     """A linear function of CLIP's unit picture embedding.
 
-    Args:
-        head: a .safetensors file with one linear layer, or several in a row without anything between them (LAION's
-            "improved" predictor is such a chain): tensors `*weight` [out, in] and `*bias` [out], the last out = 1.
-        model: the CLIP that the head was trained on: a folder or a hub id; LAION's heads want
-            `openai/clip-vit-large-patch14`.
-        revision: of a hub id.
-        device: where the CLIP runs.
-        batch: pictures a call.
+    The head is a .safetensors file with one linear layer, or several in a row without anything between them (LAION's
+    "improved" predictor is such a chain): tensors `*weight` [out, in] and `*bias` [out], the last out = 1. The model is
+    the CLIP that the head was trained on; LAION's heads want `openai/clip-vit-large-patch14`. `options` describes the
+    arguments.
     """
 
     name: ClassVar[str] = "aesthetic"
@@ -43,13 +39,13 @@ class Aesthetic:
     arity: ClassVar[int | None] = 1
     higher_is_better: ClassVar[bool | None] = True
     needs_pixels: ClassVar[bool] = True
-    options: ClassVar[Mapping[str, Setting]] = {
-        "head": Setting("head", "str", optional=True, doc="The linear head, a .safetensors file."),
-        "model": Setting("model", "str", optional=True, doc="The CLIP below it: folder or hub id."),
-        "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
-        "device": Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps."),
-        "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
-    }
+    options: ClassVar[Mapping[str, Setting]] = by_name(
+        Setting("head", "str", optional=True, doc="The linear head, a .safetensors file."),
+        Setting("model", "str", optional=True, doc="The CLIP below it: folder or hub id."),
+        REVISION,
+        DEVICE,
+        BATCH,
+    )
     card: ClassVar[Card] = Card(
         about="Predicted rating of looks: a linear head on CLIP's picture embedding; LAION's scale is 1 to 10.",
         low=-math.inf,
@@ -123,7 +119,7 @@ def _layers(path: Path) -> list[tuple[Floats, Floats]]:
         with safe_open(path, framework="np") as file:
             tensors = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, TypeError) as error:
-        raise MissingWeights(f"{str(path)!r} is no readable .safetensors file: {error}") from error
+        raise MissingWeights(f"{str(path)!r} is no readable .safetensors file: {first_line(error)}") from error
     weights = sorted((name for name, tensor in tensors.items() if tensor.ndim == 2), key=_natural)
     biases = {name.removesuffix("weight") + "bias" for name in weights}
     if not weights or set(tensors) - set(weights) - biases:

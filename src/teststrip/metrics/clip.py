@@ -1,6 +1,6 @@
 """How well a picture fits its prompt, by CLIP (`clip_score`) or by a CLIP tuned on people's choices (`pick_score`).
 
-Knows two formulas over unit vectors; `vision` knows the models.
+Knows two formulas over unit vectors; `weights.encoder` knows the models.
 """
 
 from __future__ import annotations
@@ -11,17 +11,8 @@ from typing import ClassVar
 
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
-from teststrip.weights.encoder import Chosen
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 from teststrip.weights.loading import EMBEDDED_SCORER
-
-REVISION = Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id.")
-DEVICE = Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps.")
-BATCH = Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model.")
-
-
-def _options(model: Setting) -> Mapping[str, Setting]:
-    return {option.name: option for option in (model, REVISION, DEVICE, BATCH)}
-
 
 _CLIP_CARD = Card(
     about="100 × cosine between the CLIP embeddings of picture and prompt.",
@@ -46,12 +37,8 @@ _EMBEDDED_CARD = replace(
 class ClipScore:
     """100 × the cosine between the embeddings of a picture and of its prompt.
 
-    Args:
-        model: a folder or a hub id of any model in CLIP format (`get_image_features`, `get_text_features`); default
-            the scorer embedded in this package, which knows the embedded model's emoji and nothing else.
-        revision: of a hub id.
-        device: where it runs.
-        batch: pictures a call.
+    The model is any in CLIP format (`get_image_features`, `get_text_features`); by default the scorer embedded in this
+    package, which knows the embedded model's emoji and nothing else. `options` describes the arguments.
     """
 
     name: ClassVar[str] = "clip_score"
@@ -59,8 +46,11 @@ class ClipScore:
     arity: ClassVar[int | None] = 1
     higher_is_better: ClassVar[bool | None] = True
     needs_pixels: ClassVar[bool] = True
-    options: ClassVar[Mapping[str, Setting]] = _options(
-        Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji.")
+    options: ClassVar[Mapping[str, Setting]] = by_name(
+        Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji."),
+        REVISION,
+        DEVICE,
+        BATCH,
     )
     card: Card = _EMBEDDED_CARD  # the default's; an instance with another model has another
 
@@ -83,9 +73,8 @@ class ClipScore:
 class PickScore:
     """The preference of a CLIP that was tuned on people's choices between pictures: its scale × the cosine.
 
-    Args:
-        model: a folder or a hub id in CLIP format; PickScore itself is `yuvalkirstain/PickScore_v1`.
-        revision, device, batch: as in ClipScore.
+    The model is one in CLIP format; PickScore itself is `yuvalkirstain/PickScore_v1`. `options` describes the
+    arguments.
     """
 
     name: ClassVar[str] = "pick_score"
@@ -93,8 +82,11 @@ class PickScore:
     arity: ClassVar[int | None] = 1
     higher_is_better: ClassVar[bool | None] = True
     needs_pixels: ClassVar[bool] = True
-    options: ClassVar[Mapping[str, Setting]] = _options(
-        Setting("model", "str", optional=True, doc="Folder or hub id, for example yuvalkirstain/PickScore_v1.")
+    options: ClassVar[Mapping[str, Setting]] = by_name(
+        Setting("model", "str", optional=True, doc="Folder or hub id, for example yuvalkirstain/PickScore_v1."),
+        REVISION,
+        DEVICE,
+        BATCH,
     )
     card: ClassVar[Card] = Card(
         about="Scale × cosine of picture and prompt by a CLIP tuned on people's choices (PickScore: about 18 to 24).",

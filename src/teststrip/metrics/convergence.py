@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
-from teststrip.weights.encoder import Chosen
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,24 +178,17 @@ class ConvergenceSsim(_OfPairs):
 
 
 class ConvergenceFeatures(_OfPairs):
-    """Distance between what a vision model sees in the two pictures: 1 − cosine.
-
-    Args:
-        model: a folder or a hub id of CLIP, DINOv2, ViT or the like (`facebook/dinov2-base`).
-        revision: of a hub id.
-        device: where it runs.
-        batch: pictures a call.
-    """
+    """Distance between what a vision model sees in the two pictures: 1 − cosine. `options` describes the arguments."""
 
     name: ClassVar[str] = "convergence_features"
     unit: ClassVar[str] = "1 − cosine"
     higher_is_better: ClassVar[bool | None] = False
-    options: ClassVar[Mapping[str, Setting]] = {
-        "model": Setting("model", "str", optional=True, doc="CLIP, DINOv2 or ViT: folder or hub id."),
-        "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
-        "device": Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps."),
-        "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
-    }
+    options: ClassVar[Mapping[str, Setting]] = by_name(
+        Setting("model", "str", optional=True, doc="CLIP, DINOv2 or ViT: folder or hub id."),
+        REVISION,
+        DEVICE,
+        BATCH,
+    )
     card: ClassVar[Card] = Card(
         about="1 − cosine of the picture's features and those at the most steps; 0 there by definition.",
         low=0.0,

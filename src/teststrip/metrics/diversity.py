@@ -1,7 +1,7 @@
 """How different the pictures of one prompt are from seed to seed: what guidance trades for fit.
 
-Knows which seeds to compare and two numbers about a group; `vision` knows the models. Without a model the pictures are
-compared as 32 × 32 thumbnails.
+Knows which seeds to compare and two numbers about a group; `weights.encoder` knows the models. Without a model the
+pictures are compared as 32 × 32 thumbnails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Cell, Fingerprint, Row, Setting
-from teststrip.weights.encoder import Chosen
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,24 +53,17 @@ def vendi(kernel: Floats) -> float:
 
 
 class _OfGroups:
-    """The seeds of a prompt in a cell, seen by a model or as thumbnails.
-
-    Args:
-        model: a folder or a hub id of CLIP, DINOv2, ViT or the like; None = thumbnails.
-        revision: of a hub id.
-        device: where it runs.
-        batch: pictures a call.
-    """
+    """The seeds of a prompt in a cell, seen by a model or as thumbnails. `options` describes the arguments."""
 
     arity: ClassVar[int | None] = None
     higher_is_better: ClassVar[bool | None] = None
     needs_pixels: ClassVar[bool] = True
-    options: ClassVar[Mapping[str, Setting]] = {
-        "model": Setting("model", "str", optional=True, doc="CLIP, DINOv2, ViT: folder or hub id; none = thumbnails."),
-        "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
-        "device": Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps."),
-        "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
-    }
+    options: ClassVar[Mapping[str, Setting]] = by_name(
+        Setting("model", "str", optional=True, doc="CLIP, DINOv2, ViT: folder or hub id; none = thumbnails."),
+        REVISION,
+        DEVICE,
+        BATCH,
+    )
     name: ClassVar[str]
 
     def __init__(

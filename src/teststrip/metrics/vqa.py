@@ -1,6 +1,6 @@
 """How well a picture fits its prompt, by asking a vision-language model: the probability that it answers "yes".
 
-Knows the question and where the answer stands in the logits; `weights` finds the model, transformers runs it.
+Knows the question and where the answer stands in the logits; `weights.loading` finds the model, transformers runs it.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import MissingWeights
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, by_name
 from teststrip.weights.loading import PROCESSOR_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:
@@ -29,13 +31,7 @@ YES = ("yes", "Yes", "YES", " yes", " Yes", " YES")
 class VqaScore:
     """P(yes) as the first word of the answer, summed over its spellings.
 
-    Args:
-        model: a folder or a hub id that transformers can open as image-text-to-text.
-        revision: of a hub id.
-        question: what is asked; `{prompt}` stands for the prompt.
-        dtype: "auto" (as the weights are stored), "float32", "bfloat16" or "float16".
-        device: where it runs.
-        batch: pictures a call.
+    The model is one that transformers can open as image-text-to-text. `options` describes the arguments.
     """
 
     name: ClassVar[str] = "vqa_score"
@@ -43,16 +39,16 @@ class VqaScore:
     arity: ClassVar[int | None] = 1
     higher_is_better: ClassVar[bool | None] = True
     needs_pixels: ClassVar[bool] = True
-    options: ClassVar[Mapping[str, Setting]] = {
-        "model": Setting("model", "str", optional=True, doc="An image-text-to-text model: folder or hub id."),
-        "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
-        "question": Setting("question", "str", QUESTION, doc="What is asked; {prompt} stands for the prompt."),
-        "dtype": Setting(
+    options: ClassVar[Mapping[str, Setting]] = by_name(
+        Setting("model", "str", optional=True, doc="An image-text-to-text model: folder or hub id."),
+        REVISION,
+        Setting("question", "str", QUESTION, doc="What is asked; {prompt} stands for the prompt."),
+        Setting(
             "dtype", "str", "auto", choices=("auto", "float32", "bfloat16", "float16"), doc="Of the weights in memory."
         ),
-        "device": Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps."),
-        "batch": Setting("batch", "int", 8, low=1, high=4096, doc="Pictures a call of the model."),
-    }
+        DEVICE,
+        replace(BATCH, default=8),
+    )
     card: ClassVar[Card] = Card(
         about='Probability that a vision-language model answers "yes" when asked whether the picture shows the prompt.',
         low=0.0,

@@ -56,6 +56,9 @@ class EngineContract:
         arguments = inspect.signature(type(engine)).parameters
         assert set(arguments) == set(engine.options)
         assert all(argument.kind is argument.KEYWORD_ONLY for argument in arguments.values())
+        assert {name: argument.default for name, argument in arguments.items()} == {
+            name: option.default for name, option in engine.options.items()
+        }
         assert engine.operation <= set(engine.options)
 
     def test_options_and_settings_describe_themselves(self, engine: Engine) -> None:

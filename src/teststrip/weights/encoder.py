@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from teststrip.errors import MissingWeights
+from teststrip.records import Setting
 from teststrip.weights.loading import PROCESSOR_FILES, TOKENIZER_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:
@@ -26,12 +28,22 @@ if TYPE_CHECKING:
 REMEMBERED = 8192
 """Vectors that one encoder keeps, because a reference picture is asked for many times; 64 MB at 1,024 numbers each."""
 
+REVISION: Final = Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id.")
+DEVICE: Final = Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps.")
+BATCH: Final = Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model.")
+"""Options that a metric with a model has, beside the model."""
+
+
+def by_name(*settings: Setting) -> Mapping[str, Setting]:
+    """A metric's options by name."""
+    return MappingProxyType({setting.name: setting for setting in settings})
+
 
 class Encoder:
     """Turns pictures into unit vectors, and texts where the model is of the CLIP kind. Made by `encoder`.
 
     Args:
-        found: the model.
+        found: the model's files.
         device: as in `load`.
         batch: how many pictures or texts one call of the model gets.
     """

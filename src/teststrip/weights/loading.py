@@ -8,14 +8,18 @@ with random numbers and say so only in a line of its log.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from teststrip.errors import MissingWeights
+from teststrip.errors import MissingWeights, first_line
 from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
 
@@ -94,7 +98,7 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
     from safetensors import SafetensorError
 
     try:
-        with _quietly():
+        with quietly("transformers"):
             model, report = auto.from_pretrained(
                 found.folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
@@ -106,7 +110,7 @@ def load(auto: Any, found: Weights, device: str = "auto", dtype: str = "float32"
             f"{found.model!r} lacks {len(gaps)} of the tensors of a {type(model).__name__} ({gaps[0]}, ...). "
             "Give `model` a complete one"
         )
-    return model.eval().to(_device(device))
+    return model.eval().to(resolved_device(device))
 
 
 def read(found: Weights, reader: Callable[[Path], Any], files: Sequence[str]) -> Any:
@@ -166,32 +170,48 @@ def _hash(folder: Path) -> str:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence the progress bar and the table that transformers draws for each load: a run has a bar of its own."""
-    from transformers.utils import logging as untyped
+def quietly(*libraries: str) -> Iterator[None]:
+    """Within it these libraries draw no bars and log errors only: a run has a bar of its own.
 
-    logging: Any = untyped
-    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    Args:
+        libraries: "transformers" or "diffusers", which log by the same functions.
+    """
+    logs: list[Any] = [import_module(f"{library}.utils.logging") for library in libraries]
+    before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
+        for log, level, bar in before:
+            log.set_verbosity(level)
+            if bar:
+                log.enable_progress_bar()
 
 
-def _device(asked: str) -> str:
-    import torch
+def resolved_device(asked: str) -> str:
+    """The device that "auto" stands for: cuda, else mps, else cpu. Any other name comes back as it is.
 
+    Imports torch only where it could find a GPU, so that a study is planned in an instant elsewhere.
+    """
     if asked != "auto":
         return asked
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return devices()[0] if _gpu_possible() else "cpu"
 
 
-def first_line(error: Exception) -> str:
-    """What a library has to say, without the essay below it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def devices() -> tuple[str, ...]:
+    """The kinds of device that this PyTorch sees, the fastest first."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, found in there.items() if found)
+
+
+def _gpu_possible() -> bool:
+    """Whether importing torch could find a GPU: a build with one inside, or Apple silicon."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    found = importlib.util.find_spec("torch")
+    libraries = Path(found.origin).parent / "lib" if found and found.origin else None
+    return libraries is not None and any(any(libraries.glob(f"*torch_{kind}*")) for kind in ("cuda", "hip"))

@@ -1,6 +1,7 @@
-"""How many rows a forward has, remembered: found once on a machine, the same ever after, so that bytes are the same.
+"""A cache on disk of how many rows a forward has: found once on a machine and kept, so that bytes stay the same.
 
 A small JSON file beside the digests. Losing it costs a search of seconds, and at most one level of 255 in a few pixels.
+`teststrip.batching.width` finds the numbers.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from teststrip import disk
 from teststrip.weights.digests import cache_folder
 
 
-class Widths(MutableMapping[str, int]):
-    """Rows by shape of a row, for one model on one machine.
+class WidthCache(MutableMapping[str, int]):
+    """The width by shape of row, for one model on one machine.
 
-    A file that cannot be read or written is no fault: the width is then found again.
+    A file that cannot be read or written is no fault, because the width is then found again.
 
     Args:
         model: says all that the best width depends on: weights, number format, device, threads, versions.
-        file: by default in the cache folder.
+        file: None = the one in the cache folder.
     """
 
     def __init__(self, model: str, file: Path | None = None) -> None:

@@ -1,0 +1,77 @@
+"""Shots made one after another, each by a plain call of the pipeline: what `batch = 1` asks for.
+
+The batched way falls back on this one where a plain call has a remedy: memory to give back, or a decoder to run in
+float32. Knows shots and one loaded pipeline; nothing of batches or of which models there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from teststrip.diffusion import failures, loading, schedulers, shooting
+from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.records import Failure, Fingerprint, Render, Shot
+
+
+class PlainCalls:
+    """Makes shots on one loaded pipeline, all with the same weights.
+
+    Args:
+        loaded: the pipeline, with the LoRA of these shots on.
+        pipeline: what its class's source says.
+        fingerprint: of a shot.
+        make_room: gives memory back that other pipelines hold.
+    """
+
+    def __init__(
+        self,
+        loaded: loading.Loaded,
+        pipeline: PipelineClass,
+        *,
+        fingerprint: Callable[[Shot], Fingerprint],
+        make_room: Callable[[], None],
+    ) -> None:
+        self._loaded = loaded
+        self._pipeline = pipeline
+        self._fingerprint = fingerprint
+        self._make_room = make_room
+
+    def render(self, shot: Shot) -> Render | Failure:
+        """One shot, with one more try where memory ran out or a half-precision decoder overflowed."""
+        with loading.silence():
+            pipe = self._loaded.pipe
+            answer = self._try(pipe, shot, {})
+            if isinstance(answer, Failure) and answer.reason == "oom":
+                self._make_room()
+                answer = self._try(pipe, shot, {"retried": "oom"})
+            half = self._loaded.dtype != "float32" and hasattr(pipe, "vae")
+            if isinstance(answer, Failure) and answer.reason == "nan" and half:
+                exact = shooting.with_exact_decoder(pipe)
+                answer = self._try(exact, shot, {"retried": "nan", "vae_dtype": "float32"})
+            return answer
+
+    def _try(self, pipe: Any, shot: Shot, facts: Mapping[str, object]) -> Render | Failure:
+        started = time.perf_counter()
+        try:
+            scheduler = shooting.scheduler(self._loaded.pipe, cast("str | None", shot.settings.get("scheduler")))
+            call = shooting.arguments(self._pipeline, shot.settings)
+            picture, rows = shooting.expose(pipe, call, shot.seed, scheduler)
+        except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
+            return failures.of(shot, error)
+        return shooting.finish(
+            shot,
+            picture,
+            seconds=time.perf_counter() - started,
+            fingerprint=self._fingerprint(shot),
+            facts={
+                "denoiser_calls": rows,
+                "backend": "torch",
+                "device": self._loaded.device,
+                "dtype": self._loaded.dtype,
+                **schedulers.facts_of(scheduler),
+                **facts,
+            },
+            checked=getattr(self._loaded.pipe, "safety_checker", None) is not None,
+        )
