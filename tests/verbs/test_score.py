@@ -316,12 +316,11 @@ def test_failed_shots_have_no_scores_and_no_zeros(tmp_path):
 
 
 class _Pairless:
-    name, unit, arity, higher_is_better, needs_pixels = "contrast", "", 2, None, True
     options = {}  # noqa: RUF012
-    card = Card("A.", 0, 1, "s", "F.")
+    card = Card("contrast", arity=2)
 
     def fingerprint(self):
-        return Fingerprint({"metric": self.name})
+        return Fingerprint({"metric": self.card.name})
 
     def score(self, items):
         raise MissingWeights("never called")

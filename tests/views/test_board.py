@@ -19,7 +19,7 @@ from teststrip.views import board
 def test_each_row_becomes_a_place_with_its_levels_and_its_picture(tmp_path: Path) -> None:
     study = study_of(["an owl", "a car"], ["soft", "hard"], replicates=2)
     rows = list(rows_of(study, tmp_path, failure=["no memory left"]))
-    made = board.build(study, rows, metrics={"sharpness": Sharpness})
+    made = board.build(study, rows, cards={"sharpness": Sharpness.card})
     assert len(made["places"]) == len(rows) == 16
     for place, row in zip(made["places"], rows, strict=True):
         at = made["cells"][place["cell"]]["at"]
@@ -30,9 +30,7 @@ def test_each_row_becomes_a_place_with_its_levels_and_its_picture(tmp_path: Path
         assert place.get("digest") == (row.image.digest if row.image else None)
     assert made["places"][0]["failure"] == {"reason": "error", "text": "no memory left", "retryable": True}
     assert made["progress"] == {"total": 16, "made": 15, "failed": 1}
-    assert made["metrics"] == [
-        {"name": "sharpness", "unit": Sharpness.unit, "higher_is_better": Sharpness.higher_is_better}
-    ]
+    assert made["metrics"] == [{"name": "sharpness", "unit": "squared levels", "higher_is_better": True}]
 
 
 def test_settings_are_said_once_where_all_shots_share_them(tmp_path: Path) -> None:

@@ -38,11 +38,6 @@ class Aesthetic:
         batch: pictures a call.
     """
 
-    name: ClassVar[str] = "aesthetic"
-    unit: ClassVar[str] = "rating"
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = {
         "head": Setting("head", "str", optional=True, doc="The linear head, a .safetensors file."),
         "model": Setting("model", "str", optional=True, doc="The CLIP below it: folder or hub id."),
@@ -51,6 +46,9 @@ class Aesthetic:
         "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
     }
     card: ClassVar[Card] = Card(
+        name="aesthetic",
+        unit="rating",
+        higher_is_better=True,
         about="Predicted rating of looks: a linear head on CLIP's picture embedding; LAION's scale is 1 to 10.",
         low=-math.inf,
         high=math.inf,
@@ -58,7 +56,6 @@ class Aesthetic:
         failure="It does not read the prompt: a handsome picture of the wrong thing scores high. It likes paintings, "
         "sunsets and shallow focus.",
         needs="a CLIP (folder or hub id) and the head trained on it (.safetensors)",
-        comparable="within a prompt",
     )
 
     def __init__(
@@ -76,7 +73,7 @@ class Aesthetic:
     def fingerprint(self) -> Fingerprint:
         """Formula, head and weights; see Metric."""
         digest = hashlib.sha256(self._head_file.read_bytes()).hexdigest()
-        return Fingerprint({"metric": self.name, "version": 1, "head": digest, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, "head": digest, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One rating a picture; see Metric."""

@@ -24,6 +24,8 @@ def _options(model: Setting) -> Mapping[str, Setting]:
 
 
 _CLIP_CARD = Card(
+    name="clip_score",
+    higher_is_better=True,
     about="100 × cosine between the CLIP embeddings of picture and prompt.",
     low=-100.0,
     high=100.0,
@@ -31,7 +33,6 @@ _CLIP_CARD = Card(
     failure="Guidance pulls pictures towards what CLIP measures: the score rises whether or not they get better. "
     "It counts objects badly, misses who does what to whom, and reads 77 tokens.",
     needs="a model in CLIP format: folder or hub id",
-    comparable="within a prompt",
     rises_with=("guidance_scale",),
 )
 _EMBEDDED_CARD = replace(
@@ -54,11 +55,6 @@ class ClipScore:
         batch: pictures a call.
     """
 
-    name: ClassVar[str] = "clip_score"
-    unit: ClassVar[str] = ""
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = _options(
         Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji.")
     )
@@ -73,7 +69,7 @@ class ClipScore:
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One cosine a picture, times 100; see Metric."""
@@ -88,22 +84,18 @@ class PickScore:
         revision, device, batch: as in ClipScore.
     """
 
-    name: ClassVar[str] = "pick_score"
-    unit: ClassVar[str] = ""
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = _options(
         Setting("model", "str", optional=True, doc="Folder or hub id, for example yuvalkirstain/PickScore_v1.")
     )
     card: ClassVar[Card] = Card(
+        name="pick_score",
+        higher_is_better=True,
         about="Scale × cosine of picture and prompt by a CLIP tuned on people's choices (PickScore: about 18 to 24).",
         low=-100.0,
         high=100.0,  # the scale of a CLIP is held at 100 or below in training
         source="Kirstain et al. 2023, arXiv 2305.01569",
         failure="It has the taste of the web users it was tuned on: polished, centred, saturated.",
         needs="a preference model in CLIP format, for example yuvalkirstain/PickScore_v1 (4 GB)",
-        comparable="within a prompt",
         rises_with=("guidance_scale",),
     )
 
@@ -114,7 +106,7 @@ class PickScore:
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One preference a picture; see Metric."""

@@ -79,9 +79,7 @@ def ssim(left: Rgb, right: Rgb) -> float:
 class _OfPairs:
     """A picture and the one with the most steps."""
 
-    arity: ClassVar[int | None] = 2
-    needs_pixels: ClassVar[bool] = True
-    name: ClassVar[str]
+    card: ClassVar[Card]
 
     def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
         """Each image with its reference: all settings alike but the number of steps, which is the study's highest.
@@ -129,11 +127,12 @@ class _OfPairs:
 class Convergence(_OfPairs):
     """Distance in pixels; see `rmse`."""
 
-    name: ClassVar[str] = "convergence"
-    unit: ClassVar[str] = "levels"
-    higher_is_better: ClassVar[bool | None] = False
     options: ClassVar[Mapping[str, Setting]] = {}
     card: ClassVar[Card] = Card(
+        name="convergence",
+        unit="levels",
+        arity=2,
+        higher_is_better=False,
         about="Root-mean-square difference to the same prompt and seed at the most steps; 0 there by definition.",
         low=0.0,
         high=255.0,
@@ -145,7 +144,7 @@ class Convergence(_OfPairs):
 
     def fingerprint(self) -> Fingerprint:
         """The formula; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1})
+        return Fingerprint({"metric": self.card.name, "version": 1})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
         """Levels."""
@@ -155,11 +154,11 @@ class Convergence(_OfPairs):
 class ConvergenceSsim(_OfPairs):
     """Structural similarity; see `ssim`."""
 
-    name: ClassVar[str] = "convergence_ssim"
-    unit: ClassVar[str] = ""
-    higher_is_better: ClassVar[bool | None] = True
     options: ClassVar[Mapping[str, Setting]] = {}
     card: ClassVar[Card] = Card(
+        name="convergence_ssim",
+        arity=2,
+        higher_is_better=True,
         about="Structural similarity with the same prompt and seed at the most steps; 1 there by definition.",
         low=-1.0,
         high=1.0,
@@ -170,7 +169,7 @@ class ConvergenceSsim(_OfPairs):
 
     def fingerprint(self) -> Fingerprint:
         """The formula; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1})
+        return Fingerprint({"metric": self.card.name, "version": 1})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
         """Similarities."""
@@ -187,9 +186,6 @@ class ConvergenceFeatures(_OfPairs):
         batch: pictures a call.
     """
 
-    name: ClassVar[str] = "convergence_features"
-    unit: ClassVar[str] = "1 − cosine"
-    higher_is_better: ClassVar[bool | None] = False
     options: ClassVar[Mapping[str, Setting]] = {
         "model": Setting("model", "str", optional=True, doc="CLIP, DINOv2 or ViT: folder or hub id."),
         "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
@@ -197,6 +193,10 @@ class ConvergenceFeatures(_OfPairs):
         "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
     }
     card: ClassVar[Card] = Card(
+        name="convergence_features",
+        unit="1 − cosine",
+        arity=2,
+        higher_is_better=False,
         about="1 − cosine of the picture's features and those at the most steps; 0 there by definition.",
         low=0.0,
         high=2.0,
@@ -213,7 +213,7 @@ class ConvergenceFeatures(_OfPairs):
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
         """Distances."""

@@ -17,15 +17,12 @@ from teststrip.records import Card, Fingerprint, Image, Setting
 class _OfRecord(ABC):
     """One number out of each image's record."""
 
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = False
-    needs_pixels: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Setting]] = {}
-    name: ClassVar[str]
+    card: ClassVar[Card]
 
     def fingerprint(self) -> Fingerprint:
         """Which number; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1})
+        return Fingerprint({"metric": self.card.name, "version": 1})
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One number an image, NaN where the engine did not count; see Metric."""
@@ -40,9 +37,11 @@ class _OfRecord(ABC):
 class Seconds(_OfRecord):
     """Machine time of a picture."""
 
-    name: ClassVar[str] = "seconds"
-    unit: ClassVar[str] = "s"
     card: ClassVar[Card] = Card(
+        name="seconds",
+        unit="s",
+        higher_is_better=False,
+        needs_pixels=False,
         about="Machine time of a picture; in a batch, its share of the batch's time.",
         low=0.0,
         high=math.inf,
@@ -61,9 +60,11 @@ class Seconds(_OfRecord):
 class DenoiserCalls(_OfRecord):
     """How often the denoiser was asked."""
 
-    name: ClassVar[str] = "denoiser_calls"
-    unit: ClassVar[str] = "calls"
     card: ClassVar[Card] = Card(
+        name="denoiser_calls",
+        unit="calls",
+        higher_is_better=False,
+        needs_pixels=False,
         about="Rows sent through the denoiser for a picture; guidance counts twice.",
         low=0.0,
         high=math.inf,

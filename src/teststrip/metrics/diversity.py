@@ -62,16 +62,13 @@ class _OfGroups:
         batch: pictures a call.
     """
 
-    arity: ClassVar[int | None] = None
-    higher_is_better: ClassVar[bool | None] = None
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = {
         "model": Setting("model", "str", optional=True, doc="CLIP, DINOv2, ViT: folder or hub id; none = thumbnails."),
         "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
         "device": Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps."),
         "batch": Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model."),
     }
-    name: ClassVar[str]
+    card: ClassVar[Card]
 
     def __init__(
         self, *, model: str | None = None, revision: str | None = None, device: str = "auto", batch: int = 32
@@ -81,7 +78,7 @@ class _OfGroups:
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
         seen = self._chosen.weights.facts if self._chosen else {"thumbnail": SIDE}
-        return Fingerprint({"metric": self.name, "version": 1, **seen})
+        return Fingerprint({"metric": self.card.name, "version": 1, **seen})
 
     def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, ...]]:
         """For each prompt and cell the same replicates: those that every cell of the prompt has.
@@ -130,9 +127,9 @@ class _OfGroups:
 class Diversity(_OfGroups):
     """Mean distance between the seeds: root-mean-square of thumbnails in 0..1, or 1 − cosine of a model's features."""
 
-    name: ClassVar[str] = "diversity"
-    unit: ClassVar[str] = ""
     card: ClassVar[Card] = Card(
+        name="diversity",
+        arity=None,
         about="Mean distance over all pairs of seeds of a prompt in a cell.",
         low=0.0,
         high=2.0,
@@ -156,9 +153,10 @@ class Diversity(_OfGroups):
 class VendiScore(_OfGroups):
     """The effective number of different pictures among the seeds; see `vendi`."""
 
-    name: ClassVar[str] = "vendi_score"
-    unit: ClassVar[str] = "pictures"
     card: ClassVar[Card] = Card(
+        name="vendi_score",
+        unit="pictures",
+        arity=None,
         about="Effective number of different pictures among the seeds of a prompt in a cell: 1 to the number of seeds.",
         low=1.0 - 1e-9,
         high=math.inf,

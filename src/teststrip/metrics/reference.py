@@ -46,11 +46,11 @@ def opened(name: str) -> Metric | None:
 def facts(metric: Metric) -> list[tuple[str, str]]:
     """Label and text of what one must know before believing a metric."""
     card = metric.card
-    unit = f" {metric.unit}" if metric.unit else ""
+    unit = f" {card.unit}" if card.unit else ""
     told = [
-        ("looks at", LOOKS_AT[metric.arity]),
+        ("looks at", LOOKS_AT[card.arity]),
         ("range", f"{_number(card.low)} to {_number(card.high)}{unit}"),
-        ("better", BETTER[metric.higher_is_better]),
+        ("better", BETTER[card.higher_is_better]),
         ("needs", card.needs or "nothing"),
         ("compare", card.comparable),
     ]
@@ -60,7 +60,7 @@ def facts(metric: Metric) -> list[tuple[str, str]]:
 
 
 def _section(metric: Metric) -> str:
-    lines = [f"\n## {metric.name}\n", _plain(metric.card.about), "\n| | |", "|---|---|"]
+    lines = [f"\n## {metric.card.name}\n", _plain(metric.card.about), "\n| | |", "|---|---|"]
     lines += [f"| {label} | {_plain(text)} |" for label, text in facts(metric)]
     if metric.options:
         lines += ["", "| option | default | |", "|---|---|---|", *_options(metric.options.values())]

@@ -38,11 +38,6 @@ class VqaScore:
         batch: pictures a call.
     """
 
-    name: ClassVar[str] = "vqa_score"
-    unit: ClassVar[str] = "probability"
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = {
         "model": Setting("model", "str", optional=True, doc="An image-text-to-text model: folder or hub id."),
         "revision": Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub id."),
@@ -54,6 +49,9 @@ class VqaScore:
         "batch": Setting("batch", "int", 8, low=1, high=4096, doc="Pictures a call of the model."),
     }
     card: ClassVar[Card] = Card(
+        name="vqa_score",
+        unit="probability",
+        higher_is_better=True,
         about='Probability that a vision-language model answers "yes" when asked whether the picture shows the prompt.',
         low=0.0,
         high=1.0,
@@ -61,7 +59,6 @@ class VqaScore:
         failure="Models like to say yes: values crowd near 1, and one that answers with another word scores near 0. "
         "Looks do not count.",
         needs="an image-text-to-text model of transformers: folder or hub id",
-        comparable="within a prompt",
     )
 
     def __init__(
@@ -81,7 +78,7 @@ class VqaScore:
     def fingerprint(self) -> Fingerprint:
         """Question, precision and weights; see Metric."""
         facts = {"question": self._question, "dtype": self._dtype, **self._weights.facts}
-        return Fingerprint({"metric": self.name, "version": 1, **facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One probability a picture; see Metric."""

@@ -127,7 +127,7 @@ class _Job:
         items: dict[Digests, Item] = {}
         for digests in due:
             rows = self.todo.pop(digests)
-            pixels = [pictures[image_of(row)] for row in rows] if self.metric.needs_pixels else []
+            pixels = [pictures[image_of(row)] for row in rows] if self.metric.card.needs_pixels else []
             whole = [array for array in pixels if array is not None]
             if len(whole) == len(pixels):
                 items[digests] = Item(rows, tuple(whole))

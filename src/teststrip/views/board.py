@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from teststrip.records import Axis, Finding, Prompt, Row, Study, Value
+from teststrip.records import Axis, Card, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead
 
 if TYPE_CHECKING:
@@ -22,17 +22,10 @@ FORMAT = 1
 DIGITS = 6  # of a score or a time: more than a person reads, a third of the bytes
 
 
-class MetricInfo(Protocol):
-    """What the page needs to know of a metric; every `protocols.Metric` class has it."""
-
-    unit: str
-    higher_is_better: bool | None
-
-
 def of(result: Result) -> dict[str, Any]:
     """The board of a result, finished or not."""
     rows = result.rows()
-    return build(result.study, rows, metrics=result.metrics, findings=result.findings, warnings=warnings(rows))
+    return build(result.study, rows, cards=result.cards, findings=result.findings, warnings=warnings(rows))
 
 
 def warnings(rows: Iterable[Row]) -> list[str]:
@@ -44,7 +37,7 @@ def build(
     study: Study,
     rows: Iterable[Row],
     *,
-    metrics: Mapping[str, MetricInfo] | None = None,
+    cards: Mapping[str, Card] | None = None,
     findings: Sequence[Finding] = (),
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -53,7 +46,7 @@ def build(
     Args:
         study: what was asked.
         rows: one for each place of the design, in the order of the plan.
-        metrics: name to information; scores of other names found in the rows are shown as bare numbers.
+        cards: what is known of each metric; a score without a card is shown as a bare number.
         findings: most important first.
         warnings: sentences to show above them.
 
@@ -61,8 +54,8 @@ def build(
         `format, study, axes, prompts, metrics, cells, places, findings, warnings, progress`. `places` has one entry a
         row; `file` paths are relative to the study folder. NaN becomes None.
     """
-    rows = list(rows)
-    names = list(dict.fromkeys([*(metrics or {}), *(name for row in rows for name in row.scores)]))
+    rows, cards = list(rows), cards or {}
+    names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
     prompts = {prompt.id: index for index, prompt in enumerate(study.prompts)}
     levels = [{label: index for index, label in enumerate(axis.labels)} for axis in study.axes]
     common = _common_settings(rows)
@@ -80,7 +73,7 @@ def build(
         },
         "axes": [_axis(axis) for axis in study.axes],
         "prompts": [_prompt(prompt) for prompt in study.prompts],
-        "metrics": [_metric(name, (metrics or {}).get(name)) for name in names],
+        "metrics": [_metric(cards.get(name, Card(name))) for name in names],
         "cells": cells.seen,
         "places": places,
         "findings": [_finding(finding) for finding in findings],
@@ -199,12 +192,8 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
     return {"id": prompt.id, "text": prompt.text, "tags": list(prompt.tags)}
 
 
-def _metric(name: str, info: MetricInfo | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "unit": info.unit if info else "",
-        "higher_is_better": info.higher_is_better if info else None,
-    }
+def _metric(card: Card) -> dict[str, Any]:
+    return {"name": card.name, "unit": card.unit, "higher_is_better": card.higher_is_better}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

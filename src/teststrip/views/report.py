@@ -108,7 +108,7 @@ def best_as_json(result: Result, metric: str | None = None, budget: str | None =
 
 
 def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
-    return best_of_result_columns(result.columns(), result.study, result.metrics, metric=metric, budget=budget)
+    return best_of_result_columns(result.columns(), result.study, result.cards, metric=metric, budget=budget)
 
 
 def chart_name(*words: str) -> str:
@@ -150,7 +150,7 @@ def _in_short(told: Summary) -> list[str]:
 
 
 def _cost(told: Summary, finding: Finding) -> bool:
-    return finding.metric in told.infos and told.infos[finding.metric].cost
+    return finding.metric in told.infos and not told.infos[finding.metric].needs_pixels
 
 
 def _repeats(recommendation: Recommendation, doubts: Sequence[str]) -> bool:

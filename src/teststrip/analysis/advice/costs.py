@@ -13,7 +13,7 @@ import numpy as np
 from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers.columns import Array, Columns, Design
 from teststrip.errors import UsageError
-from teststrip.records import Axis, MetricInfo
+from teststrip.records import Axis, Card
 
 COSTS = ("denoiser_calls", "seconds", "money")
 """Columns of cost, in the order in which one is taken when no budget says which."""
@@ -108,7 +108,7 @@ def of_cells(design: Design, table: Columns, column: str | None) -> Array:
     return np.array([float(np.median(row)) if row.size else math.nan for row in known])
 
 
-def points(design: Design, values: Array, info: MetricInfo, costs: Array, seconds: Array) -> tuple[Point, ...]:
+def points(design: Design, values: Array, info: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
     """Every cell with its cost, score and whether it is on the frontier, in the order of the design.
 
     Args:

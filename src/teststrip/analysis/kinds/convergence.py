@@ -17,7 +17,7 @@ from scipy import special
 
 from teststrip.analysis import sentences
 from teststrip.analysis.numbers.columns import Array, Design, Factor
-from teststrip.records import MINIMUM_PROMPTS, Axis, Comparison, Estimate, Finding, MetricInfo, Value, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Axis, Card, Comparison, Estimate, Finding, Value, Verdict
 
 STEPS = "num_inference_steps"
 SHARE = 0.1
@@ -104,7 +104,7 @@ def _slope(distance: Array, steps: Sequence[float]) -> float:
 def findings(
     design: Design,
     values: Array,
-    info: MetricInfo,
+    info: Card,
     *,
     axes: Sequence[str | Axis] = (),
     settings: Mapping[str, Value] | None = None,
@@ -114,7 +114,7 @@ def findings(
     """One finding for each combination of the other axes' words (the scheduler, say); refusals among them.
 
     Args:
-        values: [prompts, replicates, cells] of a `paired` metric.
+        values: [prompts, replicates, cells] of a metric of pairs.
         axes: the study's, whose levels may set a scheduler. settings: held fixed in every cell.
         tolerance: as in `knees`.
     """
@@ -155,7 +155,7 @@ def _noisy_cells(design: Design, cells: Sequence[int], axes: Sequence[str | Axis
 def _finding(
     design: Design,
     values: Array,
-    info: MetricInfo,
+    info: Card,
     axis: int,
     cells: Sequence[int],
     group: str,
@@ -196,7 +196,7 @@ def _finding(
 
 def _told(
     found: Knees,
-    info: MetricInfo,
+    info: Card,
     factor: Factor,
     order: Sequence[int],
     group: str,
@@ -281,7 +281,7 @@ def _point(found: Knees, k: int, label: str) -> Estimate:
     return Estimate(label, found.steps[k], middle, low, high, column.size, column.size)
 
 
-def _refusal(info: MetricInfo, why: str, of: str, limits: tuple[str, ...]) -> Finding:
+def _refusal(info: Card, why: str, of: str, limits: tuple[str, ...]) -> Finding:
     found = Finding(
         metric=info.name,
         axis=STEPS,
