@@ -19,6 +19,7 @@ from teststrip.analysis.numbers.columns import Array, Columns, Design
 from teststrip.analysis.numbers.judging import judge
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Study, Value
+from teststrip.vocabulary import spoken
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting: nobody asked yet."""
@@ -36,6 +37,7 @@ def findings(
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",
+    noise: str = "sampler_noise",
     shared_seeds: bool = False,
     settings: Mapping[str, Value] | None = None,
 ) -> tuple[Finding, ...]:
@@ -47,6 +49,8 @@ def findings(
         axes: columns that were varied on purpose.
         margin: the smallest difference that matters: seed SD, or {metric: score units}.
         prompt, replicate, missing: names of the columns of blocks, paired seeds and reasons for missing pictures.
+        noise: name of the column that says which sampler drew fresh noise at each step, "" for none; need not exist,
+            then the samplers' names decide.
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; said in every finding.
         settings: what was the same in every picture; names the scheduler where that is no axis.
 
@@ -65,7 +69,10 @@ def findings(
             continue
         values = design.values(table[name], name)
         if info.arity == 2:
-            found += convergence.findings(design, values, info, axes=axes, settings=settings, limits=_said(info))
+            drawn = list(table[noise]) if noise in table else None
+            found += convergence.findings(
+                design, values, info, axes=axes, settings=settings, noise=drawn, limits=_said(info)
+            )
         else:
             found += of_metric(design, values, info, margin, shared_seeds=shared_seeds)
             found += audit.findings(design, values, info)
@@ -107,7 +114,7 @@ def _limits(design: Design, values: Array, info: Card, size: Margin, *, shared_s
     if shared_seeds:
         found.append("All prompts share the same few seeds: the intervals are narrower than they should be.")
     found += [
-        f"{sentences.spoken(info.name)} rises with {sentences.spoken(factor.name)} mechanically, whatever becomes of "
+        f"{spoken(info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
         "the picture: a rise is no proof of better pictures."
         for factor in design.factors
         if factor.name in info.rises_with
@@ -118,7 +125,7 @@ def _limits(design: Design, values: Array, info: Card, size: Margin, *, shared_s
     absent = int(np.isnan(values[asked]).sum()) if values.shape == asked.shape else 0
     if absent:
         found.append(
-            f"{absent} of {int(asked.sum())} images have no {sentences.spoken(info.name)}; they are left out in pairs, "
+            f"{absent} of {int(asked.sum())} images have no {spoken(info.name)}; they are left out in pairs, "
             "never counted as 0."
         )
     return tuple(found)

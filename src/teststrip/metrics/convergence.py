@@ -8,12 +8,12 @@ at each step there is no such picture: with more steps it is another one, as far
 from __future__ import annotations
 
 import math
-import re
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from teststrip import vocabulary
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
@@ -31,22 +31,6 @@ STEPS = "num_inference_steps"
 # Wang's window: a Gaussian of sigma 1.5, 11 pixels wide, of sum 1
 _HALF = [math.exp(-((n / 1.5) ** 2) / 2) for n in range(-5, 6)]
 _WINDOW = [weight / sum(_HALF) for weight in _HALF]
-
-_STOCHASTIC = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm", re.IGNORECASE)
-_OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
-
-
-def is_stochastic(row: Row) -> bool:
-    """Whether the sampler of this picture draws noise on the way.
-
-    Judged by what the engine says of it (`sampler_noise`), the scheduler's name and `eta`.
-    """
-    settings = row.planned.shot.settings
-    facts = row.image.facts if row.image else {}
-    scheduler = str(settings.get("scheduler") or facts.get("scheduler") or "")
-    eta = settings.get("eta") or 0.0
-    churned = isinstance(eta, int | float) and eta > 0 and bool(_OBEYS_ETA.search(scheduler))
-    return bool(facts.get("sampler_noise")) or churned or bool(_STOCHASTIC.search(scheduler))
 
 
 def rmse(left: Rgb, right: Rgb) -> float:
@@ -105,7 +89,7 @@ class _OfPairs:
                 pairs += [(row, top[0]) for level in path.values() for row in level]
         if len({row.planned.shot.settings[STEPS] for row, _ in pairs}) < 2:
             raise DesignError(f"no prompt and seed has pictures at two values of {STEPS}, all else being equal")
-        if all(is_stochastic(row) for row, _ in pairs):
+        if all(_noise(row) for row, _ in pairs):
             raise DesignError(
                 "paired convergence is not defined here: these samplers draw fresh noise at each step, so more steps "
                 "make another picture, not a better copy of the same. Use a deterministic scheduler, for example "
@@ -115,7 +99,7 @@ class _OfPairs:
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One value a pair, NaN for stochastic samplers; see Metric."""
-        fit = [item for item in items if not is_stochastic(item.rows[0]) and _alike(item.pixels)]
+        fit = [item for item in items if not _noise(item.rows[0]) and _alike(item.pixels)]
         values = dict(zip(map(id, fit), self.compare([item.pixels for item in fit]), strict=True))
         return [values.get(id(item), math.nan) for item in items]
 
@@ -225,6 +209,11 @@ class ConvergenceFeatures(_OfPairs):
         cosines = (vectors[::2] * vectors[1::2]).sum(axis=1)
         # Rounding can leave a unit vector's square a hair above 1.
         return [float(distance) for distance in np.clip(1 - cosines, 0, 2)]
+
+
+def _noise(row: Row) -> str:
+    """The sampler that drew fresh noise in a row's picture; "" where none is known to."""
+    return vocabulary.noise(row.planned.shot.settings, row.image.facts if row.image else None)
 
 
 def _key(row: Row, *besides: str) -> str:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, spoken
+from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number
 from teststrip.records import Comparison, Finding
 from teststrip.views import charts, summary, text_tables
 from teststrip.views.summary import Summary
+from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result

@@ -28,6 +28,7 @@ from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_equivalent
 from teststrip.errors import UsageError, nearest
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Comparison, Estimate, Study
+from teststrip.vocabulary import spoken
 
 HELD_OUT = 0.2
 FEWEST_TO_HOLD_OUT = 10
@@ -126,7 +127,7 @@ class _Case:
 def _forbidden(case: _Case) -> str:
     """Why nothing may be recommended, or ""."""
     info, prompts = case.info, len(case.design.prompts)
-    score = sentences.spoken(info.name)
+    score = spoken(info.name)
     if info.higher_is_better is None:
         return f"neither end of {score} is the good one"
     if not info.needs_pixels or info.arity == 2:
@@ -160,7 +161,7 @@ def _scored(values: Array) -> int:
 def _none(case: _Case, reason: str) -> Recommendation:
     return Recommendation(
         metric=case.info.name,
-        sentence=f"No recommendation by {sentences.spoken(case.info.name)}: {reason}.",
+        sentence=f"No recommendation by {spoken(case.info.name)}: {reason}.",
         reason=reason,
         points=costing.by_cost(case.points),
         cost=case.column,
@@ -351,8 +352,7 @@ def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ..
     if not case.column:
         found.append("No column of cost: the best mean is all that can be named, not the cheapest that is not worse.")
     found += [
-        f"{sentences.spoken(case.info.name)} rises with {sentences.spoken(factor.name)} mechanically, whatever becomes "
-        "of the picture."
+        f"{spoken(case.info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of the picture."
         for factor in case.design.factors
         if factor.name in case.info.rises_with
     ]

@@ -17,6 +17,7 @@ from teststrip.analysis.numbers import effects, intervals
 from teststrip.analysis.numbers.columns import Array, Design, Factor
 from teststrip.analysis.numbers.effects import Contrast
 from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Finding, Verdict
+from teststrip.vocabulary import spoken
 
 GUIDANCE = "guidance_scale"
 FEW_STEPS, ENOUGH_STEPS = 3, 8
@@ -108,7 +109,7 @@ def _audit(design: Design, values: Array, info: Card, axis: int) -> Audit | None
     digits = sentences.digits_of(row.low, row.high)
     unit = f" {info.unit}" if info.unit else ""
     amount = f"{sentences.fixed(effect, digits, signed=True)}{unit} ({sentences.between(row.low, row.high)})"
-    score, knob = sentences.spoken(info.name), sentences.spoken(factor.name)
+    score, knob = spoken(info.name), spoken(factor.name)
     told = {
         "sees": f"{score} sees that {knob} {factor.labels[bad]} is bad: {amount} against {factor.labels[good]}.",
         "blind": f"{score} is blind here: it cannot tell {knob} {factor.labels[bad]}, which is known to be bad, from "
