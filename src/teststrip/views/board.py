@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from teststrip.records import Axis, Card, Finding, Prompt, Row, Study, Value
+from teststrip.analysis.sentences import between, digits_of, fixed, number
+from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead
+from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result
@@ -51,8 +53,9 @@ def build(
         warnings: sentences to show above them.
 
     Returns:
-        `format, study, axes, prompts, metrics, cells, places, findings, warnings, progress`. `places` has one entry a
-        row; `file` paths are relative to the study folder. NaN becomes None.
+        `format, study, axes, prompts, titles, metrics, cells, places, findings, warnings, progress`. `titles` has what
+        people call each axis, score and setting. `places` has one entry a row; `file` paths are relative to the
+        study folder. NaN becomes None.
     """
     rows, cards = list(rows), cards or {}
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
@@ -73,6 +76,7 @@ def build(
         },
         "axes": [_axis(axis) for axis in study.axes],
         "prompts": [_prompt(prompt) for prompt in study.prompts],
+        "titles": _titles(study, names, cells.seen, common),
         "metrics": [_metric(cards.get(name, Card(name))) for name in names],
         "cells": cells.seen,
         "places": places,
@@ -196,6 +200,13 @@ def _metric(card: Card) -> dict[str, Any]:
     return {"name": card.name, "unit": card.unit, "higher_is_better": card.higher_is_better}
 
 
+def _titles(
+    study: Study, scores: Sequence[str], cells: Sequence[Mapping[str, Any]], common: Mapping[str, Value]
+) -> dict[str, str]:
+    settings = (name for cell in cells for name in cell["settings"])
+    return {name: spoken(name) for name in (*(axis.name for axis in study.axes), *scores, *common, *settings)}
+
+
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "metric": finding.metric,
@@ -212,7 +223,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "method": finding.method,
         "more_prompts": finding.more_prompts,
-        "sentence": finding.sentence,
+        "sentence": finding.sentence or f"{spoken(finding.metric)}: {finding.contrast}",
+        "detail": _detail(finding),
         "kind": finding.kind,
         "design": finding.design,
         "limits": list(finding.limits),
@@ -224,10 +236,30 @@ def _finding(finding: Finding) -> dict[str, Any]:
                 "low": _number(level.low),
                 "high": _number(level.high),
                 "prompts": level.prompts,
+                "text": _estimate(level),
             }
             for level in finding.levels
         ],
     }
+
+
+def _detail(finding: Finding) -> str:
+    """What a finding rests on, in a line: its score, the effect with its interval, the prompts."""
+    parts = [spoken(finding.metric)]
+    if math.isfinite(finding.effect):
+        effect = fixed(finding.effect, digits_of(finding.low, finding.high))
+        interval = f", {finding.level * 100:.0f} % from {between(finding.low, finding.high)}"
+        parts.append(effect + (interval if math.isfinite(finding.low) else ""))
+    parts.append(f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}")
+    return " · ".join(parts)
+
+
+def _estimate(level: Estimate) -> str:
+    """The mean of a level with its interval, in words."""
+    if not math.isfinite(level.low):
+        return number(level.mean)
+    mean = fixed(level.mean, digits_of(level.low, level.high))
+    return f"{mean} (95 % from {between(level.low, level.high)})"
 
 
 def _plain(value: Value) -> Value:
