@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests import plugin
 
 from teststrip.errors import StudyError
 from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
@@ -61,10 +62,6 @@ class ToyEngine:
 
 def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> type[ToyEngine]:
     """Install the toy the way a plug-in is installed: by the metadata of a distribution."""
-    metadata = site / "toy-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINT)
-    monkeypatch.syspath_prepend(str(site))
+    plugin.install(site, ENTRY_POINT, monkeypatch)
     monkeypatch.setattr(ToyEngine, "asked", [])
     return ToyEngine
