@@ -1,6 +1,6 @@
 """How people would rate a picture's looks: a linear head on CLIP's picture embedding, as LAION trained them.
 
-Knows the head; `vision` knows the model below it. The prompt plays no part.
+Knows the head; `weights.encoder` knows the model below it. The prompt plays no part.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Aesthetic:
             "improved" predictor is such a chain): tensors `*weight` [out, in] and `*bias` [out], the last out = 1.
         model: the CLIP that the head was trained on: a folder or a hub id; LAION's heads want
             `openai/clip-vit-large-patch14`.
-        revision: of a hub id.
+        revision: branch, tag or commit of a hub id.
         device: where the CLIP runs.
-        batch: pictures a call.
+        batch: pictures in one call of the CLIP.
     """
 
     options: ClassVar[Mapping[str, Setting]] = {
@@ -76,7 +76,7 @@ class Aesthetic:
         return Fingerprint({"metric": self.card.name, "version": 1, "head": digest, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One rating a picture; see Metric."""
+        """One rating for each picture; see Metric."""
         if not items:
             return []
         vectors = self._chosen.encoder.pictures([item.pixels[0] for item in items])
@@ -99,7 +99,7 @@ class Aesthetic:
 
     @cached_property
     def _function(self) -> tuple[Floats, float]:
-        """The chain of layers as one: slope [D] and offset."""
+        """The chain of layers as one linear function: slope [D] and offset."""
         layers = _layers(self._head_file)
         slope, offset = layers[0]
         for weight, bias in layers[1:]:
@@ -133,5 +133,5 @@ def _layers(path: Path) -> list[tuple[Floats, Floats]]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """`layers.10` after `layers.2`."""
+    """A key that sorts `layers.10` after `layers.2`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

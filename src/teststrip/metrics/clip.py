@@ -1,6 +1,6 @@
 """How well a picture fits its prompt, by CLIP (`clip_score`) or by a CLIP tuned on people's choices (`pick_score`).
 
-Knows two formulas over unit vectors; `vision` knows the models.
+Knows two formulas over unit vectors; `weights.encoder` knows the models.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ class ClipScore:
     Args:
         model: a folder or a hub id of any model in CLIP format (`get_image_features`, `get_text_features`); default
             the scorer embedded in this package, which knows the embedded model's emoji and nothing else.
-        revision: of a hub id.
-        device: where it runs.
-        batch: pictures a call.
+        revision: branch, tag or commit of a hub id.
+        device: where the model runs.
+        batch: pictures in one call of the model.
     """
 
     options: ClassVar[Mapping[str, Setting]] = _options(
         Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji.")
     )
-    card: Card = _EMBEDDED_CARD  # the default's; an instance with another model has another
+    card: Card = _EMBEDDED_CARD  # of the default model; an instance with another model has `_CLIP_CARD`
 
     def __init__(
         self, *, model: str = EMBEDDED_SCORER, revision: str | None = None, device: str = "auto", batch: int = 32
@@ -72,7 +72,7 @@ class ClipScore:
         return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One cosine a picture, times 100; see Metric."""
+        """One cosine for each picture, times 100; see Metric."""
         return [100 * cosine for cosine in _cosines(self._chosen, items)]
 
 
@@ -81,7 +81,9 @@ class PickScore:
 
     Args:
         model: a folder or a hub id in CLIP format; PickScore itself is `yuvalkirstain/PickScore_v1`.
-        revision, device, batch: as in ClipScore.
+        revision: as in ClipScore.
+        device: as in ClipScore.
+        batch: as in ClipScore.
     """
 
     options: ClassVar[Mapping[str, Setting]] = _options(
@@ -109,7 +111,7 @@ class PickScore:
         return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One preference a picture; see Metric."""
+        """One preference for each picture; see Metric."""
         return [self._chosen.encoder.scale * cosine for cosine in _cosines(self._chosen, items)]
 
 

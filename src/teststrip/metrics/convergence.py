@@ -1,8 +1,8 @@
-"""How far a picture still is from what it becomes with more steps: same prompt, same seed, same everything else.
+"""How far a picture still is from the one that the same prompt, seed and settings give with more steps.
 
-Knows which pictures belong together and three distances; `vision` knows the models. Where the sampler draws fresh noise
-at each step there is no such picture: with more steps it is another one, as far away as another seed (0.595 against
-0.586 in a toy model), and the value is NaN.
+Knows which pictures belong together and three distances; `weights.encoder` knows the models and `vocabulary` the
+samplers. Where the sampler draws fresh noise at each step, more steps give another picture, as far away as that of
+another seed (0.595 against 0.586 in a toy model), and the value is NaN.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ def ssim(left: Rgb, right: Rgb) -> float:
 
 
 class _OfPairs:
-    """A picture and the one with the most steps."""
+    """A distance between a picture and the one with the most steps."""
 
     card: ClassVar[Card]
 
     def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-        """Each image with its reference: all settings alike but the number of steps, which is the study's highest.
+        """Each image with its reference, which differs from it only in having the study's highest number of steps.
 
-        The reference itself is a pair too, with itself: the end of the curve. A picture whose reference is missing is
-        left out.
+        The reference is paired with itself, because it is the end of the curve. A picture whose reference is missing
+        is left out.
 
         Raises:
             DesignError: no setting was tried with two numbers of steps, or only with stochastic samplers.
@@ -98,7 +98,7 @@ class _OfPairs:
         return pairs
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One value a pair, NaN for stochastic samplers; see Metric."""
+        """One value for each pair, NaN where the sampler draws noise; see Metric."""
         fit = [item for item in items if not _noise(item.rows[0]) and _alike(item.pixels)]
         values = dict(zip(map(id, fit), self.compare([item.pixels for item in fit]), strict=True))
         return [values.get(id(item), math.nan) for item in items]
@@ -131,7 +131,7 @@ class Convergence(_OfPairs):
         return Fingerprint({"metric": self.card.name, "version": 1})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
-        """Levels."""
+        """One root-mean-square difference for each pair, in 8-bit levels."""
         return [rmse(picture, reference) for picture, reference in pairs]
 
 
@@ -156,7 +156,7 @@ class ConvergenceSsim(_OfPairs):
         return Fingerprint({"metric": self.card.name, "version": 1})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
-        """Similarities."""
+        """One structural similarity for each pair."""
         return [ssim(picture, reference) for picture, reference in pairs]
 
 
@@ -165,9 +165,9 @@ class ConvergenceFeatures(_OfPairs):
 
     Args:
         model: a folder or a hub id of CLIP, DINOv2, ViT or the like (`facebook/dinov2-base`).
-        revision: of a hub id.
-        device: where it runs.
-        batch: pictures a call.
+        revision: branch, tag or commit of a hub id.
+        device: where the model runs.
+        batch: pictures in one call of the model.
     """
 
     options: ClassVar[Mapping[str, Setting]] = {
@@ -200,7 +200,7 @@ class ConvergenceFeatures(_OfPairs):
         return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
-        """Distances."""
+        """One distance, 1 − cosine, for each pair."""
         import numpy as np
 
         if not pairs:
@@ -217,7 +217,7 @@ def _noise(row: Row) -> str:
 
 
 def _key(row: Row, *besides: str) -> str:
-    """What was asked, without the number of steps."""
+    """What was asked, without the number of steps and these other settings."""
     shot = row.planned.shot
     rest = {name: value for name, value in shot.settings.items() if name != STEPS and name not in besides}
     return canonical_json([shot.engine.name, dict(shot.engine.options), rest])
@@ -228,7 +228,7 @@ def _first(path: Mapping[float, Sequence[Row]]) -> Row:
 
 
 def _windowed(values: Floats) -> Floats:
-    """Weighted means [H - 10, W - 10] over the window around each pixel of [H, W] that has a whole one."""
+    """Weighted means [H - 10, W - 10] over the window around each pixel of [H, W] whose window lies inside."""
     import numpy as np
 
     for _ in range(2):  # once down the columns, once along the rows

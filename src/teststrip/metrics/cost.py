@@ -1,6 +1,6 @@
-"""What a picture cost: numbers the engine counted, read from the image's record.
+"""What a picture cost: numbers that the engine counted, read from the image's record.
 
-Looks at no pixels and computes nothing; as metrics they stand in tables and charts beside quality.
+Looks at no pixels and computes nothing. Costs are metrics so that they stand in tables and charts beside quality.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from teststrip.records import Card, Fingerprint, Image, Setting
 
 
 class _OfRecord(ABC):
-    """One number out of each image's record."""
+    """A number that stands in each image's record."""
 
     options: ClassVar[Mapping[str, Setting]] = {}
     card: ClassVar[Card]
 
     def fingerprint(self) -> Fingerprint:
-        """Which number; see Metric."""
+        """Which number is read; see Metric."""
         return Fingerprint({"metric": self.card.name, "version": 1})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One number an image, NaN where the engine did not count; see Metric."""
+        """One number for each image, NaN where the engine did not count; see Metric."""
         return [math.nan if (image := item.rows[0].image) is None else self.read(image) for item in items]
 
     @staticmethod
@@ -53,7 +53,7 @@ class Seconds(_OfRecord):
 
     @staticmethod
     def read(image: Image) -> float:
-        """Seconds."""
+        """Machine time of an image, in seconds."""
         return image.seconds
 
 
@@ -76,6 +76,6 @@ class DenoiserCalls(_OfRecord):
 
     @staticmethod
     def read(image: Image) -> float:
-        """Calls; NaN where the engine did not count them."""
+        """Denoiser calls of an image; NaN where the engine did not count them."""
         calls = image.facts.get("denoiser_calls")
         return float(calls) if isinstance(calls, int | float) else math.nan

@@ -1,7 +1,7 @@
 """How different the pictures of one prompt are from seed to seed: what guidance trades for fit.
 
-Knows which seeds to compare and two numbers about a group; `vision` knows the models. Without a model the pictures are
-compared as 32 × 32 thumbnails.
+Knows which seeds to compare and two numbers about a group; `weights.encoder` knows the models. Without a model the
+pictures are compared as 32 × 32 thumbnails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SIDE = 32
-"""Of the thumbnails; that of the Vendi score's authors for pixels."""
+"""Pixels on each side of a thumbnail; the authors of the Vendi score use as many where they compare pixels."""
 
 
 def mean_pairwise_distance(distances: Floats) -> float:
@@ -57,9 +57,9 @@ class _OfGroups:
 
     Args:
         model: a folder or a hub id of CLIP, DINOv2, ViT or the like; None = thumbnails.
-        revision: of a hub id.
-        device: where it runs.
-        batch: pictures a call.
+        revision: branch, tag or commit of a hub id.
+        device: where the model runs.
+        batch: pictures in one call of the model.
     """
 
     options: ClassVar[Mapping[str, Setting]] = {
@@ -81,10 +81,10 @@ class _OfGroups:
         return Fingerprint({"metric": self.card.name, "version": 1, **seen})
 
     def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, ...]]:
-        """For each prompt and cell the same replicates: those that every cell of the prompt has.
+        """For each prompt and cell a group of the replicates that every cell of the prompt has.
 
-        Equal counts and equal seeds, so that a cell with refused pictures is not taken for a less diverse one. A cell
-        with one picture or none is left out and does not bind the others.
+        All groups of a prompt have the same seeds, because a cell with refused pictures must not seem less diverse. A
+        cell with one picture or none is left out, and all other cells are compared without it.
 
         Raises:
             DesignError: no prompt has two replicates in common.
@@ -103,12 +103,12 @@ class _OfGroups:
         return groups
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One value a group, NaN for a single picture; see Metric."""
+        """One value for each group, NaN for a single picture; see Metric."""
         return [self.value(item.pixels) if len(item.pixels) > 1 else math.nan for item in items]
 
     @abstractmethod
     def value(self, pictures: Sequence[Rgb]) -> float:
-        """The value of one group of two or more."""
+        """The value of one group of two or more pictures."""
 
     def features(self, pictures: Sequence[Rgb]) -> Floats:
         """Vectors [N, D]: unit vectors of the model, or thumbnails in 0..1."""
@@ -140,7 +140,7 @@ class Diversity(_OfGroups):
     )
 
     def value(self, pictures: Sequence[Rgb]) -> float:
-        """See `mean_pairwise_distance`."""
+        """The mean distance between two of these pictures; see `mean_pairwise_distance`."""
         import numpy as np
 
         vectors = self.features(pictures)
@@ -167,11 +167,11 @@ class VendiScore(_OfGroups):
     )
 
     def value(self, pictures: Sequence[Rgb]) -> float:
-        """See `vendi`."""
+        """The effective number of different pictures among these; see `vendi`."""
         import numpy as np
 
         vectors = self.features(pictures)
-        # A black picture has no direction; it gets that of grey, which it is the darkest of.
+        # A black picture has no direction; it gets the direction of grey, because black is the darkest grey.
         vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, 1.0)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         kernel = vectors @ vectors.T
@@ -180,7 +180,7 @@ class VendiScore(_OfGroups):
 
 
 def _thumbnail(picture: Rgb) -> Floats:
-    """Areas averaged, flattened [SIDE * SIDE * 3], 0..1."""
+    """The picture shrunk by averaging areas, flattened [SIDE * SIDE * 3], 0..1."""
     import numpy as np
     from PIL import Image
 

@@ -93,7 +93,7 @@ def chroma(rgb: Rgb) -> float:
         CIE 15:2004; sRGB as in IEC 61966-2-1.
     """
     xyz = _LINEAR[rgb] @ (_XYZ_OF_RGB / _WHITE[:, None]).T
-    # The cube root, and the straight line near black that CIE puts in its place.
+    # The cube root, and near black the straight line that CIE puts in its place.
     bent = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     a = 500 * (bent[..., 0] - bent[..., 1])
     b = 200 * (bent[..., 1] - bent[..., 2])
@@ -118,10 +118,10 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 class _OfPixels:
-    """One formula, applied to each picture."""
+    """A metric of one formula, which is applied to each picture."""
 
     options: ClassVar[Mapping[str, Setting]] = {}
-    version: ClassVar[int] = 1  # raise it when a value can change: old scores are then computed again
+    version: ClassVar[int] = 1  # raise it when a value can change, so that old scores are computed again
 
     @staticmethod
     @abstractmethod
@@ -133,7 +133,7 @@ class _OfPixels:
         return Fingerprint({"metric": type(self).formula.__name__, "version": self.version})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One value a picture; see Metric."""
+        """One value for each picture; see Metric."""
         return [self.formula(item.pixels[0]) for item in items]
 
 

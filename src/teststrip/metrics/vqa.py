@@ -31,11 +31,11 @@ class VqaScore:
 
     Args:
         model: a folder or a hub id that transformers can open as image-text-to-text.
-        revision: of a hub id.
+        revision: branch, tag or commit of a hub id.
         question: what is asked; `{prompt}` stands for the prompt.
         dtype: "auto" (as the weights are stored), "float32", "bfloat16" or "float16".
-        device: where it runs.
-        batch: pictures a call.
+        device: where the model runs.
+        batch: pictures in one call of the model.
     """
 
     options: ClassVar[Mapping[str, Setting]] = {
@@ -81,9 +81,9 @@ class VqaScore:
         return Fingerprint({"metric": self.card.name, "version": 1, **facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One probability a picture; see Metric."""
-        # Only pictures of one size with one question share a call: then nothing is padded, and no picture's answer
-        # depends on its company.
+        """One probability for each picture; see Metric."""
+        # Only pictures of one size with one question share a call: then nothing is padded, and a picture's answer does
+        # not depend on the pictures beside it.
         alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         for place, item in enumerate(items):
             key = item.rows[0].planned.shot.prompt, item.pixels[0].shape
@@ -100,11 +100,11 @@ class VqaScore:
     def _probabilities(self, prompt: str, pictures: Sequence[Rgb]) -> list[float]:
         import torch
 
-        # No tokenizer takes a lone surrogate; and a prompt that spells the model's mark for a picture would have
-        # it look for a second one.
+        # No tokenizer takes a lone surrogate. A prompt that spells the model's mark for a picture would make the model
+        # look for a second picture.
         mark = str(getattr(self._processor, "image_token", None) or "\0")
-        told = prompt.encode("utf-8", "replace").decode().replace(mark, "")
-        question = self._question.replace("{prompt}", told)
+        readable = prompt.encode("utf-8", "replace").decode().replace(mark, "")
+        question = self._question.replace("{prompt}", readable)
         inputs = self._inputs(question, pictures).to(self._model.device)
         for name, tensor in inputs.items():
             if torch.is_tensor(tensor) and tensor.is_floating_point():
@@ -166,7 +166,7 @@ class VqaScore:
 
     @cached_property
     def _yes(self) -> list[int]:
-        """The tokens that say yes."""
+        """The tokens of the vocabulary that are a spelling of yes."""
         tokenizer = self._processor.tokenizer
         spelled = [tokenizer.encode(word, add_special_tokens=False) for word in YES]
         tokens = {one[0] for one in spelled if len(one) == 1} - {tokenizer.unk_token_id}
