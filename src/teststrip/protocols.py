@@ -147,11 +147,11 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a metric looks at: 1, 2 or a group of images, as its arity says.
+    """What a metric looks at: 1, 2 or a group of images, as the arity on its card says.
 
     Attributes:
         rows: the places in the design, with image, settings and prompt.
-        pixels: one array an image, uint8 [H, W, 3], sRGB; empty when the metric says `needs_pixels = False`.
+        pixels: one array an image, uint8 [H, W, 3], sRGB; empty when the card says `needs_pixels = False`.
     """
 
     rows: tuple[Row, ...]
@@ -166,24 +166,17 @@ class Metric(Protocol):
     the first `score`. Without its weights a metric raises MissingWeights; it never makes a number up.
 
     Attributes:
-        name: as in the study file.
-        unit: of the value, or "" for a bare number.
-        arity: 1 one image; 2 image and its reference; None a group (all seeds of a prompt in a cell).
-        higher_is_better: None when neither end is good.
-        needs_pixels: False for metrics of what the engine counted (seconds, calls).
         options: what may stand in `[metrics.NAME]` of a study file.
     """
 
-    name: ClassVar[str]
-    unit: ClassVar[str]
-    arity: ClassVar[int | None]
-    higher_is_better: ClassVar[bool | None]
-    needs_pixels: ClassVar[bool]
     options: ClassVar[Mapping[str, Setting]]
 
     @property
     def card(self) -> Card:
-        """Range, source, needs, known failure. May depend on the options: another model, another caution."""
+        """What is known of this metric, known without loading weights; all of the package reads it from here.
+
+        The card may depend on the options: another model, another caution.
+        """
         ...
 
     def fingerprint(self) -> Fingerprint:

@@ -12,7 +12,7 @@ from teststrip.analysis.advice import best, costs
 from teststrip.analysis.kinds import audit
 from teststrip.analysis.numbers import columns
 from teststrip.errors import UsageError
-from teststrip.records import MetricInfo
+from teststrip.records import Card
 from teststrip.views import charts
 
 STEPS = {"num_inference_steps": (4.0, 8.0, 16.0, 32.0)}
@@ -132,7 +132,7 @@ def test_five_prompts_recommend_nothing(prompts: int) -> None:
 
 
 def test_a_score_without_a_good_end_recommends_nothing() -> None:
-    made = analysis.recommend(steps_study(), MetricInfo("score"), axes=list(STEPS))
+    made = analysis.recommend(steps_study(), Card("score"), axes=list(STEPS))
     assert made.reason == "neither end of score is the good one"
 
 
@@ -146,7 +146,7 @@ BAD = {"num_inference_steps": (2.0, 8.0, 32.0)}
 def test_a_metric_is_audited_on_two_steps(truth: dict[float, float], outcome: str) -> None:
     table = study(20, 2, BAD, lambda c: truth.get(float(c[0]), 0.0), seed=2)
     design = columns.read(table, list(BAD))
-    (found,) = audit.audits(design, design.values(table["score"]), MetricInfo("score", higher_is_better=True))
+    (found,) = audit.audits(design, design.values(table["score"]), Card("score", higher_is_better=True))
     assert found.outcome == outcome
     assert found.finding.kind == "audit"
     made = recommend(table, BAD)
@@ -160,7 +160,7 @@ def test_extreme_guidance_is_known_to_be_bad_too() -> None:
     table = study(20, 2, axes, lambda c: -2.0 * (c[0] == 30.0))
     kinds = [
         finding.kind
-        for finding in analysis.findings(table, {"score": MetricInfo("score", higher_is_better=True)}, axes=list(axes))
+        for finding in analysis.findings(table, {"score": Card("score", higher_is_better=True)}, axes=list(axes))
     ]
     assert "audit" in kinds
 

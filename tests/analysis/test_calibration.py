@@ -12,7 +12,7 @@ from scipy import stats
 
 from teststrip.analysis import conclude
 from teststrip.analysis.numbers import judging, margin
-from teststrip.records import MetricInfo
+from teststrip.records import Card
 
 STUDIES = 250
 
@@ -53,7 +53,7 @@ def test_the_campaign_counts_the_verdicts_that_a_report_tells() -> None:
 
     judged = judging.judge(values, design, effects.planned(design), 0.2 * sd, 0.2 * se)
     for study in range(2):
-        told = conclude.of_metric(design, values[study], MetricInfo("score"), 0.2)
+        told = conclude.of_metric(design, values[study], Card("score"), 0.2)
         rows = {row.contrast: row for finding in told if finding.kind != "cells" for row in finding.comparisons}
         for i, contrast in enumerate(judged.contrasts):
             assert rows[contrast.text].verdict == judged.verdict[study, i]

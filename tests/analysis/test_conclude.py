@@ -18,11 +18,11 @@ from teststrip import analysis
 from teststrip.analysis import sentences
 from teststrip.analysis.numbers import columns, verdicts
 from teststrip.errors import UsageError
-from teststrip.records import Axis, Card, Finding, Level, MetricInfo
+from teststrip.records import Axis, Card, Finding, Level
 from teststrip.views import charts, report
 
 GUIDANCE = {"guidance_scale": (6.0, 7.0, 8.0, 9.0)}
-SCORE = {"score": MetricInfo("score", higher_is_better=True)}
+SCORE = {"score": Card("score", higher_is_better=True)}
 
 
 def conclude(table: Any, axes: Any = GUIDANCE, **more: Any) -> tuple[Finding, ...]:
@@ -212,9 +212,8 @@ def test_a_number_that_is_counted_is_not_inferred_about() -> None:
 
 
 def test_a_score_that_rises_with_guidance_mechanically_says_so() -> None:
-    card = Card("fit", 0, 1, "", "Blind to counting.", rises_with=("guidance_scale",))
-    info = analysis.info_of("score", type("Fit", (), {"card": card, "higher_is_better": True, "needs_pixels": True}))
-    finding = analysis.findings(study(10, 2, GUIDANCE), {"score": info}, axes=["guidance_scale"])[0]
+    card = Card("score", higher_is_better=True, failure="Blind to counting.", rises_with=("guidance_scale",))
+    finding = analysis.findings(study(10, 2, GUIDANCE), {"score": card}, axes=["guidance_scale"])[0]
     assert "Blind to counting." in finding.limits
     assert any("rises with guidance mechanically" in limit for limit in finding.limits)
 

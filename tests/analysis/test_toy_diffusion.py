@@ -14,10 +14,10 @@ from tests.analysis import toy_diffusion as toy
 from teststrip import analysis
 from teststrip.analysis.kinds import convergence
 from teststrip.analysis.numbers import columns, effects, judging, margin
-from teststrip.records import MetricInfo
+from teststrip.records import Card
 
 STEPS = (8, 16, 32, 64, 1024)
-DISTANCE = MetricInfo("distance", paired=True, higher_is_better=False)
+DISTANCE = Card("distance", arity=2, higher_is_better=False)
 
 
 def convergence_study(sampler: Callable[..., Any], **words: str) -> dict[str, list[Any]]:
@@ -132,7 +132,7 @@ def best_guidance(world_of: Callable[[toy.World, toy.World], toy.World], classes
             row = (p, guidance, toy.frechet(picture[:60], one), 32)
             for name, value in zip(table, row, strict=True):
                 table[name].append(value)
-    info = MetricInfo("distance", higher_is_better=False, grouped=True)
+    info = Card("distance", higher_is_better=False, arity=None)
     made = analysis.recommend(table, info, axes=["guidance_scale"])
     assert made.choice is not None
     return float(made.choice.levels[0][1]), min(truth, key=truth.__getitem__)

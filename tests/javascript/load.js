@@ -30,6 +30,7 @@ exports.raw = () => {
       { name: "sampler", kind: "linked", labels: ["DDIM", "it's \"odd\""], numbers: null, settings: [{ scheduler: "DDIMScheduler" }, { scheduler: "Other" }] },
     ],
     prompts: [{ id: "owl", text: "an owl", tags: ["animal"] }, { id: "car", text: "a car", tags: [] }],
+    titles: { guidance_scale: "guidance", sampler: "sampler", quality: "quality", width: "width" },
     metrics: [{ name: "quality", unit: "", higher_is_better: true }],
     cells, places, findings: [], progress: { total: 36, made: 36, failed: 0 }, root: "../",
   };

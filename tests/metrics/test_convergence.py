@@ -12,7 +12,7 @@ from skimage.metrics import mean_squared_error, structural_similarity
 from tests.metrics.pictures import noise, row
 
 from teststrip.errors import DesignError, MissingWeights
-from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim, is_stochastic, rmse, ssim
+from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim, rmse, ssim
 from teststrip.protocols import Item
 from teststrip.testing.metric_contract import MetricContract
 
@@ -129,43 +129,6 @@ def test_each_arm_has_its_own_highest_number_of_steps():
 def test_without_two_numbers_of_steps_there_is_nothing_to_converge(rows):
     with pytest.raises(DesignError, match="num_inference_steps"):
         Convergence().arrange(rows)
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "stochastic"),
-    [
-        ("DDIMScheduler", False),
-        ("PNDMScheduler", False),
-        ("EulerDiscreteScheduler", False),
-        ("DPMSolverMultistepScheduler", False),
-        ("UniPCMultistepScheduler", False),
-        ("HeunDiscreteScheduler", False),
-        ("LMSDiscreteScheduler", False),
-        ("DEISMultistepScheduler", False),
-        ("FlowMatchEulerDiscreteScheduler", False),
-        ("EulerAncestralDiscreteScheduler", True),
-        ("KDPM2AncestralDiscreteScheduler", True),
-        ("DPMSolverSDEScheduler", True),
-        ("DDPMScheduler", True),
-        ("LCMScheduler", True),
-        ("TCDScheduler", True),
-        ("CosineDPMSolverMultistepScheduler", True),
-    ],
-)
-def test_samplers_that_draw_noise_on_the_way_are_known_by_name(scheduler, stochastic):
-    assert is_stochastic(row(noise(0), settings={"scheduler": scheduler})) is stochastic
-    assert is_stochastic(row(noise(0), facts={"scheduler": scheduler})) is stochastic
-
-
-def test_a_sampler_made_noisy_by_its_configuration_is_known_by_what_the_engine_says():
-    named = {"scheduler": "DPMSolverMultistepScheduler"}
-    assert is_stochastic(row(noise(0), settings=named, facts={**named, "sampler_noise": True}))
-
-
-def test_eta_makes_ddim_stochastic_and_leaves_alone_who_ignores_it():
-    assert is_stochastic(row(noise(0), settings={"scheduler": "DDIMScheduler", "eta": 0.5}))
-    assert not is_stochastic(row(noise(0), settings={"scheduler": "DDIMScheduler", "eta": 0.0}))
-    assert not is_stochastic(row(noise(0), settings={"scheduler": "EulerDiscreteScheduler", "eta": 1.0}))
 
 
 def test_paired_convergence_is_refused_for_ancestral_samplers():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import plugin
 from tests.command import command
 from tests.metrics.pictures import noise, single
 
@@ -17,20 +19,23 @@ from teststrip.testing.metric_contract import MetricContract
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.fixture(scope="module")
-def white_share():
-    """The class as the guide prints it."""
+@pytest.fixture
+def white_share(tmp_path, monkeypatch):
+    """The class as the guide prints it, installed as the guide says."""
     text = (DOCS / "add-a-metric.md").read_text(encoding="utf-8")
-    names: dict[str, object] = {}
-    exec(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0], names)
-    return names["WhiteShare"]
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "white.py").write_text(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0])
+    entry = re.search(r'^(white_share) = "(my_package.white:\w+)"$', text, flags=re.MULTILINE)
+    plugin.install(tmp_path, f"[teststrip.metrics]\n{entry[1]} = {entry[2]}\n", monkeypatch)
+    for module in ("my_package", "my_package.white"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    return plugins.load("metrics", "white_share")
 
 
 class TestTheGuidesExampleKeepsTheContract(MetricContract):
     @pytest.fixture
-    def metric(self, white_share, monkeypatch):
-        # As if the reader's package were installed.
-        monkeypatch.setattr(plugins, "load", lambda kind, name: {"white_share": white_share}[name])
+    def metric(self, white_share):
         return white_share()
 
     @pytest.fixture

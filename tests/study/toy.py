@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests import plugin
 
 from teststrip.errors import StudyError
 from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
@@ -65,11 +66,7 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch, **others: str) -> type[
 
     `others`: further engines of the same distribution, name to "module:class".
     """
-    metadata = site / "toy-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
     points = [ENTRY_POINT, *(f"{name} = {place}\n" for name, place in others.items())]
-    (metadata / "entry_points.txt").write_text("".join(points))
-    monkeypatch.syspath_prepend(str(site))
+    plugin.install(site, "".join(points), monkeypatch)
     ToyEngine.asked.clear()
     return ToyEngine

@@ -8,16 +8,19 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests import plugin
+from tests.verbs import probes as probes_
 
 from teststrip import pictures, plan, plugins
 from teststrip import study as spec
 from teststrip.engines.pattern import PatternEngine
-from teststrip.errors import MissingWeights, UsageError
+from teststrip.errors import UsageError
 from teststrip.protocols import Item
-from teststrip.records import Card, Failure, Fingerprint, Render, Scored
+from teststrip.records import Failure, Render, Scored
 from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.verbs import score
+from teststrip.verbs.score import Limits
 
 FREE = ["sharpness", "colourfulness", "contrast", "clipped", "chroma", "seconds", "denoiser_calls"]
 ALL_FREE = [*FREE, "convergence", "convergence_ssim", "diversity", "vendi_score"]
@@ -61,9 +64,14 @@ def result(rendered, tmp_path):
         yield made
 
 
-def told(result, names=None):
+@pytest.fixture
+def probes(tmp_path_factory, monkeypatch):
+    plugin.install(tmp_path_factory.mktemp("site"), probes_.ENTRY_POINTS, monkeypatch)
+
+
+def told(result, names=None, **limits):
     events = []
-    score.score(result, names, emit=events.append)
+    score.score(result, names, emit=events.append, limits=Limits(**limits))
     result.refresh()
     assert all(isinstance(event, Scored) for event in events)
     return events
@@ -146,40 +154,32 @@ def test_no_picture_is_decoded_for_costs(result):
     assert not result.store.read_digests
 
 
-def test_memory_stays_bounded_when_a_prompt_has_more_pictures_than_fit(result, monkeypatch):
-    told(result)
-    expected = result.columns()
-    kept = score._Pictures(result.store)
+def test_memory_stays_bounded_when_a_prompt_has_more_pictures_than_fit(result):
     picture = 24 * 16 * 3
-    monkeypatch.setattr(score, "KEPT_BYTES", 4 * picture)
+    kept = score._Pictures(result.store, 4 * picture)
     for row in result.rows():
         assert kept[row.image].shape == (16, 24, 3)
         assert kept._bytes <= 4 * picture
-    monkeypatch.setattr(score, "CHUNK_BYTES", 5 * picture)
-    result.store.add_scores([])
-    fresh = {}
-    for name in ALL_FREE:
-        monkeypatch.setattr(plugins.load("metrics", name), "fingerprint", _other_version(name))
+
+
+def test_scores_do_not_depend_on_how_much_fits_into_memory(result, rendered, tmp_path):
     told(result)
-    fresh = result.columns()
-    for name in ALL_FREE:
-        np.testing.assert_array_equal(fresh[name], expected[name])
+    folder = shutil.copytree(rendered, tmp_path / "narrow")
+    with Result(asked(), Store(folder, write=True)) as narrow:
+        told(narrow, kept_bytes=4 * 24 * 16 * 3, chunk_bytes=5 * 24 * 16 * 3)
+        for name in ALL_FREE:
+            np.testing.assert_array_equal(narrow.columns()[name], result.columns()[name])
 
 
-def _other_version(name):
-    return lambda self: Fingerprint({"metric": name, "version": "another"})
+def test_a_metric_of_another_version_scores_everything_again_and_is_not_mixed(result, probes):
+    def of_version(version):
+        result.study = asked(question={"metrics": ["probe"]}, metrics={"probe": {"version": version}})
+        computed = counts(told(result))["probe"]
+        return computed, {row.scores["probe"] for row in result.rows()}
 
-
-def test_a_metric_of_another_version_scores_everything_again_and_is_not_mixed(result, monkeypatch):
-    told(result, ["contrast"])
-    kind = plugins.load("metrics", "contrast")
-    monkeypatch.setattr(kind, "fingerprint", _other_version("contrast"))
-    monkeypatch.setattr(kind, "formula", staticmethod(lambda rgb: -1.0))
-    assert counts(told(result, ["contrast"]))["contrast"] == 36
-    assert {row.scores["contrast"] for row in result.rows()} == {-1.0}
-    monkeypatch.undo()
-    assert counts(told(result, ["contrast"]))["contrast"] == 0
-    assert all(row.scores["contrast"] >= 0 for row in result.rows())
+    assert of_version(1) == (36, {1.0})
+    assert of_version(2) == (36, {2.0})
+    assert of_version(1) == (0, {1.0})
 
 
 def test_a_metric_without_its_weights_says_why_and_the_others_go_on(result):
@@ -189,21 +189,16 @@ def test_a_metric_without_its_weights_says_why_and_the_others_go_on(result):
     assert not any("pick_score" in row.scores for row in result.rows())
 
 
-def test_a_metric_that_fails_takes_no_other_along(result, monkeypatch):
-    def burst(self, items):
-        raise ZeroDivisionError("division\nby zero")
-
-    monkeypatch.setattr(plugins.load("metrics", "contrast"), "score", burst)
-    events = told(result, ["contrast", "sharpness"])
+def test_a_metric_that_fails_takes_no_other_along(result, probes):
+    events = told(result, ["failing", "sharpness"])
     assert events[0].note == "not computed, because it failed: ZeroDivisionError: division by zero"
-    assert counts(events) == {"contrast": 0, "sharpness": 36}
+    assert counts(events) == {"failing": 0, "sharpness": 36}
 
 
-def test_a_metric_that_forgets_an_item_is_not_believed(result, monkeypatch):
-    monkeypatch.setattr(plugins.load("metrics", "contrast"), "score", lambda self, items: [1.0])
-    events = told(result, ["contrast"])
+def test_a_metric_that_forgets_an_item_is_not_believed(result, probes):
+    events = told(result, ["forgetful"])
     assert "ValueError" in events[0].note
-    assert not any("contrast" in row.scores for row in result.rows())
+    assert not any("forgetful" in row.scores for row in result.rows())
 
 
 def test_a_damaged_picture_has_no_score_and_costs_no_other_its_own(result):
@@ -265,30 +260,18 @@ def test_a_reference_that_came_later_replaces_the_earlier_one(tmp_path):
     assert values[0] > values[1] > values[2] == 0.0
 
 
-def test_an_interrupted_pass_keeps_what_it_had(result, monkeypatch):
-    kind = plugins.load("metrics", "chroma")
-    monkeypatch.setattr(score, "CHUNK_IMAGES", 10)
-    calls = []
-
-    def interrupted(self, items):
-        calls.append(len(items))
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return [1.0] * len(items)
-
-    monkeypatch.setattr(kind, "score", interrupted)
+def test_an_interrupted_pass_keeps_what_it_had(result, probes):
+    result.study = asked(question={"metrics": ["probe"]}, metrics={"probe": {"calls": 3}})
     with pytest.raises(KeyboardInterrupt):
-        score.score(result, ["chroma"])
-    monkeypatch.undo()
+        score.score(result, limits=Limits(chunk_images=10))
     result.refresh()
-    assert sum("chroma" in row.scores for row in result.rows()) == 20
-    assert counts(told(result, ["chroma"]))["chroma"] == 16
+    assert sum("probe" in row.scores for row in result.rows()) == 20
+    result.study = asked(question={"metrics": ["probe"]})
+    assert counts(told(result))["probe"] == 16
 
 
-def test_a_long_pass_tells_how_far_it_is_and_the_counts_add_up(result, monkeypatch):
-    monkeypatch.setattr(score, "TELL_SECONDS", -1.0)
-    monkeypatch.setattr(score, "CHUNK_IMAGES", 10)
-    events = told(result, ["sharpness"])
+def test_a_long_pass_tells_how_far_it_is_and_the_counts_add_up(result):
+    events = told(result, ["sharpness"], chunk_images=10, report_seconds=-1.0)
     assert [event.count for event in events] == [10, 10, 10, 6, 0]
 
 
@@ -315,33 +298,19 @@ def test_failed_shots_have_no_scores_and_no_zeros(tmp_path):
         assert all(math.isnan(made.columns()[name][0]) for name in ALL_FREE)
 
 
-class _Pairless:
-    name, unit, arity, higher_is_better, needs_pixels = "contrast", "", 2, None, True
-    options = {}  # noqa: RUF012
-    card = Card("A.", 0, 1, "s", "F.")
-
-    def fingerprint(self):
-        return Fingerprint({"metric": self.name})
-
-    def score(self, items):
-        raise MissingWeights("never called")
-
-
-def test_a_metric_of_pairs_must_say_which(result, monkeypatch):
-    monkeypatch.setattr(plugins, "load", lambda kind, name: _Pairless)
-    [event] = told(result, ["contrast"])
+def test_a_metric_of_pairs_must_say_which(result, probes):
+    [event] = told(result, ["pairless"])
     assert "has no `arrange`" in event.note
 
 
-def test_a_pass_that_is_stopped_keeps_what_it_has_and_goes_on_later(result, monkeypatch):
-    monkeypatch.setattr(score, "CHUNK_IMAGES", 6)
+def test_a_pass_that_is_stopped_keeps_what_it_has_and_goes_on_later(result):
     asked_so_far = []
 
     def stopped():
         asked_so_far.append(1)
         return len(asked_so_far) > 2
 
-    score.score(result, ["sharpness"], stopped=stopped)
+    score.score(result, ["sharpness"], stopped=stopped, limits=Limits(chunk_images=6))
     assert len(list(result.store.scores())) == 12
     assert counts(told(result, ["sharpness"])) == {"sharpness": 24}
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -11,7 +12,7 @@ from tests.browser.boards import rows_of, study_of
 
 import teststrip
 from teststrip.metrics.pixels import Sharpness
-from teststrip.records import Cell, EngineRef, Image, Planned, Prompt, Row, Shot
+from teststrip.records import Cell, EngineRef, Estimate, Finding, Image, Planned, Prompt, Row, Shot
 from teststrip.verbs.run import drive
 from teststrip.views import board
 
@@ -19,7 +20,7 @@ from teststrip.views import board
 def test_each_row_becomes_a_place_with_its_levels_and_its_picture(tmp_path: Path) -> None:
     study = study_of(["an owl", "a car"], ["soft", "hard"], replicates=2)
     rows = list(rows_of(study, tmp_path, failure=["no memory left"]))
-    made = board.build(study, rows, metrics={"sharpness": Sharpness})
+    made = board.build(study, rows, cards={"sharpness": Sharpness.card})
     assert len(made["places"]) == len(rows) == 16
     for place, row in zip(made["places"], rows, strict=True):
         at = made["cells"][place["cell"]]["at"]
@@ -30,8 +31,40 @@ def test_each_row_becomes_a_place_with_its_levels_and_its_picture(tmp_path: Path
         assert place.get("digest") == (row.image.digest if row.image else None)
     assert made["places"][0]["failure"] == {"reason": "error", "text": "no memory left", "retryable": True}
     assert made["progress"] == {"total": 16, "made": 15, "failed": 1}
-    assert made["metrics"] == [
-        {"name": "sharpness", "unit": Sharpness.unit, "higher_is_better": Sharpness.higher_is_better}
+    assert made["metrics"] == [{"name": "sharpness", "unit": "squared levels", "higher_is_better": True}]
+
+
+def test_the_page_is_told_what_people_call_each_name(tmp_path: Path) -> None:
+    study = study_of(["an owl"], ["soft"])
+    rows = [replace(row, scores={"clip_score": 1.0}) for row in rows_of(study, tmp_path)]
+    titles = board.build(study, rows)["titles"]
+    assert titles == {
+        "style": "style",
+        "num_inference_steps": "steps",
+        "sharpness": "sharpness",
+        "clip_score": "CLIP score",
+        "eta": "eta",
+    }
+
+
+def test_the_numbers_of_a_finding_have_the_digits_that_its_sentence_has() -> None:
+    study = study_of(["an owl"], ["soft"])
+    numbers = [(-0.1234, -0.234, 0.0274), (1234.56, 1200.4, 1268.7), (0.00012, -0.5, 0.5), (3.0, math.nan, math.nan)]
+    levels = tuple(Estimate("7", 7.0, mean, low, high, 12, 24) for mean, low, high in numbers)
+    found = Finding(
+        *("clip_score", "guidance_scale", "8 against 6", -0.1234, -0.234, 0.0274, 0.95, 0.2, 0.1, 12, 24),
+        *("inconclusive", "Student's t"),
+        levels=levels,
+    )
+    (made,) = board.build(study, [], findings=[found])["findings"]
+    assert made["detail"] == "CLIP score · −0.12, 95 % from −0.23 to 0.03 · 12 prompts"
+    assert made["sentence"] == "CLIP score: 8 against 6"
+    # The same numbers stand in tests/javascript/numbers.test.js.
+    assert [level["text"] for level in made["levels"]] == [
+        "−0.12 (95 % from −0.23 to 0.03)",
+        "1,235 (95 % from 1,200 to 1,269)",
+        "0.00 (95 % from −0.50 to 0.50)",
+        "3",
     ]
 
 

@@ -86,9 +86,8 @@ def test_the_same_bytes_in_another_shape_are_another_picture(clip):
     assert encoder.asked == 2
 
 
-def test_what_is_remembered_is_bounded(clip, monkeypatch):
-    monkeypatch.setattr("teststrip.weights.encoder.REMEMBERED", 3)
-    encoder = _Counting(find(clip), "cpu", batch=8)
+def test_what_is_remembered_is_bounded(clip):
+    encoder = _Counting(find(clip), "cpu", batch=8, remembered=3)
     encoder.pictures([noise(n) for n in range(5)])
     encoder.pictures([noise(4)])
     assert encoder.asked == 5

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,26 +78,30 @@ def test_a_readme_beside_the_weights_changes_nothing(copy):
     assert weights.find(str(copy)).facts == before
 
 
-@pytest.fixture
-def hub(clip, tmp_path, monkeypatch):
-    """A cache of the hub in which owner/name was fetched before."""
-    from huggingface_hub import constants
+ASKED_OF_THE_HUB = f"""
+from teststrip.weights import hub
+from teststrip.weights import loading as weights
 
+found = weights.find("owner/name")
+assert found.facts == {{"model": "owner/name", "commit": "{COMMIT}"}}, found
+assert not found.embedded
+with hub.nothing_fetched():
+    assert weights.find("owner/name") == found
+    assert weights.find("owner/name", "{COMMIT}") == found
+"""
+
+
+def test_a_hub_model_that_was_fetched_is_known_by_its_commit(clip, tmp_path):
     repository = tmp_path / "models--owner--name"
     shutil.copytree(clip, repository / "snapshots" / COMMIT)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    return repository
-
-
-def test_a_hub_model_that_was_fetched_is_known_by_its_commit(hub):
-    found = weights.find("owner/name")
-    assert found.facts == {"model": "owner/name", "commit": COMMIT}
-    assert not found.embedded
-    with hubs.nothing_fetched():
-        assert weights.find("owner/name") == found
-        assert weights.find("owner/name", COMMIT) == found
+    # The hub's library reads the place of its cache once, when it is imported: so a process of its own.
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_OF_THE_HUB], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_whoever_reads_results_fetches_nothing():

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
     from teststrip.analysis.advice.best import recommend
     from teststrip.analysis.advice.recommendation import Recommendation
-    from teststrip.analysis.conclude import findings, info_of, infos_of_study, of_result_columns
+    from teststrip.analysis.conclude import findings, of_result_columns
 
 __all__ = [
     "Recommendation",
     "best_of_result_columns",
     "findings",
-    "info_of",
-    "infos_of_study",
     "of_result_columns",
     "recommend",
 ]
@@ -35,8 +33,6 @@ _HOMES = {
     "Recommendation": ("advice.recommendation", "Recommendation"),
     "best_of_result_columns": ("advice.best", "of_result_columns"),
     "findings": ("conclude", "findings"),
-    "info_of": ("conclude", "info_of"),
-    "infos_of_study": ("conclude", "infos_of_study"),
     "of_result_columns": ("conclude", "of_result_columns"),
     "recommend": ("advice.best", "recommend"),
 }

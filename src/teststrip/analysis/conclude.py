@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from teststrip import plugins
 from teststrip.analysis import sentences
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
@@ -20,8 +18,8 @@ from teststrip.analysis.numbers import columns, effects, margin
 from teststrip.analysis.numbers.columns import Array, Columns, Design
 from teststrip.analysis.numbers.judging import judge
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.errors import TeststripError
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, MetricInfo, Study, Value
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Study, Value
+from teststrip.vocabulary import spoken
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting: nobody asked yet."""
@@ -32,13 +30,14 @@ MISSING_MARGIN = 0.05
 
 def findings(
     table: Columns,
-    metrics: Sequence[str] | Mapping[str, MetricInfo],
+    metrics: Sequence[str] | Mapping[str, Card],
     *,
     axes: Sequence[str | Axis],
     margin: float | Mapping[str, float] = DEFAULT_MARGIN,
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",
+    noise: str = "sampler_noise",
     shared_seeds: bool = False,
     settings: Mapping[str, Value] | None = None,
 ) -> tuple[Finding, ...]:
@@ -46,29 +45,34 @@ def findings(
 
     Args:
         table: one entry an image in each column; a dict of lists or a data frame.
-        metrics: columns of scores, with what is known of them where it is.
+        metrics: columns of scores, with a card for each where more than its name is known.
         axes: columns that were varied on purpose.
         margin: the smallest difference that matters: seed SD, or {metric: score units}.
         prompt, replicate, missing: names of the columns of blocks, paired seeds and reasons for missing pictures.
+        noise: name of the column that says which sampler drew fresh noise at each step, "" for none; need not exist,
+            then the samplers' names decide.
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; said in every finding.
         settings: what was the same in every picture; names the scheduler where that is no axis.
 
     Returns:
-        For each metric: each axis, each interaction, all cells, its audit; of a paired metric the knee of convergence;
-        then where pictures are missing.
+        For each metric: each axis, each interaction, all cells, its audit; of a metric of pairs the knee of
+        convergence; then where pictures are missing.
 
     Raises:
         UsageError: an absent column, two rows in one place, something that is no number.
     """
     design = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
-    infos = metrics if isinstance(metrics, Mapping) else {name: MetricInfo(name) for name in metrics}
+    infos = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
     found: list[Finding] = []
     for name, info in infos.items():
         if name not in table:
             continue
         values = design.values(table[name], name)
-        if info.paired:
-            found += convergence.findings(design, values, info, axes=axes, settings=settings, limits=_said(info))
+        if info.arity == 2:
+            drawn = list(table[noise]) if noise in table else None
+            found += convergence.findings(
+                design, values, info, axes=axes, settings=settings, noise=drawn, limits=_said(info)
+            )
         else:
             found += of_metric(design, values, info, margin, shared_seeds=shared_seeds)
             found += audit.findings(design, values, info)
@@ -78,13 +82,13 @@ def findings(
 def of_metric(
     design: Design,
     values: Array,
-    info: MetricInfo,
+    info: Card,
     asked: float | Mapping[str, float],
     *,
     shared_seeds: bool = False,
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
-    if info.grouped and values.shape[1] > 1:
+    if info.arity is None and values.shape[1] > 1:
         values = _one_a_group(values)
     if np.isnan(values).all() or _counted(values):
         return []
@@ -100,7 +104,7 @@ def of_metric(
     return found
 
 
-def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
+def _limits(design: Design, values: Array, info: Card, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
     found = list(_said(info))
     if len(design.prompts) < MINIMUM_PROMPTS:
         found.append(
@@ -110,10 +114,10 @@ def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, sh
     if shared_seeds:
         found.append("All prompts share the same few seeds: the intervals are narrower than they should be.")
     found += [
-        f"{sentences.spoken(info.name)} rises with {sentences.spoken(factor.name)} mechanically, whatever becomes of "
+        f"{spoken(info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
         "the picture: a rise is no proof of better pictures."
         for factor in design.factors
-        if factor.name in info.couples
+        if factor.name in info.rises_with
     ]
     if size.note:
         found.append(f"Margin: {size.note}.")
@@ -121,14 +125,14 @@ def _limits(design: Design, values: Array, info: MetricInfo, size: Margin, *, sh
     absent = int(np.isnan(values[asked]).sum()) if values.shape == asked.shape else 0
     if absent:
         found.append(
-            f"{absent} of {int(asked.sum())} images have no {sentences.spoken(info.name)}; they are left out in pairs, "
+            f"{absent} of {int(asked.sum())} images have no {spoken(info.name)}; they are left out in pairs, "
             "never counted as 0."
         )
     return tuple(found)
 
 
-def _said(info: MetricInfo) -> tuple[str, ...]:
-    return (info.caveat,) if info.caveat else ()
+def _said(info: Card) -> tuple[str, ...]:
+    return (info.failure,) if info.failure else ()
 
 
 def _one_a_group(values: Array) -> Array:
@@ -158,7 +162,7 @@ def missing_images(design: Design) -> tuple[Finding, ...]:
     if not failed.any():
         return ()
     values = np.where(known, failed.astype(float), np.nan)
-    info = MetricInfo("missing images", "", higher_is_better=False)
+    info = Card("missing images", higher_is_better=False)
     texts, counts = np.unique(design.reasons[failed].astype(str), return_counts=True)
     reasons = sentences.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
     head = f"{int(failed.sum())} of {int(known.sum())} images are missing ({reasons})"
@@ -169,45 +173,13 @@ def missing_images(design: Design) -> tuple[Finding, ...]:
     )
 
 
-def of_result_columns(table: Columns, study: Study, metrics: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """The findings of a study from its result's columns; `metrics` are classes that fit `protocols.Metric`."""
+def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -> tuple[Finding, ...]:
+    """The findings of a study from its result's columns; `cards` say what is known of its metrics."""
     return findings(
         table,
-        infos_of_study(table, study, metrics),
+        cards,
         axes=study.axes,
         margin=study.question.margin,
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
         settings=study.settings,
-    )
-
-
-def infos_of_study(table: Columns, study: Study, metrics: Mapping[str, Any]) -> dict[str, MetricInfo]:
-    """What is known of each metric of a study that has a column; where it names none, of all known metrics' columns."""
-    names = study.question.metrics or [name for name in plugins.installed("metrics") if name in table]
-    found = {}
-    for name in names:
-        metric = metrics.get(name)
-        try:
-            metric = metric or plugins.load("metrics", name)
-            if isinstance(metric, type):
-                metric = metric(**study.metric_options.get(name, {}))  # its card may depend on its options
-        except TeststripError:  # scores made elsewhere still count
-            pass
-        found[name] = info_of(name, metric)
-    return found
-
-
-def info_of(name: str, metric: Any) -> MetricInfo:
-    """What the analysis has to know of a metric: from the metric, or nothing at all."""
-    card = getattr(metric, "card", None)
-    card = card if isinstance(card, Card) else None
-    return MetricInfo(
-        name,
-        unit=getattr(metric, "unit", ""),
-        higher_is_better=getattr(metric, "higher_is_better", None),
-        grouped=getattr(metric, "arity", 1) is None,
-        paired=getattr(metric, "arity", 1) == 2,
-        cost=not getattr(metric, "needs_pixels", True),
-        couples=card.rises_with if card else (),
-        caveat=card.failure if card else "",
     )

@@ -6,20 +6,7 @@ import math
 from collections.abc import Sequence
 
 from teststrip.records import Comparison, Finding, Verdict
-
-SPOKEN = {
-    "guidance_scale": "guidance",
-    "num_inference_steps": "steps",
-    "clip_score": "CLIP score",
-    "pick_score": "PickScore",
-    "vqa_score": "VQA score",
-}
-"""How people say the names that are not words."""
-
-
-def spoken(name: str) -> str:
-    """A column's name as people say it: "guidance_scale" -> "guidance", "my_metric" -> "my metric"."""
-    return SPOKEN.get(name, name.replace("_", " "))
+from teststrip.vocabulary import spoken
 
 
 def number(value: float, *, signed: bool = False) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from teststrip.cli.words import out
 from teststrip.errors import TeststripError
+from teststrip.records import Card
 
 app = typer.Typer()
 
@@ -40,7 +41,7 @@ def metrics(
 ) -> None:
     """List what turns pictures into numbers; with a name: range, needs, known failure, source, options."""
     if name is None:
-        _list("metrics", lambda kind: (kind.unit, _better(kind.higher_is_better), kind().card.about))
+        _list("metrics", lambda kind: _in_short(kind().card))
         return
     from teststrip import plugins
     from teststrip.metrics.reference import facts
@@ -74,8 +75,8 @@ def _list(kind: Any, describe: Any) -> None:
     out.print(table)
 
 
-def _better(higher: bool | None) -> str:
-    return {True: "higher", False: "lower", None: ""}[higher]
+def _in_short(card: Card) -> tuple[str, str, str]:
+    return card.unit, {True: "higher", False: "lower", None: ""}[card.higher_is_better], card.about
 
 
 def _first_line(kind: type) -> str:

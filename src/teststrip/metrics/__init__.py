@@ -1,1 +1,1 @@
-"""Metrics turn images into numbers; one file a kind, found through entry points."""
+"""Metrics turn images into numbers. One file holds one kind of metric; entry points find its classes."""

@@ -34,11 +34,6 @@ class Aesthetic:
     arguments.
     """
 
-    name: ClassVar[str] = "aesthetic"
-    unit: ClassVar[str] = "rating"
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("head", "str", optional=True, doc="The linear head, a .safetensors file."),
         Setting("model", "str", optional=True, doc="The CLIP below it: folder or hub id."),
@@ -47,6 +42,9 @@ class Aesthetic:
         BATCH,
     )
     card: ClassVar[Card] = Card(
+        name="aesthetic",
+        unit="rating",
+        higher_is_better=True,
         about="Predicted rating of looks: a linear head on CLIP's picture embedding; LAION's scale is 1 to 10.",
         low=-math.inf,
         high=math.inf,
@@ -54,7 +52,6 @@ class Aesthetic:
         failure="It does not read the prompt: a handsome picture of the wrong thing scores high. It likes paintings, "
         "sunsets and shallow focus.",
         needs="a CLIP (folder or hub id) and the head trained on it (.safetensors)",
-        comparable="within a prompt",
     )
 
     def __init__(
@@ -72,10 +69,10 @@ class Aesthetic:
     def fingerprint(self) -> Fingerprint:
         """Formula, head and weights; see Metric."""
         digest = hashlib.sha256(self._head_file.read_bytes()).hexdigest()
-        return Fingerprint({"metric": self.name, "version": 1, "head": digest, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, "head": digest, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One rating a picture; see Metric."""
+        """One rating for each picture; see Metric."""
         if not items:
             return []
         vectors = self._chosen.encoder.pictures([item.pixels[0] for item in items])
@@ -98,7 +95,7 @@ class Aesthetic:
 
     @cached_property
     def _function(self) -> tuple[Floats, float]:
-        """The chain of layers as one: slope [D] and offset."""
+        """The chain of layers as one linear function: slope [D] and offset."""
         layers = _layers(self._head_file)
         slope, offset = layers[0]
         for weight, bias in layers[1:]:
@@ -132,5 +129,5 @@ def _layers(path: Path) -> list[tuple[Floats, Floats]]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """`layers.10` after `layers.2`."""
+    """A key that sorts `layers.10` after `layers.2`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

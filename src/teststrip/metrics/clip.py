@@ -15,6 +15,8 @@ from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 from teststrip.weights.loading import EMBEDDED_SCORER
 
 _CLIP_CARD = Card(
+    name="clip_score",
+    higher_is_better=True,
     about="100 × cosine between the CLIP embeddings of picture and prompt.",
     low=-100.0,
     high=100.0,
@@ -22,7 +24,6 @@ _CLIP_CARD = Card(
     failure="Guidance pulls pictures towards what CLIP measures: the score rises whether or not they get better. "
     "It counts objects badly, misses who does what to whom, and reads 77 tokens.",
     needs="a model in CLIP format: folder or hub id",
-    comparable="within a prompt",
     rises_with=("guidance_scale",),
 )
 _EMBEDDED_CARD = replace(
@@ -41,18 +42,13 @@ class ClipScore:
     package, which knows the embedded model's emoji and nothing else. `options` describes the arguments.
     """
 
-    name: ClassVar[str] = "clip_score"
-    unit: ClassVar[str] = ""
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("model", "str", EMBEDDED_SCORER, doc="A CLIP: folder or hub id; default the embedded scorer of emoji."),
         REVISION,
         DEVICE,
         BATCH,
     )
-    card: Card = _EMBEDDED_CARD  # the default's; an instance with another model has another
+    card: Card = _EMBEDDED_CARD  # of the default model; an instance with another model has `_CLIP_CARD`
 
     def __init__(
         self, *, model: str = EMBEDDED_SCORER, revision: str | None = None, device: str = "auto", batch: int = 32
@@ -63,10 +59,10 @@ class ClipScore:
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One cosine a picture, times 100; see Metric."""
+        """One cosine for each picture, times 100; see Metric."""
         return [100 * cosine for cosine in _cosines(self._chosen, items)]
 
 
@@ -77,11 +73,6 @@ class PickScore:
     arguments.
     """
 
-    name: ClassVar[str] = "pick_score"
-    unit: ClassVar[str] = ""
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("model", "str", optional=True, doc="Folder or hub id, for example yuvalkirstain/PickScore_v1."),
         REVISION,
@@ -89,13 +80,14 @@ class PickScore:
         BATCH,
     )
     card: ClassVar[Card] = Card(
+        name="pick_score",
+        higher_is_better=True,
         about="Scale × cosine of picture and prompt by a CLIP tuned on people's choices (PickScore: about 18 to 24).",
         low=-100.0,
         high=100.0,  # the scale of a CLIP is held at 100 or below in training
         source="Kirstain et al. 2023, arXiv 2305.01569",
         failure="It has the taste of the web users it was tuned on: polished, centred, saturated.",
         needs="a preference model in CLIP format, for example yuvalkirstain/PickScore_v1 (4 GB)",
-        comparable="within a prompt",
         rises_with=("guidance_scale",),
     )
 
@@ -106,10 +98,10 @@ class PickScore:
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One preference a picture; see Metric."""
+        """One preference for each picture; see Metric."""
         return [self._chosen.encoder.scale * cosine for cosine in _cosines(self._chosen, items)]
 
 

@@ -1,19 +1,19 @@
-"""How far a picture still is from what it becomes with more steps: same prompt, same seed, same everything else.
+"""How far a picture still is from the one that the same prompt, seed and settings give with more steps.
 
-Knows which pictures belong together and three distances; `vision` knows the models. Where the sampler draws fresh noise
-at each step there is no such picture: with more steps it is another one, as far away as another seed (0.595 against
-0.586 in a toy model), and the value is NaN.
+Knows which pictures belong together and three distances; `weights.encoder` knows the models and `vocabulary` the
+samplers. Where the sampler draws fresh noise at each step, more steps give another picture, as far away as that of
+another seed (0.595 against 0.586 in a toy model), and the value is NaN.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from teststrip import vocabulary
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
@@ -31,22 +31,6 @@ STEPS = "num_inference_steps"
 # Wang's window: a Gaussian of sigma 1.5, 11 pixels wide, of sum 1
 _HALF = [math.exp(-((n / 1.5) ** 2) / 2) for n in range(-5, 6)]
 _WINDOW = [weight / sum(_HALF) for weight in _HALF]
-
-_STOCHASTIC = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm", re.IGNORECASE)
-_OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
-
-
-def is_stochastic(row: Row) -> bool:
-    """Whether the sampler of this picture draws noise on the way.
-
-    Judged by what the engine says of it (`sampler_noise`), the scheduler's name and `eta`.
-    """
-    settings = row.planned.shot.settings
-    facts = row.image.facts if row.image else {}
-    scheduler = str(settings.get("scheduler") or facts.get("scheduler") or "")
-    eta = settings.get("eta") or 0.0
-    churned = isinstance(eta, int | float) and eta > 0 and bool(_OBEYS_ETA.search(scheduler))
-    return bool(facts.get("sampler_noise")) or churned or bool(_STOCHASTIC.search(scheduler))
 
 
 def rmse(left: Rgb, right: Rgb) -> float:
@@ -77,17 +61,15 @@ def ssim(left: Rgb, right: Rgb) -> float:
 
 
 class _OfPairs:
-    """A picture and the one with the most steps."""
+    """A distance between a picture and the one with the most steps."""
 
-    arity: ClassVar[int | None] = 2
-    needs_pixels: ClassVar[bool] = True
-    name: ClassVar[str]
+    card: ClassVar[Card]
 
     def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-        """Each image with its reference: all settings alike but the number of steps, which is the study's highest.
+        """Each image with its reference, which differs from it only in having the study's highest number of steps.
 
-        The reference itself is a pair too, with itself: the end of the curve. A picture whose reference is missing is
-        left out.
+        The reference is paired with itself, because it is the end of the curve. A picture whose reference is missing
+        is left out.
 
         Raises:
             DesignError: no setting was tried with two numbers of steps, or only with stochastic samplers.
@@ -107,7 +89,7 @@ class _OfPairs:
                 pairs += [(row, top[0]) for level in path.values() for row in level]
         if len({row.planned.shot.settings[STEPS] for row, _ in pairs}) < 2:
             raise DesignError(f"no prompt and seed has pictures at two values of {STEPS}, all else being equal")
-        if all(is_stochastic(row) for row, _ in pairs):
+        if all(_noise(row) for row, _ in pairs):
             raise DesignError(
                 "paired convergence is not defined here: these samplers draw fresh noise at each step, so more steps "
                 "make another picture, not a better copy of the same. Use a deterministic scheduler, for example "
@@ -116,8 +98,8 @@ class _OfPairs:
         return pairs
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One value a pair, NaN for stochastic samplers; see Metric."""
-        fit = [item for item in items if not is_stochastic(item.rows[0]) and _alike(item.pixels)]
+        """One value for each pair, NaN where the sampler draws noise; see Metric."""
+        fit = [item for item in items if not _noise(item.rows[0]) and _alike(item.pixels)]
         values = dict(zip(map(id, fit), self.compare([item.pixels for item in fit]), strict=True))
         return [values.get(id(item), math.nan) for item in items]
 
@@ -129,11 +111,12 @@ class _OfPairs:
 class Convergence(_OfPairs):
     """Distance in pixels; see `rmse`."""
 
-    name: ClassVar[str] = "convergence"
-    unit: ClassVar[str] = "levels"
-    higher_is_better: ClassVar[bool | None] = False
     options: ClassVar[Mapping[str, Setting]] = {}
     card: ClassVar[Card] = Card(
+        name="convergence",
+        unit="levels",
+        arity=2,
+        higher_is_better=False,
         about="Root-mean-square difference to the same prompt and seed at the most steps; 0 there by definition.",
         low=0.0,
         high=255.0,
@@ -145,21 +128,21 @@ class Convergence(_OfPairs):
 
     def fingerprint(self) -> Fingerprint:
         """The formula; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1})
+        return Fingerprint({"metric": self.card.name, "version": 1})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
-        """Levels."""
+        """One root-mean-square difference for each pair, in 8-bit levels."""
         return [rmse(picture, reference) for picture, reference in pairs]
 
 
 class ConvergenceSsim(_OfPairs):
     """Structural similarity; see `ssim`."""
 
-    name: ClassVar[str] = "convergence_ssim"
-    unit: ClassVar[str] = ""
-    higher_is_better: ClassVar[bool | None] = True
     options: ClassVar[Mapping[str, Setting]] = {}
     card: ClassVar[Card] = Card(
+        name="convergence_ssim",
+        arity=2,
+        higher_is_better=True,
         about="Structural similarity with the same prompt and seed at the most steps; 1 there by definition.",
         low=-1.0,
         high=1.0,
@@ -170,19 +153,16 @@ class ConvergenceSsim(_OfPairs):
 
     def fingerprint(self) -> Fingerprint:
         """The formula; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1})
+        return Fingerprint({"metric": self.card.name, "version": 1})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
-        """Similarities."""
+        """One structural similarity for each pair."""
         return [ssim(picture, reference) for picture, reference in pairs]
 
 
 class ConvergenceFeatures(_OfPairs):
     """Distance between what a vision model sees in the two pictures: 1 − cosine. `options` describes the arguments."""
 
-    name: ClassVar[str] = "convergence_features"
-    unit: ClassVar[str] = "1 − cosine"
-    higher_is_better: ClassVar[bool | None] = False
     options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("model", "str", optional=True, doc="CLIP, DINOv2 or ViT: folder or hub id."),
         REVISION,
@@ -190,6 +170,10 @@ class ConvergenceFeatures(_OfPairs):
         BATCH,
     )
     card: ClassVar[Card] = Card(
+        name="convergence_features",
+        unit="1 − cosine",
+        arity=2,
+        higher_is_better=False,
         about="1 − cosine of the picture's features and those at the most steps; 0 there by definition.",
         low=0.0,
         high=2.0,
@@ -206,10 +190,10 @@ class ConvergenceFeatures(_OfPairs):
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1, **self._chosen.weights.facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **self._chosen.weights.facts})
 
     def compare(self, pairs: Sequence[tuple[Rgb, ...]]) -> list[float]:
-        """Distances."""
+        """One distance, 1 − cosine, for each pair."""
         import numpy as np
 
         if not pairs:
@@ -220,8 +204,13 @@ class ConvergenceFeatures(_OfPairs):
         return [float(distance) for distance in np.clip(1 - cosines, 0, 2)]
 
 
+def _noise(row: Row) -> str:
+    """The sampler that drew fresh noise in a row's picture; "" where none is known to."""
+    return vocabulary.noise(row.planned.shot.settings, row.image.facts if row.image else None)
+
+
 def _key(row: Row, *besides: str) -> str:
-    """What was asked, without the number of steps."""
+    """What was asked, without the number of steps and these other settings."""
     shot = row.planned.shot
     rest = {name: value for name, value in shot.settings.items() if name != STEPS and name not in besides}
     return canonical_json([shot.engine.name, dict(shot.engine.options), rest])
@@ -232,7 +221,7 @@ def _first(path: Mapping[float, Sequence[Row]]) -> Row:
 
 
 def _windowed(values: Floats) -> Floats:
-    """Weighted means [H - 10, W - 10] over the window around each pixel of [H, W] that has a whole one."""
+    """Weighted means [H - 10, W - 10] over the window around each pixel of [H, W] whose window lies inside."""
     import numpy as np
 
     for _ in range(2):  # once down the columns, once along the rows

@@ -1,6 +1,6 @@
-"""What a picture cost: numbers the engine counted, read from the image's record.
+"""What a picture cost: numbers that the engine counted, read from the image's record.
 
-Looks at no pixels and computes nothing; as metrics they stand in tables and charts beside quality.
+Looks at no pixels and computes nothing. Costs are metrics so that they stand in tables and charts beside quality.
 """
 
 from __future__ import annotations
@@ -15,20 +15,17 @@ from teststrip.records import Card, Fingerprint, Image, Setting
 
 
 class _OfRecord(ABC):
-    """One number out of each image's record."""
+    """A number that stands in each image's record."""
 
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = False
-    needs_pixels: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Setting]] = {}
-    name: ClassVar[str]
+    card: ClassVar[Card]
 
     def fingerprint(self) -> Fingerprint:
-        """Which number; see Metric."""
-        return Fingerprint({"metric": self.name, "version": 1})
+        """Which number is read; see Metric."""
+        return Fingerprint({"metric": self.card.name, "version": 1})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One number an image, NaN where the engine did not count; see Metric."""
+        """One number for each image, NaN where the engine did not count; see Metric."""
         return [math.nan if (image := item.rows[0].image) is None else self.read(image) for item in items]
 
     @staticmethod
@@ -40,9 +37,11 @@ class _OfRecord(ABC):
 class Seconds(_OfRecord):
     """Machine time of a picture."""
 
-    name: ClassVar[str] = "seconds"
-    unit: ClassVar[str] = "s"
     card: ClassVar[Card] = Card(
+        name="seconds",
+        unit="s",
+        higher_is_better=False,
+        needs_pixels=False,
         about="Machine time of a picture; in a batch, its share of the batch's time.",
         low=0.0,
         high=math.inf,
@@ -54,16 +53,18 @@ class Seconds(_OfRecord):
 
     @staticmethod
     def read(image: Image) -> float:
-        """Seconds."""
+        """Machine time of an image, in seconds."""
         return image.seconds
 
 
 class DenoiserCalls(_OfRecord):
     """How often the denoiser was asked."""
 
-    name: ClassVar[str] = "denoiser_calls"
-    unit: ClassVar[str] = "calls"
     card: ClassVar[Card] = Card(
+        name="denoiser_calls",
+        unit="calls",
+        higher_is_better=False,
+        needs_pixels=False,
         about="Rows sent through the denoiser for a picture; guidance counts twice.",
         low=0.0,
         high=math.inf,
@@ -75,6 +76,6 @@ class DenoiserCalls(_OfRecord):
 
     @staticmethod
     def read(image: Image) -> float:
-        """Calls; NaN where the engine did not count them."""
+        """Denoiser calls of an image; NaN where the engine did not count them."""
         calls = image.facts.get("denoiser_calls")
         return float(calls) if isinstance(calls, int | float) else math.nan

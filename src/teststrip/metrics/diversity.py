@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SIDE = 32
-"""Of the thumbnails; that of the Vendi score's authors for pixels."""
+"""Pixels on each side of a thumbnail; the authors of the Vendi score use as many where they compare pixels."""
 
 
 def mean_pairwise_distance(distances: Floats) -> float:
@@ -55,16 +55,13 @@ def vendi(kernel: Floats) -> float:
 class _OfGroups:
     """The seeds of a prompt in a cell, seen by a model or as thumbnails. `options` describes the arguments."""
 
-    arity: ClassVar[int | None] = None
-    higher_is_better: ClassVar[bool | None] = None
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("model", "str", optional=True, doc="CLIP, DINOv2, ViT: folder or hub id; none = thumbnails."),
         REVISION,
         DEVICE,
         BATCH,
     )
-    name: ClassVar[str]
+    card: ClassVar[Card]
 
     def __init__(
         self, *, model: str | None = None, revision: str | None = None, device: str = "auto", batch: int = 32
@@ -74,13 +71,13 @@ class _OfGroups:
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
         seen = self._chosen.weights.facts if self._chosen else {"thumbnail": SIDE}
-        return Fingerprint({"metric": self.name, "version": 1, **seen})
+        return Fingerprint({"metric": self.card.name, "version": 1, **seen})
 
     def arrange(self, rows: Sequence[Row]) -> list[tuple[Row, ...]]:
-        """For each prompt and cell the same replicates: those that every cell of the prompt has.
+        """For each prompt and cell a group of the replicates that every cell of the prompt has.
 
-        Equal counts and equal seeds, so that a cell with refused pictures is not taken for a less diverse one. A cell
-        with one picture or none is left out and does not bind the others.
+        All groups of a prompt have the same seeds, because a cell with refused pictures must not seem less diverse. A
+        cell with one picture or none is left out, and all other cells are compared without it.
 
         Raises:
             DesignError: no prompt has two replicates in common.
@@ -99,12 +96,12 @@ class _OfGroups:
         return groups
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One value a group, NaN for a single picture; see Metric."""
+        """One value for each group, NaN for a single picture; see Metric."""
         return [self.value(item.pixels) if len(item.pixels) > 1 else math.nan for item in items]
 
     @abstractmethod
     def value(self, pictures: Sequence[Rgb]) -> float:
-        """The value of one group of two or more."""
+        """The value of one group of two or more pictures."""
 
     def features(self, pictures: Sequence[Rgb]) -> Floats:
         """Vectors [N, D]: unit vectors of the model, or thumbnails in 0..1."""
@@ -123,9 +120,9 @@ class _OfGroups:
 class Diversity(_OfGroups):
     """Mean distance between the seeds: root-mean-square of thumbnails in 0..1, or 1 − cosine of a model's features."""
 
-    name: ClassVar[str] = "diversity"
-    unit: ClassVar[str] = ""
     card: ClassVar[Card] = Card(
+        name="diversity",
+        arity=None,
         about="Mean distance over all pairs of seeds of a prompt in a cell.",
         low=0.0,
         high=2.0,
@@ -136,7 +133,7 @@ class Diversity(_OfGroups):
     )
 
     def value(self, pictures: Sequence[Rgb]) -> float:
-        """See `mean_pairwise_distance`."""
+        """The mean distance between two of these pictures; see `mean_pairwise_distance`."""
         import numpy as np
 
         vectors = self.features(pictures)
@@ -149,9 +146,10 @@ class Diversity(_OfGroups):
 class VendiScore(_OfGroups):
     """The effective number of different pictures among the seeds; see `vendi`."""
 
-    name: ClassVar[str] = "vendi_score"
-    unit: ClassVar[str] = "pictures"
     card: ClassVar[Card] = Card(
+        name="vendi_score",
+        unit="pictures",
+        arity=None,
         about="Effective number of different pictures among the seeds of a prompt in a cell: 1 to the number of seeds.",
         low=1.0 - 1e-9,
         high=math.inf,
@@ -162,11 +160,11 @@ class VendiScore(_OfGroups):
     )
 
     def value(self, pictures: Sequence[Rgb]) -> float:
-        """See `vendi`."""
+        """The effective number of different pictures among these; see `vendi`."""
         import numpy as np
 
         vectors = self.features(pictures)
-        # A black picture has no direction; it gets that of grey, which it is the darkest of.
+        # A black picture has no direction; it gets the direction of grey, because black is the darkest grey.
         vectors = np.where(vectors.any(axis=1, keepdims=True), vectors, 1.0)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         kernel = vectors @ vectors.T
@@ -175,7 +173,7 @@ class VendiScore(_OfGroups):
 
 
 def _thumbnail(picture: Rgb) -> Floats:
-    """Areas averaged, flattened [SIDE * SIDE * 3], 0..1."""
+    """The picture shrunk by averaging areas, flattened [SIDE * SIDE * 3], 0..1."""
     import numpy as np
     from PIL import Image
 

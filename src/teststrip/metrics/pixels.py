@@ -93,7 +93,7 @@ def chroma(rgb: Rgb) -> float:
         CIE 15:2004; sRGB as in IEC 61966-2-1.
     """
     xyz = _LINEAR[rgb] @ (_XYZ_OF_RGB / _WHITE[:, None]).T
-    # The cube root, and the straight line near black that CIE puts in its place.
+    # The cube root, and near black the straight line that CIE puts in its place.
     bent = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     a = 500 * (bent[..., 0] - bent[..., 1])
     b = 200 * (bent[..., 1] - bent[..., 2])
@@ -118,14 +118,10 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 class _OfPixels:
-    """One formula, applied to each picture."""
+    """A metric of one formula, which is applied to each picture."""
 
-    unit: ClassVar[str] = ""
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = None
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = {}
-    version: ClassVar[int] = 1  # raise it when a value can change: old scores are then computed again
+    version: ClassVar[int] = 1  # raise it when a value can change, so that old scores are computed again
 
     @staticmethod
     @abstractmethod
@@ -137,17 +133,17 @@ class _OfPixels:
         return Fingerprint({"metric": type(self).formula.__name__, "version": self.version})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One value a picture; see Metric."""
+        """One value for each picture; see Metric."""
         return [self.formula(item.pixels[0]) for item in items]
 
 
 class Sharpness(_OfPixels):
     """Variance of the Laplacian; see `sharpness`."""
 
-    name: ClassVar[str] = "sharpness"
-    unit: ClassVar[str] = "squared levels"
-    higher_is_better: ClassVar[bool | None] = True
     card: ClassVar[Card] = Card(
+        name="sharpness",
+        unit="squared levels",
+        higher_is_better=True,
         about="Variance of the Laplacian of the luma: how much fine structure there is.",
         low=0.0,
         high=(8 * 255 / 2) ** 2,  # a Laplacian lies in ±4 · 255, and no variance exceeds (range / 2)²
@@ -161,9 +157,9 @@ class Sharpness(_OfPixels):
 class Colourfulness(_OfPixels):
     """Hasler and Süsstrunk's M(3); see `colourfulness`."""
 
-    name: ClassVar[str] = "colourfulness"
-    unit: ClassVar[str] = "levels"
     card: ClassVar[Card] = Card(
+        name="colourfulness",
+        unit="levels",
         about="Spread and distance from grey of the opponent colours (Hasler & Süsstrunk's M3).",
         low=0.0,
         high=math.hypot(255, 255) + 0.3 * math.hypot(255, 255),  # spread and mean can never both be this large
@@ -176,8 +172,8 @@ class Colourfulness(_OfPixels):
 class Contrast(_OfPixels):
     """Standard deviation of the luma; see `contrast`."""
 
-    name: ClassVar[str] = "contrast"
     card: ClassVar[Card] = Card(
+        name="contrast",
         about="Root-mean-square contrast: standard deviation of the luma, full scale = 1.",
         low=0.0,
         high=0.5,
@@ -190,10 +186,10 @@ class Contrast(_OfPixels):
 class Clipped(_OfPixels):
     """Share of pixels cut off at black or white; see `clipped`."""
 
-    name: ClassVar[str] = "clipped"
-    unit: ClassVar[str] = "share"
-    higher_is_better: ClassVar[bool | None] = False
     card: ClassVar[Card] = Card(
+        name="clipped",
+        unit="share",
+        higher_is_better=False,
         about="Share of pixels that have a channel at 0 or at 255.",
         low=0.0,
         high=1.0,
@@ -206,9 +202,9 @@ class Clipped(_OfPixels):
 class Chroma(_OfPixels):
     """Mean C*ab; see `chroma`."""
 
-    name: ClassVar[str] = "chroma"
-    unit: ClassVar[str] = "C*ab"
     card: ClassVar[Card] = Card(
+        name="chroma",
+        unit="C*ab",
         about="Mean chroma of the pixels in CIE L*a*b*.",
         low=0.0,
         high=134.0,  # pure sRGB blue: 133.8

@@ -1,6 +1,6 @@
 """What the cards of the metrics say, for people: the page in the docs and `teststrip metrics`.
 
-Knows the cards and Markdown; none of the metrics by name. Reads entry points, so a plug-in's card looks like ours.
+Knows the cards and Markdown, and no metric by name. Reads entry points, so a plug-in's card looks like a built-in's.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ def opened(name: str) -> Metric | None:
 def facts(metric: Metric) -> list[tuple[str, str]]:
     """Label and text of what one must know before believing a metric."""
     card = metric.card
-    unit = f" {metric.unit}" if metric.unit else ""
-    told = [
-        ("looks at", LOOKS_AT[metric.arity]),
+    unit = f" {card.unit}" if card.unit else ""
+    found = [
+        ("looks at", LOOKS_AT[card.arity]),
         ("range", f"{_number(card.low)} to {_number(card.high)}{unit}"),
-        ("better", BETTER[metric.higher_is_better]),
+        ("better", BETTER[card.higher_is_better]),
         ("needs", card.needs or "nothing"),
         ("compare", card.comparable),
     ]
     if card.rises_with:
-        told.append(("moves with", f"{', '.join(card.rises_with)}, whatever becomes of the picture"))
-    return [*told, ("misleads", card.failure), ("source", card.source)]
+        found.append(("moves with", f"{', '.join(card.rises_with)}, whatever becomes of the picture"))
+    return [*found, ("misleads", card.failure), ("source", card.source)]
 
 
 def _section(metric: Metric) -> str:
-    lines = [f"\n## {metric.name}\n", _plain(metric.card.about), "\n| | |", "|---|---|"]
+    lines = [f"\n## {metric.card.name}\n", _plain(metric.card.about), "\n| | |", "|---|---|"]
     lines += [f"| {label} | {_plain(text)} |" for label, text in facts(metric)]
     if metric.options:
         lines += ["", "| option | default | |", "|---|---|---|", *_options(metric.options.values())]

@@ -34,11 +34,6 @@ class VqaScore:
     The model is one that transformers can open as image-text-to-text. `options` describes the arguments.
     """
 
-    name: ClassVar[str] = "vqa_score"
-    unit: ClassVar[str] = "probability"
-    arity: ClassVar[int | None] = 1
-    higher_is_better: ClassVar[bool | None] = True
-    needs_pixels: ClassVar[bool] = True
     options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("model", "str", optional=True, doc="An image-text-to-text model: folder or hub id."),
         REVISION,
@@ -50,6 +45,9 @@ class VqaScore:
         replace(BATCH, default=8),
     )
     card: ClassVar[Card] = Card(
+        name="vqa_score",
+        unit="probability",
+        higher_is_better=True,
         about='Probability that a vision-language model answers "yes" when asked whether the picture shows the prompt.',
         low=0.0,
         high=1.0,
@@ -57,7 +55,6 @@ class VqaScore:
         failure="Models like to say yes: values crowd near 1, and one that answers with another word scores near 0. "
         "Looks do not count.",
         needs="an image-text-to-text model of transformers: folder or hub id",
-        comparable="within a prompt",
     )
 
     def __init__(
@@ -77,12 +74,12 @@ class VqaScore:
     def fingerprint(self) -> Fingerprint:
         """Question, precision and weights; see Metric."""
         facts = {"question": self._question, "dtype": self._dtype, **self._weights.facts}
-        return Fingerprint({"metric": self.name, "version": 1, **facts})
+        return Fingerprint({"metric": self.card.name, "version": 1, **facts})
 
     def score(self, items: Sequence[Item]) -> list[float]:
-        """One probability a picture; see Metric."""
-        # Only pictures of one size with one question share a call: then nothing is padded, and no picture's answer
-        # depends on its company.
+        """One probability for each picture; see Metric."""
+        # Only pictures of one size with one question share a call: then nothing is padded, and a picture's answer does
+        # not depend on the pictures beside it.
         alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         for place, item in enumerate(items):
             key = item.rows[0].planned.shot.prompt, item.pixels[0].shape
@@ -99,11 +96,11 @@ class VqaScore:
     def _probabilities(self, prompt: str, pictures: Sequence[Rgb]) -> list[float]:
         import torch
 
-        # No tokenizer takes a lone surrogate; and a prompt that spells the model's mark for a picture would have
-        # it look for a second one.
+        # No tokenizer takes a lone surrogate. A prompt that spells the model's mark for a picture would make the model
+        # look for a second picture.
         mark = str(getattr(self._processor, "image_token", None) or "\0")
-        told = prompt.encode("utf-8", "replace").decode().replace(mark, "")
-        question = self._question.replace("{prompt}", told)
+        readable = prompt.encode("utf-8", "replace").decode().replace(mark, "")
+        question = self._question.replace("{prompt}", readable)
         inputs = self._inputs(question, pictures).to(self._model.device)
         for name, tensor in inputs.items():
             if torch.is_tensor(tensor) and tensor.is_floating_point():
@@ -165,7 +162,7 @@ class VqaScore:
 
     @cached_property
     def _yes(self) -> list[int]:
-        """The tokens that say yes."""
+        """The tokens of the vocabulary that are a spelling of yes."""
         tokenizer = self._processor.tokenizer
         spelled = [tokenizer.encode(word, add_special_tokens=False) for word in YES]
         tokens = {one[0] for one in spelled if len(one) == 1} - {tokenizer.unk_token_id}

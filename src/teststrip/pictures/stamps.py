@@ -14,36 +14,11 @@ from collections.abc import Mapping
 from teststrip.errors import PictureError
 from teststrip.pictures.containers import parse, records
 from teststrip.records import EngineRef, Fingerprint, Render, Shot, Value
+from teststrip.vocabulary import PARAMETERS, sampler
 
 _VERSION = 1
 _READABLE = 100_000  # characters of a prompt in `parameters`, because viewers draw all of it; the JSON has the whole
 _LONE = re.compile("[\ud800-\udfff]")
-
-# What A1111 and its readers call the schedulers of Diffusers. A scheduler without an entry goes by its class name.
-_SAMPLERS = {
-    "DDIMScheduler": "DDIM",
-    "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "DPMSolverSDEScheduler": "DPM++ SDE",
-    "DPMSolverSinglestepScheduler": "DPM++ 2S",
-    "EulerAncestralDiscreteScheduler": "Euler a",
-    "EulerDiscreteScheduler": "Euler",
-    "HeunDiscreteScheduler": "Heun",
-    "KDPM2AncestralDiscreteScheduler": "DPM2 a",
-    "KDPM2DiscreteScheduler": "DPM2",
-    "LCMScheduler": "LCM",
-    "LMSDiscreteScheduler": "LMS",
-    "PNDMScheduler": "PLMS",
-    "UniPCMultistepScheduler": "UniPC",
-}
-_NAMES = {
-    "num_inference_steps": "Steps",
-    "scheduler": "Sampler",
-    "guidance_scale": "CFG scale",
-    "seed": "Seed",
-    "model": "Model",
-    "eta": "Eta",
-    "clip_skip": "Clip skip",
-}
 
 
 def to_json(value: object) -> str:
@@ -126,10 +101,9 @@ def parameters(render: Render) -> str:
         lines.append(f"Negative prompt: {_printable(str(negative))}")
     settings.pop("width", None)
     settings.pop("height", None)
-    words = {name: settings.pop(key) for key, name in _NAMES.items() if settings.get(key) is not None}
+    words = {name: settings.pop(key) for key, name in PARAMETERS.items() if settings.get(key) is not None}
     if "Sampler" in words:
-        sampler = str(words["Sampler"])
-        words["Sampler"] = _SAMPLERS.get(sampler, sampler.removesuffix("Scheduler"))
+        words["Sampler"] = sampler(str(words["Sampler"]))
     words["Size"] = f"{render.width}x{render.height}"
     words |= {key: value for key, value in settings.items() if value is not None}
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in words.items()))

@@ -26,7 +26,7 @@ from teststrip.records.asked import (
     Study,
 )
 from teststrip.records.canonical import Value, canonical_json, digest_of
-from teststrip.records.concluded import MINIMUM_PROMPTS, Comparison, Estimate, Finding, MetricInfo, Verdict
+from teststrip.records.concluded import MINIMUM_PROMPTS, Comparison, Estimate, Finding, Verdict
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "Fingerprint",
     "Image",
     "Level",
-    "MetricInfo",
     "Planned",
     "Price",
     "Prompt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,23 +115,34 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What one must know before believing a metric.
+    """What one must know of a metric before believing it; also of a column of anybody's own, which needs a name alone.
 
     Attributes:
+        name: as in the study file, and of the column of its scores.
+        unit: of the value; "" for a bare number.
+        arity: how many images it looks at: 1; 2, an image and its reference; None, a group (all seeds of a prompt in a
+            cell).
+        higher_is_better: which end is good; None when neither is, and then nothing is recommended by it.
+        needs_pixels: False when it is read off what the engine counted (seconds, calls): a cost, not a picture's looks.
         about: one sentence: what is measured, and how.
-        low, high: the range of the value, in the metric's unit; infinite where it has no end.
+        low, high: the range of the value, in its unit; infinite where it has no end.
         source: where the definition was published.
-        failure: how it is known to mislead.
+        failure: how it is known to mislead, in a sentence that is printed beside every finding.
         needs: the weights it needs, in words; "" = none.
         comparable: between which pictures the value may be compared.
         rises_with: settings that move the value mechanically, whatever becomes of the picture.
     """
 
-    about: str
-    low: float
-    high: float
-    source: str
-    failure: str
+    name: str
+    unit: str = ""
+    arity: int | None = 1
+    higher_is_better: bool | None = None
+    needs_pixels: bool = True
+    about: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    source: str = ""
+    failure: str = ""
     needs: str = ""
     comparable: str = "within a prompt"
     rises_with: tuple[str, ...] = ()

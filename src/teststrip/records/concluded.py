@@ -12,30 +12,6 @@ Verdict = Literal["different", "equivalent", "inconclusive", "insufficient desig
 
 
 @dataclass(frozen=True, slots=True)
-class MetricInfo:
-    """What a conclusion has to know of a metric; plain words, so that anybody's column can have one.
-
-    Attributes:
-        name: of the column. unit: "" for a bare number.
-        higher_is_better: None when neither end is good; then nothing is recommended by it.
-        grouped: one value a prompt and cell (diversity), not one an image.
-        paired: a distance to the same prompt and seed at the most steps (convergence), not a score of a picture.
-        cost: counts what a picture took (seconds), not what it looks like.
-        couples: settings that move it without better pictures ("guidance_scale" for CLIP-like scores).
-        caveat: its known failure, one sentence, printed beside every finding.
-    """
-
-    name: str
-    unit: str = ""
-    higher_is_better: bool | None = None
-    grouped: bool = False
-    paired: bool = False
-    cost: bool = False
-    couples: tuple[str, ...] = ()
-    caveat: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Estimate:
     """One point of a chart: a level of an axis, or a cell.
 

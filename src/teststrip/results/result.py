@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import analysis, plugins
+from teststrip import analysis
 from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
-from teststrip.records import Finding, Fingerprint, Image, Planned, Row, Study
+from teststrip.records import Card, Finding, Fingerprint, Image, Planned, Row, Study
 from teststrip.results import notebook, scores
 from teststrip.rows import grid, tables
 from teststrip.store import Store
@@ -132,10 +132,10 @@ class Result:
         asked = {planned.shot.id for planned in self.planned}
         return sum(len(images) for shot, images in self._moment.images.items() if shot not in asked)
 
-    @cached_property
-    def metrics(self) -> Mapping[str, Any]:
-        """The study's metrics: name to metric class (unit, arity, higher_is_better), in the study's order."""
-        return {name: plugins.load("metrics", name) for name in self.study.question.metrics}
+    @property
+    def cards(self) -> Mapping[str, Card]:
+        """What is known of each of the study's metrics, by name, in the study's order."""
+        return self._moment.cards
 
     def columns(self) -> dict[str, list[Any]]:
         """One entry a planned shot in every column; what analysis reads. See `rows.tables.columns`."""
@@ -226,12 +226,16 @@ class _Moment:
         return tables.columns(self.result.study, self.rows)
 
     @cached_property
+    def cards(self) -> Mapping[str, Card]:
+        return scores.cards(self.result.study, self.columns)
+
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        return analysis.of_result_columns(self.columns, self.result.study, self.result.metrics)
+        return analysis.of_result_columns(self.columns, self.result.study, self.cards)
 
     @cached_property
     def recommendations(self) -> tuple[Recommendation, ...]:
-        return analysis.best_of_result_columns(self.columns, self.result.study, self.result.metrics)
+        return analysis.best_of_result_columns(self.columns, self.result.study, self.cards)
 
     def _joined(self) -> Iterator[Row]:
         images, failures, planned = self.images, self.result.store.failures(), self.result.planned

@@ -6,13 +6,13 @@ at all, the one that has most. Knows metrics and rows; nothing of pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from teststrip import plugins
 from teststrip.errors import TeststripError
 from teststrip.protocols import Metric
-from teststrip.records import Row, Score, Study
+from teststrip.records import Card, Row, Score, Study
 from teststrip.rows import items
 from teststrip.weights import hub
 
@@ -63,14 +63,34 @@ def by_image(scores: Mapping[str, Counted], rows: Sequence[Row]) -> dict[str, di
     return found
 
 
+def cards(study: Study, columns: Container[str]) -> dict[str, Card]:
+    """The card of each of the study's metrics, as its options make it; loads no weights.
+
+    A study that names no metrics has those that are installed and have a column. A metric that is not installed here
+    gets a card that says nothing but its name, because scores that were made elsewhere still count.
+    """
+    names = study.question.metrics or [name for name in plugins.installed("metrics") if name in columns]
+    return {name: metric.card if (metric := _opened(name, study)) else Card(name) for name in names}
+
+
+def _opened(name: str, study: Study) -> Metric | None:
+    """A metric as the study uses it; None where it is not installed."""
+    try:
+        metric: Metric = plugins.load("metrics", name)(**study.metric_options.get(name, {}))
+    except TeststripError:
+        return None
+    return metric
+
+
 def _metric(name: str, study: Study) -> tuple[Metric | None, str]:
     """A metric as the study uses it, and the id of its fingerprint; None and "" where that cannot be."""
-    metric = None
+    metric = _opened(name, study)
+    if metric is None:
+        return None, ""
     try:
-        metric = plugins.load("metrics", name)(**study.metric_options.get(name, {}))
         with hub.nothing_fetched():
             return metric, metric.fingerprint().id
-    except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
+    except TeststripError:  # no weights here; scores made elsewhere still count
         return metric, ""
 
 

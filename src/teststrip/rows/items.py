@@ -24,13 +24,13 @@ def arranged(metric: Metric, rows: Sequence[Row]) -> dict[Digests, tuple[Row, ..
         DesignError: the study has no images that belong together as this metric needs them.
         UsageError: a metric of pairs that does not say which.
     """
-    ordered = metric.arity is not None
+    ordered = metric.card.arity is not None
     return {_digests(item, ordered=ordered): item for item in _items(metric, rows)}
 
 
 def holders(metric: Metric, item: tuple[Row, ...]) -> tuple[Row, ...]:
     """The rows that a score belongs to: a pair's to its first image, a group's to all."""
-    return item if metric.arity is None else item[:1]
+    return item if metric.card.arity is None else item[:1]
 
 
 def image_of(row: Row) -> Image:
@@ -42,14 +42,15 @@ def image_of(row: Row) -> Image:
 def _items(metric: Metric, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
     if isinstance(metric, ArrangedMetric):
         return metric.arrange(rows)
-    if metric.arity == 1:
+    card = metric.card
+    if card.arity == 1:
         return [(row,) for row in rows]
-    if metric.arity is None:
+    if card.arity is None:
         groups: dict[tuple[str, Cell], list[Row]] = defaultdict(list)
         for row in rows:
             groups[row.planned.prompt.id, row.planned.cell].append(row)
         return [tuple(group) for group in groups.values()]
-    raise UsageError(f"metric {metric.name!r} compares {metric.arity} images but has no `arrange` to say which")
+    raise UsageError(f"metric {card.name!r} compares {card.arity} images but has no `arrange` to say which")
 
 
 def _digests(item: tuple[Row, ...], *, ordered: bool) -> Digests:

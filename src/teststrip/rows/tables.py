@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from teststrip import vocabulary
 from teststrip.records import Cell, Row, Study, Value, digest_of
 
 Columns = Mapping[str, Sequence[object]]
@@ -40,8 +41,9 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
 
     Columns: `prompt` (its id), `replicate`, `seed`, one for each axis (numbers where the axis is numeric, else
     labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count),
-    `money` where a picture was paid for or the study says what an hour costs, and one for each score (NaN where there
-    is none).
+    `money` where a picture was paid for or the study says what an hour costs, `sampler_noise` (the sampler that drew
+    fresh noise at each step of the picture, "" where none is known to, None where there is no picture), and one for
+    each score (NaN where there is none).
     """
     axes = {axis.name: dict(zip(axis.labels, axis.numbers or axis.labels, strict=True)) for axis in study.axes}
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
@@ -58,6 +60,9 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     money = [_money(row, study.question.price_an_hour) for row in rows]
     if any(math.isfinite(amount) for amount in money):
         table["money"] = money
+    table["sampler_noise"] = [
+        vocabulary.noise(row.planned.shot.settings, row.image.facts) if row.image else None for row in rows
+    ]
     for name in names:
         table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
     return table

@@ -10,14 +10,7 @@ from dataclasses import dataclass
 
 from teststrip.errors import nearest
 from teststrip.study.place import Place, kind_of
-
-# The well-known names of other tools; translated at the border, so that there is one vocabulary inside.
-SYNONYMS = {
-    "cfg": "guidance_scale",
-    "cfg_scale": "guidance_scale",
-    "steps": "num_inference_steps",
-    "sampler": "scheduler",
-}
+from teststrip.vocabulary import SYNONYMS
 
 
 @dataclass(frozen=True, slots=True)

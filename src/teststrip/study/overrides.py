@@ -11,8 +11,8 @@ import tomllib
 from collections.abc import Sequence
 
 from teststrip.errors import UsageError
-from teststrip.study.keys import SYNONYMS
 from teststrip.study.place import dotted
+from teststrip.vocabulary import SYNONYMS
 
 STEP = re.compile(r'"([^"]*)"|([A-Za-z0-9_-]+)|\[(\d+)\]')
 Path = tuple[str | int, ...]

@@ -12,11 +12,12 @@ from teststrip.records import Study
 from teststrip.study import agreement, overrides, secrets
 from teststrip.study.axes import Context, read_axes, read_exclusions, read_settings
 from teststrip.study.engines import ONLY, Known, read_engines
-from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY, SYNONYMS, check_keys, table
+from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.prompts import portable, read_prompts, words
 from teststrip.study.question import read_metric_options, read_question, read_trackers
 from teststrip.study.values import spread
+from teststrip.vocabulary import SYNONYMS
 
 LARGEST_FILE = 2**20  # bytes; a study of 100,000 prompts names a prompt file instead
 MOST_REPLICATES = 1_000_000

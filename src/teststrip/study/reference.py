@@ -9,7 +9,8 @@ from teststrip import plugins
 from teststrip.errors import TeststripError
 from teststrip.records import Setting
 from teststrip.study.engines import DEFAULT
-from teststrip.study.keys import SCALAR, SYNONYMS, TABLES, TEXT, Key
+from teststrip.study.keys import SCALAR, TABLES, TEXT, Key
+from teststrip.vocabulary import SYNONYMS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that TOML editors (Taplo) read
 

@@ -27,12 +27,12 @@ class MetricContract:
 
     def test_it_fits_the_seam(self, metric: Metric) -> None:
         assert isinstance(metric, Metric)
-        assert metric.arity in {1, 2, None}
-        if metric.arity == 2:
+        assert metric.card.arity in {1, 2, None}
+        if metric.card.arity == 2:
             assert isinstance(metric, ArrangedMetric), "a metric of pairs says which images belong together"
 
     def test_it_is_found_by_its_name(self, metric: Metric) -> None:
-        assert plugins.load("metrics", metric.name) is type(metric)
+        assert plugins.load("metrics", metric.card.name) is type(metric)
 
     def test_its_card_says_range_source_failure_and_where_values_compare(self, metric: Metric) -> None:
         card = metric.card
@@ -57,7 +57,7 @@ class MetricContract:
     def test_its_fingerprint_is_stable_plain_and_names_it(self, metric: Metric) -> None:
         first, second = metric.fingerprint(), metric.fingerprint()
         assert first.id == second.id
-        assert first.facts["metric"] == metric.name
+        assert first.facts["metric"] == metric.card.name
         assert canonical_json(dict(first.facts))
 
     def test_each_item_gets_one_number_inside_the_range(self, metric: Metric, items: Sequence[Item]) -> None:

@@ -1,7 +1,7 @@
 """Gives every image its scores; computes only what is not there yet.
 
-Knows the seam of metrics and how to feed it: which items are missing, each picture decoded once for all metrics,
-memory bounded, results kept as they come. Knows no formula and no model.
+Knows the seam of metrics and how to feed it: it finds the items that have no score yet, decodes each picture once for
+all metrics, holds a bounded number of them in memory, and stores scores as they come. Knows no formula and no model.
 """
 
 from __future__ import annotations
@@ -28,14 +28,28 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-KEPT_BYTES = 256 * 2**20
-"""Decoded pictures kept because another metric may want them: 85 of 1024 × 1024 pixels."""
-CHUNK_BYTES, CHUNK_IMAGES = 96 * 2**20, 64
-"""What a metric gets in one call; a group is never divided."""
-FLUSH_SECONDS = 2.0
-"""Scores wait in memory as long as this: what a kill can lose. Ctrl-C loses nothing."""
-TELL_SECONDS = 10.0
-"""A pass as long as this says how far it is."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a pass may hold in memory, and for how long.
+
+    Attributes:
+        kept_bytes: decoded pictures that are kept because another metric may want them; by default 85 pictures of
+            1024 × 1024 pixels.
+        chunk_bytes: decoded pictures that a metric gets in one call; a group is never divided.
+        chunk_images: pictures that a metric gets in one call; a group is never divided.
+        flush_seconds: how long scores wait in memory, which is what a kill can lose; Ctrl-C loses nothing.
+        report_seconds: how often a pass says how far it is.
+    """
+
+    kept_bytes: int = 256 * 2**20
+    chunk_bytes: int = 96 * 2**20
+    chunk_images: int = 64
+    flush_seconds: float = 2.0
+    report_seconds: float = 10.0
+
+
+LIMITS = Limits()
 
 
 def score(
@@ -44,17 +58,19 @@ def score(
     *,
     emit: Callable[[Event], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    limits: Limits = LIMITS,
 ) -> None:
     """Compute and store the scores that are missing.
 
     A score is there when the same metric (by fingerprint: formula, weights, options) has seen the same images. A
-    metric that cannot be computed says why in a note and is left out; the others go on.
+    metric that cannot be computed says why in a note and is left out; all other metrics go on.
 
     Args:
         result: the study, its store open for writing. Call `result.refresh()` to see the new scores.
         names: of metrics; default those of the study's question or, if it names none, all that need no weights.
-        emit: gets one `Scored` a metric; a pass that takes long sends more, their counts add up.
+        emit: gets one `Scored` a metric; a long pass sends several, whose counts add up.
         stopped: asked between chunks; once it is true the pass ends early, with what it has stored.
+        limits: on memory and on the time between two reports.
 
     Raises:
         UsageError: an unknown metric.
@@ -64,17 +80,17 @@ def score(
     jobs = [_job(name, result.study) for name in dict.fromkeys(asked)] or _free_jobs(result.study)
     for job in jobs:
         job.arrange(rows)
-    pictures = _Pictures(result.store)
-    with _Ledger(result.store, emit) as ledger:
-        ledger.settle_known(jobs)
-        for end in _chunk_ends(rows):
+    pictures = _Pictures(result.store, limits.kept_bytes)
+    with _Outbox(result.store, emit, limits) as outbox:
+        outbox.drop_known(jobs)
+        for end in _chunk_ends(rows, limits):
             if stopped():
                 return
             for job in jobs:
-                ledger.keep(job, job.work(end, pictures))
+                outbox.add(job, job.work(end, pictures))
         for job in jobs:
             if asked or job.arranged:
-                ledger.tell(job.name, job.note)
+                outbox.conclude(job.name, job.note)
 
 
 @dataclass
@@ -82,10 +98,13 @@ class _Job:
     """A metric and what it still has to do.
 
     Attributes:
-        todo: digests to item, for the items without a score; in the order in which the pass completes them.
-        ends: for each of them, the place in the pass of the image that completes it.
+        name: as the study file spells it.
+        metric: what computes; None once it has given up.
+        fingerprint: of the metric; None when it has no weights.
+        todo: digests to item, for each item without a score, in the order in which the pass completes the items.
+        ends: digests to the place in the pass of the image that completes the item.
         arranged: how many items there are, with or without a score.
-        note: why some or all have none.
+        note: why some or all items have no score.
     """
 
     name: str
@@ -100,8 +119,8 @@ class _Job:
         """Compute nothing more, and say why in one line."""
         if isinstance(error, ModuleNotFoundError):
             error = plugins.missing(error)
-        told = str(error) if isinstance(error, TeststripError) else f"it failed: {type(error).__name__}: {error}"
-        self.note = f"not computed, because {' '.join(told.split())}"
+        why = str(error) if isinstance(error, TeststripError) else f"it failed: {type(error).__name__}: {error}"
+        self.note = f"not computed, because {' '.join(why.split())}"
         self.metric = None
         self.todo.clear()
 
@@ -112,7 +131,7 @@ class _Job:
         place = {image_of(row).digest: number for number, row in enumerate(rows)}
         try:
             items = arranged(self.metric, rows)
-        except Exception as error:  # a metric's edge: one that fails never takes the others along
+        except Exception as error:  # a metric's edge: one that fails never stops another
             self.give_up(error)
             return
         self.ends = {digests: max(place[digest] for digest in digests) for digests in items}
@@ -127,7 +146,7 @@ class _Job:
         items: dict[Digests, Item] = {}
         for digests in due:
             rows = self.todo.pop(digests)
-            pixels = [pictures[image_of(row)] for row in rows] if self.metric.needs_pixels else []
+            pixels = [pictures[image_of(row)] for row in rows] if self.metric.card.needs_pixels else []
             whole = [array for array in pixels if array is not None]
             if len(whole) == len(pixels):
                 items[digests] = Item(rows, tuple(whole))
@@ -141,16 +160,16 @@ class _Job:
                 Score(self.name, digests, float(value), self.fingerprint.id)
                 for digests, value in zip(items, values, strict=True)
             ]
-        except Exception as error:  # as above
+        except Exception as error:  # a metric's edge, as in `arrange`
             self.give_up(error)
             return []
 
 
 class _Pictures:
-    """Decoded pictures; those used longest ago are forgotten first."""
+    """Decoded pictures, kept up to a number of bytes; those used longest ago are dropped first."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, most: int) -> None:
+        self._store, self._most = store, most
         self._kept: OrderedDict[str, Pixels | None] = OrderedDict()
         self._bytes = 0
 
@@ -161,7 +180,7 @@ class _Pictures:
             return self._kept[image.digest]
         pixels = self._kept[image.digest] = self._decoded(image)
         self._bytes += _size(pixels)
-        while self._bytes > KEPT_BYTES:
+        while self._bytes > self._most:
             self._bytes -= _size(self._kept.popitem(last=False)[1])
         return pixels
 
@@ -172,53 +191,53 @@ class _Pictures:
             pixels: Pixels = pictures.decode(self._store.read(image))
         except (TeststripError, OSError):
             return None
-        pixels.flags.writeable = False  # several metrics look at it
+        pixels.flags.writeable = False  # several metrics read this one array
         return pixels
 
 
-class _Ledger:
-    """Scores on their way into the store, and the word about them to the trackers."""
+class _Outbox:
+    """Scores on their way into the store, and what trackers hear of them."""
 
-    def __init__(self, store: Store, emit: Callable[[Event], None]) -> None:
-        self._store, self._emit = store, emit
+    def __init__(self, store: Store, emit: Callable[[Event], None], limits: Limits) -> None:
+        self._store, self._emit, self._limits = store, emit, limits
         self._waiting: list[Score] = []
         self._by: dict[str, Fingerprint] = {}
-        self._untold: dict[str, int] = defaultdict(int)
-        self._flushed = self._told = time.monotonic()
+        self._unreported: dict[str, int] = defaultdict(int)
+        self._flushed = self._reported = time.monotonic()
 
-    def __enter__(self) -> _Ledger:
+    def __enter__(self) -> _Outbox:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._flush()
 
-    def settle_known(self, jobs: Sequence[_Job]) -> None:
-        """Take off each job what the store has."""
+    def drop_known(self, jobs: Sequence[_Job]) -> None:
+        """Take the items whose scores the store has off each job."""
         todo = {(job.name, job.fingerprint.id): job.todo for job in jobs if job.fingerprint}
         for old in self._store.scores():
             todo.get((old.metric, old.fingerprint_id), {}).pop(old.digests, None)
 
-    def keep(self, job: _Job, scores: Sequence[Score]) -> None:
-        """Store these soon."""
+    def add(self, job: _Job, scores: Sequence[Score]) -> None:
+        """Store these scores within `flush_seconds`, and report them within `report_seconds`."""
         self._waiting += scores
         if scores and job.fingerprint:
             self._by[job.name] = job.fingerprint
-        self._untold[job.name] += len(scores)
+        self._unreported[job.name] += len(scores)
         now = time.monotonic()
-        if now - self._flushed > FLUSH_SECONDS:
+        if now - self._flushed > self._limits.flush_seconds:
             self._flush()
-        if now - self._told > TELL_SECONDS:
+        if now - self._reported > self._limits.report_seconds:
             self._flush()
-            self._told = now
-            for metric, count in self._untold.items():
+            self._reported = now
+            for metric, count in self._unreported.items():
                 if count:
                     self._emit(Scored(metric, count))
-            self._untold.clear()
+            self._unreported.clear()
 
-    def tell(self, name: str, note: str) -> None:
-        """The last word about a metric; by then its scores are stored."""
+    def conclude(self, name: str, note: str) -> None:
+        """Report a metric for the last time, after its scores are stored."""
         self._flush()
-        self._emit(Scored(name, self._untold.pop(name, 0), note))
+        self._emit(Scored(name, self._unreported.pop(name, 0), note))
 
     def _flush(self) -> None:
         if self._waiting:
@@ -234,13 +253,13 @@ def _job(name: str, study: Study) -> _Job:
         job.fingerprint = job.metric.fingerprint()
     except UsageError:
         raise
-    except Exception as error:  # as in _Job
+    except Exception as error:  # a metric's edge, as in `_Job.arrange`
         job.give_up(error)
     return job
 
 
 def _free_jobs(study: Study) -> list[_Job]:
-    """The metrics that need no weights: for a study that does not say what it wants to know."""
+    """One job for each metric that needs no weights: for a study that does not say what it wants to know."""
     jobs = [_job(name, study) for name in plugins.installed("metrics")]
     return [job for job in jobs if job.metric is not None and not job.metric.card.needs]
 
@@ -252,12 +271,12 @@ def _prompt_by_prompt(result: Result) -> list[Row]:
     return sorted(rows, key=lambda row: prompts[row.planned.prompt.id])
 
 
-def _chunk_ends(rows: Sequence[Row]) -> Iterator[int]:
-    """Places in the pass where the metrics get their turn."""
+def _chunk_ends(rows: Sequence[Row], limits: Limits) -> Iterator[int]:
+    """The places in the pass at which the metrics are asked."""
     count = size = 0
     for place, row in enumerate(rows):
         count, size = count + 1, size + 3 * image_of(row).width * image_of(row).height
-        if count >= CHUNK_IMAGES or size >= CHUNK_BYTES:
+        if count >= limits.chunk_images or size >= limits.chunk_bytes:
             yield place + 1
             count = size = 0
     yield len(rows)

@@ -10,10 +10,12 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from teststrip.records import Axis, Finding, Prompt, Row, Study, Value
+from teststrip.analysis.sentences import between, digits_of, fixed, number
+from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead
+from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result
@@ -22,17 +24,10 @@ FORMAT = 1
 DIGITS = 6  # of a score or a time: more than a person reads, a third of the bytes
 
 
-class MetricInfo(Protocol):
-    """What the page needs to know of a metric; every `protocols.Metric` class has it."""
-
-    unit: str
-    higher_is_better: bool | None
-
-
 def of(result: Result) -> dict[str, Any]:
     """The board of a result, finished or not."""
     rows = result.rows()
-    return build(result.study, rows, metrics=result.metrics, findings=result.findings, warnings=warnings(rows))
+    return build(result.study, rows, cards=result.cards, findings=result.findings, warnings=warnings(rows))
 
 
 def warnings(rows: Iterable[Row]) -> list[str]:
@@ -44,7 +39,7 @@ def build(
     study: Study,
     rows: Iterable[Row],
     *,
-    metrics: Mapping[str, MetricInfo] | None = None,
+    cards: Mapping[str, Card] | None = None,
     findings: Sequence[Finding] = (),
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -53,16 +48,17 @@ def build(
     Args:
         study: what was asked.
         rows: one for each place of the design, in the order of the plan.
-        metrics: name to information; scores of other names found in the rows are shown as bare numbers.
+        cards: what is known of each metric; a score without a card is shown as a bare number.
         findings: most important first.
         warnings: sentences to show above them.
 
     Returns:
-        `format, study, axes, prompts, metrics, cells, places, findings, warnings, progress`. `places` has one entry a
-        row; `file` paths are relative to the study folder. NaN becomes None.
+        `format, study, axes, prompts, titles, metrics, cells, places, findings, warnings, progress`. `titles` has what
+        people call each axis, score and setting. `places` has one entry a row; `file` paths are relative to the
+        study folder. NaN becomes None.
     """
-    rows = list(rows)
-    names = list(dict.fromkeys([*(metrics or {}), *(name for row in rows for name in row.scores)]))
+    rows, cards = list(rows), cards or {}
+    names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
     prompts = {prompt.id: index for index, prompt in enumerate(study.prompts)}
     levels = [{label: index for index, label in enumerate(axis.labels)} for axis in study.axes]
     common = _common_settings(rows)
@@ -80,7 +76,8 @@ def build(
         },
         "axes": [_axis(axis) for axis in study.axes],
         "prompts": [_prompt(prompt) for prompt in study.prompts],
-        "metrics": [_metric(name, (metrics or {}).get(name)) for name in names],
+        "titles": _titles(study, names, cells.seen, common),
+        "metrics": [_metric(cards.get(name, Card(name))) for name in names],
         "cells": cells.seen,
         "places": places,
         "findings": [_finding(finding) for finding in findings],
@@ -199,12 +196,15 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
     return {"id": prompt.id, "text": prompt.text, "tags": list(prompt.tags)}
 
 
-def _metric(name: str, info: MetricInfo | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "unit": info.unit if info else "",
-        "higher_is_better": info.higher_is_better if info else None,
-    }
+def _metric(card: Card) -> dict[str, Any]:
+    return {"name": card.name, "unit": card.unit, "higher_is_better": card.higher_is_better}
+
+
+def _titles(
+    study: Study, scores: Sequence[str], cells: Sequence[Mapping[str, Any]], common: Mapping[str, Value]
+) -> dict[str, str]:
+    settings = (name for cell in cells for name in cell["settings"])
+    return {name: spoken(name) for name in (*(axis.name for axis in study.axes), *scores, *common, *settings)}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -223,7 +223,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "method": finding.method,
         "more_prompts": finding.more_prompts,
-        "sentence": finding.sentence,
+        "sentence": finding.sentence or f"{spoken(finding.metric)}: {finding.contrast}",
+        "detail": _detail(finding),
         "kind": finding.kind,
         "design": finding.design,
         "limits": list(finding.limits),
@@ -235,10 +236,30 @@ def _finding(finding: Finding) -> dict[str, Any]:
                 "low": _number(level.low),
                 "high": _number(level.high),
                 "prompts": level.prompts,
+                "text": _estimate(level),
             }
             for level in finding.levels
         ],
     }
+
+
+def _detail(finding: Finding) -> str:
+    """What a finding rests on, in a line: its score, the effect with its interval, the prompts."""
+    parts = [spoken(finding.metric)]
+    if math.isfinite(finding.effect):
+        effect = fixed(finding.effect, digits_of(finding.low, finding.high))
+        interval = f", {finding.level * 100:.0f} % from {between(finding.low, finding.high)}"
+        parts.append(effect + (interval if math.isfinite(finding.low) else ""))
+    parts.append(f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}")
+    return " · ".join(parts)
+
+
+def _estimate(level: Estimate) -> str:
+    """The mean of a level with its interval, in words."""
+    if not math.isfinite(level.low):
+        return number(level.mean)
+    mean = fixed(level.mean, digits_of(level.low, level.high))
+    return f"{mean} (95 % from {between(level.low, level.high)})"
 
 
 def _plain(value: Value) -> Value:

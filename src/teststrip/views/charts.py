@@ -13,8 +13,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.numbers.effects import scale
-from teststrip.analysis.sentences import number, spoken
+from teststrip.analysis.sentences import number
 from teststrip.records import Finding
+from teststrip.vocabulary import spoken
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 640, 360

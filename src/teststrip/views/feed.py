@@ -125,9 +125,7 @@ class Feed:
         findings = self._result.findings if finished else ()
         rows = self._result.rows()
         warnings = boards.warnings(rows) if finished else ()
-        return boards.build(
-            self._result.study, rows, metrics=self._result.metrics, findings=findings, warnings=warnings
-        )
+        return boards.build(self._result.study, rows, cards=self._result.cards, findings=findings, warnings=warnings)
 
     def _replaced(self) -> Store | None:
         """The ledger that stands there now, where `verify --rebuild` replaced the open one; None = it is the same."""

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from teststrip import disk
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, spoken
+from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number
 from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
 from teststrip.views import charts, summary, text_tables
 from teststrip.views.summary import Summary
+from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result
@@ -107,7 +108,7 @@ def best_as_json(result: Result, metric: str | None = None, budget: str | None =
 
 
 def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
-    return best_of_result_columns(result.columns(), result.study, result.metrics, metric=metric, budget=budget)
+    return best_of_result_columns(result.columns(), result.study, result.cards, metric=metric, budget=budget)
 
 
 def chart_name(*words: str) -> str:
@@ -149,7 +150,7 @@ def _in_short(told: Summary) -> list[str]:
 
 
 def _cost(told: Summary, finding: Finding) -> bool:
-    return finding.metric in told.infos and told.infos[finding.metric].cost
+    return finding.metric in told.infos and not told.infos[finding.metric].needs_pixels
 
 
 def _repeats(recommendation: Recommendation, doubts: Sequence[str]) -> bool:

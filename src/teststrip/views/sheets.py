@@ -72,11 +72,12 @@ def _picked(
     """One row with an image for each cell of the sheet, in the order of the plan."""
     how = grid.checked_pick(pick)
     rows = grid.wanted(result.rows(), where)
-    names = list(dict.fromkeys([*result.metrics, *(name for row in rows for name in row.scores)]))
+    names = list(dict.fromkeys([*result.study.question.metrics, *(name for row in rows for name in row.scores)]))
     metric = metric or next(iter(names), None)
     if metric is not None and metric not in names:
         raise UsageError(f"no score {metric!r}{nearest(metric, names)}. There are: {', '.join(names)}")
-    better = getattr(result.metrics.get(metric or ""), "higher_is_better", None)
+    card = result.cards.get(metric or "")
+    better = card.higher_is_better if card else None
     return [grid.pick(own, how, metric, higher_is_better=better) for own in grid.cells(rows, dimensions).values()]
 
 

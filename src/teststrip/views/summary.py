@@ -17,7 +17,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns, effects
 from teststrip.analysis.power import pilot
 from teststrip.analysis.power import power as design
-from teststrip.records import Finding, MetricInfo, Study
+from teststrip.records import Card, Finding, Study
 from teststrip.rows import dead
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Summary:
     places: int
     made: int
     table: Mapping[str, list[Any]]
-    infos: Mapping[str, MetricInfo]
+    infos: Mapping[str, Card]
     findings: tuple[Finding, ...]
     recommendations: tuple[analysis.Recommendation, ...]
     dead: tuple[str, ...]
@@ -84,7 +84,7 @@ class Summary:
 
     def outlook(self) -> tuple[str, ...]:
         """What this design can see, from the spread of the first score where there is any."""
-        names = [name for name, info in self.infos.items() if not (info.cost or info.paired or info.grouped)]
+        names = [name for name, info in self.infos.items() if info.needs_pixels and info.arity == 1]
         measured = pilot.of_columns(self.table, names, axes=self.study.axes)
         planned = sum(contrast.planned for contrast in effects.planned(self.layout))
         return design.explain(
@@ -111,7 +111,7 @@ class Summary:
 def of(result: Result) -> Summary:
     """Gather everything from a result, finished or not."""
     table = result.columns()
-    study, metrics = result.study, result.metrics
+    study = result.study
     rows = result.rows()
     failed = Counter((str(row.planned.cell), str(row.failure.reason)) for row in rows if row.failure and not row.image)
     return Summary(
@@ -119,7 +119,7 @@ def of(result: Result) -> Summary:
         places=len(rows),
         made=sum(row.image is not None for row in rows),
         table=table,
-        infos=analysis.infos_of_study(table, study, metrics),
+        infos=result.cards,
         findings=result.findings,
         recommendations=result.recommendations,
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),

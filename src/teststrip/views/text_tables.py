@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from teststrip.analysis.sentences import between, digits_of, fixed, number, spoken
+from teststrip.analysis.sentences import between, digits_of, fixed, number
 from teststrip.records import Finding
 from teststrip.views.summary import Summary
+from teststrip.vocabulary import spoken
 
 
 def tables(told: Summary) -> Iterator[str]:

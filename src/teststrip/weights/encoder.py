@@ -46,11 +46,12 @@ class Encoder:
         found: the model's files.
         device: as in `load`.
         batch: how many pictures or texts one call of the model gets.
+        remembered: vectors of pictures, and as many of texts, that are kept.
     """
 
-    def __init__(self, found: Weights, device: str, batch: int) -> None:
+    def __init__(self, found: Weights, device: str, batch: int, *, remembered: int = REMEMBERED) -> None:
         self.weights = found
-        self._device_asked, self._batch = device, batch
+        self._device_asked, self._batch, self._most = device, batch, remembered
         self._pictures: OrderedDict[bytes, Vectors] = OrderedDict()
         self._texts: OrderedDict[bytes, Vectors] = OrderedDict()
 
@@ -62,7 +63,7 @@ class Encoder:
         keys = [
             hashlib.blake2b(one.tobytes(), digest_size=16, key=str(one.shape).encode()).digest() for one in pictures
         ]
-        return _remembered(self._pictures, keys, pictures, self._encode_pictures, self._batch)
+        return self._vectors(self._pictures, keys, pictures, self._encode_pictures)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors [N, D] of texts. A text is cut at the length that the model reads.
@@ -71,7 +72,7 @@ class Encoder:
             MissingWeights: this model reads no text.
         """
         keys = [hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=16).digest() for one in texts]
-        return _remembered(self._texts, keys, texts, self._encode_texts, self._batch)
+        return self._vectors(self._texts, keys, texts, self._encode_texts)
 
     @property
     def scale(self) -> float:
@@ -106,6 +107,28 @@ class Encoder:
         from transformers import AutoTokenizer
 
         return read(self.weights, AutoTokenizer.from_pretrained, TOKENIZER_FILES)
+
+    def _vectors(
+        self,
+        kept: OrderedDict[bytes, Vectors],
+        keys: Sequence[bytes],
+        things: Sequence[Any],
+        encode: Callable[[Sequence[Any]], Vectors],
+    ) -> Vectors:
+        """Encode what is not kept yet, a batch at a time; all others come from memory."""
+        import numpy as np
+
+        new = {key: thing for key, thing in zip(keys, things, strict=True) if key not in kept}
+        vectors = {key: kept[key] for key in keys if key in kept}
+        for start in range(0, len(new), self._batch):
+            part = list(new)[start : start + self._batch]
+            vectors.update(zip(part, encode([new[key] for key in part]), strict=True))
+        kept.update(vectors)
+        for key in vectors:
+            kept.move_to_end(key)
+        while len(kept) > self._most:
+            kept.popitem(last=False)
+        return np.stack([vectors[key] for key in keys]) if keys else np.zeros((0, 0))
 
     def _encode_pictures(self, pictures: Sequence[Pixels]) -> Vectors:
         import torch
@@ -167,29 +190,6 @@ class Chosen:
     def encoder(self) -> Encoder:
         """The encoder of the model. Raises MissingWeights."""
         return encoder(self.weights, device=self._device, batch=self._batch)
-
-
-def _remembered(
-    kept: OrderedDict[bytes, Vectors],
-    keys: Sequence[bytes],
-    things: Sequence[Any],
-    encode: Callable[[Sequence[Any]], Vectors],
-    batch: int,
-) -> Vectors:
-    """The vectors of things: those in `kept` from memory, the others encoded `batch` at a time."""
-    import numpy as np
-
-    new = {key: thing for key, thing in zip(keys, things, strict=True) if key not in kept}
-    vectors = {key: kept[key] for key in keys if key in kept}
-    for start in range(0, len(new), batch):
-        part = list(new)[start : start + batch]
-        vectors.update(zip(part, encode([new[key] for key in part]), strict=True))
-    kept.update(vectors)
-    for key in vectors:
-        kept.move_to_end(key)
-    while len(kept) > REMEMBERED:
-        kept.popitem(last=False)
-    return np.stack([vectors[key] for key in keys]) if keys else np.zeros((0, 0))
 
 
 def _unit(tensor: Any) -> Vectors:

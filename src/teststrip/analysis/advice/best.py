@@ -11,7 +11,6 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from teststrip.analysis import sentences
 from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice.recommendation import Recommendation, write
-from teststrip.analysis.conclude import info_of, infos_of_study
 from teststrip.analysis.kinds import audit
 from teststrip.analysis.numbers import columns, effects, intervals, multiplicity
 from teststrip.analysis.numbers.columns import Array, Columns, Design
@@ -29,7 +27,8 @@ from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_equivalent
 from teststrip.errors import UsageError, nearest
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Comparison, Estimate, MetricInfo, Study
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Comparison, Estimate, Study
+from teststrip.vocabulary import spoken
 
 HELD_OUT = 0.2
 FEWEST_TO_HOLD_OUT = 10
@@ -43,7 +42,7 @@ ALONE = (
 
 def recommend(
     table: Columns,
-    metric: str | MetricInfo,
+    metric: str | Card,
     *,
     axes: Sequence[str | Axis],
     margin: float | Mapping[str, float] = DEFAULT_MARGIN,
@@ -63,7 +62,7 @@ def recommend(
     Raises:
         UsageError: an absent column (of the metric, or of the budget's cost), or a budget that cannot be read.
     """
-    info = MetricInfo(metric, higher_is_better=True) if isinstance(metric, str) else metric
+    info = Card(metric, higher_is_better=True) if isinstance(metric, str) else metric
     limit = costing.Budget.parse(budget) if budget else None
     design = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     if info.name not in table:
@@ -79,23 +78,23 @@ def recommend(
 
 
 def of_result_columns(
-    table: Columns, study: Study, metrics: Mapping[str, Any], *, metric: str | None = None, budget: str | None = None
+    table: Columns, study: Study, cards: Mapping[str, Card], *, metric: str | None = None, budget: str | None = None
 ) -> tuple[Recommendation, ...]:
     """One recommendation for each of a study's metrics that says how good a picture is, or for the one named.
 
     Args:
-        table: the result's columns. metrics: classes that fit `protocols.Metric`.
-        metric: only this one. budget: default the study's.
+        table: the result's columns.
+        cards: what is known of the study's metrics.
+        metric: only this one.
+        budget: default the study's.
 
     Raises:
         UsageError: no such metric in these results.
     """
-    infos = infos_of_study(table, study, metrics)
-    if metric is not None and metric not in infos:
-        if metric not in table:
-            raise UsageError(f"no scores of {metric!r} here{nearest(metric, infos)}. There are: {', '.join(infos)}")
-        infos[metric] = info_of(metric, None)
-    chosen = [infos[metric]] if metric else [i for i in infos.values() if not i.cost and not i.paired]
+    if metric is not None and metric not in cards and metric not in table:
+        raise UsageError(f"no scores of {metric!r} here{nearest(metric, cards)}. There are: {', '.join(cards)}")
+    of_looks = [card for card in cards.values() if card.needs_pixels and card.arity != 2]
+    chosen = [cards.get(metric, Card(metric))] if metric else of_looks
     question = study.question
     return tuple(
         recommend(table, info, axes=study.axes, margin=question.margin, budget=budget or question.budget)
@@ -106,7 +105,7 @@ def of_result_columns(
 
 @dataclass(frozen=True)
 class _Case:
-    info: MetricInfo
+    info: Card
     design: Design
     values: Array
     costs: Array
@@ -128,10 +127,10 @@ class _Case:
 def _forbidden(case: _Case) -> str:
     """Why nothing may be recommended, or ""."""
     info, prompts = case.info, len(case.design.prompts)
-    score = sentences.spoken(info.name)
+    score = spoken(info.name)
     if info.higher_is_better is None:
         return f"neither end of {score} is the good one"
-    if info.cost or info.paired:
+    if not info.needs_pixels or info.arity == 2:
         return f"{score} does not say how good a picture is"
     if np.isnan(case.values).all():
         return f"there is no {score} yet"
@@ -162,7 +161,7 @@ def _scored(values: Array) -> int:
 def _none(case: _Case, reason: str) -> Recommendation:
     return Recommendation(
         metric=case.info.name,
-        sentence=f"No recommendation by {sentences.spoken(case.info.name)}: {reason}.",
+        sentence=f"No recommendation by {spoken(case.info.name)}: {reason}.",
         reason=reason,
         points=costing.by_cost(case.points),
         cost=case.column,
@@ -353,17 +352,16 @@ def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ..
     if not case.column:
         found.append("No column of cost: the best mean is all that can be named, not the cheapest that is not worse.")
     found += [
-        f"{sentences.spoken(case.info.name)} rises with {sentences.spoken(factor.name)} mechanically, whatever becomes "
-        "of the picture."
+        f"{spoken(case.info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of the picture."
         for factor in case.design.factors
-        if factor.name in case.info.couples
+        if factor.name in case.info.rises_with
     ]
     if not audit.audits(case.design, case.values, case.info):
         found.append(
             "The score was not audited: the study has no known-bad setting (3 steps; guidance 30) to test it on."
         )
-    if case.info.caveat:
-        found.append(case.info.caveat)
+    if case.info.failure:
+        found.append(case.info.failure)
     if size.note:
         found.append(f"Margin: {size.note}.")
     return tuple(found)

@@ -13,12 +13,11 @@ import numpy as np
 from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers.columns import Array, Columns, Design
 from teststrip.errors import UsageError
-from teststrip.records import Axis, MetricInfo
+from teststrip.records import Axis, Card
+from teststrip.vocabulary import UNEQUAL_CALLS
 
 COSTS = ("denoiser_calls", "seconds", "money")
 """Columns of cost, in the order in which one is taken when no budget says which."""
-UNEQUAL = {"engine", "model", "revision", "variant", "width", "height", "resolution", "size", "num_frames"}
-"""Settings that change what a denoiser call costs: where one is studied, calls cannot be compared, seconds can."""
 UNITS = {"denoiser_calls": "calls", "seconds": "s", "money": ""}
 
 
@@ -84,7 +83,7 @@ def column_of(table: Columns, limit: Budget | None, axes: Sequence[str | Axis] =
             )
         return limit.column
     known = [name for name in COSTS if name in table and _any_number(table[name])]
-    unequal = bool(UNEQUAL & {name for axis in axes for name in _names(axis)})
+    unequal = bool(UNEQUAL_CALLS & {name for axis in axes for name in _names(axis)})
     return min(known, key=lambda name: unequal and name == "denoiser_calls", default=None)
 
 
@@ -108,7 +107,7 @@ def of_cells(design: Design, table: Columns, column: str | None) -> Array:
     return np.array([float(np.median(row)) if row.size else math.nan for row in known])
 
 
-def points(design: Design, values: Array, info: MetricInfo, costs: Array, seconds: Array) -> tuple[Point, ...]:
+def points(design: Design, values: Array, info: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
     """Every cell with its cost, score and whether it is on the frontier, in the order of the design.
 
     Args:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from teststrip.analysis import sentences
 from teststrip.analysis.advice.costs import Point
 from teststrip.records import Comparison, Estimate
+from teststrip.vocabulary import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def write(made: Recommendation, *, margin: str, more: int | None) -> str:
     choice, best, against = made.choice, made.best, made.against_best
     assert choice is not None
     assert best is not None
-    score = sentences.spoken(made.metric)
+    score = spoken(made.metric)
     within = f" within {made.budget}" if made.budget else ""
     cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
     if against is None:
@@ -85,7 +86,7 @@ def _on_held_out(made: Recommendation) -> str:
         told.append(f"against the best {effect} ({sentences.between(row.low, row.high)})")
     if own is not None and math.isfinite(own.low):
         mean = sentences.fixed(own.mean, sentences.digits_of(own.low, own.high))
-        told.append(f"its own {sentences.spoken(made.metric)} {mean} ({sentences.between(own.low, own.high)})")
+        told.append(f"its own {spoken(made.metric)} {mean} ({sentences.between(own.low, own.high)})")
     return f" On {own.prompts} prompts that had no say: {sentences.listed(told)}." if told and own else ""
 
 

@@ -16,7 +16,8 @@ from teststrip.analysis.kinds.convergence import STEPS
 from teststrip.analysis.numbers import effects, intervals
 from teststrip.analysis.numbers.columns import Array, Design, Factor
 from teststrip.analysis.numbers.effects import Contrast
-from teststrip.records import MINIMUM_PROMPTS, Comparison, Finding, MetricInfo, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Finding, Verdict
+from teststrip.vocabulary import spoken
 
 GUIDANCE = "guidance_scale"
 FEW_STEPS, ENOUGH_STEPS = 3, 8
@@ -33,7 +34,7 @@ class Audit:
     finding: Finding
 
 
-def audits(design: Design, values: Array, info: MetricInfo) -> tuple[Audit, ...]:
+def audits(design: Design, values: Array, info: Card) -> tuple[Audit, ...]:
     """One audit for each known-bad level in the study; none where the study has none, or too few prompts to ask.
 
     Args:
@@ -42,13 +43,13 @@ def audits(design: Design, values: Array, info: MetricInfo) -> tuple[Audit, ...]
     Returns:
         `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: neither can be said.
     """
-    if info.cost or info.paired or info.higher_is_better is None:
+    if not info.needs_pixels or info.arity == 2 or info.higher_is_better is None:
         return ()
     found = (_audit(design, values, info, axis) for axis in range(len(design.factors)))
     return tuple(audit for audit in found if audit is not None)
 
 
-def findings(design: Design, values: Array, info: MetricInfo) -> list[Finding]:
+def findings(design: Design, values: Array, info: Card) -> list[Finding]:
     """The audits as findings."""
     return [audit.finding for audit in audits(design, values, info)]
 
@@ -72,7 +73,7 @@ def known_bad(factor: Factor) -> tuple[int, int] | None:
     return None
 
 
-def _audit(design: Design, values: Array, info: MetricInfo, axis: int) -> Audit | None:
+def _audit(design: Design, values: Array, info: Card, axis: int) -> Audit | None:
     factor = design.factors[axis]
     levels = known_bad(factor)
     if levels is None:
@@ -108,7 +109,7 @@ def _audit(design: Design, values: Array, info: MetricInfo, axis: int) -> Audit 
     digits = sentences.digits_of(row.low, row.high)
     unit = f" {info.unit}" if info.unit else ""
     amount = f"{sentences.fixed(effect, digits, signed=True)}{unit} ({sentences.between(row.low, row.high)})"
-    score, knob = sentences.spoken(info.name), sentences.spoken(factor.name)
+    score, knob = spoken(info.name), spoken(factor.name)
     told = {
         "sees": f"{score} sees that {knob} {factor.labels[bad]} is bad: {amount} against {factor.labels[good]}.",
         "blind": f"{score} is blind here: it cannot tell {knob} {factor.labels[bad]}, which is known to be bad, from "

@@ -16,7 +16,7 @@ from teststrip.analysis.numbers.effects import Contrast
 from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.power import settle
-from teststrip.records import MINIMUM_PROMPTS, Comparison, Estimate, Finding, MetricInfo, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Verdict
 
 SKEWED = 1.0
 """Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""
@@ -33,7 +33,7 @@ class Evidence:
 
     design: Design
     values: Array
-    info: MetricInfo
+    info: Card
     margin: Margin
     judged: Judgement
     limits: tuple[str, ...]
@@ -113,7 +113,7 @@ def _settling(
     return more, f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
 
 
-def _method(judged: Judgement, head: int, row: Comparison, info: MetricInfo) -> str:
+def _method(judged: Judgement, head: int, row: Comparison, info: Card) -> str:
     """One line: test, correction, cross-checks of the headline contrast."""
     d = judged.differences[head]
     d = d[~np.isnan(d)]
@@ -128,7 +128,7 @@ def _method(judged: Judgement, head: int, row: Comparison, info: MetricInfo) -> 
     if d.size >= 10 and d.std() > 0 and abs(((d - d.mean()) ** 3).mean() / d.std() ** 3) > SKEWED:
         boot = intervals.bootstrap_t(d)
         parts.append(f"skewed: bootstrap-t interval {sentences.between(float(boot.low), float(boot.high))}")
-    if info.grouped:
+    if info.arity is None:
         parts.append("one value a prompt and cell")
     return "; ".join(parts)
 

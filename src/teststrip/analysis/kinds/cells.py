@@ -12,7 +12,7 @@ from teststrip.analysis import sentences
 from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
 from teststrip.analysis.numbers.columns import Array, Design
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.records import Comparison, Estimate, Finding, MetricInfo
+from teststrip.records import Card, Comparison, Estimate, Finding
 
 MOST_CELLS = 40
 """Up to here all pairs are corrected together by max-t (780 of them); beyond, Bonferroni over all pairs."""
@@ -55,14 +55,14 @@ def of_grid(
     )
 
 
-def first_cell(points: tuple[Estimate, ...], info: MetricInfo) -> int:
+def first_cell(points: tuple[Estimate, ...], info: Card) -> int:
     """The cell with the best mean; the highest where the metric has no better end."""
     sign = -1.0 if info.higher_is_better is False else 1.0
     means = [sign * point.mean if math.isfinite(point.mean) else -math.inf for point in points]
     return int(np.argmax(means))
 
 
-def finding(design: Design, values: Array, info: MetricInfo, size: Margin, limits: tuple[str, ...]) -> Finding:
+def finding(design: Design, values: Array, info: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
     """Every cell against the one that stands first, corrected for having looked for the first among all."""
     points = estimates(values, design)
     best = first_cell(points, info)

@@ -1,23 +1,24 @@
 """From how many steps on a picture no longer changes: the knee of each prompt, and how many prompts have converged.
 
 Reads distances of each picture to the same prompt and seed at the most steps. Where the sampler draws fresh noise at
-each step that distance means nothing, and this says so instead of drawing a curve. Knows numbers and scheduler names.
+each step that distance means nothing, and a finding says so instead of drawing a curve. Knows numbers; `vocabulary`
+knows which samplers draw noise.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 from scipy import special
 
+from teststrip import vocabulary
 from teststrip.analysis import sentences
 from teststrip.analysis.numbers.columns import Array, Design, Factor
-from teststrip.records import MINIMUM_PROMPTS, Axis, Comparison, Estimate, Finding, MetricInfo, Value, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Axis, Card, Comparison, Estimate, Finding, Value, Verdict
 
 STEPS = "num_inference_steps"
 SHARE = 0.1
@@ -28,27 +29,6 @@ SHALLOW = -0.3
 """Log-log slope of distance against steps above which pictures do not settle; a first-order sampler has about -1."""
 MOST_GROUPS = 12
 """Beyond so many combinations of other word axes they are told together."""
-
-_NOISY = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm|\beuler a\b| a$", re.IGNORECASE)
-_OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)
-
-
-def noisy(settings: Mapping[str, Value]) -> str:
-    """The sampler that draws fresh noise at each step, by name, or "" when these settings have none.
-
-    >>> noisy({"scheduler": "EulerAncestralDiscreteScheduler"})
-    'EulerAncestralDiscreteScheduler'
-    >>> noisy({"scheduler": "DDIMScheduler", "eta": 0.0})
-    ''
-    """
-    scheduler = str(settings.get("scheduler") or settings.get("sampler") or "")
-    kind, eta = str(settings.get("algorithm_type") or ""), settings.get("eta") or 0.0
-    if _NOISY.search(scheduler):
-        return scheduler
-    if "sde" in kind:
-        return f"{scheduler} ({kind})"
-    churned = isinstance(eta, int | float) and eta > 0 and _OBEYS_ETA.search(scheduler)
-    return f"{scheduler} (eta {eta:g})" if churned else ""
 
 
 @dataclass(frozen=True)
@@ -104,18 +84,22 @@ def _slope(distance: Array, steps: Sequence[float]) -> float:
 def findings(
     design: Design,
     values: Array,
-    info: MetricInfo,
+    info: Card,
     *,
     axes: Sequence[str | Axis] = (),
     settings: Mapping[str, Value] | None = None,
+    noise: Sequence[str | None] | None = None,
     tolerance: float | None = None,
     limits: tuple[str, ...] = (),
 ) -> list[Finding]:
     """One finding for each combination of the other axes' words (the scheduler, say); refusals among them.
 
     Args:
-        values: [prompts, replicates, cells] of a `paired` metric.
-        axes: the study's, whose levels may set a scheduler. settings: held fixed in every cell.
+        values: [prompts, replicates, cells] of a metric of pairs.
+        axes: the study's, whose levels may set a scheduler.
+        settings: held fixed in every cell.
+        noise: for each row of the columns the sampler that draws fresh noise, "" for none; None = no picture. Without
+            it the settings decide.
         tolerance: as in `knees`.
     """
     where = [i for i, factor in enumerate(design.factors) if factor.name == STEPS and factor.numbers]
@@ -131,13 +115,20 @@ def findings(
             c for c, cell in enumerate(design.cells) if all(cell[i] == k for i, k in zip(words, levels, strict=True))
         ]
         name = ", ".join(design.factors[i].labels[k] for i, k in zip(words, levels, strict=True))
-        sampler = _noisy_cells(design, cells, axes, settings or {})
-        found.append(_finding(design, values, info, where[0], cells, name, sampler, tolerance, limits))
+        samplers = _drawn(design, cells, noise) if noise else _named(design, cells, axes, settings or {})
+        found.append(_finding(design, values, info, where[0], cells, name, samplers, tolerance, limits))
     return [finding for finding in found if finding is not None]
 
 
-def _noisy_cells(design: Design, cells: Sequence[int], axes: Sequence[str | Axis], fixed: Mapping[str, Value]) -> str:
-    """The noisy sampler that all of these cells use, or ""."""
+def _drawn(design: Design, cells: Sequence[int], noise: Sequence[str | None]) -> set[str]:
+    """The noisy samplers of all pictures in these cells; none where a picture has none."""
+    found = {noise[int(row)] for row in design.row[..., cells].ravel() if row >= 0}
+    names = {name for name in found if name is not None}
+    return names if all(names) else set()
+
+
+def _named(design: Design, cells: Sequence[int], axes: Sequence[str | Axis], fixed: Mapping[str, Value]) -> set[str]:
+    """The noisy samplers that the settings of all these cells name; none where a cell has none."""
     names = set()
     for cell in cells:
         merged = dict(fixed)
@@ -148,30 +139,27 @@ def _noisy_cells(design: Design, cells: Sequence[int], axes: Sequence[str | Axis
                 if isinstance(axis, Axis)
                 else {design.factors[i].name: design.factors[i].labels[level]}
             )
-        names.add(noisy(merged))
-    return names.pop() if len(names) == 1 else ""
+        names.add(vocabulary.noise(merged))
+    return names if all(names) else set()
 
 
 def _finding(
     design: Design,
     values: Array,
-    info: MetricInfo,
+    info: Card,
     axis: int,
     cells: Sequence[int],
     group: str,
-    sampler: str,
+    samplers: Collection[str],
     tolerance: float | None,
     limits: tuple[str, ...],
 ) -> Finding | None:
     factor = design.factors[axis]
     of = f" with {group}" if group else ""
-    if sampler:
-        return _refusal(
-            info,
-            f"{sampler} draws fresh noise at each step, so more steps make another picture, not a better copy",
-            of,
-            limits,
-        )
+    if samplers:
+        names, draw = sentences.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
+        why = f"{names} {draw} fresh noise at each step, so more steps make another picture, not a better copy"
+        return _refusal(info, why, of, limits)
     numbers = factor.numbers or ()
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
     chosen = [[c for c in cells if design.cells[c][axis] == k] for k in order]
@@ -196,7 +184,7 @@ def _finding(
 
 def _told(
     found: Knees,
-    info: MetricInfo,
+    info: Card,
     factor: Factor,
     order: Sequence[int],
     group: str,
@@ -281,7 +269,7 @@ def _point(found: Knees, k: int, label: str) -> Estimate:
     return Estimate(label, found.steps[k], middle, low, high, column.size, column.size)
 
 
-def _refusal(info: MetricInfo, why: str, of: str, limits: tuple[str, ...]) -> Finding:
+def _refusal(info: Card, why: str, of: str, limits: tuple[str, ...]) -> Finding:
     found = Finding(
         metric=info.name,
         axis=STEPS,

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis.sentences import spoken
 from teststrip.errors import UsageError
 from teststrip.records import Axis
+from teststrip.vocabulary import spoken
 
 Array = NDArray[np.float64]
 

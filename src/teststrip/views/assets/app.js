@@ -3,12 +3,12 @@ const App = (() => {
   function App() {
     const { board, view } = Store.use();
     const [hover, setHover] = useState(/** @type {any} */ (null));
-    const [, setSized] = useState(0);
     const bar = useRef(/** @type {HTMLElement | null} */ (null));
     const [barHeight, setBarHeight] = useState(56);
     const shape = JSON.stringify([view.rows, view.cols, view.by, view.flip, view.pile, view.at, view.keep, view.order, view.metric,
       view.low, view.high, view.only, view.tag, view.layout, view.sort, view.only === "starred" || view.sort === "starred" ? view.star : 0]);
     const pivot = useMemo(() => Layout.pivot(board, view), [board, shape]);
+    const sizes = Grid.useSizes(board, view, pivot);
     useLayoutEffect(() => {
       const observer = new ResizeObserver(() => {
         const height = bar.current?.offsetHeight ?? 56;
@@ -16,17 +16,16 @@ const App = (() => {
         setBarHeight(height);
       });
       observer.observe(/** @type {HTMLElement} */ (bar.current));
-      setSized(1);
       return () => observer.disconnect();
     }, []);
     // Each thing that comes and goes has a parent of its own: a dialog that the library moves would lose the focus.
     const open = view.open !== null && !view.mode && board.places[view.open];
     return html`
       <nav aria-label="Short cut"><a class="skip" href="#" onClick=${skip}>To the pictures</a></nav>
-      <${Top} board=${board} view=${view} pivot=${pivot} />
+      <${Top} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
       ${view.charts && html`<${Charts} board=${board} view=${view} />`}
-      <section class="bar-sticky" aria-label="View" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${Grid.sizes} /><${Flip} board=${board} view=${view} /></section>
-      <main><${Grid} board=${board} view=${view} pivot=${pivot} onHover=${setHover} barHeight=${barHeight} /></main>
+      <section class="bar-sticky" aria-label="View" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${sizes} /><${Flip} board=${board} view=${view} /></section>
+      <main><${Grid} board=${board} view=${view} pivot=${pivot} sizes=${sizes} onHover=${setHover} barHeight=${barHeight} /></main>
       <div class="above"><${Card.Card} board=${board} view=${view} hover=${open || view.mode ? null : hover} /></div>
       <div class="above">${open && html`<${Lightbox} board=${board} view=${view} pivot=${pivot} />`}</div>
       <div class="above">${view.mode ? html`<${Compare} board=${board} view=${view} />` : html`<${Compare.Tray} board=${board} view=${view} />`}</div>`;

@@ -8,7 +8,7 @@ const Bar = (() => {
     pile: "all levels in one cell",
   };
 
-  /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes | null}} props */
+  /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes}} props */
   function Bar({ board, view, pivot, sizes }) {
     const wall = view.layout === "wall";
     return html`<div class="bar" role="toolbar" aria-label="Axes, filters and size">
@@ -23,7 +23,7 @@ const Bar = (() => {
           <select value=${view.pick} aria-label="Which picture of a cell" onChange=${choose("pick")}>${picks(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
         ${wall && html`<label class="field"><span>Sort</span><select value=${view.sort} aria-label="Sort" onChange=${choose("sort")}>${sorts(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
         ${board.metrics.length > 0 && html`<label class="field"><span>${wall ? "score" : "by"}</span>
-          <select value=${view.metric} aria-label="Score" onChange=${choose("metric")}>${board.metrics.map((metric) => html`<option value=${metric.name}>${Board.spoken(metric.name)}</option>`)}</select></label>
+          <select value=${view.metric} aria-label="Score" onChange=${choose("metric")}>${board.metrics.map((metric) => html`<option value=${metric.name}>${Board.title(board, metric.name)}</option>`)}</select></label>
           <button type="button" class=${"toggle" + (view.tint ? " active" : "")} aria-pressed=${view.tint} onClick=${() => Store.set({ tint: !view.tint })}><i class="ramp" aria-hidden="true"></i>Tint</button>`}
         <${Filters} board=${board} view=${view} pivot=${pivot} />
         <span class="segments" role="group" aria-label="Layout">
@@ -35,7 +35,7 @@ const Bar = (() => {
             <input type="range" min="1" max="16" step="1" aria-label="Zoom of the region" value=${view.zoom} onInput=${(/** @type {Event} */ event) => Store.set({ zoom: Number(/** @type {HTMLInputElement} */ (event.target).value) })} />
             <output>${view.zoom}:1</output><button type="button" class="quiet-button" aria-label="Show whole pictures again" title="Show whole pictures again" onClick=${() => Store.set({ roi: null, zoom: 1 })}>${Icon("close")}</button></span>`
           : html`<label class="field size"><span>Size</span><input type="range" min="48" max="512" step="8" aria-label="Size of the pictures"
-          value=${view.size || sizes?.cell || 128} onInput=${(/** @type {InputEvent} */ event) => Store.set({ size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>`}
+          value=${view.size || sizes.cell} onInput=${(/** @type {InputEvent} */ event) => Store.set({ size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>`}
         ${view.tint && pivot.range && html`<span class="legend" aria-label=${`Tint from ${Numbers.say(pivot.range[0])} to ${Numbers.say(pivot.range[1])}`}><span>${Numbers.say(pivot.range[0])}</span><i class="ramp" aria-hidden="true"></i><span>${Numbers.say(pivot.range[1])}</span></span>`}
       </div></div>`;
 
@@ -87,7 +87,7 @@ const Bar = (() => {
       ${others.length > 0 && html`<fieldset><legend>Swap with</legend><div class="buttons">${others.map((other) => html`<button type="button" class="button small" onClick=${() => Store.set(View.swap(view, id, other))}>${board.dim(other).title}</button>`)}</div></fieldset>`}
       <fieldset><legend>Order</legend><select value=${view.order[id] ?? ""} aria-label="Order" onChange=${(/** @type {Event} */ event) => order(/** @type {HTMLSelectElement} */ (event.target).value)}>
         <option value="">as planned</option>
-        ${board.metrics.length > 0 && html`<option value="-score">highest ${Board.spoken(view.metric)} first</option><option value="score">lowest ${Board.spoken(view.metric)} first</option>`}
+        ${board.metrics.length > 0 && html`<option value="-score">highest ${Board.title(board, view.metric)} first</option><option value="score">lowest ${Board.title(board, view.metric)} first</option>`}
         <option value="name">A to Z</option><option value="-name">Z to A</option></select></fieldset>
       <${Levels} board=${board} view=${view} dim=${dim} />
     </${Pop}>`;
@@ -129,7 +129,7 @@ const Bar = (() => {
     return html`<${Pop} kind="toggle" active=${count > 0} title="Filter" wide=${true} label=${html`${Icon("filter")}Filter${count > 0 ? html`<small>${count}</small>` : ""}`}>
       <fieldset><legend>Show</legend>${[["", "everything"], ["starred", `starred (${view.star.length})`], ["failed", `failed (${board.progress.failed})`]].map(([value, name]) =>
         html`<label class="choice"><input type="radio" name="only" checked=${view.only === value} onChange=${() => Store.set({ only: value })} /><span>${name}</span></label>`)}</fieldset>
-      ${values.length > 0 && html`<fieldset><legend>${Board.spoken(view.metric)}</legend><div class="between">
+      ${values.length > 0 && html`<fieldset><legend>${Board.title(board, view.metric)}</legend><div class="between">
         <label>from <input type="number" step="any" placeholder=${Numbers.say(low)} value=${view.low ?? ""} onChange=${bound("low")} /></label>
         <label>to <input type="number" step="any" placeholder=${Numbers.say(high)} value=${view.high ?? ""} onChange=${bound("high")} /></label></div></fieldset>`}
       ${tags.length > 0 && html`<fieldset><legend>Prompts tagged</legend><div class="buttons">${tags.map((tag) =>
@@ -153,7 +153,7 @@ const Bar = (() => {
 
   /** @param {Model} board @param {View} view @returns {[string, string][]} */
   function sorts(board, view) {
-    const name = Board.spoken(view.metric);
+    const name = Board.title(board, view.metric);
     /** @type {[string, string][]} */
     const scored = board.metrics.length ? [["-score", `highest ${name}`], ["score", `lowest ${name}`]] : [];
     return [["plan", "as planned"], ...scored, ["prompt", "by prompt"], ["level", "by setting"], ["failed", "failed first"], ["starred", "starred first"]];

@@ -13,15 +13,16 @@
  * @typedef {{at: number[], engine: string, options: Record<string, unknown>, settings: Record<string, unknown>}} Cell
  * @typedef {{metric: string, axis: string, contrast: string, effect: number | null, low: number | null,
  *   high: number | null, level: number | null, margin: number | null, p: number | null, prompts: number,
- *   images: number, verdict: string, method: string, more_prompts: number | null, sentence: string,
+ *   images: number, verdict: string, method: string, more_prompts: number | null, sentence: string, detail: string,
  *   kind?: string, design?: string, limits?: string[],
- *   levels?: {label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number}[]}} Finding
+ *   levels?: {label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number,
+ *   text: string}[]}} Finding
  * @typedef {{name: string, engines: Record<string, string>, settings: Record<string, unknown>, replicates: number,
  *   question: string[], seeds: number[] | null}} Study
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress
  * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], numbers: number[] | null,
  *   settings: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
- *   cells: Cell[], places: Place[], findings: Finding[], warnings?: string[], progress: Progress, root: string}} RawBoard
+ *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], warnings?: string[], progress: Progress, root: string}} RawBoard
  * @typedef {RawBoard & {dims: Dim[], dim: (id: string) => Dim, index: (id: string) => number,
  *   level: (place: Place, id: string) => number, metric: (name: string) => number, pictured: number}} Model
  */
@@ -29,8 +30,8 @@ const Board = (() => {
   const PROMPT = "prompt";
   const SEED = "seed";
 
-  /** @param {string} name */
-  const spoken = (name) => name.replaceAll("_", " ");
+  /** What people call an axis, a score or a setting. @param {RawBoard} board @param {string} name */
+  const title = (board, name) => (Object.hasOwn(board.titles, name) ? board.titles[name] : name);
 
   /**
    * The model of a raw board; places get their level on every dimension.
@@ -41,7 +42,7 @@ const Board = (() => {
     /** @type {Dim[]} */
     const dims = raw.axes.map((axis) => ({
       id: axis.name === PROMPT || axis.name === SEED ? axis.name + "_" : axis.name,
-      title: spoken(axis.name),
+      title: title(raw, axis.name),
       kind: axis.kind,
       labels: axis.labels,
       numbers: axis.numbers,
@@ -99,5 +100,5 @@ const Board = (() => {
   const address = (board, file) =>
     !file ? "" : file.startsWith("data:") ? file : board.root + file.split("/").map(encodeURIComponent).join("/");
 
-  return { PROMPT, SEED, model, locate, promptOf, score, settings, full, thumb, spoken };
+  return { PROMPT, SEED, model, locate, promptOf, score, settings, full, thumb, title };
 })();

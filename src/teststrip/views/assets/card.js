@@ -43,8 +43,7 @@ const Card = (() => {
         ${pair(["seed", String(place.seed)])}
         ${Say.measured(board, place).map(pair)}
       </dl>
-      ${cell && html`<p class="facts-note">${Board.spoken(view.metric)} of the ${made.length} pictures here: ${Numbers.say(cell.mean)},
-        95 % from ${Numbers.say(cell.low)} to ${Numbers.say(cell.high)}</p>`}
+      ${cell && html`<p class="facts-note">${Board.title(board, view.metric)} of the ${made.length} pictures here: ${Numbers.estimated(cell)}</p>`}
       <dl class="facts quiet">${Say.settings(board, place).map(pair)}</dl>`;
   }
 

@@ -3,7 +3,7 @@ const Charts = (() => {
   const [WIDTH, HEIGHT] = [336, 208];
   const EDGE = { left: 46, right: 14, top: 12, bottom: 34 };
 
-  /** @typedef {{label: string, x: number | null, mean: number, low: number | null, high: number | null, n: number, level: number}} Point */
+  /** @typedef {{label: string, x: number | null, mean: number, low: number | null, high: number | null, n: number, text: string, level: number}} Point */
 
   /** @param {{board: Model, view: View}} props */
   function Charts({ board, view }) {
@@ -24,7 +24,7 @@ const Charts = (() => {
     const concluded = board.findings.find((finding) => finding.axis === axis && finding.metric === metric && finding.levels?.length);
     if (concluded)
       return (concluded.levels ?? []).filter((each) => each.mean !== null).map((each) => ({
-        label: each.label, x: each.x, mean: /** @type {number} */ (each.mean), low: each.low, high: each.high, n: each.prompts, level: labels.indexOf(each.label),
+        label: each.label, x: each.x, mean: /** @type {number} */ (each.mean), low: each.low, high: each.high, n: each.prompts, text: each.text, level: labels.indexOf(each.label),
       }));
     const sums = board.prompts.map(() => labels.map(() => ({ sum: 0, n: 0 })));
     for (const place of places) {
@@ -37,7 +37,7 @@ const Charts = (() => {
     const table = sums.map((row) => row.map((cell) => (cell.n ? cell.sum / cell.n : NaN)));
     return Numbers.within(table).map((each, level) => ({
       label: labels[level], x: numbers?.[level] ?? null, mean: each.mean,
-      low: Number.isFinite(each.low) ? each.low : null, high: Number.isFinite(each.high) ? each.high : null, n: each.n, level,
+      low: Number.isFinite(each.low) ? each.low : null, high: Number.isFinite(each.high) ? each.high : null, n: each.n, text: Numbers.estimated(each), level,
     }));
   }
 
@@ -56,13 +56,13 @@ const Charts = (() => {
     const band = at.every((point) => point.low !== null)
       ? "M" + [...at.map((p) => `${p.px} ${y(Number(p.high))}`), ...[...at].reverse().map((p) => `${p.px} ${y(Number(p.low))}`)].join("L") + "Z" : "";
     const step = Math.ceil(at.length / 8);
-    const title = `${Board.spoken(metric.name)} against ${Board.spoken(axis.name)}`;
+    const title = `${Board.title(board, metric.name)} against ${Board.title(board, axis.name)}`;
     return html`<figure class="chart"><figcaption>${title}</figcaption>
       <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label=${title}>
         ${grid(y, ends)}
         ${axis.numbers ? html`<path class="band" d=${band} /><path class="line" d=${"M" + at.map((p) => `${p.px} ${p.py}`).join("L")} />` : ""}
         ${at.map((point) => point.low !== null && html`<path class="whisker" d=${`M${point.px} ${y(point.low)}V${y(Number(point.high))}`} />`)}
-        ${at.map((point) => dot(point.px, point.py, `${Board.spoken(axis.name)} ${point.label}: ${Numbers.say(point.mean)}${interval(point)}, ${Say.count(point.n, "prompt")}`,
+        ${at.map((point) => dot(point.px, point.py, `${Board.title(board, axis.name)} ${point.label}: ${point.text}, ${Say.count(point.n, "prompt")}`,
           () => Store.set({ ...Top.evidence(board, view, /** @type {any} */ ({ metric: metric.name, axis: axis.name })), keep: { [id]: [point.level] } })))}
         ${at.map((point, n) => n % step === 0 && html`<text x=${point.px} y=${HEIGHT - EDGE.bottom + 18} text-anchor="middle">${short(point.label, at.length)}</text>`)}
       </svg>
@@ -80,7 +80,7 @@ const Charts = (() => {
     const x = scale(found.map((point) => of(point.seconds)), EDGE.left + 10, WIDTH - EDGE.right - 10);
     const y = scale(found.map((point) => point.score), HEIGHT - EDGE.bottom - 6, EDGE.top + 10);
     const best = found.filter((point) => point.best).sort((a, b) => a.seconds - b.seconds);
-    const title = `${Board.spoken(metric.name)} against seconds`;
+    const title = `${Board.title(board, metric.name)} against seconds`;
     return html`<figure class="chart"><figcaption>${title}</figcaption>
       <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label=${title}>
         ${grid(y, found.map((point) => point.score))}
@@ -111,7 +111,7 @@ const Charts = (() => {
       return {
         ...point,
         best: metric.higher_is_better !== null && !found.some((other) => other.seconds <= point.seconds && sign * other.score >= sign * point.score && (other.seconds < point.seconds || other.score !== point.score)),
-        name: levels.map(({ axis, level }) => `${Board.spoken(axis.name)} ${axis.labels[level]}`).join(", ") || "the only setting",
+        name: levels.map(({ axis, level }) => `${Board.title(board, axis.name)} ${axis.labels[level]}`).join(", ") || "the only setting",
         keep: Object.fromEntries(levels.map(({ id, level }) => [id, [level]])),
       };
     });
@@ -141,9 +141,6 @@ const Charts = (() => {
   const dot = (x, y, text, show, kind = "best") => html`<g class=${"dot " + kind} tabindex="0" role="button" aria-label=${text + ". Show its pictures."} onClick=${show}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); show(); } }}>
     <title>${text}</title><circle class="hit" cx=${x} cy=${y} r="12" /><circle cx=${x} cy=${y} r="4.5" /></g>`;
-
-  /** @param {Point} point */
-  const interval = (point) => (point.low === null ? "" : ` (${Numbers.say(point.low)} to ${Numbers.say(point.high)})`);
 
   /** @param {string} label @param {number} count */
   const short = (label, count) => (label.length > 44 / Math.min(count, 8) ? label.slice(0, Math.max(3, Math.floor(44 / Math.min(count, 8)))) + "…" : label);

@@ -109,7 +109,7 @@ const Compare = (() => {
   /** @param {Model} board @param {View} view @param {Place} place */
   const score = (board, view, place) => {
     const value = Board.score(board, place, view.metric);
-    return value === null ? "" : html`<small>${Board.spoken(view.metric)} ${Numbers.say(value)}</small>`;
+    return value === null ? "" : html`<small>${Board.title(board, view.metric)} ${Numbers.say(value)}</small>`;
   };
 
   /** @param {Model} board @param {View} view @param {Place[]} places */

@@ -62,18 +62,40 @@ const Grid = (() => {
     return shown;
   }
 
-  /** @param {{board: Model, view: View, pivot: Pivot, onHover: (hover: unknown) => void, barHeight: number}} props */
-  function Grid({ board, view, pivot, onHover, barHeight }) {
+  /** The marked region on the screen, where there is one. @param {Model} board @param {View} view */
+  const useCrop = (board, view) =>
+    useMemo(() => (view.roi ? region(board, view.roi, view.zoom) : null), [board, view.roi, view.zoom]);
+
+  /** How large everything in the grid is, in this window. @param {Model} board @param {View} view @param {Pivot} pivot @returns {Sizes} */
+  function useSizes(board, view, pivot) {
+    const [room, setRoom] = useState({ width: document.documentElement.clientWidth, height: innerHeight });
+    const crop = useCrop(board, view);
+    useLayoutEffect(() => {
+      const read = () => {
+        const next = { width: document.documentElement.clientWidth, height: innerHeight };
+        setRoom((/** @type {typeof next} */ old) => (old.width === next.width && old.height === next.height ? old : next));
+      };
+      const observer = new ResizeObserver(read); // a scroll bar that comes or goes is no resize of the window
+      addEventListener("resize", read);
+      observer.observe(document.body);
+      return () => {
+        removeEventListener("resize", read);
+        observer.disconnect();
+      };
+    }, []);
+    return useMemo(
+      () => Layout.measure(pivot, view, { ...room, aspect: aspect(board), measure, crop, most: Flip.isBook(board, view) ? 320 : most(board) }),
+      [pivot, view.size, crop, view.layout, view.flip, room],
+    );
+  }
+
+  /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes, onHover: (hover: unknown) => void, barHeight: number}} props */
+  function Grid({ board, view, pivot, sizes, onHover, barHeight }) {
     const canvas = useRef(/** @type {HTMLElement | null} */ (null));
     const screen = useWindow(canvas);
     const [focus, setFocus] = useState(/** @type {At} */ ({ s: 0, r: 0, c: 0 }));
     const wanted = useRef(false);
-    const crop = useMemo(() => (view.roi ? region(board, view.roi, view.zoom) : null), [board, view.roi, view.zoom]);
-    const sizes = useMemo(
-      () => Layout.measure(pivot, view, { width: screen.width, height: screen.height, aspect: aspect(board), measure, crop, most: Flip.isBook(board, view) ? 320 : most(board) }),
-      [pivot, view.size, crop, view.layout, view.flip, screen.width, screen.height],
-    );
-    Grid.sizes = sizes;
+    const crop = useCrop(board, view);
 
     useLayoutEffect(() => {
       if (!wanted.current) return;
@@ -240,9 +262,6 @@ const Grid = (() => {
     </div>`;
   }
 
-  /** @type {Sizes | null} */
-  Grid.sizes = null;
-
   /** The column labels, a line for each axis; outer labels span their inner ones. @param {{pivot: Pivot, sizes: Sizes, cols: {col: Line, c: number}[]}} props */
   function Head({ pivot, sizes, cols }) {
     const spans = pivot.colDims.map((_, n) => {
@@ -287,5 +306,5 @@ const Grid = (() => {
     return [Math.max(1, roi[2] * width * zoom), Math.max(1, roi[3] * height * zoom)];
   }
 
-  return Grid;
+  return Object.assign(Grid, { useSizes });
 })();

@@ -2,8 +2,8 @@
 const Top = (() => {
   const FIRST = 3; // findings shown before "all"
 
-  /** @param {{board: Model, view: View, pivot: Pivot}} props */
-  function Top({ board, view, pivot }) {
+  /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes}} props */
+  function Top({ board, view, pivot, sizes }) {
     const { made, total, failed, running } = board.progress;
     return html`<header class="top">
       <div class="top-line">
@@ -13,7 +13,7 @@ const Top = (() => {
         <span class="grow"></span>
         <div class="top-buttons">
           ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
-          <${Sheet.Export} board=${board} view=${view} pivot=${pivot} />
+          <${Sheet.Export} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
           <${More} board=${board} view=${view} />
         </div>
       </div>
@@ -40,8 +40,8 @@ const Top = (() => {
     return html`<section class="findings" aria-label="Findings">
       <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => Store.set(evidence(board, view, finding))} title="Show the pictures behind this">
         <span class="verdict">${finding.verdict}</span>
-        ${sentences(finding.sentence || fallback(finding))}
-        <span class="detail">${detail(finding)}</span></button></li>`)}</ul>
+        ${sentences(finding.sentence)}
+        <span class="detail">${finding.detail}</span></button></li>`)}</ul>
       ${board.findings.length > FIRST && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${board.findings.length} findings`}</button>`}
     </section>`;
   }
@@ -51,17 +51,6 @@ const Top = (() => {
     const end = text.search(/[.;:] (?=[A-Z0-9])|: /);
     const cut = end > 0 ? end + 1 : text.length;
     return html`<span class="sentence">${text.slice(0, cut)}</span>${text.length > cut && html`<span class="more">${text.slice(cut).trim()}</span>`}`;
-  }
-
-  /** @param {Finding} finding */
-  const fallback = (finding) => [finding.metric, finding.axis, finding.contrast].filter(Boolean).map(Board.spoken).join(": ");
-
-  /** @param {Finding} finding */
-  function detail(finding) {
-    const parts = [Board.spoken(finding.metric)];
-    if (finding.effect !== null) parts.push(`${Numbers.say(finding.effect)}` + (finding.low !== null ? `, ${Math.round((finding.level ?? 0.95) * 100)} % from ${Numbers.say(finding.low)} to ${Numbers.say(finding.high)}` : ""));
-    parts.push(Say.count(finding.prompts, "prompt"));
-    return parts.filter(Boolean).join(" · ");
   }
 
   /** The view that shows what a finding rests on: its axis across, tinted by its metric, all prompts. @param {Model} board @param {View} view @param {Finding} finding @returns {Partial<View>} */

@@ -85,6 +85,25 @@ const Numbers = (() => {
     return text.replace("-", "−");
   }
 
+  /**
+   * A mean with its 95 % interval, with two significant digits of the half-width: no number is surer than that. As the
+   * analysis writes what it concluded (`sentences.digits_of`); here for what is selected on the page.
+   * @param {Estimate} estimate
+   */
+  function estimated({ mean, low, high }) {
+    const half = (high - low) / 2;
+    if (!(half > 0)) return say(mean);
+    const digits = clamp(1 - Math.floor(Math.log10(half)), 0, 9);
+    const [middle, from, to] = [mean, low, high].map((value) => grouped(value, digits));
+    return `${middle} (95 % from ${from} to ${to})`;
+  }
+
+  /** Fixed decimals, thousands apart, a true minus and none before a zero. @param {number} value @param {number} digits */
+  function grouped(value, digits) {
+    const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return /[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", "");
+  }
+
   /** Seconds for people. @param {number} seconds */
   function duration(seconds) {
     if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
@@ -95,5 +114,5 @@ const Numbers = (() => {
   /** @param {number} value @param {number} low @param {number} high */
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-  return { t95, mean, deviation, estimate, within, choose, scores, say, duration, clamp };
+  return { t95, mean, deviation, estimate, within, choose, scores, say, estimated, duration, clamp };
 })();

@@ -12,7 +12,7 @@ const Say = (() => {
     const score = Board.score(board, place, view.metric);
     const what = place.failure
       ? `failed, ${place.failure.reason}: ${place.failure.text}`
-      : !place.file ? "not made yet" : score === null ? "" : `${Board.spoken(view.metric)} ${Numbers.say(score)}`;
+      : !place.file ? "not made yet" : score === null ? "" : `${Board.title(board, view.metric)} ${Numbers.say(score)}`;
     return [...where, Board.promptOf(board, place), `seed ${place.seed}`, what, view.star.includes(place.i) ? "starred" : ""]
       .filter(Boolean).join(", ");
   }
@@ -25,7 +25,7 @@ const Say = (() => {
     if (!timed && place.seconds != null) rows.push(["seconds", Numbers.say(place.seconds)]);
     board.metrics.forEach((metric, n) => {
       const value = place.scores?.[n];
-      if (value != null) rows.push([Board.spoken(metric.name), Numbers.say(value) + (metric.unit && metric.unit !== metric.name ? " " + metric.unit : "")]);
+      if (value != null) rows.push([Board.title(board, metric.name), Numbers.say(value) + (metric.unit && metric.unit !== metric.name ? " " + metric.unit : "")]);
     });
     return rows;
   }
@@ -37,7 +37,7 @@ const Say = (() => {
   function settings(board, place) {
     const axes = new Set(board.axes.filter((axis) => axis.kind === "setting").map((axis) => axis.name));
     const all = { ...board.cells[place.cell].settings, ...board.study.settings };
-    return Object.entries(all).filter(([name]) => !axes.has(name)).map(([name, each]) => [Board.spoken(name), value(each)]);
+    return Object.entries(all).filter(([name]) => !axes.has(name)).map(([name, each]) => [Board.title(board, name), value(each)]);
   }
 
   /** @param {number} n @param {string} one @param {string} [many] */

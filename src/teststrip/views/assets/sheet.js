@@ -142,8 +142,8 @@ const Sheet = (() => {
   /** What of the view the picture itself does not say. @param {Model} board @param {View} view */
   function chosen(board, view) {
     const parts = [];
-    if (Bar.piled(board, view).length) parts.push(`${view.pick} picture of a cell` + (view.metric && view.pick !== "first" ? ` by ${Board.spoken(view.metric)}` : ""));
-    if (view.tint) parts.push(`tint: mean ${Board.spoken(view.metric)}`);
+    if (Bar.piled(board, view).length) parts.push(`${view.pick} picture of a cell` + (view.metric && view.pick !== "first" ? ` by ${Board.title(board, view.metric)}` : ""));
+    if (view.tint) parts.push(`tint: mean ${Board.title(board, view.metric)}`);
     for (const id of view.flip) if (board.dim(id).size > 1) parts.push(`${board.dim(id).title} ${board.dim(id).labels[view.at[id] ?? 0]}`);
     for (const [id, levels] of Object.entries(view.keep)) parts.push(`only ${board.dim(id).title} ${levels.map((level) => board.dim(id).labels[level]).join(", ")}`);
     if (view.only) parts.push("only " + view.only);
@@ -225,13 +225,12 @@ const Sheet = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
-  /** @param {{board: Model, view: View, pivot: Pivot}} props */
-  function Export({ board, view, pivot }) {
+  /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes}} props */
+  function Export({ board, view, pivot, sizes }) {
     const [said, setSaid] = useState("");
     const make = (/** @type {"png" | "pdf"} */ kind) => async () => {
       try {
         setSaid("Drawing …");
-        const sizes = /** @type {Sizes} */ (Grid.sizes);
         const canvases = await draw(board, view, pivot, sizes, (share) => setSaid(`Drawing … ${Math.round(100 * share)} %`));
         const name = board.study.name.replace(/[^\w.-]+/g, "-") || "study";
         if (kind === "pdf") save(await pdf(canvases), name + ".pdf");
