@@ -225,7 +225,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "more_prompts": finding.more_prompts,
         "sentence": finding.sentence,
         "kind": finding.kind,
-        "design": finding.design,
+        "design": finding.alternative,
         "limits": list(finding.limits),
         "levels": [
             {

@@ -34,7 +34,15 @@ text{fill:currentColor}.title{font-weight:600;font-size:14px}
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One point with its interval. Attributes: label; x, y, low, high: as in the record; kind: a class of STYLE."""
+    """One point with its interval.
+
+    Attributes:
+        label: of the level or setting.
+        x: its number, or its place among words.
+        y: the mean.
+        low, high: the interval of `y`.
+        kind: a class of STYLE.
+    """
 
     label: str
     x: float
@@ -175,11 +183,11 @@ def _mark(mark: Mark, x: float, up: _Scale) -> str:
         low, high = up(mark.low), up(mark.high)
         path = f"M{x:.1f} {low:.1f}V{high:.1f}M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"
         bar = f'<path class="bar {mark.kind}" d="{path}"/>'
-    told = f"{mark.label}: {number(mark.y)} ({number(mark.low)} to {number(mark.high)})"
+    text = f"{mark.label}: {number(mark.y)} ({number(mark.low)} to {number(mark.high)})"
     return (
         f'<g class="mark" data-label={quoteattr(mark.label)} data-mean="{mark.y!r}" data-low="{mark.low!r}" '
         f'data-high="{mark.high!r}">{bar}<circle class="{mark.kind}" cx="{x:.1f}" cy="{up(mark.y):.1f}" r="4.5">'
-        f"<title>{escape(told)}</title></circle></g>"
+        f"<title>{escape(text)}</title></circle></g>"
     )
 
 

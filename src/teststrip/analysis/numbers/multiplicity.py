@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.intervals import flips
 
 _CHUNK = 2_000_000

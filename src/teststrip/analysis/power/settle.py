@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.power.power import MANY, least, round_up
 from teststrip.records import MINIMUM_PROMPTS
@@ -41,7 +41,7 @@ def one_seed_prompts(
 
 
 def cautious(sd: float, prompts: int) -> float:
-    """The 80 % upper confidence limit of an SD (Browne 1995), as `design.cautious`; NaN below two prompts."""
+    """The 80 % upper confidence limit of an SD (Browne 1995), as `power.cautious`; NaN below two prompts."""
     if prompts < 2:
         return math.nan
     return sd * math.sqrt((prompts - 1) / float(special.chdtri(prompts - 1, 0.8)))
@@ -56,7 +56,7 @@ def cautious_sd(differences: Array) -> float:
 def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8) -> int:
     """Prompts at which a true difference `truth` is shown to lie inside the margin; MANY = out of reach.
 
-    `design.needed_equivalent` by SciPy and with the spread taken as known, which is a thousand times faster and differs
+    `power.needed_equivalent` by SciPy and with the spread taken as known, which is a thousand times faster and differs
     by a prompt or two: a report asks it of every pair.
     """
     if sd == 0:
