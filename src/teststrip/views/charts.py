@@ -7,6 +7,7 @@ and held against the table and the sentence made from the same record.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
@@ -71,6 +72,27 @@ class _Scale:
         return math.log(value) if self.logarithmic else value
 
 
+def drawn(findings: Sequence[Finding], recommendations: Sequence[Recommendation]) -> dict[str, str]:
+    """All charts of a report, by the name of their file; those that have nothing to show are left out."""
+    found = {name_of(one): level_chart(one) for one in findings if one.kind in ("axis", "convergence")}
+    found |= {frontier_name(one): frontier_chart(one) for one in recommendations}
+    return {name: svg for name, svg in found.items() if svg}
+
+
+def name_of(finding: Finding) -> str:
+    """The file of a finding's chart: "clip_score-num_inference_steps.svg"."""
+    return _file(finding.metric, finding.axis, finding.group)
+
+
+def frontier_name(recommendation: Recommendation) -> str:
+    """The file of a recommendation's chart: "clip_score-frontier.svg"."""
+    return _file(recommendation.metric, "frontier")
+
+
+def _file(*words: str) -> str:
+    return "-".join(re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-") for word in words if word) + ".svg"
+
+
 def level_chart(finding: Finding) -> str:
     """The score against one axis, with the 95 % intervals to compare levels by; "" when there is nothing to draw."""
     levels = [level for level in finding.levels if math.isfinite(level.mean)]
@@ -100,20 +122,20 @@ def frontier_chart(recommendation: Recommendation) -> str:
     """Quality against cost with the frontier, the choice marked; "" when no cost is known."""
     usable = [p for p in recommendation.points if math.isfinite(p.mean)]
     timed = len(usable) > 1 and all(math.isfinite(p.seconds) for p in usable)
-    cost = {p.label: p.seconds if timed else p.cost for p in usable}
-    usable = [p for p in usable if math.isfinite(cost[p.label])]
+    cost = {p.levels: p.seconds if timed else p.cost for p in usable}
+    usable = [p for p in usable if math.isfinite(cost[p.levels])]
     if len(usable) < 2:
         return ""
-    chosen = recommendation.choice.label if recommendation.choice else ""
-    frontier = {p.label for p in usable if (p.frontier_by_seconds if timed else p.frontier)}
+    chosen = recommendation.choice.levels if recommendation.choice else None
+    frontier = {p.levels for p in usable if (p.frontier_by_seconds if timed else p.frontier)}
     marks = [
         Mark(
             p.label,
-            cost[p.label],
+            cost[p.levels],
             p.mean,
             p.low,
             p.high,
-            "on" if p.label == chosen else "dot" if p.label in frontier else "off",
+            "on" if p.levels == chosen else "dot" if p.levels in frontier else "off",
         )
         for p in usable
     ]
@@ -130,7 +152,7 @@ def frontier_chart(recommendation: Recommendation) -> str:
         x_title=unit + (", log scale" if logarithmic else ""),
         y_title=score,
         ticks=[(tick, number(tick)) for tick in _round_ticks(low, high, logarithmic=logarithmic)],
-        line=sorted((cost[p.label], p.mean) for p in usable if p.label in frontier),
+        line=sorted((cost[p.levels], p.mean) for p in usable if p.levels in frontier),
     )
 
 

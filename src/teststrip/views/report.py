@@ -41,7 +41,7 @@ LEGEND = (
 def write(result: Result, folder: Path) -> Path:
     """Write `report.md` and its charts into a folder, each in one step; returns the report's path."""
     summary = summaries.of(result)
-    drawn = _charts(summary)
+    drawn = charts.drawn(summary.findings, summary.recommendations)
     if drawn:
         (folder / CHARTS).mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
@@ -53,7 +53,7 @@ def write(result: Result, folder: Path) -> Path:
 def markdown(result: Result) -> str:
     """The report as Markdown; its charts are files that `write` puts beside it."""
     summary = summaries.of(result)
-    return _markdown(summary, frozenset(_charts(summary)))
+    return _markdown(summary, frozenset(charts.drawn(summary.findings, summary.recommendations)))
 
 
 def text(result: Result, *, tables: bool = False) -> str:
@@ -119,25 +119,6 @@ def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recom
     return best_of_result_columns(result.columns(), result.study, result.metrics, metric=metric, budget=budget)
 
 
-def chart_name(*words: str) -> str:
-    """A file name from words: "clip_score", "num_inference_steps" -> "clip_score-num_inference_steps.svg"."""
-    return "-".join(re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-") for word in words if word) + ".svg"
-
-
-def _charts(summary: Summary) -> dict[str, str]:
-    found = {}
-    for finding in summary.findings:
-        if finding.kind in ("axis", "convergence"):
-            found[_chart_of(finding)] = charts.level_chart(finding)
-    for recommendation in summary.recommendations:
-        found[chart_name(recommendation.metric, "frontier")] = charts.frontier_chart(recommendation)
-    return {name: svg for name, svg in found.items() if svg}
-
-
-def _chart_of(finding: Finding) -> str:
-    return chart_name(finding.metric, finding.axis, finding.group)
-
-
 def _size(summary: Summary) -> str:
     seeds = f"{summary.replicates} seed{'s' * (summary.replicates != 1)}"
     design = f"{len(summary.study.prompts)} prompts × {seeds} × {len(summary.layout.cells)} settings"
@@ -193,7 +174,7 @@ def _heading(finding: Finding) -> str:
 def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     heading = _heading(finding)
     yield from (f"### {_escape(heading[0].upper() + heading[1:])}", "", f"**{_escape(finding.sentence)}**", "")
-    chart = _chart_of(finding)
+    chart = charts.name_of(finding)
     if finding.kind in ("axis", "convergence") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
         yield from (f"![{_escape(spoken(finding.metric))} by {_escape(axis)}]({CHARTS}/{chart})", "")
@@ -239,7 +220,7 @@ def comparison_row(row: Comparison) -> list[str]:
 
 def _recommendation(made: Recommendation, drawn: frozenset[str]) -> Iterator[str]:
     yield from ("### Recommendation", "", f"**{_escape(made.sentence)}**", "")
-    chart = chart_name(made.metric, "frontier")
+    chart = charts.frontier_name(made)
     if chart in drawn:
         yield from (f"![{_escape(spoken(made.metric))} against cost]({CHARTS}/{chart})", "")
     if made.candidates:
@@ -256,10 +237,8 @@ def _recommendation(made: Recommendation, drawn: frozenset[str]) -> Iterator[str
 
 def _appendix(summary: Summary) -> Iterator[str]:
     yield from ("## To reproduce", "", "```", f"teststrip run {_file_name(summary)}", "```", "")
-    yield from (
-        "Versions here: " + ", ".join(f"{name} {value}" for name, value in summary.versions().items()) + ".",
-        "",
-    )
+    versions = ", ".join(f"{name} {value}" for name, value in summary.versions().items())
+    yield from (f"Versions here: {versions}.", "")
     for index, facts in enumerate(summary.fingerprints, 1):
         yield from _facts(f"What made the pictures ({index} of {len(summary.fingerprints)})", facts)
     for name, facts in summary.scored_by.items():
