@@ -146,8 +146,8 @@ def missing_images(layout: Layout) -> tuple[Finding, ...]:
 
     Pictures that were not made yet are not missing.
     """
-    known = np.frompyfunc(lambda reason: reason not in NOT_A_FAILURE, 1, 1)(layout.reasons).astype(bool)
-    failed = known & np.frompyfunc(lambda reason: reason is not None, 1, 1)(layout.reasons).astype(bool)
+    known = np.frompyfunc(lambda cause: cause not in NOT_A_FAILURE, 1, 1)(layout.reasons).astype(bool)
+    failed = known & np.frompyfunc(lambda cause: cause is not None, 1, 1)(layout.reasons).astype(bool)
     if not failed.any():
         return ()
     values = np.where(known, failed.astype(float), np.nan)
