@@ -68,15 +68,33 @@ def test_more_prompts_beat_more_seeds() -> None:
     assert power.better_split(60, 1) is None
 
 
-@pytest.mark.parametrize(("margin", "sd", "truth"), [(0.2, 0.76, 0.0), (0.2, 0.5, 0.1), (0.3, 0.4, 0.05)])
-def test_the_fast_count_of_needed_prompts_agrees_with_the_exact_one(margin: float, sd: float, truth: float) -> None:
-    assert settle.needed_equivalent(margin, sd, truth=truth) == pytest.approx(
-        power.needed_equivalent(margin, sd, truth=truth), abs=2
-    )
-    assert settle.needed_different(margin, sd, contrasts=5) == pytest.approx(
-        power.needed_different(margin, sd, contrasts=5), abs=2
-    )
-    assert settle.cautious(sd, 12) == pytest.approx(power.cautious(sd, 12), rel=1e-9)
+@pytest.mark.parametrize(
+    ("margin", "sd", "truth", "contrasts", "within"),
+    [
+        (0.2, 0.76, 0.0, 1, 2),
+        (0.2, 0.5, 0.1, 5, 2),
+        (0.3, 0.4, 0.05, 11, 2),
+        (0.5, 0.2, 0.0, 1, 1),
+        (2.0, 0.5, 0.0, 3, 0),  # the fewest prompts suffice
+        (0.2, 0.0, 0.1, 5, 0),  # no spread: one look is enough
+        (0.2, 0.0, 0.3, 5, 0),
+        (0.2, 0.5, 0.2, 5, 0),  # the truth is the margin: out of reach
+        (0.2, 0.5, 0.4, 5, 0),
+        (0.001, 1.0, 0.0, 5, 0),  # more prompts than a study has: out of reach
+    ],
+)
+def test_the_fast_counts_of_needed_prompts_agree_with_the_exact_ones(
+    margin: float, sd: float, truth: float, contrasts: int, within: int
+) -> None:
+    """A report asks `settle` of every pair; `plan` asks `power`, which needs no NumPy."""
+    fast, exact = settle.needed_equivalent(margin, sd, truth=truth), power.needed_equivalent(margin, sd, truth=truth)
+    assert fast == pytest.approx(exact, abs=within)
+    for difference in (0.0, margin, truth, -margin):
+        fast = settle.needed_different(difference, sd, contrasts=contrasts)
+        assert fast == pytest.approx(power.needed_different(difference, sd, contrasts=contrasts), abs=within)
+    for prompts in (1, 2, 3, 12, 400):
+        fast_sd, exact_sd = settle.cautious(sd, prompts), power.cautious(sd, prompts)
+        assert fast_sd == pytest.approx(exact_sd, rel=1e-9, nan_ok=True)
 
 
 def test_no_number_of_prompts_shows_a_difference_of_zero_or_an_effect_outside_the_margin_equal() -> None:
