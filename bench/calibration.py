@@ -50,7 +50,13 @@ PROMPT_SD = 2.0
 
 @dataclass(frozen=True)
 class Setting:
-    """One kind of simulated study. Attributes: data: one of DATA; prompts, replicates: its design."""
+    """One kind of simulated study.
+
+    Attributes:
+        data: one of DATA.
+        prompts: how many it has.
+        replicates: seeds of each prompt.
+    """
 
     data: str
     prompts: int
@@ -60,7 +66,7 @@ class Setting:
 def layout_of(
     setting: Setting, *, guidance: tuple[float, ...] = GUIDANCE, steps: tuple[float, ...] = STEPS
 ) -> columns.Layout:
-    """The design of such a study, read from columns as a user's would be."""
+    """The layout of such a study, read from columns as a user's would be."""
     table: dict[str, list[Any]] = {"prompt": [], "replicate": [], "guidance_scale": [], "num_inference_steps": []}
     for p in range(setting.prompts):
         for r in range(setting.replicates):

@@ -1,4 +1,4 @@
-"""Plain columns in, findings out: the order in which everything else here is used.
+"""Plain columns in, findings out: the order in which the other modules of the analysis are used.
 
 Knows no store and no picture; a notebook may call `findings` on any table of scores.
 """
@@ -50,8 +50,10 @@ def findings(
         metrics: columns of scores, with what is known of them where it is.
         axes: columns that were varied on purpose.
         margin: the smallest difference that matters: seed SD, or {metric: score units}.
-        prompt, replicate, missing: names of the columns of blocks, paired seeds and reasons for missing pictures.
-        shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; said in every finding.
+        prompt: the column of blocks.
+        replicate: the column of paired seeds.
+        missing: the column of reasons for missing pictures.
+        shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
         settings: what was the same in every picture; names the scheduler where that is no axis.
 
     Returns:
@@ -133,7 +135,7 @@ def _said(info: MetricInfo) -> tuple[str, ...]:
 
 
 def _counted(values: Array) -> bool:
-    """The same number in every picture of a cell: counted, not measured (denoiser calls). Nothing to infer."""
+    """Whether each cell has one number in all its pictures: counted (denoiser calls), so there is nothing to infer."""
     flat = values.reshape(-1, values.shape[-1])
     with np.errstate(invalid="ignore"):
         low = np.where(np.isnan(flat), np.inf, flat).min(axis=0)

@@ -1,4 +1,4 @@
-"""The finding about one axis, or about two together, from judged contrasts. Chooses what the sentence tells."""
+"""The finding about one axis, or about two together, from judged contrasts. Chooses what the sentence says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from teststrip.analysis.power import settle
 from teststrip.records import MINIMUM_PROMPTS, Comparison, Estimate, Finding, MetricInfo, Verdict
 
 SKEWED = 1.0
-"""Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""
+"""Sample skewness of prompt differences from which the method line has the bootstrap-t interval as well."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
 
 
 def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pairs: Sequence[int]) -> int:
-    """The contrast that the sentence tells: the widest bound, the shape, or the largest difference."""
+    """The contrast that the sentence is about: the widest bound, the shape, or the largest difference."""
     if verdict == "equivalent":
         return max(pairs, key=lambda i: max(abs(judged.inner.low[i]), abs(judged.inner.high[i])))
     if verdict == "different":
@@ -106,7 +106,7 @@ def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pai
 def _settling(
     evidence: Evidence, verdict: Verdict, chosen: Sequence[int], pairs: Sequence[int]
 ) -> tuple[int | None, str]:
-    """More prompts of this design, and in words the study of one seed a prompt, that would bring a verdict."""
+    """What would bring a verdict: more prompts of this design, and in words a study of one seed a prompt."""
     if verdict in ("different", "equivalent"):
         return 0, ""
     judged, margin = evidence.judged, evidence.margin.value

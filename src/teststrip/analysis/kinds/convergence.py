@@ -39,7 +39,7 @@ MOST_PROMPTS = 0.9
 SHALLOW = -0.3
 """Log-log slope of distance against steps above which pictures do not settle; a first-order sampler has about -1."""
 MOST_GROUPS = 12
-"""Beyond so many combinations of other word axes they are told together."""
+"""Above so many combinations of the other axes of words, one finding is about all of them."""
 
 _NOISY = re.compile(r"ancestral|sde|ddpm|lcm|tcd|unclip|stochastic|karrasve|cosinedpm|\beuler a\b| a$", re.IGNORECASE)
 _OBEYS_ETA = re.compile(r"ddim|tcd", re.IGNORECASE)

@@ -1,6 +1,6 @@
 """Plain columns in, a dense block layout out: prompts × replicates × cells.
 
-Takes a dict of lists, a data frame, anything that gives a column by name. Knows no store, no picture and no engine.
+Takes a dict of lists or a data frame. Knows no store, no picture and no engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from teststrip.records import Axis, LevelRef
 
 
 class Columns(Protocol):
-    """A dict of lists or a pandas DataFrame: whatever gives a column by its name."""
+    """A dict of lists, a pandas DataFrame or another object that gives a column by its name."""
 
     def __getitem__(self, name: Any, /) -> Any: ...
     def __contains__(self, name: Any, /) -> bool: ...

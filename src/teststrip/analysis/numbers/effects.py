@@ -77,7 +77,7 @@ def bend_weights(x: Array) -> Array:
 
 
 def planned(layout: Layout) -> tuple[WeightedContrast, ...]:
-    """All contrasts of a design: for each axis trend, bend, pairs; for each two axes their interaction.
+    """All contrasts of a layout: for each axis trend, bend, pairs; for each two axes their interaction.
 
     Of a numeric axis the adjacent pairs are planned, of an axis of words all pairs.
     """
@@ -120,7 +120,7 @@ def _without_main(product: Array, there: NDArray[np.bool_], shape: tuple[int, in
     rest = wanted - main @ np.linalg.lstsq(main, wanted, rcond=None)[0]
     weights = np.zeros_like(product)
     if (rest**2).sum() > 1e-9 * (wanted**2).sum():
-        # The same unit as without gaps: the change of the change over both full ranges.
+        # In the unit of a layout without gaps: the change of the change over both full ranges.
         weights[there] = rest * (product @ product) / (rest @ wanted)
         weights[np.abs(weights) < 1e-12] = 0.0
     return weights
@@ -205,7 +205,7 @@ def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tup
         Yates 1940, the recovery of treatment differences from incomplete blocks.
     """
     grid = layout.grid(contrast.axes)
-    # A pair looks at its two levels alone; in a fit the other levels say how high their sets are.
+    # A pair looks at its two levels alone; in a fit all other levels say how high their sets are.
     wanted = contrast.weights != 0 if contrast.kind == "pair" else np.any(grid >= 0, axis=0)
     used = np.flatnonzero(wanted)
     weights, grid = contrast.weights[used], grid[:, used]

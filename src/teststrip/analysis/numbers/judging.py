@@ -116,7 +116,7 @@ def _gate(contrasts: Sequence[WeightedContrast], first: Array) -> Array:
 
 
 def sd_of_one_seed(values: Array, layout: Layout, contrast: WeightedContrast) -> float:
-    """SD over prompts of a contrast in a design of one seed a prompt: each seed of a study alone, averaged."""
+    """SD over prompts of a contrast where each prompt has one seed: the seeds of a study one by one, pooled."""
     variances = []
     for r in range(values.shape[1]):
         d = effects.per_prompt(values[:, r : r + 1], layout, contrast)[0]

@@ -1,4 +1,4 @@
-"""Many questions of one data set: Holm for a planned family, max-t for every cell against every other.
+"""Many questions of one data set: Holm for a planned family, max-t for all pairs of cells.
 
 Knows p-values and differences; nothing of axes or prompts' names.
 """

@@ -19,7 +19,8 @@ def more_prompts(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int],
 
     Args:
         judged: a single study.
-        chosen: its contrasts that belong to this question. pairs: those that equivalence needs.
+        chosen: indices of the contrasts that belong to this question.
+        pairs: indices of those that equivalence needs.
         margin: score units.
     """
     total = _total(judged, chosen, pairs, np.array([cautious_sd(d) for d in judged.differences]), margin)
@@ -48,7 +49,7 @@ def cautious(sd: float, prompts: int) -> float:
 
 
 def cautious_sd(differences: Array) -> float:
-    """The same of prompt differences, NaN left out."""
+    """`cautious` of the standard deviation of these prompt differences; NaN entries are left out."""
     kept = differences[~np.isnan(differences)]
     return cautious(float(kept.std(ddof=1)), kept.size) if kept.size > 1 else math.nan
 
@@ -56,8 +57,8 @@ def cautious_sd(differences: Array) -> float:
 def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8) -> int:
     """Prompts at which a true difference `truth` is shown to lie inside the margin; MANY = out of reach.
 
-    `power.needed_equivalent` by SciPy and with the spread taken as known, which is a thousand times faster and differs
-    by a prompt or two: a report asks it of every pair.
+    A report asks this of every pair. So it takes the spread as known and counts with SciPy, which is a thousand times
+    faster than `power.needed_equivalent` and differs by a prompt or two.
     """
     if sd == 0:
         return MINIMUM_PROMPTS if truth <= margin else MANY
