@@ -50,17 +50,23 @@ PROMPT_SD = 2.0
 
 @dataclass(frozen=True)
 class Setting:
-    """One kind of simulated study. Attributes: data: one of DATA; prompts, replicates: its design."""
+    """One kind of simulated study.
+
+    Attributes:
+        data: one of DATA.
+        prompts: how many it has.
+        replicates: seeds of each prompt.
+    """
 
     data: str
     prompts: int
     replicates: int = REPLICATES
 
 
-def design_of(
+def layout_of(
     setting: Setting, *, guidance: tuple[float, ...] = GUIDANCE, steps: tuple[float, ...] = STEPS
-) -> columns.Design:
-    """The design of such a study, read from columns as a user's would be."""
+) -> columns.Layout:
+    """The layout of such a study, read from columns as a user's would be."""
     table: dict[str, list[Any]] = {"prompt": [], "replicate": [], "guidance_scale": [], "num_inference_steps": []}
     for p in range(setting.prompts):
         for r in range(setting.replicates):
@@ -72,14 +78,14 @@ def design_of(
 
 
 def simulate(
-    rng: np.random.Generator, setting: Setting, studies: int, design: columns.Design, effect: Array | float = 0.0
+    rng: np.random.Generator, setting: Setting, studies: int, layout: columns.Layout, effect: Array | float = 0.0
 ) -> Array:
     """Scores [studies, prompts, replicates, cells] with SD 1 between seeds of one prompt in one cell.
 
     Args:
         effect: true mean of each cell, [cells].
     """
-    shape = (studies, setting.prompts, setting.replicates, len(design.cells))
+    shape = (studies, setting.prompts, setting.replicates, len(layout.cells))
     draw = _skewed if setting.data == "skewed" else _normal
     prompt = PROMPT_SD * draw(rng, (*shape[:2], 1, 1))
     # What a seed does in every cell alike: the rest of the seed SD after the residual.
@@ -89,16 +95,16 @@ def simulate(
     if setting.data == "random slopes":
         # Each prompt answers guidance and steps in its own measure; the mean answer is zero.
         for axis in range(2):
-            x = np.array([cell[axis] for cell in design.cells], dtype=float)
+            x = np.array([cell[axis] for cell in layout.cells], dtype=float)
             slope = 0.3 * rng.standard_normal((*shape[:2], 1, 1))
             values = values + slope * (x - x.mean()) / x.std()
     if setting.data == HARD:
-        x = np.array([cell[0] for cell in design.cells], dtype=float)
+        x = np.array([cell[0] for cell in layout.cells], dtype=float)
         slope = 0.5 * (rng.standard_exponential((*shape[:2], 1, 1)) - 1.0)
         values = values + slope * (x - x.mean()) / x.std()
     if setting.data == "missing cells":
         # 10 % of all pictures, and a quarter of those at the highest guidance (refusals).
-        often = np.array([0.25 if cell[0] == len(GUIDANCE) - 1 else 0.1 for cell in design.cells])
+        often = np.array([0.25 if cell[0] == len(GUIDANCE) - 1 else 0.1 for cell in layout.cells])
         values = np.where(rng.random(shape) < often, np.nan, values)
     return values
 
@@ -113,6 +119,12 @@ def _skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return drawn
 
 
+def levels(contrast: effects.WeightedContrast) -> tuple[str, str]:
+    """The labels of the two levels of a pair; of any other contrast, none."""
+    asked = contrast.asked
+    return (asked.plus[0].label, asked.minus[0].label) if asked.kind == "pair" else ("", "")
+
+
 def chunks(studies: int) -> Iterator[int]:
     """Studies a chunk, so that memory stays small."""
     for start in range(0, studies, CHUNK):
@@ -125,17 +137,17 @@ def under_null(rng: np.random.Generator, setting: Setting, studies: int) -> dict
     Coverage is a mean over all contrasts (pairs, trends, bends, interaction); `worst` and `best` are single contrasts.
     `images_as_unit` is what a t-test over images with no correction would have called different.
     """
-    design = design_of(setting)
-    contrasts = effects.planned(design)
+    layout = layout_of(setting)
+    contrasts = effects.planned(layout)
     covered: list[Array] = []
     different: list[Array] = []
     anything: list[Array] = []
     cells: list[Array] = []
     naive: list[Array] = []
     for count in chunks(studies):
-        values = simulate(rng, setting, count, design)
+        values = simulate(rng, setting, count, layout)
         sd, se = margin.pooled_seed_sd(values)
-        judged = judging.judge(values, design, contrasts, MARGIN * sd, MARGIN * se)
+        judged = judging.judge(values, layout, contrasts, MARGIN * sd, MARGIN * se)
         covered.append(_covers_zero(judged.outer))
         planned = [i for i, contrast in enumerate(contrasts) if contrast.planned]
         different.append((judged.verdict[:, planned] == "different").any(axis=-1))
@@ -174,15 +186,15 @@ def at_margin(rng: np.random.Generator, setting: Setting, studies: int) -> dict[
 
     The margin is in seed SD and estimated from the same study; `exact` has it in score units.
     """
-    design = design_of(setting)
-    contrasts = [c for c in effects.planned(design) if c.text == "7 against 1" and c.axes == (0,)]
-    effect = np.array([MARGIN * SPREAD.seed if cell[0] == len(GUIDANCE) - 1 else 0.0 for cell in design.cells])
+    layout = layout_of(setting)
+    contrasts = [c for c in effects.planned(layout) if c.axes == (0,) and levels(c) == ("7", "1")]
+    effect = np.array([MARGIN * SPREAD.seed if cell[0] == len(GUIDANCE) - 1 else 0.0 for cell in layout.cells])
     sized: list[Array] = []
     exact: list[Array] = []
     for count in chunks(studies):
-        values = simulate(rng, setting, count, design, effect)
+        values = simulate(rng, setting, count, layout, effect)
         sd, se = margin.pooled_seed_sd(values)
-        judged = judging.judge(values, design, contrasts, MARGIN * sd, MARGIN * se)
+        judged = judging.judge(values, layout, contrasts, MARGIN * sd, MARGIN * se)
         sized.append(judged.verdict[:, 0] == "equivalent")
         d = judged.differences[:, 0]
         exact.append(intervals.tost_p(d, MARGIN * SPREAD.seed) < verdicts.ALPHA)
@@ -198,17 +210,17 @@ def at_promise(rng: np.random.Generator, setting: Setting, studies: int) -> dict
     One axis of four levels in a family of five planned contrasts; the upper two levels are shifted, so the pair of
     neighbours in the middle carries the whole effect.
     """
-    design = design_of(setting, steps=(2.0,))
-    contrasts = effects.planned(design)
+    layout = layout_of(setting, steps=(2.0,))
+    contrasts = effects.planned(layout)
     family = sum(contrast.planned for contrast in contrasts)
     promised = detectable(setting.prompts, SPREAD.of_difference(setting.replicates), contrasts=family)
-    effect = np.array([promised if cell[0] >= 2 else 0.0 for cell in design.cells])
-    middle = [contrast.text for contrast in contrasts].index("5 against 3")
+    effect = np.array([promised if cell[0] >= 2 else 0.0 for cell in layout.cells])
+    middle = [levels(contrast) for contrast in contrasts].index(("5", "3"))
     found: list[Array] = []
     for count in chunks(studies):
-        values = simulate(rng, setting, count, design, effect)
+        values = simulate(rng, setting, count, layout, effect)
         sd, se = margin.pooled_seed_sd(values)
-        judged = judging.judge(values, design, contrasts, MARGIN * sd, MARGIN * se)
+        judged = judging.judge(values, layout, contrasts, MARGIN * sd, MARGIN * se)
         found.append(judged.verdict[:, middle] == "different")
     return {"promised": promised, "found": float(np.concatenate(found).mean())}
 
@@ -219,16 +231,16 @@ def recommended(rng: np.random.Generator, studies: int, *, prompts: int = 40) ->
     One axis of four costs. The two dear levels are equally good, the cheapest is hopeless, and the one that tempts is
     worse by exactly the margin: choosing it is the error.
     """
-    design = design_of(Setting("balanced", prompts), guidance=(1.0,))
+    layout = layout_of(Setting("balanced", prompts), guidance=(1.0,))
     truth = np.array([-2.0, -MARGIN, 0.0, 0.0])
     costs, allowed = np.array(STEPS), range(4)
-    held = best.split(design.prompts)
+    held = best.split(layout.prompts)
     wrong, cheapest, inside, flattery = 0, 0, 0, []
     for count in chunks(studies):
-        for values in simulate(rng, Setting("balanced", prompts), count, design, truth):
+        for values in simulate(rng, Setting("balanced", prompts), count, layout, truth):
             sd, se = margin.pooled_seed_sd(values)
             size = margin.Margin(float(MARGIN * sd), float(MARGIN * se), "0.2 SD", float(sd))
-            made = best.choose(values[~held], design, costs, allowed, sign=1.0, margin=size, additive=False)
+            made = best.choose(values[~held], layout, costs, allowed, sign=1.0, margin=size, additive=False)
             wrong += made.choice < 2
             cheapest += made.choice == 2
             # Against the other good level, so that the prompts' own heights cancel.

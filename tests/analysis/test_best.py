@@ -145,12 +145,13 @@ BAD = {"num_inference_steps": (2.0, 8.0, 32.0)}
 )
 def test_a_metric_is_audited_on_two_steps(truth: dict[float, float], outcome: str) -> None:
     table = study(20, 2, BAD, lambda c: truth.get(float(c[0]), 0.0), seed=2)
-    design = columns.read(table, list(BAD))
-    (found,) = audit.audits(design, design.values(table["score"]), Card("score", higher_is_better=True))
+    layout = columns.read(table, list(BAD))
+    (found,) = audit.findings(layout, layout.values(table["score"]), Card("score", higher_is_better=True))
     assert found.outcome == outcome
-    assert found.finding.kind == "audit"
+    assert found.kind == "audit"
     made = recommend(table, BAD)
     assert (made.choice is None) == (outcome != "sees")
+    assert made.outcome == (None if outcome == "sees" else outcome)
     if outcome != "sees":
         assert "steps 2, which is known to be bad" in made.reason
 

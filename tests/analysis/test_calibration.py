@@ -45,19 +45,19 @@ def test_the_recommended_setting_is_rarely_worse_by_the_margin() -> None:
 
 def test_the_campaign_counts_the_verdicts_that_a_report_tells() -> None:
     setting = calibration.Setting("missing cells", 12)
-    design = calibration.design_of(setting)
-    effect = np.array([0.5 * cell[1] for cell in design.cells])
-    values = calibration.simulate(np.random.default_rng(14), setting, 2, design, effect)
+    layout = calibration.layout_of(setting)
+    effect = np.array([0.5 * cell[1] for cell in layout.cells])
+    values = calibration.simulate(np.random.default_rng(14), setting, 2, layout, effect)
     sd, se = margin.pooled_seed_sd(values)
     from teststrip.analysis.numbers import effects
 
-    judged = judging.judge(values, design, effects.planned(design), 0.2 * sd, 0.2 * se)
+    judged = judging.judge(values, layout, effects.planned(layout), 0.2 * sd, 0.2 * se)
     for study in range(2):
-        told = conclude.of_metric(design, values[study], Card("score"), 0.2)
-        rows = {row.contrast: row for finding in told if finding.kind != "cells" for row in finding.comparisons}
+        told = conclude.of_metric(layout, values[study], Card("score"), 0.2)
+        rows = {row.asked: row for finding in told if finding.kind != "cells" for row in finding.comparisons}
         for i, contrast in enumerate(judged.contrasts):
-            assert rows[contrast.text].verdict == judged.verdict[study, i]
-            assert rows[contrast.text].low == pytest.approx(judged.outer.low[study, i], rel=1e-9)
+            assert rows[contrast.asked].verdict == judged.verdict[study, i]
+            assert rows[contrast.asked].low == pytest.approx(judged.outer.low[study, i], rel=1e-9)
 
 
 def test_the_published_campaign_keeps_every_promise() -> None:

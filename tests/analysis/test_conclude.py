@@ -43,7 +43,7 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
     )
     assert "as description only" in guidance.sentence
     assert "prompts × 1 seed" in guidance.sentence
-    assert guidance.design in guidance.sentence
+    assert guidance.alternative in guidance.sentence
     assert guidance.more_prompts
     assert f"About {guidance.more_prompts:,} more prompts would settle it" in guidance.sentence
     assert "About 1 more prompt would settle it" in sentences.write(replace(guidance, more_prompts=1))
@@ -62,7 +62,7 @@ def test_an_axis_that_does_nothing_is_found_equivalent_with_enough_prompts() -> 
     assert all(
         max(abs(r.inner_low), abs(r.inner_high)) <= finding.margin
         for r in finding.comparisons
-        if "against" in r.contrast
+        if r.asked.kind == "pair"
     )
 
 
@@ -77,7 +77,8 @@ def test_an_axis_that_does_something_is_found_different_with_its_direction() -> 
 
 def test_a_bend_is_told_with_its_place() -> None:
     finding = conclude(study(60, 2, GUIDANCE, lambda c: -0.6 * (float(c[0]) - 7.4) ** 2))[0]
-    assert finding.contrast.startswith("quadratic trend")
+    assert finding.asked
+    assert finding.asked.kind == "bend"
     assert "bends with guidance and is highest at 7" in finding.sentence
 
 
@@ -227,7 +228,7 @@ def test_sentence_table_and_chart_are_one_record() -> None:
     """The three are built from a finding whose numbers were changed by hand: each must follow."""
     found = conclude(study(40, 2, GUIDANCE, lambda c: 0.4 * float(c[0])))[0]
     rows = tuple(
-        replace(row, effect=7.25, low=7.125, high=7.375) if row.contrast == found.contrast else row
+        replace(row, effect=7.25, low=7.125, high=7.375) if row.asked == found.asked else row
         for row in found.comparisons
     )
     levels = tuple(
@@ -235,7 +236,7 @@ def test_sentence_table_and_chart_are_one_record() -> None:
     )
     made = replace(found, effect=7.25, low=7.125, high=7.375, comparisons=rows, levels=levels)
     told = sentences.write(made, span="6 to 9", margin="0.2 SD")
-    (row,) = (report.comparison_row(row) for row in made.comparisons if row.contrast == made.contrast)
+    (row,) = (report.comparison_row(row) for row in made.comparisons if row.asked == made.asked)
     assert row[1] == "+7.25"
     assert row[2] == "7.12 to 7.38"
     assert f"{row[1]} (95 % interval {row[2]}" in told
@@ -250,7 +251,7 @@ def test_sentence_table_and_chart_are_one_record() -> None:
 @pytest.mark.parametrize("prompts", [5, 9, 40])
 def test_the_number_in_the_sentence_is_a_row_of_the_table(truth: float, prompts: int) -> None:
     for finding in conclude(study(prompts, 2, SEED_STUDY, lambda c: truth * float(c[0])), SEED_STUDY):
-        rows = [row for row in finding.comparisons if row.contrast == finding.contrast]
+        rows = [row for row in finding.comparisons if row.asked == finding.asked]
         assert len(rows) == 1
         inner = finding.level == 0.90
         low, high = (rows[0].inner_low, rows[0].inner_high) if inner else (rows[0].low, rows[0].high)
@@ -276,8 +277,8 @@ def test_any_words_can_be_levels_and_are_drawn_as_text(words: list[str]) -> None
 def test_axis_records_give_order_and_labels() -> None:
     axis = Axis("sampler", "linked", (Level("slow", {"scheduler": "B"}), Level("fast", {"scheduler": "A"})))
     table = study(6, 1, {"sampler": ["fast", "slow"]})
-    design = columns.read(table, [axis])
-    assert design.factors[0].labels == ("slow", "fast")
+    layout = columns.read(table, [axis])
+    assert layout.factors[0].labels == ("slow", "fast")
     table["sampler"][0] = "other"
     with pytest.raises(UsageError, match="'other', which is no level"):
         columns.read(table, [axis])

@@ -10,19 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.analysis.scored import study
 
+from teststrip.analysis import sentences
 from teststrip.analysis.numbers import columns, effects
-from teststrip.analysis.numbers.effects import Contrast
+from teststrip.analysis.numbers.effects import WeightedContrast
 
 AXES = {"guidance_scale": (1.0, 3.0, 5.0, 7.5), "num_inference_steps": (2.0, 4.0, 8.0)}
 
 
-def read(table: dict[str, list[object]], axes: object = None) -> tuple[columns.Design, np.ndarray]:
-    design = columns.read(table, list(axes or AXES))
-    return design, design.values(table["score"])
+def read(table: dict[str, list[object]], axes: object = None) -> tuple[columns.Layout, np.ndarray]:
+    layout = columns.read(table, list(axes or AXES))
+    return layout, layout.values(table["score"])
 
 
-def contrast(design: columns.Design, text: str) -> Contrast:
-    return next(c for c in effects.planned(design) if c.text.startswith(text))
+def contrast(layout: columns.Layout, kind: str, axis: str, *labels: str) -> WeightedContrast:
+    """The planned contrast of this kind that begins with this axis; of a pair, the one of these two labels."""
+    return next(
+        one
+        for one in effects.planned(layout)
+        if one.kind == kind
+        and one.asked.plus[0].axis == axis
+        and labels in ((), (one.asked.plus[0].label, one.asked.minus[0].label))
+    )
 
 
 levels = st.lists(st.integers(1, 60), min_size=3, max_size=7, unique=True).map(sorted)
@@ -45,8 +53,8 @@ def test_trend_and_bend_are_numpys_polynomial_fits(x: list[int], seed: int) -> N
 @given(levels)
 def test_weights_of_every_contrast_add_to_zero(x: list[int]) -> None:
     table = {"prompt": [0] * len(x), "steps": x, "score": [0.0] * len(x)}
-    design = columns.read(table, ["steps"])
-    for one in effects.planned(design):
+    layout = columns.read(table, ["steps"])
+    for one in effects.planned(layout):
         assert one.weights.sum() == pytest.approx(0, abs=1e-9)
 
 
@@ -59,8 +67,8 @@ def test_steps_that_double_are_seen_on_a_log_scale_and_guidance_is_not() -> None
 
 def test_a_pair_is_the_mean_over_seeds_and_other_axes_of_matched_differences() -> None:
     table = study(3, 2, AXES)
-    design, values = read(table)
-    d, images = effects.per_prompt(values, design, contrast(design, "3 against 1"))
+    layout, values = read(table)
+    d, images = effects.per_prompt(values, layout, contrast(layout, "pair", "guidance_scale", "3", "1"))
     frame = pd.DataFrame(table)
     wide = frame.pivot_table(
         index=["prompt", "replicate", "num_inference_steps"], columns="guidance_scale", values="score"
@@ -72,26 +80,34 @@ def test_a_pair_is_the_mean_over_seeds_and_other_axes_of_matched_differences() -
 
 def test_a_pair_loses_only_the_incomplete_pairs() -> None:
     table = study(3, 2, AXES)
-    design, values = read(table)
-    values[0, 0, design.cells.index((1, 0))] = np.nan
-    d, images = effects.per_prompt(values, design, contrast(design, "3 against 1"))
+    layout, values = read(table)
+    values[0, 0, layout.cells.index((1, 0))] = np.nan
+    d, images = effects.per_prompt(values, layout, contrast(layout, "pair", "guidance_scale", "3", "1"))
     assert images.tolist() == [10, 12, 12]
     assert not np.isnan(d).any()
     values[0, :, :] = np.nan
-    assert np.isnan(effects.per_prompt(values, design, contrast(design, "3 against 1"))[0][0])
+    assert np.isnan(effects.per_prompt(values, layout, contrast(layout, "pair", "guidance_scale", "3", "1"))[0][0])
 
 
 @pytest.mark.parametrize(
-    "text", ["linear trend, 1", "quadratic trend (bend), 1", "linear trend, 2", "guidance_scale (trend)"]
+    ("kind", "axis"),
+    [
+        ("trend", "guidance_scale"),
+        ("bend", "guidance_scale"),
+        ("trend", "num_inference_steps"),
+        ("interaction", "guidance_scale"),
+    ],
 )
-def test_with_cells_missing_a_trend_is_statsmodels_least_squares_with_a_height_for_each_set(text: str) -> None:
+def test_with_cells_missing_a_trend_is_statsmodels_least_squares_with_a_height_for_each_set(
+    kind: str, axis: str
+) -> None:
     table = study(2, 8, AXES, seed=4)
-    design, values = read(table)
+    layout, values = read(table)
     rng = np.random.default_rng(5)
     values[rng.random(values.shape) < 0.15] = np.nan
-    one = contrast(design, text)
-    ours = effects.per_prompt(values, design, one)[0]
-    grid = design.grid(one.axes)
+    one = contrast(layout, kind, axis)
+    ours = effects.per_prompt(values, layout, one)[0]
+    grid = layout.grid(one.axes)
     for p in range(2):
         rows = [
             {"y": values[p, r, grid[m, k]], "block": f"{r}-{m}", "level": f"{k:02}"}
@@ -105,23 +121,23 @@ def test_with_cells_missing_a_trend_is_statsmodels_least_squares_with_a_height_f
 
 
 def test_without_missing_cells_both_ways_give_the_same_number() -> None:
-    design, values = read(study(4, 2, AXES))
-    for one in effects.planned(design):
-        sets = values[..., design.grid(one.axes)].reshape(4, -1, one.weights.size)
+    layout, values = read(study(4, 2, AXES))
+    for one in effects.planned(layout):
+        sets = values[..., layout.grid(one.axes)].reshape(4, -1, one.weights.size)
         assert effects._intra_block(sets, one.weights)[0] == pytest.approx(
-            effects.per_prompt(values, design, one)[0], abs=1e-10
+            effects.per_prompt(values, layout, one)[0], abs=1e-10
         )
 
 
 def test_the_interaction_is_the_product_term_of_a_regression() -> None:
     table = study(1, 4, AXES, lambda c: 0.1 * float(c[0]) * np.log2(float(c[1])))
-    design, values = read(table)
-    one = contrast(design, "guidance_scale (trend)")
+    layout, values = read(table)
+    one = contrast(layout, "interaction", "guidance_scale")
     frame = pd.DataFrame(table)
     frame["x"], frame["z"] = frame.guidance_scale, np.log2(frame.num_inference_steps)
     slope = smf.ols("score ~ C(x) + C(z) + x:z + C(replicate)", frame).fit()
     # x:z is collinear with nothing once both main effects are free; ranges are 6.5 and 2.
-    assert effects.per_prompt(values, design, one)[0][0] == pytest.approx(slope.params["x:z"] * 6.5 * 2, rel=1e-9)
+    assert effects.per_prompt(values, layout, one)[0][0] == pytest.approx(slope.params["x:z"] * 6.5 * 2, rel=1e-9)
 
 
 def test_left_out_combinations_leave_a_testable_interaction() -> None:
@@ -130,25 +146,29 @@ def test_left_out_combinations_leave_a_testable_interaction() -> None:
         not (g == 7.5 and s == 2) for g, s in zip(table["guidance_scale"], table["num_inference_steps"], strict=True)
     ]
     part = {name: [v for v, k in zip(column, keep, strict=True) if k] for name, column in table.items()}
-    design, values = read(part)
-    one = contrast(design, "guidance_scale (trend)")
-    assert one.weights[design.grid(one.axes)[0] < 0] == pytest.approx(0)
-    d = effects.per_prompt(values, design, one)[0]
+    layout, values = read(part)
+    one = contrast(layout, "interaction", "guidance_scale")
+    assert one.weights[layout.grid(one.axes)[0] < 0] == pytest.approx(0)
+    d = effects.per_prompt(values, layout, one)[0]
     assert d.mean() == pytest.approx(0.1 * 6.5 * 2, abs=0.5)
 
 
 def test_words_are_compared_pair_by_pair_and_every_pair_is_planned() -> None:
     axes = {"scheduler": ("DDIM", "UniPC", "Heun")}
-    design, _ = read(study(2, 1, axes), axes)
-    asked = effects.planned(design)
-    assert [c.text for c in asked] == ["UniPC against DDIM", "Heun against DDIM", "Heun against UniPC"]
+    layout, _ = read(study(2, 1, axes), axes)
+    asked = effects.planned(layout)
+    assert [sentences.contrast(c.asked) for c in asked] == [
+        "UniPC against DDIM",
+        "Heun against DDIM",
+        "Heun against UniPC",
+    ]
     assert all(c.planned for c in asked)
 
 
 def test_level_means_do_not_move_when_a_cell_is_missing() -> None:
     axes = {"guidance_scale": (1.0, 3.0)}
     values = np.array([[[10.0, 11.0]], [[0.0, 1.0]], [[0.0, np.nan]]])
-    design = columns.read(study(3, 1, axes), list(axes))
-    means, images = effects.level_means(values, design.grid((0,)))
+    layout = columns.read(study(3, 1, axes), list(axes))
+    means, images = effects.level_means(values, layout.grid((0,)))
     assert (np.nanmean(means, axis=0)[1] - np.nanmean(means, axis=0)[0]) == pytest.approx(1.0, abs=1e-6)
     assert images.tolist() == [3, 2]

@@ -59,9 +59,9 @@ def test_a_known_seed_sd_is_taken_as_exact() -> None:
 
 def test_on_balanced_data_a_mixed_model_estimates_the_same_difference() -> None:
     table = study(12, 2, AXES)
-    design = columns.read(table, list(AXES))
-    (one,) = effects.planned(design)
-    ours = effects.per_prompt(design.values(table["score"]), design, one)[0].mean()
+    layout = columns.read(table, list(AXES))
+    (one,) = effects.planned(layout)
+    ours = effects.per_prompt(layout.values(table["score"]), layout, one)[0].mean()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # statsmodels' own remarks on convergence
         fit = smf.mixedlm("score ~ C(guidance_scale)", pd.DataFrame(table), groups="prompt").fit()

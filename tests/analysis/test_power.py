@@ -11,10 +11,9 @@ from statsmodels.stats.power import TTestPower
 from tests.analysis.scored import study
 
 from teststrip.analysis.numbers import columns, effects
-from teststrip.analysis.power import pilot, settle
-from teststrip.analysis.power import power as design
+from teststrip.analysis.power import pilot, power, settle
 
-DEFAULT = design.Variances()
+DEFAULT = power.Variances()
 
 
 @pytest.mark.parametrize(
@@ -23,25 +22,25 @@ DEFAULT = design.Variances()
 def test_the_smallest_detectable_differences_are_those_of_the_design_notes(
     prompts: int, replicates: int, seen: float
 ) -> None:
-    assert round(design.detectable(prompts, DEFAULT.of_difference(replicates)), 2) == seen
+    assert round(power.detectable(prompts, DEFAULT.of_difference(replicates)), 2) == seen
 
 
 def test_the_first_design_of_this_project_would_see_two_thirds_of_a_seed_sd() -> None:
-    assert design.detectable(5, DEFAULT.of_difference(6)) == pytest.approx(0.68, abs=0.02)
+    assert power.detectable(5, DEFAULT.of_difference(6)) == pytest.approx(0.68, abs=0.02)
 
 
 @pytest.mark.parametrize("prompts", [6, 12, 40, 150])
 def test_power_is_statsmodels(prompts: int) -> None:
     theirs = TTestPower().power(0.4, prompts, 0.05)
-    assert design.power_different(prompts, 0.4, 1.0) == pytest.approx(theirs, abs=1e-9)
+    assert power.power_different(prompts, 0.4, 1.0) == pytest.approx(theirs, abs=1e-9)
     seen = TTestPower().solve_power(nobs=prompts, alpha=0.05 / 7, power=0.8)
-    assert design.detectable(prompts, 1.0, contrasts=7) == pytest.approx(seen, rel=1e-6)
+    assert power.detectable(prompts, 1.0, contrasts=7) == pytest.approx(seen, rel=1e-6)
 
 
 def test_the_chance_to_show_equality_is_that_of_the_design_notes() -> None:
-    assert design.power_equivalent(5, 0.2, DEFAULT.of_difference(6)) == pytest.approx(0.02, abs=0.01)
-    assert design.power_equivalent(100, 0.2, DEFAULT.of_difference(1)) == pytest.approx(0.66, abs=0.01)
-    assert design.power_equivalent(200, 0.2, DEFAULT.of_difference(1)) == pytest.approx(0.96, abs=0.01)
+    assert power.power_equivalent(5, 0.2, DEFAULT.of_difference(6)) == pytest.approx(0.02, abs=0.01)
+    assert power.power_equivalent(100, 0.2, DEFAULT.of_difference(1)) == pytest.approx(0.66, abs=0.01)
+    assert power.power_equivalent(200, 0.2, DEFAULT.of_difference(1)) == pytest.approx(0.96, abs=0.01)
 
 
 def test_the_chance_to_show_equality_is_what_simulation_counts() -> None:
@@ -49,40 +48,58 @@ def test_the_chance_to_show_equality_is_what_simulation_counts() -> None:
 
     d = 0.9 * np.random.default_rng(0).standard_normal((20_000, 40)) + 0.05
     counted = (intervals.tost_p(d, 0.35) < 0.05).mean()
-    assert design.power_equivalent(40, 0.35, 0.9, truth=0.05) == pytest.approx(counted, abs=0.012)
+    assert power.power_equivalent(40, 0.35, 0.9, truth=0.05) == pytest.approx(counted, abs=0.012)
 
 
 @pytest.mark.parametrize("prompts", [2, 3, 4, 5])
 def test_fewer_than_six_prompts_have_no_power_at_all(prompts: int) -> None:
-    assert design.power_different(prompts, 100.0, 1.0) == 0
-    now = design.outlook(prompts, 6)
+    assert power.power_different(prompts, 100.0, 1.0) == 0
+    now = power.outlook(prompts, 6)
     assert now.detectable == math.inf
     assert now.equivalence == 0
-    assert f"{prompts} prompts cannot settle anything" in design.explain(prompts, 6)[0]
+    assert f"{prompts} prompts cannot settle anything" in power.explain(prompts, 6)[0]
 
 
 def test_more_prompts_beat_more_seeds() -> None:
-    better = design.better_split(10, 6)
+    better = power.better_split(10, 6)
     assert better is not None
     assert (better.prompts, better.replicates) == (60, 1)
-    assert better.detectable < design.outlook(10, 6).detectable
-    assert design.better_split(60, 1) is None
+    assert better.detectable < power.outlook(10, 6).detectable
+    assert power.better_split(60, 1) is None
 
 
-@pytest.mark.parametrize(("margin", "sd", "truth"), [(0.2, 0.76, 0.0), (0.2, 0.5, 0.1), (0.3, 0.4, 0.05)])
-def test_the_fast_count_of_needed_prompts_agrees_with_the_exact_one(margin: float, sd: float, truth: float) -> None:
-    assert settle.needed_equivalent(margin, sd, truth=truth) == pytest.approx(
-        design.needed_equivalent(margin, sd, truth=truth), abs=2
-    )
-    assert settle.needed_different(margin, sd, contrasts=5) == pytest.approx(
-        design.needed_different(margin, sd, contrasts=5), abs=2
-    )
-    assert settle.cautious(sd, 12) == pytest.approx(design.cautious(sd, 12), rel=1e-9)
+@pytest.mark.parametrize(
+    ("margin", "sd", "truth", "contrasts", "within"),
+    [
+        (0.2, 0.76, 0.0, 1, 2),
+        (0.2, 0.5, 0.1, 5, 2),
+        (0.3, 0.4, 0.05, 11, 2),
+        (0.5, 0.2, 0.0, 1, 1),
+        (2.0, 0.5, 0.0, 3, 0),  # the fewest prompts suffice
+        (0.2, 0.0, 0.1, 5, 0),  # no spread: one look is enough
+        (0.2, 0.0, 0.3, 5, 0),
+        (0.2, 0.5, 0.2, 5, 0),  # the truth is the margin: out of reach
+        (0.2, 0.5, 0.4, 5, 0),
+        (0.001, 1.0, 0.0, 5, 0),  # more prompts than a study has: out of reach
+    ],
+)
+def test_the_fast_counts_of_needed_prompts_agree_with_the_exact_ones(
+    margin: float, sd: float, truth: float, contrasts: int, within: int
+) -> None:
+    """A report asks `settle` of every pair; `plan` asks `power`, which needs no NumPy."""
+    fast, exact = settle.needed_equivalent(margin, sd, truth=truth), power.needed_equivalent(margin, sd, truth=truth)
+    assert fast == pytest.approx(exact, abs=within)
+    for difference in (0.0, margin, truth, -margin):
+        fast = settle.needed_different(difference, sd, contrasts=contrasts)
+        assert fast == pytest.approx(power.needed_different(difference, sd, contrasts=contrasts), abs=within)
+    for prompts in (1, 2, 3, 12, 400):
+        fast_sd, exact_sd = settle.cautious(sd, prompts), power.cautious(sd, prompts)
+        assert fast_sd == pytest.approx(exact_sd, rel=1e-9, nan_ok=True)
 
 
 def test_no_number_of_prompts_shows_a_difference_of_zero_or_an_effect_outside_the_margin_equal() -> None:
-    assert settle.needed_different(0.0, 1.0) == design.MANY
-    assert settle.needed_equivalent(0.2, 1.0, truth=0.3) == design.MANY
+    assert settle.needed_different(0.0, 1.0) == power.MANY
+    assert settle.needed_equivalent(0.2, 1.0, truth=0.3) == power.MANY
 
 
 def test_a_pilot_gives_back_the_variances_it_was_made_with() -> None:
@@ -117,13 +134,13 @@ def test_a_small_pilot_is_called_one_and_nothing_is_none() -> None:
 def test_plan_counts_the_comparisons_that_the_verdicts_correct_for(axes: Any) -> None:
     found = columns.read(study(6, 1, axes), list(axes))
     verdicts = sum(contrast.planned for contrast in effects.planned(found))
-    assert design.planned_contrasts([(len(v), not isinstance(v[0], str)) for v in axes.values()]) == verdicts
+    assert power.planned_contrasts([(len(v), not isinstance(v[0], str)) for v in axes.values()]) == verdicts
 
 
 def test_a_margin_in_score_units_is_turned_into_sd_once_its_score_is_measured() -> None:
-    measured = design.Variances(1.0, 0.4, 2.0, "measured", metric="sharpness")
-    in_units = design.explain(40, 2, margin={"sharpness": 0.6}, variances=measured)
-    assert in_units == design.explain(40, 2, margin=0.3, variances=measured)
-    unknown = design.explain(40, 2, margin={"sharpness": 0.6})
-    assert unknown[:-1] == design.explain(40, 2, margin=0.2)
+    measured = power.Variances(1.0, 0.4, 2.0, "measured", metric="sharpness")
+    in_units = power.explain(40, 2, margin={"sharpness": 0.6}, variances=measured)
+    assert in_units == power.explain(40, 2, margin=0.3, variances=measured)
+    unknown = power.explain(40, 2, margin={"sharpness": 0.6})
+    assert unknown[:-1] == power.explain(40, 2, margin=0.2)
     assert unknown[-1] == "The study's margins are in score units: until those scores are measured ±0.2 SD stands in."

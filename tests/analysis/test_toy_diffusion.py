@@ -37,8 +37,8 @@ def convergence_study(sampler: Callable[..., Any], **words: str) -> dict[str, li
 
 
 def slope_of(table: dict[str, list[Any]]) -> float:
-    design = columns.read(table, ["num_inference_steps"])
-    values = design.values(table["distance"])
+    layout = columns.read(table, ["num_inference_steps"])
+    values = layout.values(table["distance"])
     distance = np.median(values, axis=1)
     return convergence.knees(distance, STEPS).slope
 
@@ -109,9 +109,9 @@ def test_a_null_study_is_not_called_different_more_often_than_promised() -> None
             for k in range(levels):
                 for name, value in zip(table, (p, r, float(k)), strict=True):
                     table[name].append(value)
-    design = columns.read(table, ["knob"])
+    layout = columns.read(table, ["knob"])
     sd, se = margin.pooled_seed_sd(score)
-    judged = judging.judge(score, design, effects.planned(design), 0.2 * sd, 0.2 * se)
+    judged = judging.judge(score, layout, effects.planned(layout), 0.2 * sd, 0.2 * se)
     wrong = int((judged.verdict == "different").any(axis=-1).sum())
     assert wrong <= stats.binom.ppf(0.999, studies, 0.05)
 

@@ -28,7 +28,7 @@ __all__ = [
     "recommend",
 ]
 
-# Public name -> (module, name there). Looked up on first use: `plan` reads `design` and must not load NumPy for it.
+# Public name -> (module, name there). Looked up on first use, because `plan` reads `power` and must not load NumPy.
 _HOMES = {
     "Recommendation": ("advice.recommendation", "Recommendation"),
     "best_of_result_columns": ("advice.best", "of_result_columns"),

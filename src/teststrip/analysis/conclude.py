@@ -1,6 +1,6 @@
-"""Plain columns in, findings out: the order in which everything else here is used.
+"""Plain columns in, findings out: the order in which the other modules of the analysis are used.
 
-Knows no store and no picture; a notebook calls `findings` on anybody's CSV.
+Knows no store and no picture; a notebook may call `findings` on any table of scores.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds.axis import Evidence
 from teststrip.analysis.numbers import columns, effects, margin
-from teststrip.analysis.numbers.columns import Array, Columns, Design
+from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.judging import judge
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Study, Value
 from teststrip.vocabulary import spoken
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
-"""Reasons that say nothing about the setting: nobody asked yet."""
+"""Reasons that say nothing about the setting, because no engine was asked yet."""
 
 MISSING_MARGIN = 0.05
 """Shares of missing images closer than this are called equal."""
@@ -48,10 +49,12 @@ def findings(
         metrics: columns of scores, with a card for each where more than its name is known.
         axes: columns that were varied on purpose.
         margin: the smallest difference that matters: seed SD, or {metric: score units}.
-        prompt, replicate, missing: names of the columns of blocks, paired seeds and reasons for missing pictures.
-        noise: name of the column that says which sampler drew fresh noise at each step, "" for none; need not exist,
-            then the samplers' names decide.
-        shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; said in every finding.
+        prompt: the column of blocks.
+        replicate: the column of paired seeds.
+        missing: the column of reasons for missing pictures.
+        noise: the column that says which sampler drew fresh noise at each step, "" for none; where there is no such
+            column the samplers' names decide.
+        shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
         settings: what was the same in every picture; names the scheduler where that is no axis.
 
     Returns:
@@ -61,26 +64,26 @@ def findings(
     Raises:
         UsageError: an absent column, two rows in one place, something that is no number.
     """
-    design = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
+    layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     infos = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
     found: list[Finding] = []
     for name, info in infos.items():
         if name not in table:
             continue
-        values = design.values(table[name], name)
+        values = layout.values(table[name], name)
         if info.arity == 2:
             drawn = list(table[noise]) if noise in table else None
             found += convergence.findings(
-                design, values, info, axes=axes, settings=settings, noise=drawn, limits=_said(info)
+                layout, values, info, axes=axes, settings=settings, noise=drawn, limits=_said(info)
             )
         else:
-            found += of_metric(design, values, info, margin, shared_seeds=shared_seeds)
-            found += audit.findings(design, values, info)
-    return (*found, *missing_images(design))
+            found += of_metric(layout, values, info, margin, shared_seeds=shared_seeds)
+            found += audit.findings(layout, values, info)
+    return (*found, *missing_images(layout))
 
 
 def of_metric(
-    design: Design,
+    layout: Layout,
     values: Array,
     info: Card,
     asked: float | Mapping[str, float],
@@ -89,26 +92,26 @@ def of_metric(
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
     if info.arity is None and values.shape[1] > 1:
-        values = _one_a_group(values)
+        values = mean(values, 1, keepdims=True)  # a group's value, once
     if np.isnan(values).all() or _counted(values):
         return []
     size = margin.margin_of(asked, info.name, values)
-    limits = _limits(design, values, info, size, shared_seeds=shared_seeds)
+    limits = _limits(layout, values, info, size, shared_seeds=shared_seeds)
     found = []
-    if contrasts := effects.planned(design):
-        judged = judge(values, design, contrasts, size.value, size.se)
-        evidence = Evidence(design, values, info, size, judged, limits)
+    if contrasts := effects.planned(layout):
+        judged = judge(values, layout, contrasts, size.value, size.se)
+        evidence = Evidence(layout, values, info, size, judged, limits)
         found += [axis_finding.finding(evidence, axes) for axes in dict.fromkeys(c.axes for c in contrasts)]
-    if sum(len(factor.labels) > 1 for factor in design.factors) > 1:
-        found.append(cells.finding(design, values, info, size, limits))
+    if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
+        found.append(cells.finding(layout, values, info, size, limits))
     return found
 
 
-def _limits(design: Design, values: Array, info: Card, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
+def _limits(layout: Layout, values: Array, info: Card, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
     found = list(_said(info))
-    if len(design.prompts) < MINIMUM_PROMPTS:
+    if len(layout.prompts) < MINIMUM_PROMPTS:
         found.append(
-            f"{len(design.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
+            f"{len(layout.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
             "so nothing here is a verdict."
         )
     if shared_seeds:
@@ -116,12 +119,12 @@ def _limits(design: Design, values: Array, info: Card, size: Margin, *, shared_s
     found += [
         f"{spoken(info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
         "the picture: a rise is no proof of better pictures."
-        for factor in design.factors
+        for factor in layout.factors
         if factor.name in info.rises_with
     ]
     if size.note:
         found.append(f"Margin: {size.note}.")
-    asked = design.row >= 0
+    asked = layout.row >= 0
     absent = int(np.isnan(values[asked]).sum()) if values.shape == asked.shape else 0
     if absent:
         found.append(
@@ -135,16 +138,8 @@ def _said(info: Card) -> tuple[str, ...]:
     return (info.failure,) if info.failure else ()
 
 
-def _one_a_group(values: Array) -> Array:
-    """A group's value, once: [P, R, C] -> [P, 1, C]."""
-    present = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: Array = np.where(present, values, 0.0).sum(axis=1, keepdims=True) / present.sum(axis=1, keepdims=True)
-    return mean
-
-
 def _counted(values: Array) -> bool:
-    """The same number in every picture of a cell: counted, not measured (denoiser calls). Nothing to infer."""
+    """Whether each cell has one number in all its pictures: counted (denoiser calls), so there is nothing to infer."""
     flat = values.reshape(-1, values.shape[-1])
     with np.errstate(invalid="ignore"):
         low = np.where(np.isnan(flat), np.inf, flat).min(axis=0)
@@ -152,23 +147,23 @@ def _counted(values: Array) -> bool:
     return flat.shape[0] > 1 and bool((high <= low).all())
 
 
-def missing_images(design: Design) -> tuple[Finding, ...]:
+def missing_images(layout: Layout) -> tuple[Finding, ...]:
     """Where pictures are missing for a reason (refused, out of memory, ...): one finding an axis, if there are any.
 
-    Pictures nobody has made yet are not missing.
+    Pictures that were not made yet are not missing.
     """
-    known = np.frompyfunc(lambda reason: reason not in NOT_A_FAILURE, 1, 1)(design.reasons).astype(bool)
-    failed = known & np.frompyfunc(lambda reason: reason is not None, 1, 1)(design.reasons).astype(bool)
+    known = np.frompyfunc(lambda cause: cause not in NOT_A_FAILURE, 1, 1)(layout.reasons).astype(bool)
+    failed = known & np.frompyfunc(lambda cause: cause is not None, 1, 1)(layout.reasons).astype(bool)
     if not failed.any():
         return ()
     values = np.where(known, failed.astype(float), np.nan)
-    info = Card("missing images", higher_is_better=False)
-    texts, counts = np.unique(design.reasons[failed].astype(str), return_counts=True)
+    info = Card("missing images", "", higher_is_better=False)
+    texts, counts = np.unique(layout.reasons[failed].astype(str), return_counts=True)
     reasons = sentences.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
     head = f"{int(failed.sum())} of {int(known.sum())} images are missing ({reasons})"
     return tuple(
         replace(finding, kind="missing", sentence=sentences.write_missing(finding, head))
-        for finding in of_metric(design, values, info, {info.name: MISSING_MARGIN})
+        for finding in of_metric(layout, values, info, {info.name: MISSING_MARGIN})
         if finding.kind == "axis"
     )
 

@@ -1,11 +1,15 @@
-"""A finding in words, written from its record alone, so that words, table and chart cannot disagree."""
+"""A finding in words, written from its record alone, so that words, table and chart cannot disagree.
+
+Words are made here, last of all, and no code reads them again: what was compared stands in the record's `asked`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
-from teststrip.records import Comparison, Finding, Verdict
+from teststrip.records import Contrast, Finding, LevelRef, Outcome, Verdict
 from teststrip.vocabulary import spoken
 
 
@@ -50,6 +54,37 @@ def plural(name: str) -> bool:
     return name.endswith("s") and not name.endswith("ss")
 
 
+def setting(levels: Sequence[LevelRef], name: Callable[[str], str] = spoken) -> str:
+    """A whole setting: "guidance 7, steps 50"; `name` says how an axis is called."""
+    return ", ".join(f"{name(level.axis)} {level.label}" for level in levels) or "the only setting"
+
+
+def contrast(asked: Contrast) -> str:
+    """What is compared, as a table says it: "8 against 6", "linear trend, 6 to 9"."""
+    if asked.kind == "settings":
+        return f"{setting(asked.plus)} against {setting(asked.minus)}"
+    if asked.kind == "share":
+        return f"converged at {asked.plus[0].label} (share of prompts)"
+    if asked.kind == "interaction":
+        return " by ".join(
+            f"{plus.axis} ({'trend' if plus.axis in asked.trends else _against(plus, minus)})"
+            for plus, minus in zip(asked.plus, asked.minus, strict=True)
+        )
+    (plus,), (minus,) = asked.plus, asked.minus
+    if asked.kind == "pair":
+        return _against(plus, minus)
+    name = "linear trend" if asked.kind == "trend" else "quadratic trend (bend)"
+    return f"{name}, {_from_to(asked)}{' on a log scale' if asked.logarithmic else ''}"
+
+
+def _against(plus: LevelRef, minus: LevelRef) -> str:
+    return f"{plus.label} against {minus.label}"
+
+
+def _from_to(asked: Contrast) -> str:
+    return f"{asked.minus[0].label} to {asked.plus[0].label}"
+
+
 def write(finding: Finding, *, span: str = "", margin: str = "", group: str = "prompts") -> str:
     """The sentence of a finding about an axis.
 
@@ -64,7 +99,7 @@ def write(finding: Finding, *, span: str = "", margin: str = "", group: str = "p
     make, matter = ("make", "matter") if plural(axis) else ("makes", "matters")
     blocks = f"{finding.prompts} {group if finding.prompts != 1 else group.rstrip('s')}"
     if finding.verdict == "equivalent":
-        scope = "the difference lies" if len(_pairs(finding)) == 1 else "all pairs"
+        scope = "the difference lies" if _single(finding) else "all pairs"
         claim = f"{subject} {make} no difference that matters to {score}"
         text = f"{claim}: {scope} within ±{margin} (90 % interval), {blocks}."
     elif finding.verdict == "different":
@@ -82,16 +117,18 @@ def write(finding: Finding, *, span: str = "", margin: str = "", group: str = "p
     return text[0].upper() + text[1:]
 
 
-def write_interaction(finding: Finding, *, change: str = "", margin: str = "") -> str:
+def write_interaction(finding: Finding, *, margin: str = "") -> str:
     """The sentence of a finding about two axes together.
 
     Args:
         finding: everything but its sentence; its levels are what the first axis does at levels of the second.
-        change: of the first axis: "from 1 to 12 it makes", "Euler against DDIM makes".
         margin: as a person wrote it.
     """
-    score, axes = spoken(finding.metric), listed([spoken(axis) for axis in finding.axis.split(" × ")])
-    first, second = (spoken(axis) for axis in finding.axis.split(" × "))
+    asked = finding.asked
+    assert asked is not None
+    score = spoken(finding.metric)
+    first, second = (spoken(level.axis) for level in asked.plus)
+    axes = listed([first, second])
     blocks = f"{finding.prompts} prompts"
     if finding.verdict == "equivalent":
         text = (
@@ -105,8 +142,8 @@ def write_interaction(finding: Finding, *, change: str = "", margin: str = "") -
                 for level in (*finding.levels[:1], *finding.levels[1:][-1:])
             ]
         )
-        told = f": {change} {ends}; along {second} that changes by" if ends else ", by"
-        text = f"what {first} does to {score} depends on {second}{told} {_effect(finding)}, {blocks}."
+        change = f": {_first_change(asked)} {ends}; along {second} that changes by" if ends else ", by"
+        text = f"what {first} does to {score} depends on {second}{change} {_effect(finding)}, {blocks}."
     elif finding.verdict == "inconclusive":
         text = (
             f"cannot tell whether {axes} work on {score} together: {_effect(finding)}, {blocks}, "
@@ -118,6 +155,12 @@ def write_interaction(finding: Finding, *, change: str = "", margin: str = "") -
             f"{_effect(finding)}.{_settle(finding)}"
         )
     return text[0].upper() + text[1:]
+
+
+def _first_change(asked: Contrast) -> str:
+    """The first axis' change that an interaction is about: "from 1 to 12 it makes", "Euler against DDIM makes"."""
+    plus, minus = asked.plus[0], asked.minus[0]
+    return f"from {_from_to(asked)} it makes" if plus.axis in asked.trends else f"{_against(plus, minus)} makes"
 
 
 def write_cells(finding: Finding, *, best: str, word: str) -> str:
@@ -153,8 +196,60 @@ def write_missing(finding: Finding, head: str) -> str:
     return f"{head}; {said[finding.verdict]} ({rates})."
 
 
-def _pairs(finding: Finding) -> list[Comparison]:
-    return [row for row in finding.comparisons if " against " in row.contrast and " by " not in row.contrast]
+def audit_claim(finding: Finding) -> str:
+    """What an audit found, without a full stop: "score is blind here: it cannot tell steps 2, ..."."""
+    asked = finding.asked
+    assert asked is not None
+    assert finding.outcome is not None
+    (bad,), (good,) = asked.plus, asked.minus
+    unit = f" {finding.unit}" if finding.unit else ""
+    effect = fixed(finding.effect, digits_of(finding.low, finding.high), signed=True)
+    amount = f"{effect}{unit} ({between(finding.low, finding.high)})"
+    score, setting_known_bad = spoken(finding.metric), f"{spoken(bad.axis)} {bad.label}"
+    said: dict[Outcome, str] = {
+        "sees": f"{score} sees that {setting_known_bad} is bad: {amount} against {good.label}",
+        "blind": f"{score} is blind here: it cannot tell {setting_known_bad}, which is known to be bad, from "
+        f"{good.label}: {amount}",
+        "misled": f"{score} is misled: it prefers {setting_known_bad}, which is known to be bad, to {good.label}: "
+        f"{amount}",
+    }
+    return said[finding.outcome]
+
+
+def write_audit(finding: Finding) -> str:
+    """The sentence of an audit."""
+    text = audit_claim(finding)
+    return f"{text[0].upper()}{text[1:]}." + ("" if finding.outcome == "sees" else " It recommends nothing.")
+
+
+def write_convergence(finding: Finding) -> str:
+    """The sentence about where pictures stop changing; its effect is the middle prompt's knee, its rows are shares."""
+    of = with_group(finding.group)
+    shares = listed(
+        [
+            f"{row.effect * 100:.0f} % by {level.label}"
+            for row, level in zip(finding.comparisons, finding.levels, strict=False)
+        ]
+    )
+    text = (
+        f"pictures stop changing{of} at {finding.effect:g} steps in the middle prompt "
+        f"(95 % interval {finding.low:g} to {finding.high:g}); converged: {shares} steps, {finding.prompts} prompts."
+    )
+    if finding.verdict == "insufficient design":
+        return f"{finding.prompts} prompts cannot settle where pictures stop changing{of}; as description: {text}"
+    if finding.verdict == "inconclusive":
+        text += f" Too few have converged below {finding.levels[-1].label} steps to call that the end."
+    return text[0].upper() + text[1:]
+
+
+def with_group(group: str) -> str:
+    """The group that a finding of convergence is about, to stand after a word: " with UniPC"; "" = all."""
+    return f" with {group}" if group else ""
+
+
+def _single(finding: Finding) -> bool:
+    """Whether the axis has but one pair of levels."""
+    return sum(row.asked.kind == "pair" for row in finding.comparisons) == 1
 
 
 def _sd(finding: Finding) -> str:
@@ -172,16 +267,18 @@ def _effect(finding: Finding) -> str:
 
 
 def _change(finding: Finding, score: str, axis: str) -> str:
-    if finding.contrast.startswith("linear trend, "):
-        ends = finding.contrast.removeprefix("linear trend, ").removesuffix(" on a log scale")
-        return f"{score} {'rises' if finding.effect > 0 else 'falls'} with {axis}: {_effect(finding)} from {ends}"
-    if finding.contrast.startswith("quadratic trend"):
+    asked = finding.asked
+    assert asked is not None
+    if asked.kind == "trend":
+        direction = "rises" if finding.effect > 0 else "falls"
+        return f"{score} {direction} with {axis}: {_effect(finding)} from {_from_to(asked)}"
+    if asked.kind == "bend":
         where = _extreme(finding)
         shape = "is highest" if finding.effect > 0 else "is lowest"
         return (
             f"{score} bends with {axis} and {shape} at {where}: the middle stands {_effect(finding)} off the ends' line"
         )
-    return f"{score} depends on {axis}: {finding.contrast} makes {_effect(finding)}"
+    return f"{score} depends on {axis}: {contrast(asked)} makes {_effect(finding)}"
 
 
 def _extreme(finding: Finding) -> str:
@@ -190,32 +287,36 @@ def _extreme(finding: Finding) -> str:
 
 
 def _largest(finding: Finding) -> str:
-    what = "the difference" if len(_pairs(finding)) == 1 else "the largest difference"
-    return f"{what}, {finding.contrast}, is {_effect(finding)}"
+    what = "the difference" if _single(finding) else "the largest difference"
+    assert finding.asked is not None
+    return f"{what}, {contrast(finding.asked)}, is {_effect(finding)}"
 
 
 def _settle(finding: Finding) -> str:
     if not finding.more_prompts:
         return ""
     more = f" About {finding.more_prompts:,} more prompt{'' if finding.more_prompts == 1 else 's'} would settle it"
-    return f"{more}; so would {finding.design}." if finding.design else f"{more}."
+    return f"{more}; so would {finding.alternative}." if finding.alternative else f"{more}."
 
 
 def _plateau(finding: Finding) -> str:
     """The longest run of neighbouring levels that are equivalent pair by pair; the later one of two."""
-    same = {row.contrast for row in finding.comparisons if row.verdict == "equivalent"}
-    ordered = sorted(finding.levels, key=lambda level: level.x if level.x is not None else 0.0)
-    if any(level.x is None for level in ordered):
+    if any(level.x is None for level in finding.levels):
         return ""
-    labels = [level.label for level in ordered]
-    best: list[str] = []
-    for start in range(len(labels)):
-        for stop in range(start + 2, len(labels) + 1):
-            run = labels[start:stop]
-            pairs = [f"{b} against {a}" for i, a in enumerate(run) for b in run[i + 1 :]]
-            if all(pair in same for pair in pairs) and len(run) >= len(best):
+    same = {
+        frozenset((row.asked.plus[0].index, row.asked.minus[0].index))
+        for row in finding.comparisons
+        if row.asked.kind == "pair" and row.verdict == "equivalent"
+    }
+    order = sorted(range(len(finding.levels)), key=lambda index: finding.levels[index].x or 0.0)
+    best: list[int] = []
+    for start in range(len(order)):
+        for stop in range(start + 2, len(order) + 1):
+            run = order[start:stop]
+            if len(run) >= len(best) and all(frozenset(pair) in same for pair in combinations(run, 2)):
                 best = run
-    return f" Between {listed(best)} nothing that matters." if best else ""
+    labels = [finding.levels[index].label for index in best]
+    return f" Between {listed(labels)} nothing that matters." if labels else ""
 
 
 def listed(words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ To add a field: give it a line in its class's docstring; whoever makes the recor
 
 from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason, Render, Row, Score
 from teststrip.records.asked import (
+    BUDGET,
     DEFAULT_MARGIN,
     Axis,
     Cell,
@@ -26,10 +27,20 @@ from teststrip.records.asked import (
     Study,
 )
 from teststrip.records.canonical import Value, canonical_json, digest_of
-from teststrip.records.concluded import MINIMUM_PROMPTS, Comparison, Estimate, Finding, Verdict
+from teststrip.records.concluded import (
+    MINIMUM_PROMPTS,
+    Comparison,
+    Contrast,
+    Estimate,
+    Finding,
+    LevelRef,
+    Outcome,
+    Verdict,
+)
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 
 __all__ = [
+    "BUDGET",
     "DEFAULT_MARGIN",
     "MINIMUM_PROMPTS",
     "Axis",
@@ -37,6 +48,7 @@ __all__ = [
     "Cell",
     "Comparison",
     "Concluded",
+    "Contrast",
     "EngineRef",
     "Estimate",
     "Event",
@@ -46,6 +58,8 @@ __all__ = [
     "Fingerprint",
     "Image",
     "Level",
+    "LevelRef",
+    "Outcome",
     "Planned",
     "Price",
     "Prompt",

@@ -78,11 +78,17 @@ class Axis:
 
     @property
     def numbers(self) -> tuple[float, ...] | None:
-        """The levels as numbers, or None when this axis is not numeric."""
+        """The levels as numbers, all different; None when this axis is not numeric or two levels are one float."""
         values = [level.settings.get(self.name) for level in self.levels]
         if self.kind != "setting" or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
             return None
-        return tuple(float(v) for v in values if isinstance(v, int | float))
+        numbers = tuple(float(v) for v in values if isinstance(v, int | float))
+        return numbers if len(set(numbers)) == len(numbers) else None
+
+    @property
+    def level_column(self) -> str:
+        """The name of the column that says which level each row has, as the index of the level, from 0."""
+        return f"{self.name} level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,10 @@ class Price:
 
 DEFAULT_MARGIN = 0.2
 """The smallest difference that matters where a study does not say, in within-prompt seed SD (docs/statistics.md)."""
+
+
+BUDGET = r"([0-9]+(?:\.[0-9]+)?) ?(s|calls|[A-Z]{3})"
+"""How a budget is written: an amount, then seconds, calls of the denoiser or a currency."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What is concluded: verdicts, comparisons and findings. Knows nothing of shots or pictures."""
+"""What is concluded: verdicts, comparisons and findings. Knows nothing of shots or pictures.
+
+What was compared is a record here (`Contrast`). Its words stand beside it for readers; no code reads them.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,21 @@ MINIMUM_PROMPTS = 6
 
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
+Outcome = Literal["sees", "blind", "misled"]
+"""What an audit found of a metric: the bad setting scores surely worse, neither, or surely better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One point of a chart: a level of an axis, or a cell.
 
     Attributes:
-        label: of the level or cell. x: its number, or None.
-        mean: over prompts, score units. low, high: 95 % interval, of differences within a prompt: to compare levels by.
-        prompts, images: what it rests on.
+        label: of the level or cell.
+        x: its number, or None.
+        mean: over prompts, score units.
+        low, high: 95 % interval, of differences within a prompt: to compare levels by.
+        prompts: how many it rests on.
+        images: how many it rests on.
     """
 
     label: str
@@ -31,19 +40,59 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelRef:
+    """A level of an axis by its place there, which two levels never share.
+
+    Attributes:
+        axis: the name of the axis.
+        index: the place of the level on that axis, from 0.
+        label: the level as people write it.
+    """
+
+    axis: str
+    index: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """What is compared with what; `analysis.sentences` makes the words.
+
+    Attributes:
+        kind: two levels of an axis, its linear trend, its bend, an interaction of two axes, two whole settings, or the
+            share of prompts that have something in common at a level.
+        plus: one level of each axis that is compared, on the side that counts upwards; of a trend or bend the highest.
+        minus: the levels that `plus` is held against; of a trend or bend the lowest; empty for a share.
+        trends: of an interaction, the axes of which the whole trend counts and not two levels alone.
+        logarithmic: the trend or bend is over the logarithm of the levels.
+    """
+
+    kind: Literal["pair", "trend", "bend", "interaction", "settings", "share"]
+    plus: tuple[LevelRef, ...]
+    minus: tuple[LevelRef, ...] = ()
+    trends: tuple[str, ...] = ()
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One row of a finding's table.
 
     Attributes:
-        contrast: what is compared, in words.
-        effect, low, high: score units; the interval is this contrast's own, 95 %.
-        inner_low, inner_high: 90 % interval; inside the margin = equivalent (two one-sided tests at 5 %).
-        p: two-sided, of this contrast alone. p_family: after the family's correction; NaN = not tested.
-        prompts, images: what it rests on.
+        contrast: what is compared, in words, for people.
+        asked: what is compared, as a record, for code.
+        effect: score units.
+        low, high: the 95 % interval of this contrast alone.
+        inner_low, inner_high: the 90 % interval; inside the margin = equivalent (two one-sided tests at 5 %).
+        p: two-sided, of this contrast alone.
+        p_family: after the family's correction; NaN = not tested.
+        prompts: how many it rests on.
+        images: how many it rests on.
         verdict: one of four.
     """
 
     contrast: str
+    asked: Contrast
     effect: float
     low: float
     high: float
@@ -61,23 +110,30 @@ class Finding:
     """One conclusion, with its evidence.
 
     Attributes:
-        metric: the score it is about. axis: the factor, or "" when it is about whole cells.
-        contrast: what is compared, in words: "8 against 6", "linear trend".
-        effect, low, high: the estimate and its interval, in score units; NaN when there is none.
+        metric: the score it is about.
+        axis: the factor, both factors of an interaction, or "" when it is about whole cells.
+        contrast: what is compared, in words, for people: "8 against 6", "linear trend, 6 to 9".
+        effect: the estimate, in score units; NaN when there is none.
+        low, high: its interval; NaN when there is none.
         level: coverage of the interval, 0..1.
         margin: the smallest difference that matters, in score units.
         p: two-sided, after the family's correction; NaN when there is none.
-        prompts, images: what it rests on.
+        prompts: how many it rests on.
+        images: how many it rests on.
         verdict: one of four.
         method: one line: test, correction, cross-check.
         more_prompts: about how many further prompts would settle it; 0 = settled; None = unknown.
         sentence: what a person would write.
         kind: what sort of question it answers.
-        unit: of the score. seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
+        unit: of the score.
+        seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
         levels: the points of its chart; of an interaction, what the first axis does at levels of the second.
         comparisons: the rows of its table.
         limits: what it does not show, a sentence each.
-        design: a design that would settle it, in words; "" = settled, or unknown.
+        alternative: another design that would settle it, in words; "" = settled, or unknown.
+        asked: what is compared, as a record, for code; None where there are no two sides (convergence).
+        group: of convergence, the levels of the axes of words that it is about, as people write them; "" = all.
+        outcome: of an audit; None = this is none.
     """
 
     metric: str
@@ -101,4 +157,7 @@ class Finding:
     levels: tuple[Estimate, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     limits: tuple[str, ...] = ()
-    design: str = ""
+    alternative: str = ""
+    asked: Contrast | None = None
+    group: str = ""
+    outcome: Outcome | None = None

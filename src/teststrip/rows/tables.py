@@ -39,21 +39,24 @@ class Arm:
 def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     """One entry a planned shot in every column; what analysis reads.
 
-    Columns: `prompt` (its id), `replicate`, `seed`, one for each axis (numbers where the axis is numeric, else
-    labels), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where the engine did not count),
-    `money` where a picture was paid for or the study says what an hour costs, `sampler_noise` (the sampler that drew
-    fresh noise at each step of the picture, "" where none is known to, None where there is no picture), and one for
-    each score (NaN where there is none).
+    Columns: `prompt` (its id), `replicate`, `seed`, two for each axis (numbers where the axis is numeric, else labels;
+    and the index of the level, since two levels may look alike as numbers), `missing` (None or the reason), `seconds`,
+    `denoiser_calls` (None where the engine did not count), `money` where a picture was paid for or the study says what
+    an hour costs, `sampler_noise` (the sampler that drew fresh noise at each step of the picture, "" where none is
+    known to, None where there is no picture), and one for each score (NaN where there is none).
     """
-    axes = {axis.name: dict(zip(axis.labels, axis.numbers or axis.labels, strict=True)) for axis in study.axes}
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
     table: dict[str, list[Any]] = {
         "prompt": [row.planned.prompt.id for row in rows],
         "replicate": [row.planned.replicate for row in rows],
         "seed": [row.planned.shot.seed for row in rows],
     }
-    for axis, values in axes.items():
-        table[axis] = [values[row.planned.cell[axis]] for row in rows]
+    for axis in study.axes:
+        index = {label: i for i, label in enumerate(axis.labels)}
+        values = axis.numbers or axis.labels
+        levels = [index[row.planned.cell[axis.name]] for row in rows]
+        table[axis.name] = [values[level] for level in levels]
+        table[axis.level_column] = levels
     table["missing"] = [missing(row) for row in rows]
     table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
     table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]

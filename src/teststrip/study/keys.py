@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from teststrip.errors import nearest
+from teststrip.records import BUDGET
 from teststrip.study.place import Place, kind_of
 from teststrip.vocabulary import SYNONYMS
 
@@ -35,7 +36,6 @@ WHOLE: Mapping[str, object] = {"type": "integer"}
 SCALAR: Mapping[str, object] = {"type": ["string", "number", "boolean"]}
 NAME_PATTERN = "[a-z0-9][a-z0-9._-]{0,63}"
 ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-BUDGET_PATTERN = r"[0-9]+(?:\.[0-9]+)? ?(?:s|calls|[A-Z]{3})"
 
 
 def _list(items: Mapping[str, object]) -> dict[str, object]:
@@ -186,7 +186,7 @@ QUESTION = (
         "budget",
         "text",
         'What an image may cost when settings are recommended: "4s", "50 calls" (of the denoiser) or "0.02 USD".',
-        {"type": "string", "pattern": f"^{BUDGET_PATTERN}$"},
+        {"type": "string", "pattern": f"^{BUDGET}$"},
     ),
     Key(
         "price_an_hour",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from teststrip import plugins
 from teststrip.errors import among, nearest
-from teststrip.records import DEFAULT_MARGIN, Question, Setting, Value
-from teststrip.study.keys import BUDGET_PATTERN, QUESTION, check_keys, table
+from teststrip.records import BUDGET, DEFAULT_MARGIN, Question, Setting, Value
+from teststrip.study.keys import QUESTION, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.values import coerce
 
@@ -20,7 +20,7 @@ def read_question(value: object, place: Place) -> Question:
     metrics = _metrics(data.get("metrics", []), place / "metrics")
     margin = _margin(data.get("margin", DEFAULT_MARGIN), place / "margin", metrics)
     budget = data.get("budget")
-    if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET_PATTERN, budget)):
+    if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET, budget)):
         raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
     price = data.get("price_an_hour")
     return Question(metrics, margin, budget, None if price is None else _positive(price, place / "price_an_hour"))

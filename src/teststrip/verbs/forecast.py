@@ -17,6 +17,7 @@ from typing import Any
 
 from teststrip import plan as planning
 from teststrip import study as spec
+from teststrip.analysis.power import outlook
 from teststrip.analysis.power.power import Variances
 from teststrip.errors import EngineError
 from teststrip.executors.local import LocalExecutor
@@ -71,7 +72,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         plan.summary(done, pace=pace, image_bytes=size),
         pace,
         frozenset(done),
-        _power(study, plan, _pilot(study, plan, folder) if done else None),
+        outlook.of_study(study, plan.cells, _pilot(study, plan, folder)),
         _remarks(plan),
     )
 
@@ -265,20 +266,7 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
 
 def _pilot(study: Study, plan: planning.Plan, folder: Path) -> Variances | None:
     """The spread of scores that are there already."""
-    from teststrip.analysis.power import pilot
-
+    if not (folder / LEDGER_FILE).is_file():
+        return None
     with Result(study, Store(folder), plan) as result:
-        return pilot.of_columns(result.columns(), study.question.metrics, axes=study.axes)
-
-
-def _power(study: Study, plan: planning.Plan, measured: Variances | None) -> tuple[str, ...]:
-    from teststrip.analysis.power import power as design
-
-    return design.explain(
-        len(study.prompts),
-        len(study.seeds) if study.seeds else study.replicates,
-        margin=study.question.margin,
-        contrasts=max(design.planned_contrasts([(len(a.levels), a.numbers is not None) for a in study.axes]), 1),
-        cells=len(plan.cells),
-        variances=measured,
-    )
+        return outlook.measured(study, result.columns(), result.cards)

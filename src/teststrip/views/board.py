@@ -226,7 +226,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "sentence": finding.sentence or f"{spoken(finding.metric)}: {finding.contrast}",
         "detail": _detail(finding),
         "kind": finding.kind,
-        "design": finding.design,
+        "design": finding.alternative,
         "limits": list(finding.limits),
         "levels": [
             {

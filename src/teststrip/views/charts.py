@@ -7,6 +7,7 @@ and held against the table and the sentence made from the same record.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
@@ -35,7 +36,15 @@ text{fill:currentColor}.title{font-weight:600;font-size:14px}
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One point with its interval. Attributes: label; x, y, low, high: as in the record; kind: a class of STYLE."""
+    """One point with its interval.
+
+    Attributes:
+        label: of the level or setting.
+        x: its number, or its place among words.
+        y: the mean.
+        low, high: the interval of `y`.
+        kind: a class of STYLE.
+    """
 
     label: str
     x: float
@@ -62,6 +71,27 @@ class _Scale:
 
     def _of(self, value: float) -> float:
         return math.log(value) if self.logarithmic else value
+
+
+def drawn(findings: Sequence[Finding], recommendations: Sequence[Recommendation]) -> dict[str, str]:
+    """All charts of a report, by the name of their file; those that have nothing to show are left out."""
+    found = {name_of(one): level_chart(one) for one in findings if one.kind in ("axis", "convergence")}
+    found |= {frontier_name(one): frontier_chart(one) for one in recommendations}
+    return {name: svg for name, svg in found.items() if svg}
+
+
+def name_of(finding: Finding) -> str:
+    """The file of a finding's chart: "clip_score-num_inference_steps.svg"."""
+    return _file(finding.metric, finding.axis, finding.group)
+
+
+def frontier_name(recommendation: Recommendation) -> str:
+    """The file of a recommendation's chart: "clip_score-frontier.svg"."""
+    return _file(recommendation.metric, "frontier")
+
+
+def _file(*words: str) -> str:
+    return "-".join(re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-") for word in words if word) + ".svg"
 
 
 def level_chart(finding: Finding) -> str:
@@ -93,20 +123,20 @@ def frontier_chart(recommendation: Recommendation) -> str:
     """Quality against cost with the frontier, the choice marked; "" when no cost is known."""
     usable = [p for p in recommendation.points if math.isfinite(p.mean)]
     timed = len(usable) > 1 and all(math.isfinite(p.seconds) for p in usable)
-    cost = {p.label: p.seconds if timed else p.cost for p in usable}
-    usable = [p for p in usable if math.isfinite(cost[p.label])]
+    cost = {p.levels: p.seconds if timed else p.cost for p in usable}
+    usable = [p for p in usable if math.isfinite(cost[p.levels])]
     if len(usable) < 2:
         return ""
-    chosen = recommendation.choice.label if recommendation.choice else ""
-    frontier = {p.label for p in usable if (p.frontier_by_seconds if timed else p.frontier)}
+    chosen = recommendation.choice.levels if recommendation.choice else None
+    frontier = {p.levels for p in usable if (p.frontier_by_seconds if timed else p.frontier)}
     marks = [
         Mark(
             p.label,
-            cost[p.label],
+            cost[p.levels],
             p.mean,
             p.low,
             p.high,
-            "on" if p.label == chosen else "dot" if p.label in frontier else "off",
+            "on" if p.levels == chosen else "dot" if p.levels in frontier else "off",
         )
         for p in usable
     ]
@@ -123,7 +153,7 @@ def frontier_chart(recommendation: Recommendation) -> str:
         x_title=unit + (", log scale" if logarithmic else ""),
         y_title=score,
         ticks=[(tick, number(tick)) for tick in _round_ticks(low, high, logarithmic=logarithmic)],
-        line=sorted((cost[p.label], p.mean) for p in usable if p.label in frontier),
+        line=sorted((cost[p.levels], p.mean) for p in usable if p.levels in frontier),
     )
 
 
@@ -176,11 +206,11 @@ def _mark(mark: Mark, x: float, up: _Scale) -> str:
         low, high = up(mark.low), up(mark.high)
         path = f"M{x:.1f} {low:.1f}V{high:.1f}M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"
         bar = f'<path class="bar {mark.kind}" d="{path}"/>'
-    told = f"{mark.label}: {number(mark.y)} ({number(mark.low)} to {number(mark.high)})"
+    text = f"{mark.label}: {number(mark.y)} ({number(mark.low)} to {number(mark.high)})"
     return (
         f'<g class="mark" data-label={quoteattr(mark.label)} data-mean="{mark.y!r}" data-low="{mark.low!r}" '
         f'data-high="{mark.high!r}">{bar}<circle class="{mark.kind}" cx="{x:.1f}" cy="{up(mark.y):.1f}" r="4.5">'
-        f"<title>{escape(told)}</title></circle></g>"
+        f"<title>{escape(text)}</title></circle></g>"
     )
 
 

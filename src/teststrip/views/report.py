@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from teststrip import disk
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number
+from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, setting, with_group
 from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
-from teststrip.views import charts, summary, text_tables
+from teststrip.views import charts, text_tables
+from teststrip.views import summary as summaries
 from teststrip.views.summary import Summary
 from teststrip.vocabulary import spoken
 
@@ -39,54 +40,61 @@ LEGEND = (
 
 def write(result: Result, folder: Path) -> Path:
     """Write `report.md` and its charts into a folder, each in one step; returns the report's path."""
-    told = summary.of(result)
-    drawn = _charts(told)
+    summary = summaries.of(result)
+    drawn = charts.drawn(summary.findings, summary.recommendations)
     if drawn:
         (folder / CHARTS).mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
         disk.replace(folder / CHARTS / name, svg)
-    disk.replace(folder / REPORT_FILE, _markdown(told, frozenset(drawn)))
+    disk.replace(folder / REPORT_FILE, _markdown(summary, frozenset(drawn)))
     return folder / REPORT_FILE
 
 
 def markdown(result: Result) -> str:
     """The report as Markdown; its charts are files that `write` puts beside it."""
-    told = summary.of(result)
-    return _markdown(told, frozenset(_charts(told)))
+    summary = summaries.of(result)
+    return _markdown(summary, frozenset(charts.drawn(summary.findings, summary.recommendations)))
 
 
 def text(result: Result, *, tables: bool = False) -> str:
     """The conclusions in plain text, for a terminal; with `tables`, also the means behind them."""
-    told = summary.of(result)
-    lines = [f"{told.study.name}: {_size(told)}", ""]
-    for sentence in _in_short(told):
+    summary = summaries.of(result)
+    lines = [f"{summary.study.name}: {_size(summary)}", ""]
+    for sentence in summary.in_short():
         lines += [f"  * {sentence}"]
-    behind = [*text_tables.tables(told), ""] if tables else []
-    return "\n".join([*lines, *behind, "", *told.outlook()]) + "\n"
+    behind = [*text_tables.tables(summary), ""] if tables else []
+    return "\n".join([*lines, *behind, "", *summary.outlook]) + "\n"
 
 
 def as_json(result: Result) -> dict[str, Any]:
     """Everything the report says as plain JSON values; NaN and infinity become None."""
-    told = summary.of(result)
+    summary = summaries.of(result)
     found: dict[str, Any] = _plain(
         {
-            "study": told.study.name,
-            "places": told.places,
-            "images": told.made,
-            "prompts": len(told.study.prompts),
-            "replicates": told.replicates,
-            "sentences": _in_short(told),
-            "findings": [asdict(finding) for finding in told.findings],
-            "recommendations": [asdict(recommendation) for recommendation in told.recommendations],
-            "dead_axes": list(told.dead),
-            "not_computed": told.unscored,
-            "missing": [{"cell": c, "reason": r, "images": n} for (c, r), n in told.missing.items()],
-            "design": list(told.outlook()),
-            "fingerprints": list(told.fingerprints),
-            "scored_by": dict(told.scored_by),
-            "versions": told.versions(),
+            "study": summary.study.name,
+            "places": summary.places,
+            "images": summary.made,
+            "prompts": len(summary.study.prompts),
+            "replicates": summary.replicates,
+            "sentences": summary.in_short(),
+            "findings": [_record(finding) for finding in summary.findings],
+            "recommendations": [asdict(recommendation) for recommendation in summary.recommendations],
+            "dead_axes": list(summary.dead),
+            "not_computed": summary.unscored,
+            "missing": [{"cell": c, "reason": r, "images": n} for (c, r), n in summary.missing.items()],
+            "design": list(summary.outlook),
+            "fingerprints": list(summary.fingerprints),
+            "scored_by": dict(summary.scored_by),
+            "versions": summary.versions(),
         }
     )
+    return found
+
+
+def _record(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON: under the name `design`, as the page has it, the design that would settle it."""
+    found = asdict(finding)
+    found["design"] = found.pop("alternative")
     return found
 
 
@@ -103,7 +111,7 @@ def best_text(result: Result, metric: str | None = None, budget: str | None = No
 
 
 def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:
-    """The same as plain JSON values."""
+    """Each recommendation as plain JSON values."""
     return {"study": result.study.name, "recommendations": _plain([asdict(m) for m in _best(result, metric, budget)])}
 
 
@@ -111,103 +119,62 @@ def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recom
     return best_of_result_columns(result.columns(), result.study, result.cards, metric=metric, budget=budget)
 
 
-def chart_name(*words: str) -> str:
-    """A file name from words: "clip_score", "num_inference_steps" -> "clip_score-num_inference_steps.svg"."""
-    return "-".join(re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-") for word in words if word) + ".svg"
+def _size(summary: Summary) -> str:
+    seeds = f"{summary.replicates} seed{'s' * (summary.replicates != 1)}"
+    design = f"{len(summary.study.prompts)} prompts × {seeds} × {len(summary.layout.cells)} settings"
+    return f"{design}, {summary.made:,} of {summary.places:,} images"
 
 
-def _charts(told: Summary) -> dict[str, str]:
-    found = {}
-    for finding in told.findings:
-        if finding.kind in ("axis", "convergence"):
-            found[_chart_of(finding)] = charts.level_chart(finding)
-    for recommendation in told.recommendations:
-        found[chart_name(recommendation.metric, "frontier")] = charts.frontier_chart(recommendation)
-    return {name: svg for name, svg in found.items() if svg}
-
-
-def _chart_of(finding: Finding) -> str:
-    group = finding.contrast.removeprefix("knee").removeprefix(" with ") if finding.kind == "convergence" else ""
-    return chart_name(finding.metric, finding.axis, group)
-
-
-def _in_short(told: Summary) -> list[str]:
-    """The sentences that matter, most urgent first: dead axes, findings about axes, advice, what is missing."""
-    kinds = ("axis", "convergence")
-    first = [f.sentence for f in told.findings if f.kind in kinds and (f.verdict == "different" or not _cost(told, f))]
-    together = [f.sentence for f in told.findings if f.kind == "interaction" and f.verdict == "different"]
-    doubts = [f.sentence for f in told.findings if f.kind == "audit" and "recommends nothing" in f.sentence]
-    missing = [finding.sentence for finding in told.findings if finding.kind == "missing"]
-    left = told.places - told.made - sum(told.missing.values())
-    unmade = (
-        [f"{left:,} of {told.places:,} images are not made yet; these conclusions rest on the rest."] if left else []
-    )
-    unscored = [f"{spoken(name)} was not computed: no scores." for name in told.unscored]
-    advice = [
-        recommendation.sentence for recommendation in told.recommendations if not _repeats(recommendation, doubts)
-    ]
-    return [*told.dead, *unmade, *first, *together, *doubts, *advice, *missing, *unscored]
-
-
-def _cost(told: Summary, finding: Finding) -> bool:
-    return finding.metric in told.infos and not told.infos[finding.metric].needs_pixels
-
-
-def _repeats(recommendation: Recommendation, doubts: Sequence[str]) -> bool:
-    return any(recommendation.reason and recommendation.reason[1:] in doubt for doubt in doubts)
-
-
-def _size(told: Summary) -> str:
-    cells = len(told.layout.cells)
-    return (
-        f"{len(told.study.prompts)} prompts × {told.replicates} seed{'s' * (told.replicates != 1)} × {cells} settings, "
-        f"{told.made:,} of {told.places:,} images"
-    )
-
-
-def _markdown(told: Summary, drawn: frozenset[str]) -> str:
-    lines = [f"# {_escape(told.study.name)}", "", _size(told) + ".", "", "## In short", ""]
-    lines += [f"- {_escape(sentence)}" for sentence in _in_short(told)] or ["- Nothing to conclude from yet."]
+def _markdown(summary: Summary, drawn: frozenset[str]) -> str:
+    lines = [f"# {_escape(summary.study.name)}", "", _size(summary) + ".", "", "## In short", ""]
+    lines += [f"- {_escape(sentence)}" for sentence in summary.in_short()] or ["- Nothing to conclude from yet."]
     lines += ["", LEGEND, ""]
-    for metric in told.infos:
-        lines += _metric(told, metric, drawn)
-    lines += ["## What this design can see", "", *(f"- {_escape(line)}" for line in told.outlook()), ""]
-    if told.missing:
+    for metric in summary.infos:
+        lines += _metric(summary, metric, drawn)
+    lines += ["## What this design can see", "", *(f"- {_escape(line)}" for line in summary.outlook), ""]
+    if summary.missing:
         lines += ["## Missing images", ""]
-        rows = [[cell, reason, f"{count:,}"] for (cell, reason), count in sorted(told.missing.items())]
+        rows = [[cell, reason, f"{count:,}"] for (cell, reason), count in sorted(summary.missing.items())]
         lines += [*_table(["setting", "reason", "images"], rows), ""]
-        for finding in told.findings:
+        for finding in summary.findings:
             if finding.kind == "missing":
                 lines += [_escape(finding.sentence), ""]
-    return "\n".join([*lines, *_appendix(told)]) + "\n"
+    return "\n".join([*lines, *_appendix(summary)]) + "\n"
 
 
-def _metric(told: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:
-    own = [finding for finding in told.findings if finding.metric == metric]
+def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:
+    own = [finding for finding in summary.findings if finding.metric == metric]
     name = spoken(metric)
     yield from (f"## {_escape(name[0].upper() + name[1:])}", "")
-    if metric in told.unscored:
+    if metric in summary.unscored:
         yield from ("Not computed: there are no scores.", "")
         return
     for finding in own:
         yield from _finding(finding, drawn)
-    for recommendation in told.recommendations:
+    for recommendation in summary.recommendations:
         if recommendation.metric == metric:
             yield from _recommendation(recommendation, drawn)
-    rows = told.cell_means(metric)
+    rows = summary.cell_means(metric)
     yield from ("### All settings", "")
     cells = [[label, number(mean), f"{number(seconds)} s", f"{images:,}"] for label, mean, seconds, images in rows]
     yield from _table(["setting", f"mean {name}", "median time", "images"], cells[:MOST_ROWS])
     yield from ("", f"… and {len(cells) - MOST_ROWS} more.", "") if len(cells) > MOST_ROWS else ("",)
 
 
+def _heading(finding: Finding) -> str:
+    """What a finding is about: "guidance and steps", "Audit: steps", "Convergence with UniPC"."""
+    if finding.kind == "convergence":
+        return f"Convergence{with_group(finding.group)}"
+    if finding.kind == "cells" or finding.asked is None:
+        return "Settings compared"
+    axes = " and ".join(spoken(level.axis) for level in finding.asked.plus)
+    return f"Audit: {axes}" if finding.kind == "audit" else axes
+
+
 def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
-    heading = " and ".join(spoken(axis) for axis in finding.axis.split(" × ")) if finding.axis else "Settings compared"
-    heading = {"audit": f"Audit: {heading}", "convergence": f"Convergence{finding.contrast[4:]}"}.get(
-        finding.kind, heading
-    )
+    heading = _heading(finding)
     yield from (f"### {_escape(heading[0].upper() + heading[1:])}", "", f"**{_escape(finding.sentence)}**", "")
-    chart = _chart_of(finding)
+    chart = charts.name_of(finding)
     if finding.kind in ("axis", "convergence") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
         yield from (f"![{_escape(spoken(finding.metric))} by {_escape(axis)}]({CHARTS}/{chart})", "")
@@ -222,8 +189,8 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
         shown = finding.comparisons[:MOST_ROWS]
         heads = ["comparison", "effect", "95 % interval", "90 % interval", "p (Holm)", "prompts", "verdict"]
         rows = [comparison_row(row) for row in shown]
-        if finding.kind == "cells":
-            rows = [[_spoken_setting(row[0]), *row[1:]] for row in rows]
+        if finding.kind == "cells":  # each against the best, which the sentence names
+            rows = [[setting(row.asked.plus), *cells[1:]] for row, cells in zip(shown, rows, strict=True)]
         yield from (*_table(heads, rows), "")
         if len(finding.comparisons) > MOST_ROWS:
             yield from (f"… and {len(finding.comparisons) - MOST_ROWS} more.", "")
@@ -234,12 +201,6 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     yield from (_escape(" ".join(facts)), "")
     if finding.limits:
         yield from (*(f"- {_escape(limit)}" for limit in finding.limits), "")
-
-
-def _spoken_setting(contrast: str) -> str:
-    """The first of two settings, with its axes as people say them."""
-    setting = contrast.split(" against ", maxsplit=1)[0]
-    return ", ".join(" ".join([spoken(name), *rest]) for name, *rest in map(str.split, setting.split(", ")))
 
 
 def comparison_row(row: Comparison) -> list[str]:
@@ -259,7 +220,7 @@ def comparison_row(row: Comparison) -> list[str]:
 
 def _recommendation(made: Recommendation, drawn: frozenset[str]) -> Iterator[str]:
     yield from ("### Recommendation", "", f"**{_escape(made.sentence)}**", "")
-    chart = chart_name(made.metric, "frontier")
+    chart = charts.frontier_name(made)
     if chart in drawn:
         yield from (f"![{_escape(spoken(made.metric))} against cost]({CHARTS}/{chart})", "")
     if made.candidates:
@@ -274,12 +235,13 @@ def _recommendation(made: Recommendation, drawn: frozenset[str]) -> Iterator[str
         yield from (*(f"- {_escape(limit)}" for limit in made.limits), "")
 
 
-def _appendix(told: Summary) -> Iterator[str]:
-    yield from ("## To reproduce", "", "```", f"teststrip run {_file_name(told)}", "```", "")
-    yield from ("Versions here: " + ", ".join(f"{name} {value}" for name, value in told.versions().items()) + ".", "")
-    for index, facts in enumerate(told.fingerprints, 1):
-        yield from _facts(f"What made the pictures ({index} of {len(told.fingerprints)})", facts)
-    for name, facts in told.scored_by.items():
+def _appendix(summary: Summary) -> Iterator[str]:
+    yield from ("## To reproduce", "", "```", f"teststrip run {_file_name(summary)}", "```", "")
+    versions = ", ".join(f"{name} {value}" for name, value in summary.versions().items())
+    yield from (f"Versions here: {versions}.", "")
+    for index, facts in enumerate(summary.fingerprints, 1):
+        yield from _facts(f"What made the pictures ({index} of {len(summary.fingerprints)})", facts)
+    for name, facts in summary.scored_by.items():
         yield from _facts(f"What scored: {_escape(spoken(name))}", facts)
 
 
@@ -288,8 +250,8 @@ def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
     yield from (f"{head}:", "", "```json", text, "```", "")
 
 
-def _file_name(told: Summary) -> str:
-    return f"{STUDY_FILE} --out {told.study.name}"
+def _file_name(summary: Summary) -> str:
+    return f"{STUDY_FILE} --out {summary.study.name}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

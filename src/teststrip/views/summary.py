@@ -14,11 +14,12 @@ import numpy as np
 
 from teststrip import analysis
 from teststrip.analysis.kinds import cells
-from teststrip.analysis.numbers import columns, effects
-from teststrip.analysis.power import pilot
-from teststrip.analysis.power import power as design
+from teststrip.analysis.numbers import columns
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.power import outlook
 from teststrip.records import Card, Finding, Study
 from teststrip.rows import dead
+from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result
@@ -32,12 +33,18 @@ class Summary:
     """What is to be told.
 
     Attributes:
-        study: what was asked. places, made: planned images, and those there are.
-        table: the columns. infos: what is known of each metric, in the study's order.
-        findings: all of them. recommendations: one a metric of quality.
+        study: what was asked.
+        places: how many images are planned.
+        made: how many of them there are.
+        table: the columns.
+        infos: what is known of each metric, in the study's order.
+        findings: all of them.
+        recommendations: one a metric of quality.
         dead: sentences about axes that change no pixel.
-        missing: (cell, reason) to number, of pictures that failed; not those nobody made yet.
-        fingerprints: facts of what made the pictures. scored_by: facts of each metric whose scores these are.
+        missing: (cell, reason) to number, of pictures that failed; without those that were not made yet.
+        outlook: what this design can see, a sentence each.
+        fingerprints: facts of what made the pictures.
+        scored_by: facts of each metric whose scores these are.
     """
 
     study: Study
@@ -49,6 +56,7 @@ class Summary:
     recommendations: tuple[analysis.Recommendation, ...]
     dead: tuple[str, ...]
     missing: Mapping[tuple[str, str], int]
+    outlook: tuple[str, ...]
     fingerprints: tuple[Mapping[str, object], ...]
     scored_by: Mapping[str, Mapping[str, object]]
 
@@ -58,8 +66,8 @@ class Summary:
         return len(self.study.seeds) if self.study.seeds else self.study.replicates
 
     @cached_property
-    def layout(self) -> columns.Design:
-        """The design found in the columns."""
+    def layout(self) -> columns.Layout:
+        """Who stands where in the columns."""
         return columns.read(self.table, self.study.axes)
 
     @property
@@ -67,7 +75,7 @@ class Summary:
         """Metrics that were asked for and have no score at all."""
         return [name for name in self.infos if not np.isfinite(self._values(name)).any()]
 
-    def _values(self, name: str) -> columns.Array:
+    def _values(self, name: str) -> Array:
         return self.layout.values(self.table[name], name)
 
     def cell_means(self, name: str) -> list[tuple[str, float, float, int]]:
@@ -82,19 +90,30 @@ class Summary:
             rows.append((self.layout.spoken(c), point.mean, middle, point.images))
         return sorted(rows, key=lambda row: row[1], reverse=info.higher_is_better is not False)
 
-    def outlook(self) -> tuple[str, ...]:
-        """What this design can see, from the spread of the first score where there is any."""
-        names = [name for name, info in self.infos.items() if info.needs_pixels and info.arity == 1]
-        measured = pilot.of_columns(self.table, names, axes=self.study.axes)
-        planned = sum(contrast.planned for contrast in effects.planned(self.layout))
-        return design.explain(
-            len(self.study.prompts),
-            self.replicates,
-            margin=self.study.question.margin,
-            contrasts=max(planned, 1),
-            cells=len(self.layout.cells),
-            variances=measured,
+    def in_short(self) -> list[str]:
+        """The sentences that matter, most urgent first: dead axes, findings about axes, advice, what is missing."""
+        first = [
+            finding.sentence
+            for finding in self.findings
+            if finding.kind in ("axis", "convergence")
+            and (finding.verdict == "different" or not self._counts_cost(finding.metric))
+        ]
+        together = [f.sentence for f in self.findings if f.kind == "interaction" and f.verdict == "different"]
+        doubts = [f.sentence for f in self.findings if f.outcome in ("blind", "misled")]
+        # Where an audit forbids the recommendation, the audit says so already.
+        advice = [made.sentence for made in self.recommendations if made.outcome is None]
+        missing = [finding.sentence for finding in self.findings if finding.kind == "missing"]
+        left = self.places - self.made - sum(self.missing.values())
+        unmade = (
+            [f"{left:,} of {self.places:,} images are not made yet; these conclusions rest on the rest."]
+            if left
+            else []
         )
+        unscored = [f"{spoken(name)} was not computed: no scores." for name in self.unscored]
+        return [*self.dead, *unmade, *first, *together, *doubts, *advice, *missing, *unscored]
+
+    def _counts_cost(self, metric: str) -> bool:
+        return metric in self.infos and not self.infos[metric].needs_pixels
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -113,17 +132,19 @@ def of(result: Result) -> Summary:
     table = result.columns()
     study = result.study
     rows = result.rows()
+    cards = result.cards
     failed = Counter((str(row.planned.cell), str(row.failure.reason)) for row in rows if row.failure and not row.image)
     return Summary(
         study=study,
         places=len(rows),
         made=sum(row.image is not None for row in rows),
         table=table,
-        infos=result.cards,
+        infos=cards,
         findings=result.findings,
         recommendations=result.recommendations,
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
+        outlook=outlook.of_study(study, result.plan.cells, outlook.measured(study, table, cards)),
         fingerprints=tuple(fingerprint.facts for fingerprint in result.fingerprints.values()),
         scored_by={name: by.facts for name, by in result.scored_by.items()},
     )

@@ -10,19 +10,19 @@ from teststrip.views.summary import Summary
 from teststrip.vocabulary import spoken
 
 
-def tables(told: Summary) -> Iterator[str]:
+def tables(summary: Summary) -> Iterator[str]:
     """Lines: for each score that was computed, a table an axis and one of all settings."""
-    for metric in told.infos:
-        if metric in told.unscored:
+    for metric in summary.infos:
+        if metric in summary.unscored:
             continue
-        unit = told.infos[metric].unit
+        unit = summary.infos[metric].unit
         yield from ("", spoken(metric) + (f" ({unit})" if unit else ""))
-        for finding in told.findings:
+        for finding in summary.findings:
             if finding.metric == metric and finding.levels and finding.kind in ("axis", "convergence"):
                 yield from ("", *_levels(finding))
         rows = [
             [label, number(mean), f"{number(seconds)} s", f"{images:,}"]
-            for label, mean, seconds, images in told.cell_means(metric)
+            for label, mean, seconds, images in summary.cell_means(metric)
         ]
         yield from ("", *_aligned(["setting", "mean", "median time", "images"], rows))
 

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,26 @@ from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice.recommendation import Recommendation, write
 from teststrip.analysis.kinds import audit
 from teststrip.analysis.numbers import columns, effects, intervals, multiplicity
-from teststrip.analysis.numbers.columns import Array, Columns, Design
-from teststrip.analysis.numbers.effects import Contrast
+from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers.columns import Columns, Layout
+from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_equivalent
 from teststrip.errors import UsageError, nearest
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Comparison, Estimate, Study
+from teststrip.records import (
+    DEFAULT_MARGIN,
+    MINIMUM_PROMPTS,
+    Axis,
+    Card,
+    Comparison,
+    Contrast,
+    Estimate,
+    Finding,
+    Outcome,
+    Study,
+)
 from teststrip.vocabulary import spoken
 
 HELD_OUT = 0.2
@@ -64,17 +77,31 @@ def recommend(
     """
     info = Card(metric, higher_is_better=True) if isinstance(metric, str) else metric
     limit = costing.Budget.parse(budget) if budget else None
-    design = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
+    layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     if info.name not in table:
         raise UsageError(f"no column {info.name!r} to recommend by")
-    values = design.values(table[info.name], info.name)
+    values = layout.values(table[info.name], info.name)
     column = costing.column_of(table, limit, axes)
-    costs = costing.of_cells(design, table, column)
-    seconds = costing.of_cells(design, table, "seconds" if "seconds" in table else None)
-    points = costing.points(design, values, info, costs, seconds)
-    case = _Case(info, design, values, costs, points, column or "", limit)
-    reason = _forbidden(case)
-    return _none(case, reason) if reason else _choose(case, margin_of(margin, info.name, values))
+    costs = costing.of_cells(layout, table, column)
+    seconds = costing.of_cells(layout, table, "seconds" if "seconds" in table else None)
+    points = costing.points(layout, values, info, costs, seconds)
+    case = _Case(
+        info=info,
+        layout=layout,
+        values=values,
+        costs=costs,
+        points=points,
+        column=column or "",
+        budget=limit,
+        audits=audit.findings(layout, values, info),
+    )
+    if reason := _forbidden(case):
+        return _none(case, reason)
+    if case.doubt:
+        return _none(case, sentences.audit_claim(case.doubt), outcome=case.doubt.outcome)
+    if not case.allowed():
+        return _none(case, _too_dear(case))
+    return _choose(case, margin_of(margin, info.name, values))
 
 
 def of_result_columns(
@@ -84,6 +111,7 @@ def of_result_columns(
 
     Args:
         table: the result's columns.
+        study: what was asked.
         cards: what is known of the study's metrics.
         metric: only this one.
         budget: default the study's.
@@ -106,16 +134,22 @@ def of_result_columns(
 @dataclass(frozen=True)
 class _Case:
     info: Card
-    design: Design
+    layout: Layout
     values: Array
     costs: Array
     points: tuple[costing.Point, ...]
     column: str
     budget: costing.Budget | None
+    audits: Sequence[Finding]
 
     @property
     def sign(self) -> float:
         return -1.0 if self.info.higher_is_better is False else 1.0
+
+    @property
+    def doubt(self) -> Finding | None:
+        """The audit that the score failed, if it failed one."""
+        return next((found for found in self.audits if found.outcome != "sees"), None)
 
     def allowed(self) -> list[int]:
         """Cells with scores, within the budget."""
@@ -126,7 +160,7 @@ class _Case:
 
 def _forbidden(case: _Case) -> str:
     """Why nothing may be recommended, or ""."""
-    info, prompts = case.info, len(case.design.prompts)
+    info, prompts = case.info, len(case.layout.prompts)
     score = spoken(info.name)
     if info.higher_is_better is None:
         return f"neither end of {score} is the good one"
@@ -136,21 +170,17 @@ def _forbidden(case: _Case) -> str:
         return f"there is no {score} yet"
     if prompts < MINIMUM_PROMPTS:
         return f"{prompts} prompts cannot rank settings; the least is {MINIMUM_PROMPTS}"
-    choosing = _scored(case.values[~split(case.design.prompts)])
+    choosing = _scored(case.values[~split(case.layout.prompts)])
     if choosing < MINIMUM_PROMPTS:
         return f"of the prompts that choose only {choosing} have {score} yet; the least is {MINIMUM_PROMPTS}"
-    for found in audit.audits(case.design, case.values, info):
-        if found.outcome != "sees":
-            told = found.finding.sentence.removesuffix(" It recommends nothing.").rstrip(".")
-            return told[0].lower() + told[1:]
-    if not case.allowed():
-        cheapest = np.nanmin(case.costs) if np.isfinite(case.costs).any() else math.nan
-        unit = costing.UNITS[case.column]
-        budget = case.budget.text if case.budget else ""
-        return (
-            f"no setting costs at most {budget}; the cheapest takes {sentences.number(float(cheapest))} {unit}".rstrip()
-        )
     return ""
+
+
+def _too_dear(case: _Case) -> str:
+    cheapest = np.nanmin(case.costs) if np.isfinite(case.costs).any() else math.nan
+    unit = costing.UNITS[case.column]
+    budget = case.budget.text if case.budget else ""
+    return f"no setting costs at most {budget}; the cheapest takes {sentences.number(float(cheapest))} {unit}".rstrip()
 
 
 def _scored(values: Array) -> int:
@@ -158,7 +188,7 @@ def _scored(values: Array) -> int:
     return int((~np.isnan(values)).any(axis=(1, 2)).sum())
 
 
-def _none(case: _Case, reason: str) -> Recommendation:
+def _none(case: _Case, reason: str, *, outcome: Outcome | None = None) -> Recommendation:
     return Recommendation(
         metric=case.info.name,
         sentence=f"No recommendation by {spoken(case.info.name)}: {reason}.",
@@ -167,6 +197,7 @@ def _none(case: _Case, reason: str) -> Recommendation:
         cost=case.column,
         unit=costing.UNITS.get(case.column, ""),
         budget=case.budget.text if case.budget else "",
+        outcome=outcome,
     )
 
 
@@ -182,7 +213,15 @@ def split(prompts: Sequence[str]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Choice:
-    """The outcome of the rule on arrays: `best` and `choice` are cells; `p` of each candidate after Holm."""
+    """The outcome of the rule on arrays.
+
+    Attributes:
+        best: the cell with the best mean.
+        choice: the cell to recommend.
+        candidates: the cheaper cells.
+        differences: [candidates, prompts], each candidate minus the best; above zero = better.
+        p: of each candidate, that it is not worse; after Holm.
+    """
 
     best: int
     choice: int
@@ -192,21 +231,23 @@ class Choice:
 
 
 def choose(
-    values: Array, design: Design, costs: Array, allowed: Sequence[int], *, sign: float, margin: Margin, additive: bool
+    values: Array, layout: Layout, costs: Array, allowed: Sequence[int], *, sign: float, margin: Margin, additive: bool
 ) -> Choice:
     """The rule itself.
 
     Args:
-        values: [prompts, replicates, cells] of the prompts that choose. costs: [cells]. allowed: cells to choose from.
+        values: [prompts, replicates, cells] of the prompts that choose.
+        costs: [cells].
+        allowed: cells to choose from.
         sign: 1 when higher is better, else -1.
         additive: compare settings as sums of what each axis does (`works_alone`), else as whole cells.
     """
-    means = sign * (_additive_means(values, design, allowed) if additive else _cell_means(values, allowed))
+    means = sign * (_additive_means(values, layout, allowed) if additive else _cell_means(values, allowed))
     best = allowed[int(np.nanargmax(means))]
     # Where costs are unknown nothing is cheaper.
     cheaper = [c for c in allowed if costs[c] < costs[best]]
     pairs = [(c, best) for c in cheaper]
-    differences = sign * (_additive_pairs(values, design, pairs) if additive else effects.cell_pairs(values, pairs))
+    differences = sign * (_additive_pairs(values, layout, pairs) if additive else effects.cell_pairs(values, pairs))
     p = intervals.one_sided_p(differences, -margin.value, extra_se=margin.se)
     enough = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS
     proved = multiplicity.holm(np.where(enough, p, np.nan)) if cheaper else p
@@ -216,14 +257,14 @@ def choose(
     return Choice(best, choice, tuple(cheaper), differences, proved)
 
 
-def works_alone(values: Array, design: Design) -> bool:
+def works_alone(values: Array, layout: Layout) -> bool:
     """No sign that two axes work together: no interaction reaches p < .05 even without correction.
 
     Then a setting is judged by what each of its levels does on average over the other axes, which needs far fewer
     prompts than comparing whole cells.
     """
-    contrasts = [contrast for contrast in effects.planned(design) if contrast.kind == "interaction"]
-    p = [float(intervals.t_p(effects.per_prompt(values, design, contrast)[0])) for contrast in contrasts]
+    contrasts = [contrast for contrast in effects.planned(layout) if contrast.kind == "interaction"]
+    p = [float(intervals.t_p(effects.per_prompt(values, layout, contrast)[0])) for contrast in contrasts]
     return bool(p) and all(q >= ALPHA for q in p)
 
 
@@ -232,41 +273,37 @@ def _cell_means(values: Array, allowed: Sequence[int]) -> Array:
     return intervals.paired_interval(means.T).mean
 
 
-def _additive_means(values: Array, design: Design, allowed: Sequence[int]) -> Array:
+def _additive_means(values: Array, layout: Layout, allowed: Sequence[int]) -> Array:
     """Sums of what each level does, up to a constant; [allowed]."""
     total = np.zeros(len(allowed))
-    for axis in range(len(design.factors)):
-        means, _ = effects.level_means(values, design.grid((axis,)))
+    for axis in range(len(layout.factors)):
+        means, _ = effects.level_means(values, layout.grid((axis,)))
         average = intervals.paired_interval(means.T).mean
-        total += np.array([average[design.cells[c][axis]] for c in allowed])
+        total += np.array([average[layout.cells[c][axis]] for c in allowed])
     return total
 
 
-def _additive_pairs(values: Array, design: Design, pairs: Sequence[tuple[int, int]]) -> Array:
+def _additive_pairs(values: Array, layout: Layout, pairs: Sequence[tuple[int, int]]) -> Array:
     """Within-prompt differences [pairs, prompts]: for each axis its two levels, averaged over the other axes."""
-    known: dict[tuple[int, int, int], Array] = {}
 
+    @cache
     def of_levels(axis: int, plus: int, minus: int) -> Array:
-        if (axis, plus, minus) not in known:
-            weights = np.zeros(len(design.factors[axis].labels))
-            weights[plus], weights[minus] = 1.0, -1.0
-            known[axis, plus, minus] = effects.per_prompt(values, design, Contrast("pair", (axis,), "", weights))[0]
-        return known[axis, plus, minus]
+        return effects.per_prompt(values, layout, effects.pair(layout, axis, plus, minus))[0]
 
     found = np.zeros((len(pairs), values.shape[0]))
     for row, (a, b) in enumerate(pairs):
-        for axis, (plus, minus) in enumerate(zip(design.cells[a], design.cells[b], strict=True)):
+        for axis, (plus, minus) in enumerate(zip(layout.cells[a], layout.cells[b], strict=True)):
             if plus != minus:
                 found[row] += of_levels(axis, plus, minus)
     return found
 
 
 def _choose(case: _Case, size: Margin) -> Recommendation:
-    held = split(case.design.prompts)
+    held = split(case.layout.prompts)
     values = case.values[~held]
     choosing = _scored(values)
-    additive = works_alone(values, case.design)
-    made = choose(values, case.design, case.costs, case.allowed(), sign=case.sign, margin=size, additive=additive)
+    additive = works_alone(values, case.layout)
+    made = choose(values, case.layout, case.costs, case.allowed(), sign=case.sign, margin=size, additive=additive)
     best, choice = case.points[made.best], case.points[made.choice]
     rows = tuple(
         _compared(case, size, case.sign * d, c, made.best, float(q))
@@ -275,7 +312,7 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
     against = rows[made.candidates.index(made.choice)] if made.choice != made.best else None
     held_out, fresh = None, None
     if held.any():
-        own = intervals.paired_interval(_prompt_means(case.values[held][..., made.choice]))
+        own = intervals.paired_interval(mean(case.values[held][..., made.choice], 1))
         seen = int((~np.isnan(case.values[held][..., made.choice])).sum())
         fresh = Estimate(choice.label, None, float(own.mean), float(own.low), float(own.high), int(own.prompts), seen)
         if against is not None:
@@ -309,28 +346,16 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
 
 
 def _compared(case: _Case, size: Margin, difference: Array, cell: int, best: int, p: float) -> Comparison:
-    outer = intervals.paired_interval(difference)
-    inner = intervals.paired_interval(difference, 0.90, extra_se=size.se)
-    return Comparison(
-        contrast=f"{case.points[cell].label} against {case.points[best].label}",
-        effect=float(outer.mean),
-        low=float(outer.low),
-        high=float(outer.high),
-        inner_low=float(inner.low),
-        inner_high=float(inner.high),
+    """A setting against the best; `p` is that of "not worse", corrected."""
+    return comparison(
+        Contrast("settings", case.layout.levels(cell), case.layout.levels(best)),
+        outer=intervals.paired_interval(difference),
+        inner=intervals.paired_interval(difference, 0.90, extra_se=size.se),
         p=float(intervals.one_sided_p(case.sign * difference, -size.value, extra_se=size.se)),
         p_family=p,
-        prompts=int(outer.prompts),
         images=int((~np.isnan(case.values[..., [cell, best]])).sum()),
         verdict="equivalent" if p < ALPHA else "inconclusive",
     )
-
-
-def _prompt_means(values: Array) -> Array:
-    present = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: Array = np.where(present, values, 0.0).sum(axis=1) / present.sum(axis=1)
-    return mean
 
 
 def _more(made: Choice, size: Margin) -> int | None:
@@ -353,10 +378,10 @@ def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ..
         found.append("No column of cost: the best mean is all that can be named, not the cheapest that is not worse.")
     found += [
         f"{spoken(case.info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of the picture."
-        for factor in case.design.factors
+        for factor in case.layout.factors
         if factor.name in case.info.rises_with
     ]
-    if not audit.audits(case.design, case.values, case.info):
+    if not case.audits:
         found.append(
             "The score was not audited: the study has no known-bad setting (3 steps; guidance 30) to test it on."
         )

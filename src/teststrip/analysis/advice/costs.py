@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from teststrip.analysis.kinds import cells
-from teststrip.analysis.numbers.columns import Array, Columns, Design
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.errors import UsageError
-from teststrip.records import Axis, Card
+from teststrip.records import BUDGET, Axis, Card
 from teststrip.vocabulary import UNEQUAL_CALLS
 
 COSTS = ("denoiser_calls", "seconds", "money")
@@ -23,7 +24,13 @@ UNITS = {"denoiser_calls": "calls", "seconds": "s", "money": ""}
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one picture may cost. Attributes: amount; column: of COSTS; text: as it was written."""
+    """What one picture may cost.
+
+    Attributes:
+        amount: in the unit of the column.
+        column: one of COSTS.
+        text: as it was written.
+    """
 
     amount: float
     column: str
@@ -39,7 +46,7 @@ class Budget:
         >>> Budget.parse("4s")
         Budget(amount=4.0, column='seconds', text='4s')
         """
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(s|calls|[A-Z]{3})", text.strip())
+        match = re.fullmatch(BUDGET, text.strip())
         if match is None:
             raise UsageError(f'{text!r} is no budget. Write "4s", "50 calls" or "0.02 USD"')
         column = {"s": "seconds", "calls": "denoiser_calls"}.get(match[2], "money")
@@ -51,9 +58,14 @@ class Point:
     """One setting on the chart of quality against cost.
 
     Attributes:
-        label: the cell. levels: (axis, level label). cost: a picture, in the cost's unit; seconds: where known.
-        mean, low, high: score, with the 95 % interval to compare settings by (all prompts).
-        frontier: no cheaper setting has as good a mean; frontier_by_seconds: no faster one.
+        label: the cell in words.
+        levels: (axis, label of its level) for each axis.
+        cost: of a picture, in the unit of the column of cost; NaN = unknown.
+        seconds: of a picture; NaN = unknown.
+        mean: score units, over all prompts.
+        low, high: the 95 % interval to compare settings by.
+        frontier: no cheaper setting has as good a mean.
+        frontier_by_seconds: no faster setting has as good a mean.
     """
 
     label: str
@@ -98,28 +110,30 @@ def _any_number(column: Iterable[Any]) -> bool:
     return any(value is not None and value == value for value in column)
 
 
-def of_cells(design: Design, table: Columns, column: str | None) -> Array:
+def of_cells(layout: Layout, table: Columns, column: str | None) -> Array:
     """The cost of a picture in each cell: the median, so that a warm-up or a busy moment does not count. [C]."""
     if column is None:
-        return np.full(len(design.cells), math.nan)
-    flat = design.values(table[column], column).reshape(-1, len(design.cells))
+        return np.full(len(layout.cells), math.nan)
+    flat = layout.values(table[column], column).reshape(-1, len(layout.cells))
     known = [row[~np.isnan(row)] for row in flat.T]
     return np.array([float(np.median(row)) if row.size else math.nan for row in known])
 
 
-def points(design: Design, values: Array, info: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
-    """Every cell with its cost, score and whether it is on the frontier, in the order of the design.
+def points(layout: Layout, values: Array, info: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
+    """Every cell with its cost, score and whether it is on the frontier, in the order of the layout.
 
     Args:
-        values: [prompts, replicates, cells]. costs, seconds: [cells], NaN = unknown.
+        values: [prompts, replicates, cells].
+        costs: [cells], NaN = unknown.
+        seconds: [cells], NaN = unknown.
     """
     sign = -1.0 if info.higher_is_better is False else 1.0
-    estimates = cells.estimates(values, design)
+    estimates = cells.estimates(values, layout)
     score = np.array([sign * estimate.mean for estimate in estimates])
     return tuple(
         Point(
-            label=design.spoken(c),
-            levels=tuple((f.name, f.labels[k]) for f, k in zip(design.factors, design.cells[c], strict=True)),
+            label=layout.spoken(c),
+            levels=tuple((level.axis, level.label) for level in layout.levels(c)),
             cost=float(costs[c]),
             seconds=float(seconds[c]),
             mean=estimate.mean,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from teststrip.analysis import sentences
 from teststrip.analysis.advice.costs import Point
-from teststrip.records import Comparison, Estimate
+from teststrip.records import Comparison, Estimate, Outcome
 from teststrip.vocabulary import spoken
 
 
@@ -16,16 +16,24 @@ class Recommendation:
     """What to use, or why nothing can be recommended.
 
     Attributes:
-        metric: the score it goes by. sentence: what a person would write.
-        choice, best: the recommended setting and the one with the best mean; None without a recommendation.
+        metric: the score it goes by.
+        sentence: what a person would write.
+        choice: the recommended setting; None without a recommendation.
+        best: the setting with the best mean; None without a recommendation.
         reason: why there is none; "" = there is one.
         against_best: the choice minus the best on the prompts that chose; None when they are one setting.
-        held_out: the same on the prompts that had no say; None when too few.
-        fresh: the choice's own score on those prompts, 95 % interval over prompts.
+        held_out: the choice minus the best on the prompts that had no say; None when those are too few.
+        fresh: the choice's own score on the prompts that had no say, 95 % interval over prompts.
         candidates: every cheaper setting against the best; `equivalent` = proved not worse.
-        points: all settings, cheapest first. cost, unit: the column of cost and how to write it.
-        margin: score units. prompts: that chose. budget: as written, or "".
-        method, limits: as in a Finding.
+        points: all settings, cheapest first.
+        cost: the column of cost.
+        unit: how to write a cost.
+        margin: score units.
+        prompts: how many chose.
+        budget: as written, or "".
+        method: as in a Finding.
+        limits: as in a Finding.
+        outcome: of the audit that forbids a recommendation; None = none does.
     """
 
     metric: str
@@ -45,13 +53,16 @@ class Recommendation:
     budget: str = ""
     method: str = ""
     limits: tuple[str, ...] = ()
+    outcome: Outcome | None = None
 
 
 def write(made: Recommendation, *, margin: str, more: int | None) -> str:
     """The sentence of a recommendation, from its record.
 
     Args:
-        made: all but its sentence. margin: as a person wrote it. more: prompts that would let a cheaper setting pass.
+        made: all but its sentence.
+        margin: as a person wrote it.
+        more: prompts that would let a cheaper setting pass; None = unknown.
     """
     choice, best, against = made.choice, made.best, made.against_best
     assert choice is not None
@@ -80,14 +91,14 @@ def write(made: Recommendation, *, margin: str, more: int | None) -> str:
 
 def _on_held_out(made: Recommendation) -> str:
     row, own = made.held_out, made.fresh
-    told = []
+    parts = []
     if row is not None and math.isfinite(row.low):
         effect = sentences.fixed(row.effect, sentences.digits_of(row.low, row.high), signed=True)
-        told.append(f"against the best {effect} ({sentences.between(row.low, row.high)})")
+        parts.append(f"against the best {effect} ({sentences.between(row.low, row.high)})")
     if own is not None and math.isfinite(own.low):
         mean = sentences.fixed(own.mean, sentences.digits_of(own.low, own.high))
-        told.append(f"its own {spoken(made.metric)} {mean} ({sentences.between(own.low, own.high)})")
-    return f" On {own.prompts} prompts that had no say: {sentences.listed(told)}." if told and own else ""
+        parts.append(f"its own {spoken(made.metric)} {mean} ({sentences.between(own.low, own.high)})")
+    return f" On {own.prompts} prompts that had no say: {sentences.listed(parts)}." if parts and own else ""
 
 
 def _cost(point: Point, unit: str) -> str:

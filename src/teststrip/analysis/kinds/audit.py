@@ -1,4 +1,4 @@
-"""Can a metric tell a setting that everybody knows is bad? One that cannot is blind, and recommends nothing.
+"""Can a metric tell a setting that is known to be bad? One that cannot is blind, and recommends nothing.
 
 Known bad: at most 3 steps beside at least 8; guidance of 30 or more beside a moderate one. Knows no metric by name.
 """
@@ -6,52 +6,37 @@ Known bad: at most 3 steps beside at least 8; guidance of 30 or more beside a mo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from teststrip.analysis import sentences
 from teststrip.analysis.kinds.convergence import STEPS
 from teststrip.analysis.numbers import effects, intervals
-from teststrip.analysis.numbers.columns import Array, Design, Factor
-from teststrip.analysis.numbers.effects import Contrast
-from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Finding, Verdict
-from teststrip.vocabulary import spoken
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.columns import Factor, Layout
+from teststrip.analysis.numbers.comparing import comparison
+from teststrip.records import MINIMUM_PROMPTS, Card, Finding, Outcome
 
 GUIDANCE = "guidance_scale"
 FEW_STEPS, ENOUGH_STEPS = 3, 8
 EXTREME_GUIDANCE, MODERATE_GUIDANCE = 30, (2, 12)
 
-Outcome = Literal["sees", "blind", "misled"]
 
-
-@dataclass(frozen=True)
-class Audit:
-    """What a metric made of one known-bad setting. Attributes: outcome; finding: its record."""
-
-    outcome: Outcome
-    finding: Finding
-
-
-def audits(design: Design, values: Array, info: Card) -> tuple[Audit, ...]:
+def findings(layout: Layout, values: Array, info: Card) -> list[Finding]:
     """One audit for each known-bad level in the study; none where the study has none, or too few prompts to ask.
 
     Args:
         values: [prompts, replicates, cells].
 
     Returns:
-        `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: neither can be said.
+        Findings by their outcome: `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: neither
+        can be said.
     """
     if not info.needs_pixels or info.arity == 2 or info.higher_is_better is None:
-        return ()
-    found = (_audit(design, values, info, axis) for axis in range(len(design.factors)))
-    return tuple(audit for audit in found if audit is not None)
-
-
-def findings(design: Design, values: Array, info: Card) -> list[Finding]:
-    """The audits as findings."""
-    return [audit.finding for audit in audits(design, values, info)]
+        return []
+    found = (_audit(layout, values, info, axis) for axis in range(len(layout.factors)))
+    return [finding for finding in found if finding is not None]
 
 
 def known_bad(factor: Factor) -> tuple[int, int] | None:
@@ -73,68 +58,48 @@ def known_bad(factor: Factor) -> tuple[int, int] | None:
     return None
 
 
-def _audit(design: Design, values: Array, info: Card, axis: int) -> Audit | None:
-    factor = design.factors[axis]
-    levels = known_bad(factor)
+def _audit(layout: Layout, values: Array, info: Card, axis: int) -> Finding | None:
+    levels = known_bad(layout.factors[axis])
     if levels is None:
         return None
     bad, good = levels
-    weights = np.zeros(len(factor.labels))
-    weights[bad], weights[good] = 1.0, -1.0
-    text = f"{factor.labels[bad]} against {factor.labels[good]}"
-    difference, images = effects.per_prompt(values, design, Contrast("pair", (axis,), text, weights))
+    contrast = effects.pair(layout, axis, bad, good)
+    difference, images = effects.per_prompt(values, layout, contrast)
     outer, inner = intervals.paired_interval(difference), intervals.paired_interval(difference, 0.90)
-    prompts = int(outer.prompts)
-    if prompts < MINIMUM_PROMPTS:
+    if int(outer.prompts) < MINIMUM_PROMPTS:
         return None
     worse = -1.0 if info.higher_is_better else 1.0
-    effect = float(outer.mean)
     sure = float(outer.low) > 0 or float(outer.high) < 0
-    outcome: Outcome = "blind" if not sure else "sees" if effect * worse > 0 else "misled"
-    verdict: Verdict = "different" if sure else "inconclusive"
+    outcome: Outcome = "blind" if not sure else "sees" if float(outer.mean) * worse > 0 else "misled"
     p = float(intervals.t_p(difference))
-    row = Comparison(
-        contrast=text,
-        effect=effect,
-        low=float(outer.low),
-        high=float(outer.high),
-        inner_low=float(inner.low),
-        inner_high=float(inner.high),
+    row = comparison(
+        contrast.asked,
+        outer=outer,
+        inner=inner,
         p=p,
         p_family=p,
-        prompts=prompts,
         images=int(images.sum()),
-        verdict=verdict,
+        verdict="different" if sure else "inconclusive",
     )
-    digits = sentences.digits_of(row.low, row.high)
-    unit = f" {info.unit}" if info.unit else ""
-    amount = f"{sentences.fixed(effect, digits, signed=True)}{unit} ({sentences.between(row.low, row.high)})"
-    score, knob = spoken(info.name), spoken(factor.name)
-    told = {
-        "sees": f"{score} sees that {knob} {factor.labels[bad]} is bad: {amount} against {factor.labels[good]}.",
-        "blind": f"{score} is blind here: it cannot tell {knob} {factor.labels[bad]}, which is known to be bad, from "
-        f"{factor.labels[good]}: {amount}. It recommends nothing.",
-        "misled": f"{score} is misled: it prefers {knob} {factor.labels[bad]}, which is known to be bad, to "
-        f"{factor.labels[good]}: {amount}. It recommends nothing.",
-    }[outcome]
-    finding = Finding(
+    found = Finding(
         metric=info.name,
-        axis=factor.name,
-        contrast=text,
-        effect=effect,
+        axis=layout.factors[axis].name,
+        contrast=row.contrast,
+        effect=row.effect,
         low=row.low,
         high=row.high,
         level=0.95,
         margin=math.nan,
         p=p,
-        prompts=prompts,
+        prompts=row.prompts,
         images=row.images,
-        verdict=verdict,
+        verdict=row.verdict,
         method="a known-bad setting against a good one, paired by prompt and seed; Student's t on prompts",
         more_prompts=None if outcome == "blind" else 0,
         kind="audit",
         unit=info.unit,
         comparisons=(row,),
-        sentence=told[0].upper() + told[1:],
+        asked=contrast.asked,
+        outcome=outcome,
     )
-    return Audit(outcome, finding)
+    return replace(found, sentence=sentences.write_audit(found))

@@ -1,8 +1,9 @@
-"""The finding about one axis, or about two together, from judged contrasts. Chooses what the sentence tells."""
+"""The finding about one axis, or about two together, from judged contrasts. Chooses what the sentence says."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,15 +12,16 @@ import numpy as np
 from teststrip.analysis import sentences
 from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import effects, intervals, verdicts
-from teststrip.analysis.numbers.columns import Array, Design, Factor
-from teststrip.analysis.numbers.effects import Contrast
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.columns import Factor, Layout
+from teststrip.analysis.numbers.effects import WeightedContrast
 from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.power import settle
 from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Verdict
 
 SKEWED = 1.0
-"""Sample skewness of prompt differences from which the bootstrap-t interval is told as well."""
+"""Sample skewness of prompt differences from which the method line has the bootstrap-t interval as well."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,15 @@ class Evidence:
     """All that is known of one metric in one study.
 
     Attributes:
-        design, values: who stands where; [prompts, replicates, cells], score units.
-        info, margin: of the metric. judged: all its contrasts. limits: what holds for each of its findings.
+        layout: who stands where.
+        values: [prompts, replicates, cells], score units.
+        info: what is known of the metric.
+        margin: of the metric.
+        judged: all contrasts of the metric.
+        limits: what holds for each finding of the metric.
     """
 
-    design: Design
+    layout: Layout
     values: Array
     info: Card
     margin: Margin
@@ -40,7 +46,7 @@ class Evidence:
 
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
-    """The finding of one axis, or of the interaction of two (indices of the design's factors)."""
+    """The finding of one axis, or of the interaction of two (indices of the layout's factors)."""
     judged, size = evidence.judged, evidence.margin
     rows = judged.rows()
     chosen = [i for i, contrast in enumerate(judged.contrasts) if contrast.axes == axes]
@@ -52,7 +58,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     equivalent = verdict == "equivalent"
     row = rows[head]
     more, alternative = _settling(evidence, verdict, chosen, pairs)
-    factors = [evidence.design.factors[i] for i in axes]
+    factors = [evidence.layout.factors[i] for i in axes]
     found = Finding(
         metric=evidence.info.name,
         axis=" × ".join(factor.name for factor in factors),
@@ -71,21 +77,21 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         kind="interaction" if len(axes) > 1 else "axis",
         unit=evidence.info.unit,
         seed_sd=size.seed_sd,
-        levels=cells.levels(evidence.values, evidence.design, axes[0])
+        levels=cells.levels(evidence.values, evidence.layout, axes[0])
         if len(axes) == 1
         else _along(evidence, judged.contrasts[head]),
         comparisons=tuple(rows[i] for i in chosen),
         limits=(*evidence.limits, *_left_out(factors, [rows[i] for i in asked if i not in pairs])),
-        design=alternative,
+        alternative=alternative,
+        asked=row.asked,
     )
     if len(axes) > 1:
-        change = _change(factors[0], judged.contrasts[head])
-        return replace(found, sentence=sentences.write_interaction(found, change=change, margin=size.text))
+        return replace(found, sentence=sentences.write_interaction(found, margin=size.text))
     return replace(found, sentence=sentences.write(found, span=_span(factors[0]), margin=size.text))
 
 
 def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pairs: Sequence[int]) -> int:
-    """The contrast that the sentence tells: the widest bound, the shape, or the largest difference."""
+    """The contrast that the sentence is about: the widest bound, the shape, or the largest difference."""
     if verdict == "equivalent":
         return max(pairs, key=lambda i: max(abs(judged.inner.low[i]), abs(judged.inner.high[i])))
     if verdict == "different":
@@ -100,7 +106,7 @@ def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pai
 def _settling(
     evidence: Evidence, verdict: Verdict, chosen: Sequence[int], pairs: Sequence[int]
 ) -> tuple[int | None, str]:
-    """More prompts of this design, and in words the study of one seed a prompt, that would bring a verdict."""
+    """What would bring a verdict: more prompts of this design, and in words a study of one seed a prompt."""
     if verdict in ("different", "equivalent"):
         return 0, ""
     judged, margin = evidence.judged, evidence.margin.value
@@ -108,7 +114,7 @@ def _settling(
     _, replicates, count = evidence.values.shape
     if replicates < 2:
         return more, ""
-    single = [sd_of_one_seed(evidence.values, evidence.design, contrast) for contrast in judged.contrasts]
+    single = [sd_of_one_seed(evidence.values, evidence.layout, contrast) for contrast in judged.contrasts]
     prompts = settle.one_seed_prompts(judged, chosen, pairs, margin, single)
     return more, f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
 
@@ -136,35 +142,34 @@ def _method(judged: Judgement, head: int, row: Comparison, info: Card) -> str:
 def _span(factor: Factor) -> str:
     if factor.numbers is None:
         return f"({sentences.listed(factor.labels)})"
-    order = np.argsort(factor.numbers)
+    order = factor.rising
     return f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
 
 
-def _along(evidence: Evidence, interaction: Contrast) -> tuple[Estimate, ...]:
+def _along(evidence: Evidence, interaction: WeightedContrast) -> tuple[Estimate, ...]:
     """What the first axis does at each level of the second, with 95 % intervals."""
-    numbers = evidence.design.factors[interaction.axes[1]].numbers
+    numbers = evidence.layout.factors[interaction.axes[1]].numbers
     found = []
-    for part in effects.along(evidence.design, interaction):
-        differences, images = effects.per_prompt(evidence.values, evidence.design, part)
+    for part in effects.along(evidence.layout, interaction):
+        at = part.asked.plus[-1]
+        differences, images = effects.per_prompt(evidence.values, evidence.layout, part)
         own = intervals.paired_interval(differences)
-        x = numbers[evidence.design.factors[interaction.axes[1]].labels.index(part.text)] if numbers else None
         found.append(
             Estimate(
-                part.text, x, float(own.mean), float(own.low), float(own.high), int(own.prompts), int(images.sum())
+                label=at.label,
+                x=numbers[at.index] if numbers else None,
+                mean=float(own.mean),
+                low=float(own.low),
+                high=float(own.high),
+                prompts=int(own.prompts),
+                images=int(images.sum()),
             )
         )
     return tuple(found)
 
 
-def _change(first: Factor, interaction: Contrast) -> str:
-    """The first axis' change that an interaction is about: "from 1 to 12 it makes", "Euler against DDIM makes"."""
-    if first.numbers is not None:
-        return f"from {_span(first)} it makes"
-    return interaction.text.removeprefix(f"{first.name} (").split(") by ")[0] + " makes"
-
-
 def _images(evidence: Evidence, axes: tuple[int, ...]) -> int:
-    grid = evidence.design.grid(axes)
+    grid = evidence.layout.grid(axes)
     return int((~np.isnan(evidence.values[..., np.unique(grid[grid >= 0])])).sum())
 
 
@@ -172,10 +177,10 @@ def _left_out(factors: Sequence[Factor], rows: Sequence[Comparison]) -> list[str
     """Levels none of whose pairs could be judged, because nearly all of their pictures are missing."""
     if len(factors) > 1:
         return []
-    gone = [row.contrast.split(" against ") for row in rows]
-    others = len(factors[0].labels) - 1
+    gone = Counter(level.index for row in rows for level in (*row.asked.plus, *row.asked.minus))
+    labels = factors[0].labels
     return [
         f"{label} could not be judged: pictures of fewer than {MINIMUM_PROMPTS} prompts."
-        for label in factors[0].labels
-        if others and sum(label in pair for pair in gone) == others
+        for index, label in enumerate(labels)
+        if len(labels) > 1 and gone[index] == len(labels) - 1
     ]

@@ -10,26 +10,26 @@ import numpy as np
 
 from teststrip.analysis import sentences
 from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
-from teststrip.analysis.numbers.columns import Array, Design
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.columns import Layout
+from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.records import Card, Comparison, Estimate, Finding
+from teststrip.records import Card, Contrast, Estimate, Finding
 
 MOST_CELLS = 40
 """Up to here all pairs are corrected together by max-t (780 of them); beyond, Bonferroni over all pairs."""
-
-
 LUCK = "The first of many settings owes part of its lead to luck; `best` estimates it on held-out prompts."
 
 
-def levels(values: Array, design: Design, axis: int) -> tuple[Estimate, ...]:
+def levels(values: Array, layout: Layout, axis: int) -> tuple[Estimate, ...]:
     """The levels of one axis as points of a chart, averaged over seeds and the other axes."""
-    factor = design.factors[axis]
-    return of_grid(values, design.grid((axis,)), factor.labels, factor.numbers)
+    factor = layout.factors[axis]
+    return of_grid(values, layout.grid((axis,)), factor.labels, factor.numbers)
 
 
-def estimates(values: Array, design: Design) -> tuple[Estimate, ...]:
+def estimates(values: Array, layout: Layout) -> tuple[Estimate, ...]:
     """Every cell as a point of a chart."""
-    labels = tuple(design.label(cell) for cell in range(len(design.cells)))
+    labels = tuple(layout.label(cell) for cell in range(len(layout.cells)))
     return of_grid(values, np.arange(len(labels))[None, :], labels, None)
 
 
@@ -62,9 +62,9 @@ def first_cell(points: tuple[Estimate, ...], info: Card) -> int:
     return int(np.argmax(means))
 
 
-def finding(design: Design, values: Array, info: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
+def finding(layout: Layout, values: Array, info: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
     """Every cell against the one that stands first, corrected for having looked for the first among all."""
-    points = estimates(values, design)
+    points = estimates(values, layout)
     best = first_cell(points, info)
     others = [cell for cell in range(len(points)) if cell != best]
     differences = effects.cell_pairs(values, [(cell, best) for cell in others])
@@ -85,16 +85,12 @@ def finding(design: Design, values: Array, info: Card, size: Margin, limits: tup
         p=family, inner_low=inner.low, inner_high=inner.high, margin=size.value, prompts=outer.prompts
     )
     rows = tuple(
-        Comparison(
-            contrast=f"{points[cell].label} against {points[best].label}",
-            effect=float(outer.mean[i]),
-            low=float(outer.low[i]),
-            high=float(outer.high[i]),
-            inner_low=float(inner.low[i]),
-            inner_high=float(inner.high[i]),
+        comparison(
+            Contrast("settings", layout.levels(cell), layout.levels(best)),
+            outer=outer[i],
+            inner=inner[i],
             p=float(p[i]),
             p_family=float(family[i]),
-            prompts=int(outer.prompts[i]),
             images=points[cell].images + points[best].images,
             verdict=verdicts.named(decided[i]),
         )
@@ -123,10 +119,8 @@ def finding(design: Design, values: Array, info: Card, size: Margin, limits: tup
         seed_sd=size.seed_sd,
         levels=points,
         comparisons=rows,
-        limits=(
-            *limits,
-            "The first of many settings owes part of its lead to luck; `best` estimates it on held-out prompts.",
-        ),
+        limits=(*limits, LUCK),
+        asked=head.asked,
     )
     word = "highest" if info.higher_is_better is None else "best"
-    return replace(found, sentence=sentences.write_cells(found, best=design.spoken(best), word=word))
+    return replace(found, sentence=sentences.write_cells(found, best=layout.spoken(best), word=word))

@@ -8,7 +8,7 @@ knows which samplers draw noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -17,8 +17,20 @@ from scipy import special
 
 from teststrip import vocabulary
 from teststrip.analysis import sentences
-from teststrip.analysis.numbers.columns import Array, Design, Factor
-from teststrip.records import MINIMUM_PROMPTS, Axis, Card, Comparison, Estimate, Finding, Value, Verdict
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.columns import Layout
+from teststrip.records import (
+    MINIMUM_PROMPTS,
+    Axis,
+    Card,
+    Comparison,
+    Contrast,
+    Estimate,
+    Finding,
+    LevelRef,
+    Value,
+    Verdict,
+)
 
 STEPS = "num_inference_steps"
 SHARE = 0.1
@@ -28,7 +40,7 @@ MOST_PROMPTS = 0.9
 SHALLOW = -0.3
 """Log-log slope of distance against steps above which pictures do not settle; a first-order sampler has about -1."""
 MOST_GROUPS = 12
-"""Beyond so many combinations of other word axes they are told together."""
+"""Above so many combinations of the other axes of words, one finding is about all of them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,8 @@ class Knees:
     """Where the pictures of each prompt stop changing.
 
     Attributes:
-        steps: the levels, rising. distance: [prompts, levels], medians over seeds; 0 at the last.
+        steps: the levels, rising.
+        distance: [prompts, levels], medians over seeds; 0 at the last.
         tolerance: [prompts], the distance that counts as converged.
         knee: [prompts], least steps from which on every distance is within tolerance; NaN = no distances.
         slope: median over prompts of the log-log slope of distance against steps; NaN = fewer than three levels.
@@ -82,7 +95,7 @@ def _slope(distance: Array, steps: Sequence[float]) -> float:
 
 
 def findings(
-    design: Design,
+    layout: Layout,
     values: Array,
     info: Card,
     *,
@@ -101,131 +114,115 @@ def findings(
         noise: for each row of the columns the sampler that draws fresh noise, "" for none; None = no picture. Without
             it the settings decide.
         tolerance: as in `knees`.
+        limits: what holds for each finding.
     """
-    where = [i for i, factor in enumerate(design.factors) if factor.name == STEPS and factor.numbers]
-    if not where or len(design.factors[where[0]].labels) < 2:
+    where = [i for i, factor in enumerate(layout.factors) if factor.name == STEPS and factor.numbers]
+    if not where or len(layout.factors[where[0]].labels) < 2:
         return []
-    words = [i for i, factor in enumerate(design.factors) if factor.numbers is None and len(factor.labels) > 1]
-    combinations = list(product(*(range(len(design.factors[i].labels)) for i in words)))
+    words = [i for i, factor in enumerate(layout.factors) if factor.numbers is None and len(factor.labels) > 1]
+    combinations = list(product(*(range(len(layout.factors[i].labels)) for i in words)))
     if len(combinations) > MOST_GROUPS:
         words, combinations = [], [()]
-    found = []
+    found: list[Finding | None] = []
     for levels in combinations:
         cells = [
-            c for c, cell in enumerate(design.cells) if all(cell[i] == k for i, k in zip(words, levels, strict=True))
+            c for c, cell in enumerate(layout.cells) if all(cell[i] == k for i, k in zip(words, levels, strict=True))
         ]
-        name = ", ".join(design.factors[i].labels[k] for i, k in zip(words, levels, strict=True))
-        samplers = _drawn(design, cells, noise) if noise else _named(design, cells, axes, settings or {})
-        found.append(_finding(design, values, info, where[0], cells, name, samplers, tolerance, limits))
+        name = ", ".join(layout.factors[i].labels[k] for i, k in zip(words, levels, strict=True))
+        samplers = _drawn(layout, cells, noise) if noise else _named(layout, cells, axes, settings or {})
+        group = _Group(info, layout.factors[where[0]].name, name, limits)
+        if samplers:
+            names, draw = sentences.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
+            why = f"{names} {draw} fresh noise at each step, so more steps make another picture, not a better copy"
+            found.append(_refusal(group, why))
+        else:
+            found.append(_finding(group, layout, values, axis=where[0], cells=cells, tolerance=tolerance))
     return [finding for finding in found if finding is not None]
 
 
-def _drawn(design: Design, cells: Sequence[int], noise: Sequence[str | None]) -> set[str]:
+def _drawn(layout: Layout, cells: Sequence[int], noise: Sequence[str | None]) -> set[str]:
     """The noisy samplers of all pictures in these cells; none where a picture has none."""
-    found = {noise[int(row)] for row in design.row[..., cells].ravel() if row >= 0}
+    found = {noise[int(row)] for row in layout.row[..., cells].ravel() if row >= 0}
     names = {name for name in found if name is not None}
     return names if all(names) else set()
 
 
-def _named(design: Design, cells: Sequence[int], axes: Sequence[str | Axis], fixed: Mapping[str, Value]) -> set[str]:
+def _named(layout: Layout, cells: Sequence[int], axes: Sequence[str | Axis], fixed: Mapping[str, Value]) -> set[str]:
     """The noisy samplers that the settings of all these cells name; none where a cell has none."""
     names = set()
     for cell in cells:
         merged = dict(fixed)
-        for i, level in enumerate(design.cells[cell]):
+        for i, level in enumerate(layout.cells[cell]):
             axis = axes[i] if i < len(axes) else ""
             merged |= (
                 axis.levels[level].settings
                 if isinstance(axis, Axis)
-                else {design.factors[i].name: design.factors[i].labels[level]}
+                else {layout.factors[i].name: layout.factors[i].labels[level]}
             )
         names.add(vocabulary.noise(merged))
     return names if all(names) else set()
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Pictures that are looked at together, and what every finding about them says.
+
+    Attributes:
+        info: what is known of the metric.
+        axis: the column of steps.
+        name: the levels of the axes of words that these pictures have; "" = all.
+        limits: what holds for each finding.
+    """
+
+    info: Card
+    axis: str
+    name: str
+    limits: tuple[str, ...]
+
+
 def _finding(
-    design: Design,
-    values: Array,
-    info: Card,
-    axis: int,
-    cells: Sequence[int],
-    group: str,
-    samplers: Collection[str],
-    tolerance: float | None,
-    limits: tuple[str, ...],
+    group: _Group, layout: Layout, values: Array, *, axis: int, cells: Sequence[int], tolerance: float | None
 ) -> Finding | None:
-    factor = design.factors[axis]
-    of = f" with {group}" if group else ""
-    if samplers:
-        names, draw = sentences.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
-        why = f"{names} {draw} fresh noise at each step, so more steps make another picture, not a better copy"
-        return _refusal(info, why, of, limits)
+    """The knee of these cells along an axis (by its index); None where a level has no cell or no distance."""
+    factor = layout.factors[axis]
     numbers = factor.numbers or ()
-    order = sorted(range(len(numbers)), key=numbers.__getitem__)
-    chosen = [[c for c in cells if design.cells[c][axis] == k] for k in order]
+    order = factor.rising
+    chosen = [[c for c in cells if layout.cells[c][axis] == k] for k in order]
     if any(not level for level in chosen):
         return None
     distance = np.stack([_median(values[..., level].reshape(len(values), -1)) for level in chosen], axis=1)
     # A similarity ends at its own top (1), a distance at 0: both become a distance to the reference.
     distance = np.abs(distance - np.where(np.isnan(distance[:, -1:]), 0.0, distance[:, -1:]))
     found = knees(distance, [numbers[k] for k in order], tolerance=tolerance)
-    prompts = int((~np.isnan(found.knee)).sum())
-    if not prompts:
+    if np.isnan(found.knee).all():
         return None
     if found.slope > SHALLOW:
-        return _refusal(
-            info,
-            f"distances hardly shrink with more steps (log-log slope {sentences.fixed(found.slope, 2)})",
-            of,
-            limits,
-        )
-    return _told(found, info, factor, order, group, prompts, int((~np.isnan(values[..., list(cells)])).sum()), limits)
+        shallow = sentences.fixed(found.slope, 2)
+        return _refusal(group, f"distances hardly shrink with more steps (log-log slope {shallow})")
+    images = int((~np.isnan(values[..., list(cells)])).sum())
+    return _concluded(group, found, levels=[layout.level(axis, k) for k in order], images=images)
 
 
-def _told(
-    found: Knees,
-    info: Card,
-    factor: Factor,
-    order: Sequence[int],
-    group: str,
-    prompts: int,
-    images: int,
-    limits: tuple[str, ...],
-) -> Finding:
-    labels = [factor.labels[k] for k in order]
+def _concluded(group: _Group, found: Knees, *, levels: Sequence[LevelRef], images: int) -> Finding:
+    """The finding of knees; `levels` are those of the steps, rising."""
     knee = found.knee[~np.isnan(found.knee)]
-    rows = tuple(_row(found, k, labels) for k in range(len(labels) - 1))
-    share = rows[-1].effect
-    if prompts < MINIMUM_PROMPTS:
+    rows = tuple(_row(found, k, level) for k, level in enumerate(levels[:-1]))
+    if knee.size < MINIMUM_PROMPTS:
         verdict: Verdict = "insufficient design"
     else:
-        verdict = "equivalent" if share >= MOST_PROMPTS else "inconclusive"
+        verdict = "equivalent" if rows[-1].effect >= MOST_PROMPTS else "inconclusive"
     low, high = _median_interval(knee)
-    middle = float(np.sort(knee)[(knee.size - 1) // 2])
-    of = f" with {group}" if group else ""
-    shares = sentences.listed(
-        [f"{row.effect * 100:.0f} % by {label}" for row, label in zip(rows, labels, strict=False)]
-    )
-    told = (
-        f"Pictures stop changing{of} at {middle:g} steps in the middle prompt (95 % interval {low:g} to {high:g}); "
-        f"converged: {shares} steps, {prompts} prompts."
-    )
-    if verdict == "inconclusive":
-        told += f" Too few have converged below {labels[-1]} steps to call that the end."
-    if verdict == "insufficient design":
-        described = told[0].lower() + told[1:]
-        told = f"{prompts} prompts cannot settle where pictures stop changing{of}; as description: {described}"
-    return Finding(
-        metric=info.name,
-        axis=factor.name,
-        contrast=f"knee{of}",
-        effect=middle,
+    finding = Finding(
+        metric=group.info.name,
+        axis=group.axis,
+        contrast=f"knee{sentences.with_group(group.name)}",
+        effect=float(np.sort(knee)[(knee.size - 1) // 2]),
         low=low,
         high=high,
         level=0.95,
         margin=float(np.nanmedian(found.tolerance)),
         p=math.nan,
-        prompts=prompts,
+        prompts=knee.size,
         images=images,
         verdict=verdict,
         method="distance to the same prompt and seed at the most steps, median over seeds; knee = least steps from "
@@ -233,22 +230,25 @@ def _told(
         f"of order statistics; log-log slope {sentences.fixed(found.slope, 2)}",
         kind="convergence",
         unit="steps",
-        levels=tuple(_point(found, k, label) for k, label in enumerate(labels)),
+        levels=tuple(_point(found, k, level.label) for k, level in enumerate(levels)),
         comparisons=rows,
-        limits=(*limits, "It says that pictures stopped changing, not that they are good."),
-        sentence=told,
+        limits=(*group.limits, "It says that pictures stopped changing, not that they are good."),
+        group=group.name,
     )
+    return replace(finding, sentence=sentences.write_convergence(finding))
 
 
-def _row(found: Knees, k: int, labels: Sequence[str]) -> Comparison:
-    """The share of prompts converged at a level."""
+def _row(found: Knees, k: int, level: LevelRef) -> Comparison:
+    """The share of prompts converged at a level, which is the k-th from below."""
+    asked = Contrast("share", (level,))
     known = found.knee[~np.isnan(found.knee)]
     hits, count = int((known <= found.steps[k]).sum()), known.size
     low, high = _share_interval(hits, count, 0.95)
     inner_low, inner_high = _share_interval(hits, count, 0.90)
     verdict: Verdict = "equivalent" if hits / count >= MOST_PROMPTS else "different"
     return Comparison(
-        contrast=f"converged at {labels[k]} (share of prompts)",
+        contrast=sentences.contrast(asked),
+        asked=asked,
         effect=hits / count,
         low=low,
         high=high,
@@ -269,10 +269,11 @@ def _point(found: Knees, k: int, label: str) -> Estimate:
     return Estimate(label, found.steps[k], middle, low, high, column.size, column.size)
 
 
-def _refusal(info: Card, why: str, of: str, limits: tuple[str, ...]) -> Finding:
-    found = Finding(
-        metric=info.name,
-        axis=STEPS,
+def _refusal(group: _Group, why: str) -> Finding:
+    of = sentences.with_group(group.name)
+    return Finding(
+        metric=group.info.name,
+        axis=group.axis,
         contrast=f"knee{of}",
         effect=math.nan,
         low=math.nan,
@@ -286,9 +287,10 @@ def _refusal(info: Card, why: str, of: str, limits: tuple[str, ...]) -> Finding:
         method="refused",
         kind="convergence",
         unit="steps",
-        limits=limits,
+        limits=group.limits,
+        group=group.name,
+        sentence=f"Paired convergence is not defined here{of}: {why}.",
     )
-    return replace(found, sentence=f"Paired convergence is not defined here{of}: {why}.")
 
 
 def _median(values: Array) -> Array:

@@ -1,6 +1,6 @@
-"""Plain columns in, a dense block design out: prompts × replicates × cells.
+"""Plain columns in, a dense block layout out: prompts × replicates × cells.
 
-Takes a dict of lists, a data frame, anything that gives a column by name. Knows no store, no picture and no engine.
+Takes a dict of lists or a data frame. Knows no store, no picture and no engine.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from teststrip.analysis import sentences
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.errors import UsageError
-from teststrip.records import Axis
-from teststrip.vocabulary import spoken
-
-Array = NDArray[np.float64]
+from teststrip.records import Axis, LevelRef
 
 
 class Columns(Protocol):
-    """A dict of lists or a pandas DataFrame: whatever gives a column by its name."""
+    """A dict of lists, a pandas DataFrame or another object that gives a column by its name."""
 
     def __getitem__(self, name: Any, /) -> Any: ...
     def __contains__(self, name: Any, /) -> bool: ...
@@ -33,21 +32,29 @@ class Factor:
     """An axis as the analysis sees it: labels and perhaps numbers, but no settings.
 
     Attributes:
-        name: of the column. labels: of the levels, in order.
-        numbers: the levels as numbers; None when they are words.
+        name: of the column.
+        labels: of the levels, in order.
+        numbers: the levels as numbers, all different; None when they are words.
     """
 
     name: str
     labels: tuple[str, ...]
     numbers: tuple[float, ...] | None
 
+    @property
+    def rising(self) -> list[int]:
+        """The indices of the levels from the lowest number up; of words as they are."""
+        order = list(range(len(self.labels)))
+        return order if self.numbers is None else sorted(order, key=self.numbers.__getitem__)
+
 
 @dataclass(frozen=True)
-class Design:
+class Layout:
     """Who stands where: prompts × replicates × cells, and for each place which row of the columns it is.
 
     Attributes:
-        prompts, replicates: as found, in order of appearance.
+        prompts: as found, in order of appearance.
+        replicates: as found, in order of appearance.
         factors: the axes.
         cells: one level index an axis; only combinations that occur, in order of the axes.
         row: [P, R, C] index of the row in the columns; -1 = no such row.
@@ -61,17 +68,22 @@ class Design:
     row: NDArray[np.intp]
     reasons: NDArray[np.object_]
 
+    def level(self, axis: int, index: int) -> LevelRef:
+        """A level of an axis, as contrasts name it."""
+        factor = self.factors[axis]
+        return LevelRef(factor.name, index, factor.labels[index])
+
+    def levels(self, cell: int) -> tuple[LevelRef, ...]:
+        """The level of a cell on each axis."""
+        return tuple(self.level(axis, index) for axis, index in enumerate(self.cells[cell]))
+
     def label(self, cell: int) -> str:
         """A cell in words: "guidance_scale 7, num_inference_steps 50"."""
-        pairs = zip(self.factors, self.cells[cell], strict=True)
-        return ", ".join(f"{factor.name} {factor.labels[level]}" for factor, level in pairs) or "the only setting"
+        return sentences.setting(self.levels(cell), str)
 
     def spoken(self, cell: int) -> str:
         """A cell as people say it: "guidance 7, steps 50"."""
-        pairs = zip(self.factors, self.cells[cell], strict=True)
-        return (
-            ", ".join(f"{spoken(factor.name)} {factor.labels[level]}" for factor, level in pairs) or "the only setting"
-        )
+        return sentences.setting(self.levels(cell))
 
     def grid(self, axes: Sequence[int]) -> NDArray[np.intp]:
         """Cell index [M, K]: K = combinations of the levels of `axes`, M = of all other axes; -1 = left out."""
@@ -107,11 +119,12 @@ def read(
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",
-) -> Design:
-    """Find the design in plain columns.
+) -> Layout:
+    """Find the layout in plain columns.
 
     Args:
-        columns: one entry an image (or a missing image) in each column.
+        columns: one entry an image (or a missing image) in each column. Where an `Axis` has a column of the indices of
+            its levels (`Axis.level_column`), that column counts, since two levels may look alike as numbers.
         axes: names of columns, or `Axis` records where order and labels should be the study's.
         prompt: the column of blocks.
         replicate: the column that pairs seeds across cells; None or absent = number them in order within a cell.
@@ -145,7 +158,7 @@ def read(
         row[place] = i
     texts = list(columns[missing]) if missing is not None and missing in columns else [None] * len(blocks)
     reasons = np.array([_reason(text) for text in texts] + ["no row"], dtype=object)[row]
-    return Design(prompts, seeds, tuple(factors), cells, row, reasons)
+    return Layout(prompts, seeds, tuple(factors), cells, row, reasons)
 
 
 def _column(columns: Columns, name: str) -> list[Any]:
@@ -156,25 +169,42 @@ def _column(columns: Columns, name: str) -> list[Any]:
 
 
 def _factor(columns: Columns, axis: str | Axis) -> tuple[Factor, list[int]]:
+    """An axis, and the index of the level of each row."""
     name = axis if isinstance(axis, str) else axis.name
     values = _column(columns, name)
     words = [_word(value, name, i) for i, value in enumerate(values)]
     if isinstance(axis, Axis):
-        # A column may hold the labels or the numbers themselves; both mean the level.
-        known = {label: i for i, label in enumerate(axis.labels)}
-        known |= {_text(number): i for i, number in enumerate(axis.numbers or ())}
-        unknown = next((word for word in words if word not in known), None)
-        if unknown is not None:
-            raise UsageError(f"column {name!r} holds {unknown!r}, which is no level of the axis: {axis.labels}")
-        return Factor(name, axis.labels, axis.numbers), [known[word] for word in words]
-    numeric = all(isinstance(v, int | float | np.integer | np.floating) and not isinstance(v, bool) for v in values)
-    if numeric:
+        return Factor(name, axis.labels, axis.numbers), _indices(columns, axis, values, words)
+    if all(_is_number(value) for value in values):
         numbers = tuple(sorted({float(value) for value in values}))
         index = {number: i for i, number in enumerate(numbers)}
-        return Factor(name, tuple(map(_text, numbers)), numbers), [index[float(value)] for value in values]
+        return Factor(name, _labels(numbers), numbers), [index[float(value)] for value in values]
     labels = tuple(dict.fromkeys(words))
     place = {label: i for i, label in enumerate(labels)}
     return Factor(name, labels, None), [place[word] for word in words]
+
+
+def _indices(columns: Columns, axis: Axis, values: Sequence[Any], words: Sequence[str]) -> list[int]:
+    """The level of each row: by its index, else by its very number, else by its label or its number in 12 digits."""
+    if axis.level_column in columns:
+        return [int(index) for index in _column(columns, axis.level_column)]
+    numbers = axis.numbers or ()
+    by_number = {number: i for i, number in enumerate(numbers)}
+    by_word = {_text(number): i for i, number in enumerate(numbers)} | {label: i for i, label in enumerate(axis.labels)}
+    found = []
+    for value, word in zip(values, words, strict=True):
+        index = by_number.get(float(value)) if _is_number(value) else None
+        index = by_word.get(word) if index is None else index
+        if index is None:
+            raise UsageError(f"column {axis.name!r} holds {word!r}, which is no level of the axis: {axis.labels}")
+        found.append(index)
+    return found
+
+
+def _labels(numbers: Sequence[float]) -> tuple[str, ...]:
+    """Each number in 12 digits; in all its digits where another one would look the same."""
+    short = [_text(number) for number in numbers]
+    return tuple(repr(n) if short.count(text) > 1 else text for n, text in zip(numbers, short, strict=True))
 
 
 def _replicates(
@@ -190,9 +220,12 @@ def _replicates(
     return repeats
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
 def _text(value: Any) -> str:
-    is_number = isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
-    return f"{float(value):.12g}" if is_number else str(value)
+    return f"{float(value):.12g}" if _is_number(value) else str(value)
 
 
 def _word(value: Any, name: str, row: int) -> str:

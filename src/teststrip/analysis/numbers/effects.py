@@ -1,42 +1,49 @@
-"""Planned contrasts: what is asked of each axis before anybody looks, as weights on levels.
+"""Planned contrasts: what is asked of each axis before there are scores, as weights on levels.
 
 Every contrast is in score units, so that one margin judges them all:
 a pair is a difference of two levels; a trend is the fitted change from the lowest to the highest level; a bend is how
 far the fitted middle stands above the straight line between the ends; an interaction is how much one axis' change
-itself changes along the other. Knows weights and arrays; no p-values.
+itself changes along the other. Knows weights and arrays; no p-values and no words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis.numbers.columns import Array, Design, Factor
+from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers.columns import Layout
+from teststrip.records import Contrast
 
-Kind = Literal["pair", "trend", "bend", "interaction"]
 Indices = NDArray[np.intp]
+SHAPES: tuple[Literal["trend", "bend"], ...] = ("trend", "bend")
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """A weighted comparison of the levels of one or two axes.
+class WeightedContrast:
+    """A contrast of the levels of one or two axes, with the weights that compute it.
 
     Attributes:
-        kind: what it asks. axes: indices of the axes. text: in words.
+        asked: what is compared.
+        axes: indices of the axes.
         weights: one a combination of their levels, adding to zero.
         planned: member of the Holm family (the other pairs serve equivalence and the table).
     """
 
-    kind: Kind
+    asked: Contrast
     axes: tuple[int, ...]
-    text: str
     weights: Array
     planned: bool = True
+
+    @property
+    def kind(self) -> str:
+        """Pair, trend, bend or interaction."""
+        return self.asked.kind
 
 
 def scale(numbers: Sequence[float]) -> tuple[Array, bool]:
@@ -69,34 +76,39 @@ def bend_weights(x: Array) -> Array:
     return weights
 
 
-def planned(design: Design) -> tuple[Contrast, ...]:
-    """All contrasts of a design: for each axis trend, bend, pairs; for each two axes their interaction.
+def planned(layout: Layout) -> tuple[WeightedContrast, ...]:
+    """All contrasts of a layout: for each axis trend, bend, pairs; for each two axes their interaction.
 
     Of a numeric axis the adjacent pairs are planned, of an axis of words all pairs.
     """
-    found: list[Contrast] = []
-    for i, factor in enumerate(design.factors):
+    found: list[WeightedContrast] = []
+    for i, factor in enumerate(layout.factors):
         if len(factor.labels) > 1:
-            found += _of_axis(i, factor)
-    for i, j in combinations(range(len(design.factors)), 2):
-        if min(len(design.factors[i].labels), len(design.factors[j].labels)) > 1:
-            found += _of_two(design, i, j)
+            found += _of_axis(layout, i)
+    for i, j in combinations(range(len(layout.factors)), 2):
+        if min(len(layout.factors[i].labels), len(layout.factors[j].labels)) > 1:
+            found += _of_two(layout, i, j)
     return tuple(found)
 
 
-def _of_two(design: Design, i: int, j: int) -> list[Contrast]:
+def _of_two(layout: Layout, i: int, j: int) -> list[WeightedContrast]:
     """Interactions of two axes; of words, double differences against their first levels."""
-    first, second = design.factors[i], design.factors[j]
-    there: NDArray[np.bool_] = np.any(design.grid((i, j)) >= 0, axis=0)
+    first, second = layout.factors[i], layout.factors[j]
+    there: NDArray[np.bool_] = np.any(layout.grid((i, j)) >= 0, axis=0)
     found = []
-    for text_a, weights_a in _simple(first):
-        for text_b, weights_b in _simple(second):
-            weights = np.outer(weights_a, weights_b).ravel()
+    for one in _simple(layout, i):
+        for other in _simple(layout, j):
+            weights = np.outer(one.weights, other.weights).ravel()
             if not there.all() and first.numbers is not None and second.numbers is not None:
                 weights = _without_main(weights, there, (len(first.labels), len(second.labels)))
             if weights.any() and not weights[~there].any():
-                text = f"{first.name} ({text_a}) by {second.name} ({text_b})"
-                found.append(Contrast("interaction", (i, j), text, weights))
+                asked = Contrast(
+                    "interaction",
+                    (*one.asked.plus, *other.asked.plus),
+                    (*one.asked.minus, *other.asked.minus),
+                    trends=tuple(part.asked.plus[0].axis for part in (one, other) if part.kind == "trend"),
+                )
+                found.append(WeightedContrast(asked, (i, j), weights))
     return found
 
 
@@ -108,67 +120,74 @@ def _without_main(product: Array, there: NDArray[np.bool_], shape: tuple[int, in
     rest = wanted - main @ np.linalg.lstsq(main, wanted, rcond=None)[0]
     weights = np.zeros_like(product)
     if (rest**2).sum() > 1e-9 * (wanted**2).sum():
-        # The same unit as without gaps: the change of the change over both full ranges.
+        # In the unit of a layout without gaps: the change of the change over both full ranges.
         weights[there] = rest * (product @ product) / (rest @ wanted)
         weights[np.abs(weights) < 1e-12] = 0.0
     return weights
 
 
-def _of_axis(i: int, factor: Factor) -> list[Contrast]:
-    count = len(factor.labels)
+def _of_axis(layout: Layout, i: int) -> list[WeightedContrast]:
+    factor = layout.factors[i]
+    order = factor.rising
     found = []
-    order = list(range(count))
-    if factor.numbers is not None:
-        order.sort(key=lambda k: factor.numbers[k] if factor.numbers else 0.0)
+    if factor.numbers is not None and len(order) > 2:
         x, logarithmic = scale(factor.numbers)
-        words = " on a log scale" if logarithmic else ""
-        ends = f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
-        if count > 2:
-            found.append(Contrast("trend", (i,), f"linear trend, {ends}{words}", trend_weights(x)))
-            found.append(Contrast("bend", (i,), f"quadratic trend (bend), {ends}{words}", bend_weights(x)))
-    for a, b in combinations(range(count), 2):
-        low, high = order[a], order[b]
-        text = f"{factor.labels[high]} against {factor.labels[low]}"
+        trend, bend = (_ends(layout, i, kind, logarithmic=logarithmic) for kind in SHAPES)
+        found += [WeightedContrast(trend, (i,), trend_weights(x)), WeightedContrast(bend, (i,), bend_weights(x))]
+    for a, b in combinations(range(len(order)), 2):
         adjacent = b == a + 1 or factor.numbers is None
-        found.append(Contrast("pair", (i,), text, _pair(count, high, low), adjacent))
+        found.append(pair(layout, i, order[b], order[a], planned=adjacent))
     return found
 
 
-def _simple(factor: Factor) -> list[tuple[str, Array]]:
+def _ends(layout: Layout, axis: int, kind: Literal["trend", "bend"], *, logarithmic: bool) -> Contrast:
+    """A contrast of all levels of an axis, named by its highest and its lowest."""
+    order = layout.factors[axis].rising
+    plus, minus = layout.level(axis, order[-1]), layout.level(axis, order[0])
+    return Contrast(kind, (plus,), (minus,), logarithmic=logarithmic)
+
+
+def _simple(layout: Layout, axis: int) -> list[WeightedContrast]:
     """The one-axis contrasts that interactions are made of: the trend, or each word against the first."""
-    count = len(factor.labels)
+    factor = layout.factors[axis]
     if factor.numbers is not None:
-        return [("trend", trend_weights(scale(factor.numbers)[0]))]
-    return [(f"{factor.labels[k]} against {factor.labels[0]}", _pair(count, k, 0)) for k in range(1, count)]
+        x, logarithmic = scale(factor.numbers)
+        return [WeightedContrast(_ends(layout, axis, "trend", logarithmic=logarithmic), (axis,), trend_weights(x))]
+    return [pair(layout, axis, k, 0) for k in range(1, len(factor.labels))]
 
 
-def _pair(count: int, plus: int, minus: int) -> Array:
-    weights = np.zeros(count)
+def pair(layout: Layout, axis: int, plus: int, minus: int, *, planned: bool = True) -> WeightedContrast:
+    """Two levels of an axis, by their indices: `plus` minus `minus`."""
+    weights = np.zeros(len(layout.factors[axis].labels))
     weights[plus], weights[minus] = 1.0, -1.0
-    return weights
+    asked = Contrast("pair", (layout.level(axis, plus),), (layout.level(axis, minus),))
+    return WeightedContrast(asked, (axis,), weights, planned)
 
 
-def along(design: Design, interaction: Contrast) -> tuple[Contrast, ...]:
-    """What an interaction's first axis does at each level of its second: as many contrasts as that has levels.
+def along(layout: Layout, interaction: WeightedContrast) -> tuple[WeightedContrast, ...]:
+    """What an interaction's first axis does at each level of its second.
 
-    Of words only the two levels compared, of numbers all from the lowest up. None where combinations were left out.
+    Returns:
+        A contrast for each level of the second axis, which stands last on both of its sides: of numbers all levels from
+        the lowest up, of words only the two that are compared. Empty where combinations were left out.
     """
     i, j = interaction.axes
-    first, second = design.factors[i], design.factors[j]
-    if (design.grid((i, j)) < 0).any():
+    first, second = layout.factors[i], layout.factors[j]
+    if (layout.grid((i, j)) < 0).any():
         return ()
-    weights = next(w for text, w in _simple(first) if interaction.text.startswith(f"{first.name} ({text}) by "))
+    plus, minus = interaction.asked.plus[0], interaction.asked.minus[0]
+    weights = next(one.weights for one in _simple(layout, i) if one.asked.plus == (plus,))
     table = interaction.weights.reshape(len(first.labels), len(second.labels))
-    order = [k for k in range(len(second.labels)) if second.numbers is not None or table[:, k].any()]
-    if second.numbers is not None:
-        order.sort(key=second.numbers.__getitem__)
-    return tuple(
-        Contrast("interaction", (i, j), second.labels[k], np.outer(weights, np.eye(len(second.labels))[k]).ravel())
-        for k in order
-    )
+    levels = [k for k in second.rising if second.numbers is not None or table[:, k].any()]
+    found = []
+    for k in levels:
+        at = layout.level(j, k)
+        asked = replace(interaction.asked, plus=(plus, at), minus=(minus, at))
+        found.append(WeightedContrast(asked, (i, j), np.outer(weights, np.eye(len(second.labels))[k]).ravel()))
+    return tuple(found)
 
 
-def per_prompt(values: Array, design: Design, contrast: Contrast) -> tuple[Array, Array]:
+def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tuple[Array, Array]:
     """The contrast inside each prompt, averaged over its seeds and the other axes.
 
     A set is one seed and one setting of the other axes, so that inside a set nothing but the contrast's axes differs.
@@ -185,8 +204,8 @@ def per_prompt(values: Array, design: Design, contrast: Contrast) -> tuple[Array
     Source:
         Yates 1940, the recovery of treatment differences from incomplete blocks.
     """
-    grid = design.grid(contrast.axes)
-    # A pair looks at its two levels alone; in a fit the other levels say how high their sets are.
+    grid = layout.grid(contrast.axes)
+    # A pair looks at its two levels alone; in a fit all other levels say how high their sets are.
     wanted = contrast.weights != 0 if contrast.kind == "pair" else np.any(grid >= 0, axis=0)
     used = np.flatnonzero(wanted)
     weights, grid = contrast.weights[used], grid[:, used]
@@ -195,10 +214,7 @@ def per_prompt(values: Array, design: Design, contrast: Contrast) -> tuple[Array
     sets = sets.reshape(*sets.shape[:-3], -1, used.size)
     whole = sets @ weights  # [..., P, R * M]
     present = ~np.isnan(whole)
-    count = present.sum(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        difference = np.where(count > 0, np.where(present, whole, 0.0).sum(axis=-1) / count, np.nan)
-    images = count * used.size
+    difference, images = mean(whole, -1), present.sum(axis=-1) * used.size
     broken = ~present.all(axis=-1)
     if contrast.kind != "pair" and broken.any():
         difference[broken], images[broken] = _intra_block(sets[broken], weights)
@@ -231,14 +247,15 @@ def cell_pairs(values: Array, pairs: Sequence[tuple[int, int]]) -> Array:
         return np.empty((0, values.shape[0]))
     first, second = np.array(pairs).T
     difference = np.moveaxis(values[..., first] - values[..., second], -1, 0)  # [pairs, ..., P, R]
-    return _mean(difference, -1)[..., 0]
+    return mean(difference, -1)
 
 
 def level_means(values: Array, grid: Indices) -> tuple[Array, Array]:
     """For a chart: the scores at each level with what belongs to the prompt taken out.
 
     Args:
-        values: [P, R, C]. grid: [M, K] cell indices of K levels, from `Design.grid`.
+        values: [P, R, C].
+        grid: [M, K] cell indices of K levels, from `Layout.grid`.
 
     Returns:
         levels [P, K]: each prompt's mean at each level, less the prompt's own height, plus the mean height
@@ -247,18 +264,9 @@ def level_means(values: Array, grid: Indices) -> tuple[Array, Array]:
     padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
     sets = padded[..., grid].reshape(values.shape[0], -1, grid.shape[1])  # [P, R * M, K]
     present = ~np.isnan(sets)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.where(present, sets, 0.0).sum(axis=1) / present.sum(axis=1)
+    means = mean(sets, 1)
     height = np.zeros((means.shape[0], 1))
     for _ in range(20):  # exact at once without missing cells; 20 rounds leave errors far below any interval
-        level = _mean(means - height, 0)
-        height = _mean(means - level, 1)
+        level = mean(means - height, 0, keepdims=True)
+        height = mean(means - level, 1, keepdims=True)
     return means - height + np.nanmean(height) if np.isfinite(height).any() else means, present.sum(axis=(0, 1))
-
-
-def _mean(table: Array, axis: int) -> Array:
-    present = ~np.isnan(table)
-    count = present.sum(axis=axis, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total: Array = np.where(present, table, 0.0).sum(axis=axis, keepdims=True)
-        return np.where(count > 0, total / count, np.nan)

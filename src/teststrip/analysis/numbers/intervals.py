@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.errors import UsageError
 
 EXACT_FLIPS = 12
@@ -24,7 +24,9 @@ class Interval:
     """A mean and its interval; arrays of one shape.
 
     Attributes:
-        mean, low, high: score units. se: standard error of the mean.
+        mean: score units.
+        low, high: the ends of the interval, score units.
+        se: standard error of the mean.
         prompts: how many differences there were; degrees of freedom are one less.
     """
 
@@ -33,6 +35,10 @@ class Interval:
     high: Array
     se: Array
     prompts: Array
+
+    def __getitem__(self, index: int) -> Interval:
+        """One of many: the interval at this place of the first axis."""
+        return Interval(self.mean[index], self.low[index], self.high[index], self.se[index], self.prompts[index])
 
 
 def paired_interval(differences: Array, level: float = 0.95, *, extra_se: Array | float = 0.0) -> Interval:
@@ -58,10 +64,10 @@ def paired_interval(differences: Array, level: float = 0.95, *, extra_se: Array 
     """
     if not 0 < level < 1:
         raise UsageError(f"level {level} is not strictly between 0 and 1; 0.95 means 95 %")
-    count, mean, se = _moments(differences)
+    count, middle, se = _moments(differences)
     quantile = special.stdtrit(np.maximum(count - 1, 1), 0.5 + level / 2)
     half = quantile * np.hypot(se, extra_se)
-    return Interval(mean, mean - half, mean + half, se, count)
+    return Interval(middle, middle - half, middle + half, se, count)
 
 
 def t_p(differences: Array, null: Array | float = 0.0) -> Array:
@@ -69,8 +75,8 @@ def t_p(differences: Array, null: Array | float = 0.0) -> Array:
 
     Differences that are all equal have no error: p is 1 where they equal the null, else 0.
     """
-    count, mean, se = _moments(differences)
-    distance = mean - null
+    count, middle, se = _moments(differences)
+    distance = middle - null
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(se > 0, distance / se, np.where(distance == 0, 0.0, np.inf))
     p: Array = 2 * special.stdtr(np.maximum(count - 1, 1), -np.abs(t))
@@ -79,10 +85,10 @@ def t_p(differences: Array, null: Array | float = 0.0) -> Array:
 
 def one_sided_p(differences: Array, bound: Array | float, *, extra_se: Array | float = 0.0) -> Array:
     """p of the claim "the mean difference is above `bound`" (not inferior when the bound is minus the margin)."""
-    count, mean, se = _moments(differences)
+    count, middle, se = _moments(differences)
     total = np.hypot(se, extra_se)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(total > 0, (mean - bound) / total, np.where(mean >= bound, np.inf, -np.inf))
+        t = np.where(total > 0, (middle - bound) / total, np.where(middle >= bound, np.inf, -np.inf))
     return np.where(count >= 2, special.stdtr(np.maximum(count - 1, 1), -t), np.nan)
 
 
@@ -134,26 +140,25 @@ def bootstrap_t(differences: Array, level: float = 0.95, *, draws: int = 4_999, 
     kept = differences[~np.isnan(differences)]
     if kept.size < 10:
         raise UsageError(f"bootstrap-t needs at least 10 prompts, there are {kept.size}; use paired_interval")
-    _, mean, se = _moments(kept)
+    _, middle, se = _moments(kept)
     drawn = np.random.default_rng(seed).choice(kept, size=(draws, kept.size))
     _, means, errors = _moments(drawn)
     usable = errors > 0
-    t = (means[usable] - mean) / errors[usable]
+    t = (means[usable] - middle) / errors[usable]
     if t.size == 0:
-        return Interval(mean, mean, mean, se, np.asarray(float(kept.size)))
+        return Interval(middle, middle, middle, se, np.asarray(float(kept.size)))
     low, high = np.quantile(t, [0.5 + level / 2, 0.5 - level / 2])
-    return Interval(mean, mean - low * se, mean - high * se, se, np.asarray(float(kept.size)))
+    return Interval(middle, middle - low * se, middle - high * se, se, np.asarray(float(kept.size)))
 
 
 def _moments(differences: Array) -> tuple[Array, Array, Array]:
     """Count, mean and standard error over the last axis, without NaN."""
     present = ~np.isnan(differences)
     count = present.sum(axis=-1).astype(float)
-    filled = np.where(present, differences, 0.0)
+    middle = mean(differences, -1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(count > 0, filled.sum(axis=-1) / count, np.nan)
-        deviation = np.where(present, differences - mean[..., None], 0.0)
+        deviation = np.where(present, differences - middle[..., None], 0.0)
         variance = np.where(count > 1, (deviation**2).sum(axis=-1) / (count - 1), np.nan)
         # Rounding, not spread: all differences equal but for the last bits.
-        variance = np.where(variance < (1e-12 * np.abs(mean)) ** 2, 0.0, variance)
-        return count, mean, np.sqrt(variance / count)
+        variance = np.where(variance < (1e-12 * np.abs(middle)) ** 2, 0.0, variance)
+        return count, middle, np.sqrt(variance / count)

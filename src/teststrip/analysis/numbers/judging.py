@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
-from teststrip.analysis.numbers.columns import Array, Design
-from teststrip.analysis.numbers.effects import Contrast
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.columns import Layout
+from teststrip.analysis.numbers.comparing import comparison
+from teststrip.analysis.numbers.effects import WeightedContrast
 from teststrip.records import MINIMUM_PROMPTS, Comparison
 
 
@@ -24,14 +26,17 @@ class Judgement:
 
     Attributes:
         contrasts: what was asked.
-        differences: [..., contrasts, prompts], score units. images: how many stand behind each.
-        outer, inner: 95 % interval; 90 % interval, widened by the margin's own error.
-        p, family: two-sided, alone and after Holm: of a planned contrast over the planned ones; of any other over all,
-            and no smaller than its axis' own (NaN = too few prompts to be tested).
+        differences: [..., contrasts, prompts], score units.
+        images: how many stand behind each contrast.
+        outer: the 95 % interval.
+        inner: the 90 % interval, widened by the margin's own error.
+        p: two-sided, of each contrast alone.
+        family: `p` after Holm: of a planned contrast over the planned ones; of any other over all, and no smaller than
+            its axis' own (NaN = too few prompts to be tested).
         verdict: one of four, as text.
     """
 
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[WeightedContrast, ...]
     differences: Array
     images: Array
     outer: intervals.Interval
@@ -49,16 +54,12 @@ class Judgement:
     def rows(self) -> tuple[Comparison, ...]:
         """A single study's contrasts as rows of a table."""
         return tuple(
-            Comparison(
-                contrast=contrast.text,
-                effect=float(self.outer.mean[i]),
-                low=float(self.outer.low[i]),
-                high=float(self.outer.high[i]),
-                inner_low=float(self.inner.low[i]),
-                inner_high=float(self.inner.high[i]),
+            comparison(
+                contrast.asked,
+                outer=self.outer[i],
+                inner=self.inner[i],
                 p=float(self.p[i]),
                 p_family=float(self.family[i]),
-                prompts=int(self.outer.prompts[i]),
                 images=int(self.images[i]),
                 verdict=verdicts.named(self.verdict[i]),
             )
@@ -67,16 +68,22 @@ class Judgement:
 
 
 def judge(
-    values: Array, design: Design, contrasts: Sequence[Contrast], margin: Array | float, margin_se: Array | float = 0.0
+    values: Array,
+    layout: Layout,
+    contrasts: Sequence[WeightedContrast],
+    margin: Array | float,
+    margin_se: Array | float = 0.0,
 ) -> Judgement:
     """Estimate, correct and decide every contrast.
 
     Args:
         values: [..., prompts, replicates, cells], score units, NaN = missing.
-        design: of the last axis. contrasts: at least one.
-        margin, margin_se: score units; scalars, or arrays of the leading axes.
+        layout: what the last three axes stand for.
+        contrasts: at least one.
+        margin: score units; a scalar, or an array of the leading axes.
+        margin_se: the standard error of the margin, in the same shape.
     """
-    both = [effects.per_prompt(values, design, contrast) for contrast in contrasts]
+    both = [effects.per_prompt(values, layout, contrast) for contrast in contrasts]
     differences = np.stack([d for d, _ in both], axis=-2)
     images = np.stack([np.where(np.isnan(d), 0, count).sum(axis=-1) for d, count in both], axis=-1)
     margin, margin_se = (np.asarray(x)[..., None] for x in (margin, margin_se))
@@ -93,7 +100,7 @@ def judge(
     return Judgement(tuple(contrasts), differences, images, outer, inner, p, family, decided)
 
 
-def _gate(contrasts: Sequence[Contrast], first: Array) -> Array:
+def _gate(contrasts: Sequence[WeightedContrast], first: Array) -> Array:
     """For each contrast the least corrected p among the planned ones of its axes.
 
     A pair that was not planned is looked at only where its axis has shown itself: no further false claims when nothing
@@ -108,11 +115,11 @@ def _gate(contrasts: Sequence[Contrast], first: Array) -> Array:
     return gate
 
 
-def sd_of_one_seed(values: Array, design: Design, contrast: Contrast) -> float:
-    """SD over prompts of a contrast in a design of one seed a prompt: each seed of a study alone, averaged."""
+def sd_of_one_seed(values: Array, layout: Layout, contrast: WeightedContrast) -> float:
+    """SD over prompts of a contrast where each prompt has one seed: the seeds of a study one by one, pooled."""
     variances = []
     for r in range(values.shape[1]):
-        d = effects.per_prompt(values[:, r : r + 1], design, contrast)[0]
+        d = effects.per_prompt(values[:, r : r + 1], layout, contrast)[0]
         d = d[~np.isnan(d)]
         if d.size > 1:
             variances.append(d.var(ddof=1))

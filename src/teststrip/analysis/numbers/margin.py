@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.errors import UsageError
 from teststrip.records import DEFAULT_MARGIN
 
@@ -22,7 +22,8 @@ class Margin:
     """A margin and where it comes from.
 
     Attributes:
-        value: score units. se: its standard error; 0 when it was given in score units.
+        value: score units.
+        se: the standard error of `value`; 0 when the margin was given in score units.
         text: as a person would write it: "0.2 SD", "0.5".
         seed_sd: SD between seeds of one prompt in one cell, score units; NaN = unknown.
         note: what stands in for the seed SD where it cannot be seen; "" = nothing.
@@ -82,9 +83,9 @@ def pooled_seed_sd(values: Array) -> tuple[Array, Array]:
     """
     present = ~np.isnan(values)
     count = present.sum(axis=-2)
+    deviations = values - mean(values, -2, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(present, values, 0.0).sum(axis=-2) / count
-        squares = np.where(present, (values - mean[..., None, :]) ** 2, 0.0).sum(axis=(-2, -1))  # [..., P]
+        squares = np.where(present, deviations**2, 0.0).sum(axis=(-2, -1))  # [..., P]
         freedom = np.maximum(count - 1, 0).sum(axis=-1).astype(float)
         return _root_with_error(squares, freedom)
 
@@ -105,9 +106,7 @@ def paired_sd(values: Array) -> tuple[float, float]:
 
     The median, so that a few cells in which everything falls apart (2 steps) do not widen the margin of the rest.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        present = ~np.isnan(values)
-        means = np.where(present, values, 0.0).sum(axis=1) / present.sum(axis=1)  # [P, C]
+    means = mean(values, 1)  # [P, C]
     found: list[tuple[float, int]] = []
     for a in range(means.shape[1]):
         for b in range(a):

@@ -1,4 +1,4 @@
-"""Many questions of one data set: Holm for a planned family, max-t for every cell against every other.
+"""Many questions of one data set: Holm for a planned family, max-t for all pairs of cells.
 
 Knows p-values and differences; nothing of axes or prompts' names.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.intervals import flips
 
 _CHUNK = 2_000_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.records import MINIMUM_PROMPTS, Verdict
 
 ALPHA = 0.05

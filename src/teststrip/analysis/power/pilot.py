@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from teststrip.analysis.numbers.columns import Array, Columns, read
+from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers.columns import Columns, read
 from teststrip.analysis.numbers.margin import paired_sd, pooled_seed_sd
 from teststrip.analysis.power.power import PILOT, Variances
 from teststrip.records import Axis
@@ -19,9 +20,9 @@ MOST_PAIRS = 400
 
 def of_columns(table: Columns, names: Iterable[str], *, axes: Sequence[str | Axis]) -> Variances | None:
     """The variances of the first of these scores that has enough values, or None."""
-    design = read(table, axes)
+    layout = read(table, axes)
     for name in names:
-        if name in table and (measured := variances(design.values(table[name], name))) is not None:
+        if name in table and (measured := variances(layout.values(table[name], name))) is not None:
             return replace(measured, metric=name)
     return None
 
@@ -64,13 +65,12 @@ def _components(values: Array, pairs: list[tuple[int, int]]) -> tuple[float, flo
         difference = values[..., a] - values[..., b]
         present = ~np.isnan(difference)
         count = present.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(present, difference, 0.0).sum(axis=1) / count
-        squares = np.where(present, (difference - mean[:, None]) ** 2, 0.0).sum()
+        means = mean(difference, 1)
+        squares = np.where(present, (difference - means[:, None]) ** 2, 0.0).sum()
         freedom = np.maximum(count - 1, 0).sum()
         if freedom > 0:
             within.append(float(squares / freedom))
-        means = mean[~np.isnan(mean)]
+        means = means[~np.isnan(means)]
         if means.size > 1:
             between.append(float(means.var(ddof=1)))
     return (

@@ -18,7 +18,7 @@ from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS
 PILOT = (12, 2)
 """Prompts and seeds that make a pilot."""
 MANY = 100_000
-"""More prompts than anybody makes: "no number of prompts would do"."""
+"""More prompts than a study has: the answer means that no number of prompts would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Variances:
         residual: of one image after its prompt, its seed and its cell are known.
         interaction: of a prompt's own response to a cell; more seeds do not average it out.
         seed: between seeds of one prompt in one cell: the unit of the margin.
-        source: where the numbers come from. metric: whose, where they are in score units.
+        source: where the numbers come from.
+        metric: whose they are, where they are in score units.
     """
 
     residual: float = 0.5
@@ -158,7 +159,8 @@ class Outlook:
     """What one split of images can see.
 
     Attributes:
-        prompts, replicates: the split; images a cell are their product.
+        prompts: of the split.
+        replicates: of the split; images a cell are the product of both.
         detectable: smallest difference of two cells found in 80 % of studies, in seed SD; inf = no verdict possible.
         equivalence: chance to show that two equal cells are equal within the margin.
         needed: prompts (at these replicates) at which equal cells are shown equal in 80 % of studies.
@@ -202,9 +204,12 @@ def better_split(
     contrasts: int = 1,
     variances: Variances | None = None,
 ) -> Outlook | None:
-    """The same number of images a cell, split to see more: more prompts, fewer seeds. None = already the best.
+    """The same number of images a cell, split to see more: as many prompts as images, with one seed each.
 
     With one seed a prompt the seed SD itself cannot be measured; a margin in score units does not need it.
+
+    Returns:
+        None where the design has one seed a prompt already.
     """
     if replicates <= 1:
         return None
@@ -242,8 +247,11 @@ def explain(
     """What `plan` prints about a design, a sentence each.
 
     Args:
-        prompts, replicates, cells: of the design. contrasts: planned, corrected for together.
-        margin: in seed SD, or in score units by metric: that of the measured one counts.
+        prompts: how many the design has.
+        replicates: how many seeds each prompt has.
+        margin: in seed SD, or in score units by metric: that of the measured metric counts.
+        contrasts: how many are planned, so corrected for together.
+        cells: how many settings the design has.
         variances: default those usual for scores.
 
     >>> print(explain(5, 6, cells=16)[0])

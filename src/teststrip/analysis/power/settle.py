@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from teststrip.analysis.numbers.columns import Array
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.power.power import MANY, least, round_up
 from teststrip.records import MINIMUM_PROMPTS
@@ -19,7 +19,8 @@ def more_prompts(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int],
 
     Args:
         judged: a single study.
-        chosen: its contrasts that belong to this question. pairs: those that equivalence needs.
+        chosen: indices of the contrasts that belong to this question.
+        pairs: indices of those that equivalence needs.
         margin: score units.
     """
     total = _total(judged, chosen, pairs, np.array([cautious_sd(d) for d in judged.differences]), margin)
@@ -41,14 +42,14 @@ def one_seed_prompts(
 
 
 def cautious(sd: float, prompts: int) -> float:
-    """The 80 % upper confidence limit of an SD (Browne 1995), as `design.cautious`; NaN below two prompts."""
+    """The 80 % upper confidence limit of an SD (Browne 1995), as `power.cautious`; NaN below two prompts."""
     if prompts < 2:
         return math.nan
     return sd * math.sqrt((prompts - 1) / float(special.chdtri(prompts - 1, 0.8)))
 
 
 def cautious_sd(differences: Array) -> float:
-    """The same of prompt differences, NaN left out."""
+    """`cautious` of the standard deviation of these prompt differences; NaN entries are left out."""
     kept = differences[~np.isnan(differences)]
     return cautious(float(kept.std(ddof=1)), kept.size) if kept.size > 1 else math.nan
 
@@ -56,8 +57,8 @@ def cautious_sd(differences: Array) -> float:
 def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8) -> int:
     """Prompts at which a true difference `truth` is shown to lie inside the margin; MANY = out of reach.
 
-    `design.needed_equivalent` by SciPy and with the spread taken as known, which is a thousand times faster and differs
-    by a prompt or two: a report asks it of every pair.
+    A report asks this of every pair. So it takes the spread as known and counts with SciPy, which is a thousand times
+    faster than `power.needed_equivalent` and differs by a prompt or two.
     """
     if sd == 0:
         return MINIMUM_PROMPTS if truth <= margin else MANY
