@@ -18,9 +18,6 @@ from pathlib import Path
 from teststrip.errors import FolderBusy, StoreError
 
 FILE = "study.lock"
-GLANCE_SECONDS = 0.05
-"""For so long a busy lock may be a reader's look at it (`holder`), which takes microseconds."""
-
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
@@ -50,12 +47,16 @@ _NETWORK = {
 class FolderLock:
     """Held from construction to `release`.
 
+    Args:
+        folder: of the study.
+        glance_seconds: for so long a busy lock may be a reader's look at it (`holder`), which takes microseconds.
+
     Raises:
         FolderBusy: another process, or another Store of this one, holds it; the message says which and since when.
         OSError: the file system has no locks or no room, or the lock file is a link.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, glance_seconds: float = 0.05) -> None:
         # A stranger's folder may have a link there: what it points to would be emptied.
         self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
@@ -64,7 +65,7 @@ class FolderLock:
             except OSError as error:
                 if error.errno not in _BUSY:
                     raise
-                time.sleep(GLANCE_SECONDS)
+                time.sleep(glance_seconds)
                 _take(self._file)
             self._sign()
         except OSError as error:
