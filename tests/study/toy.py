@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests import installing
 
 from teststrip.errors import StudyError
 from teststrip.records import Failure, Fingerprint, Render, Setting, Shot, Value
-
-ENTRY_POINT = "[teststrip.engines]\ntoy = tests.study.toy:ToyEngine\n"
 
 
 class ToyEngine:
@@ -61,10 +60,7 @@ class ToyEngine:
 
 def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> type[ToyEngine]:
     """Install the toy the way a plug-in is installed: by the metadata of a distribution."""
-    metadata = site / "toy-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINT)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr(ToyEngine, "asked", [])
+    installing.distribution(site, "toy", {"engines": {"toy": "tests.study.toy:ToyEngine"}})
+    installing.reach(site, monkeypatch)
+    ToyEngine.asked.clear()
     return ToyEngine

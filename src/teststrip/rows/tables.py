@@ -132,6 +132,12 @@ def settings(rows: Iterable[Row]) -> dict[str, list[object]]:
     }
 
 
+def counts(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many rows have an image, and how many a failure."""
+    every = list(rows)
+    return sum(row.image is not None for row in every), sum(row.failure is not None for row in every)
+
+
 def missing(row: Row) -> str | None:
     """Why a row has no picture; None when it has one."""
     if row.image is not None:
@@ -140,10 +146,8 @@ def missing(row: Row) -> str | None:
 
 
 def _numbers(rows: Sequence[Row]) -> dict[str, float]:
-    numbers = {
-        "images": float(sum(row.image is not None for row in rows)),
-        "failures": float(sum(row.failure is not None for row in rows)),
-    }
+    made, failures = counts(rows)
+    numbers = {"images": float(made), "failures": float(failures)}
     for name in dict.fromkeys(name for row in rows for name in row.scores):
         values = [value for row in rows if math.isfinite(value := row.scores.get(name, math.nan))]
         if values:
