@@ -1,4 +1,4 @@
-"""Little studies of the pattern engine, which the tests change where it matters to them.
+"""Little studies of the pattern engine, which the tests change where it matters to them, and pictures of one colour.
 
 >>> little(replicates=2).replicates
 2
@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from teststrip import pictures
 from teststrip import study as studies
 from teststrip.records import Study
 
@@ -40,3 +43,8 @@ def write(folder: Path, file: str = "", **changes: Any) -> Path:
     path = folder / (file or f"{study.name}.toml")
     path.write_text(studies.dump(study), encoding="utf-8")
     return path
+
+
+def png(colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> bytes:
+    """A picture of one colour; `size` is width and height."""
+    return pictures.encode_png(np.full((*size[::-1], 3), colour, np.uint8))
