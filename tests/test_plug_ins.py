@@ -38,9 +38,16 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def ran_tests(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What pytest says of the plug-in's own tests."""
+    called = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *words]
+    return subprocess.run(
+        called, cwd=folder, env=environment(), capture_output=True, text=True, timeout=600, check=False
+    )
+
+
 def test_the_guides_plug_ins_keep_the_contracts_from_outside(plug_in: Path) -> None:
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(plug_in), str(plug_in)]
-    done = subprocess.run(words, cwd=plug_in, env=environment(), capture_output=True, text=True, timeout=600)
+    done = ran_tests(plug_in)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed
@@ -55,3 +62,26 @@ def test_the_command_lists_them_beside_the_built_in_ones(plug_in: Path) -> None:
         )  # fmt: skip
         for name in names:
             assert name in done.stdout
+
+
+CLEARS = "shutil.rmtree(self.album, ignore_errors=True)"
+ADDS_A_FILE = "self.album.mkdir(parents=True, exist_ok=True); (self.album / f'{len(list(self.album.iterdir()))}.webp')"
+KEEPS = "content.thumbnail(self.folder, image, self.side)"
+FAULTS = {
+    "shows nothing twice": (CLEARS, f"{ADDS_A_FILE}.touch()"),
+    "no secret": (CLEARS, f"import os; {ADDS_A_FILE}.write_text(str(os.environ))"),
+    "killed": (CLEARS, "if self.album.is_dir(): return"),
+    "damaged": (KEEPS, "image and (self.folder / image.path).read_bytes()[100] and image.path.encode()"),
+}
+
+
+@pytest.mark.parametrize("law", FAULTS)
+def test_the_trackers_contract_finds_a_planted_fault(plug_in: Path, law: str) -> None:
+    album = plug_in / "site" / "album.py"
+    text = album.read_text(encoding="utf-8")
+    right, wrong = FAULTS[law]
+    assert text.count(right) == 1
+    album.write_text(text.replace(right, wrong), encoding="utf-8")
+    done = ran_tests(plug_in, "test_album.py", "-x", "-k", law.replace(" ", "_"))
+    assert done.returncode == 1, done.stdout[-5000:]
+    assert "AssertionError" in done.stdout or "TrackerError" in done.stdout

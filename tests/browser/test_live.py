@@ -1,4 +1,4 @@
-"""The live page under a real run: pictures appear without a reload, progress and time left are told."""
+"""The live page under a real run: pictures appear without a reload, with progress and time left."""
 
 from __future__ import annotations
 
