@@ -9,28 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from tests import studies
 from tests.command import command, environment
-
-STUDY = """
-name = "little"
-prompts = ["a rose", "an owl"]
-[engine]
-name = "pattern"
-[settings]
-width = 16
-height = 16
-[axes]
-guidance_scale = [1, 3]
-[question]
-metrics = ["sharpness"]
-"""
 
 HEAVY = ["numpy", "torch", "diffusers", "transformers", "pandas", "scipy", "PIL"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "study.toml").write_text(STUDY)
+    studies.write(
+        tmp_path,
+        "study.toml",
+        prompts=["a rose", "an owl"],
+        settings={"width": 16, "height": 16},
+        axes={"guidance_scale": [1, 3]},
+    )
     return tmp_path
 
 

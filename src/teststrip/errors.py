@@ -9,7 +9,7 @@
     ├── StoreError                  the folder is damaged, newer, or on an unfit file system
     │   └── FolderBusy              another run holds the folder; wait for it
     ├── PictureError                these bytes are no sound picture; make or fetch them again
-    ├── TrackerError                a tracker was not told all; the study is safe, tell it again
+    ├── TrackerError                a tracker did not get everything; the study is safe, send it again
     └── DesignError                 the data cannot answer this question; ask another or make more
 
 Every message says where, what, and the remedy. A failed *shot* is no exception but a value: `records.Failure`.

@@ -207,7 +207,7 @@ class ArrangedMetric(Metric, Protocol):
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Hears what happens: progress bar, live page, W&B, MLflow. Never the record, never able to stop a run.
+    """Is notified of what happens: progress bar, W&B, MLflow. Never the record, never able to stop a run.
 
     A class that is found by name is called with its options as keyword arguments, is cheap to make, and says what may
     stand in `[trackers.NAME]` of a study file: `options: ClassVar[Mapping[str, Setting]]`.
@@ -226,8 +226,8 @@ class Tracker(Protocol):
 class RemoteTracker(Protocol):
     """Optional: a tracker that talks to a server. It is run in a process of its own (`trackers.process`).
 
-    It hears the same study again after a resume, and whenever somebody exports it: what it told before it must not
-    tell twice. Its own files belong into `<study>/trackers/<name>/`.
+    It is notified of the same study again after a resume and by every export, and must not show anything twice. Its own
+    files belong into `<study>/trackers/<name>/`.
 
     Attributes:
         needs: the package it cannot do without, by its import name; imported no earlier than the first event.

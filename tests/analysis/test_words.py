@@ -217,7 +217,7 @@ def test_labels_are_copied_and_never_understood(turn: int, slope: float) -> None
         ]
         infos = {
             "score": Card("score", higher_is_better=True),
-            "distance": Card("distance", higher_is_better=False, paired=True),
+            "distance": Card("distance", higher_is_better=False, arity=2),
         }
         findings = analysis.findings(table, infos, axes=[looks, levels])
         made = analysis.recommend(table, infos["score"], axes=[looks, levels])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
+
+from tests.studies import png
 
 from teststrip.records import (
     Axis,
@@ -23,17 +23,6 @@ from teststrip.records import (
     Shot,
     Study,
 )
-
-
-def png(colour: tuple[int, int, int]) -> bytes:
-    """A picture of one colour, 8 by 8 pixels."""
-    lines = (b"\x00" + bytes(colour) * 8) * 8
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 1)) + chunk(b"IEND", b"")
 
 
 def study_of(

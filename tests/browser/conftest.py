@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests import studies
 
 from teststrip.records import Row
 from teststrip.results.result import Result, open_result
@@ -32,27 +34,27 @@ FLAGS = [
     "--disable-sync",
 ]
 
-STUDY = """
-name = "rose-and-owl"
-prompts = [
-  { id = "rose", text = "a single blood-red rose with thorns dripping blood", tags = ["plant"] },
-  { id = "owl", text = "an owl and a pussycat in a pea-green boat", tags = ["animal"] },
-  { id = "car", text = "a flying car against a futuristic city background" },
-]
-replicates = 3
-[engine]
-name = "pattern"
-fail = "refused: guidance_scale=7, num_inference_steps=16"
-[axes]
-guidance_scale = [1, 3, 7]
-num_inference_steps = [4, 8, 16]
-sampler = [
-  { label = "DDIM", scheduler = "DDIMScheduler" },
-  { label = "DPM++ 2M", scheduler = "DPMSolverMultistepScheduler" },
-]
-[question]
-metrics = ["sharpness", "colourfulness", "seconds"]
-"""
+STUDY: Mapping[str, Any] = {
+    "name": "rose-and-owl",
+    "prompts": [
+        {"id": "rose", "text": "a single blood-red rose with thorns dripping blood", "tags": ["plant"]},
+        {"id": "owl", "text": "an owl and a pussycat in a pea-green boat", "tags": ["animal"]},
+        {"id": "car", "text": "a flying car against a futuristic city background"},
+    ],
+    "replicates": 3,
+    "engine": {"fail": "refused: guidance_scale=7, num_inference_steps=16"},
+    "settings": {},
+    "axes": {
+        "guidance_scale": [1, 3, 7],
+        "num_inference_steps": [4, 8, 16],
+        "sampler": [
+            {"label": "DDIM", "scheduler": "DDIMScheduler"},
+            {"label": "DPM++ 2M", "scheduler": "DPMSolverMultistepScheduler"},
+        ],
+    },
+    "question": {"metrics": ["sharpness", "colourfulness", "seconds"]},
+}
+"""What `tests.studies` makes the study of the browser's tests from."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,10 +65,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium on the PATH"))
 
 
-def make(folder: Path, text: str) -> Result:
+def make(folder: Path, **changes: Any) -> Result:
     """Run a study for real."""
-    toml = folder.with_suffix(".toml")
-    toml.write_text(text, encoding="utf-8")
+    toml = studies.write(folder.parent, **changes)
     drive(toml, folder, trackers=[], views=False).result.close()
     result = open_result(folder)
     pages.write(result, folder / "page")
@@ -75,7 +76,7 @@ def make(folder: Path, text: str) -> Result:
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
-    with make(tmp_path_factory.mktemp("studies") / "rose-and-owl", STUDY) as result:
+    with make(tmp_path_factory.mktemp("studies") / "rose-and-owl", **STUDY) as result:
         yield result
 
 

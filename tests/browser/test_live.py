@@ -1,4 +1,4 @@
-"""The live page under a real run: pictures appear without a reload, progress and time left are told."""
+"""The live page under a real run: pictures appear without a reload, with progress and time left."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from queue import Queue
 
 import pytest
 from playwright.sync_api import expect
+from tests import studies
 from tests.browser.conftest import STUDY, Visitor, median, places
 
 from teststrip.results.result import Result, open_result
 from teststrip.verbs.run import drive
 from teststrip.views import server
 
-QUICK = STUDY.replace("rose-and-owl", "live")
-SLOW = QUICK.replace('name = "pattern"', 'name = "pattern"\nseconds = 0.5')  # a minute for the 150 that are left
+LIVE = {**STUDY, "name": "live"}
+SLOW = {**LIVE, "engine": {**STUDY["engine"], "seconds": 0.5}}  # a minute for the 150 that are left
 RUN = "import sys; from teststrip.verbs.run import drive; drive(sys.argv[1], sys.argv[2], trackers=[], views=False)"
 
 
 @pytest.fixture
 def growing(tmp_path) -> Iterator[tuple[Result, str]]:
     """A study with its first pictures, served; the link to it."""
-    toml = tmp_path / "live.toml"
-    toml.write_text(QUICK, encoding="utf-8")
+    toml = studies.write(tmp_path, **LIVE)
     drive(toml, tmp_path / "live", trackers=[], views=False, limit=12).result.close()
     links: Queue[str] = Queue()
     running: Queue[server.Server] = Queue()
@@ -48,9 +48,8 @@ def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor]
     expect(visitor.page.locator(".progress")).to_contain_text("12 of 162 · not running")
     waiting = visitor.cell(1, 0, 1)
     expect(waiting).to_contain_text("not made")
-    toml = served.folder.with_suffix(".toml")
+    toml = studies.write(served.folder.parent, **SLOW)
     command = [sys.executable, "-c", RUN, str(toml), str(served.folder)]
-    toml.write_text(SLOW, encoding="utf-8")
     run = subprocess.Popen(command)
     try:
         expect(visitor.page.locator(".progress")).to_contain_text("left")
@@ -59,7 +58,7 @@ def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor]
         assert run.wait(timeout=600) == 0
     finally:
         run.kill()
-    toml.write_text(QUICK, encoding="utf-8")
+    studies.write(served.folder.parent, **LIVE)
     subprocess.run(command, check=True, timeout=600)
     expect(visitor.page.locator(".progress")).to_have_count(0)
     assert visitor.page.evaluate("() => window.never_reloaded") is True

@@ -1,25 +1,14 @@
 """What a user does with a damaged folder: the command says what is wrong, and doing what it says mends it."""
 
 import pytest
+from tests import studies
 from tests.command import command
-
-STUDY = """
-name = "little"
-prompts = ["an owl", "a rose"]
-[engine]
-name = "pattern"
-[settings]
-width = 32
-height = 32
-[axes]
-guidance_scale = [1, 7]
-"""
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory):
     folder = tmp_path_factory.mktemp("little")
-    (folder / "study.toml").write_text(STUDY)
+    studies.write(folder, "study.toml", question={})
     command("run", "study.toml", cwd=folder)
     return folder
 

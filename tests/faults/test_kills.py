@@ -1,6 +1,7 @@
 """kill -9 at any moment costs at most the picture that was in work."""
 
 import pytest
+from tests import studies
 from tests.command import COMMAND
 from tests.faults.torture import Forks, command, torture
 
@@ -37,24 +38,18 @@ def test_the_harness_finds_a_planted_fault(tmp_path, fault, kills, seen):
     assert seen in outcome.faults
 
 
-STUDY = """
-name = "killed"
-prompts = ["an owl", "a rose"]
-replicates = {replicates}
-[engine]
-name = "pattern"
-seconds = 0.02
-[settings]
-width = 64
-height = 64
-[axes]
-guidance_scale = [1, 3, 5, 7, 9]
-"""
-
-
 def killed_run(folder, kills):
     """`teststrip run`, killed somewhere in its first twenty pictures."""
-    (folder / "study.toml").write_text(STUDY.format(replicates=3 * kills))
+    studies.write(
+        folder,
+        "study.toml",
+        name="killed",
+        replicates=3 * kills,
+        engine={"seconds": 0.02},
+        settings={"width": 64, "height": 64},
+        axes={"guidance_scale": [1, 3, 5, 7, 9]},
+        question={},
+    )
     start = command(*COMMAND, "run", str(folder / "study.toml"), "--out", str(folder / "s"))
     return torture(start, folder / "s", kills=kills, commits=20, spread=0.1, expected=30 * kills)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import plugin
+from tests import installing
 from tests.command import command
 from tests.metrics.pictures import noise, single
 
@@ -27,7 +27,8 @@ def white_share(tmp_path, monkeypatch):
     package.mkdir()
     (package / "white.py").write_text(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0])
     entry = re.search(r'^(white_share) = "(my_package.white:\w+)"$', text, flags=re.MULTILINE)
-    plugin.install(tmp_path, f"[teststrip.metrics]\n{entry[1]} = {entry[2]}\n", monkeypatch)
+    installing.distribution(tmp_path, "my-package", {"metrics": {entry[1]: entry[2]}})
+    installing.reach(tmp_path, monkeypatch)
     for module in ("my_package", "my_package.white"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     return plugins.load("metrics", "white_share")

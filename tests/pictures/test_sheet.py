@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from PIL import Image
+from tests.studies import png
 
 from teststrip.pictures.sheet import GAP, sheet
 
 COLOURS = {("a", "x"): (200, 30, 30), ("a", "y"): (30, 200, 30), ("b", "x"): (30, 30, 200)}
-
-
-def png(colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "PNG")
-    return file.getvalue()
 
 
 def drawn(titles: tuple[str, str] = ("rows", "columns")) -> Image.Image:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from tests import plugin
+from tests import installing
 
 from teststrip.errors import StudyError
 from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
-
-ENTRY_POINT = "[teststrip.engines]\ntoy = tests.study.toy:ToyEngine\n"
 
 
 class ToyEngine:
@@ -66,7 +64,7 @@ def install(site: Path, monkeypatch: pytest.MonkeyPatch, **others: str) -> type[
 
     `others`: further engines of the same distribution, name to "module:class".
     """
-    points = [ENTRY_POINT, *(f"{name} = {place}\n" for name, place in others.items())]
-    plugin.install(site, "".join(points), monkeypatch)
+    installing.distribution(site, "toy", {"engines": {"toy": "tests.study.toy:ToyEngine", **others}})
+    installing.reach(site, monkeypatch)
     ToyEngine.asked.clear()
     return ToyEngine

@@ -9,18 +9,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import PIL.Image
 import pytest
-from tests.command import COMMAND, environment
-from tests.trackers import told
+from tests.trackers import runs
 
 from teststrip.errors import TrackerError
 from teststrip.results.result import open_result
+from teststrip.testing import canaries
+from teststrip.testing.tracker_contract import StudyTrackerContract
 from teststrip.verbs import export
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -66,7 +67,7 @@ def answers(process: subprocess.Popen[bytes], address: str) -> bool:
             return bool(urllib.request.urlopen(f"{address}/health", timeout=5).status == 200)
         return False
 
-    told.wait_for(known, seconds=120)
+    runs.wait_for(known, seconds=120)
     return process.poll() is None
 
 
@@ -90,10 +91,10 @@ def server(home: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def study(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return told.made(tmp_path_factory.mktemp("mlflow"), "mlflow")
+    return runs.made(tmp_path_factory.mktemp("mlflow"), "mlflow")
 
 
-class Account:
+class Held:
     """The runs of one study, as MLflow's client finds them."""
 
     def __init__(self, uri: str, study: Path) -> None:
@@ -124,34 +125,60 @@ class Account:
     def artifact(self, path: str, folder: Path) -> bytes:
         return Path(self.client.download_artifacts(self.parent.info.run_id, path, str(folder))).read_bytes()
 
-    def everything(self, folder: Path) -> Any:
-        runs = [(run.info.run_id, run.data.params, run.data.metrics, run.data.tags) for run in self.runs]
-        history = [self.client.get_metric_history(self.parent.info.run_id, name) for name in ("images", "failures")]
-        return sorted(runs, key=str), [len(points) for points in history], self.paths("images"), self.paths()
+
+class TestMlflowKeepsTheContract(StudyTrackerContract):
+    name = "mlflow"
+
+    @pytest.fixture(autouse=True)
+    def on_the_server(self, server: str, home: Path) -> None:
+        self.server, self.home = server, home
+
+    def pictures(self, folder: Path) -> set[str]:
+        if not (folder / "trackers" / "mlflow" / "account.json").is_file():
+            return set()
+        held = Held(self.server, folder)
+        return {Path(path).stem for path in held.paths("images")} if held.runs else set()
+
+    def contents(self, folder: Path) -> object:
+        held = Held(self.server, folder)
+        steps = [point.step for point in held.client.get_metric_history(held.parent.info.run_id, "images")]
+        assert len(set(steps)) == len(steps)
+        tags = ("teststrip.setting", "teststrip.content", "mlflow.note.content", "mlflow.loggedArtifacts")
+        said = [
+            (run.info.run_name, run.info.status, run.data.params, run.data.metrics, *map(run.data.tags.get, tags))
+            for run in held.runs
+        ]
+        with tempfile.TemporaryDirectory() as shelf:
+            tables = [held.artifact(f"{name}.json", Path(shelf)) for name in ("images", "settings", "findings")]
+        return sorted(said, key=str), held.paths("images"), held.paths("grids"), held.paths(), tables
+
+    def sent(self, folder: Path) -> Iterator[tuple[str, bytes]]:
+        """With all that the server keeps."""
+        yield from canaries.files_in(folder / "trackers", self.home)
 
 
 def test_there_is_a_run_for_the_study_and_in_it_one_for_each_setting_with_its_means(server: str, study: Path) -> None:
-    account, rows = Account(server, study), told.rows_of(study)
+    held, rows = Held(server, study), runs.rows_of(study)
     cells = {row.planned.cell for row in rows}
-    assert len(account.nested) == len(cells) == 8
-    assert account.parent.info.run_name == "little"
-    assert (account.parent.info.status, {run.info.status for run in account.nested}) == ("FINISHED", {"FINISHED"})
-    assert account.parent.data.metrics == {"images": 14, "failures": 2}
+    assert len(held.nested) == len(cells) == 8
+    assert held.parent.info.run_name == "little"
+    assert (held.parent.info.status, {run.info.status for run in held.nested}) == ("FINISHED", {"FINISHED"})
+    assert held.parent.data.metrics == {"images": 14, "failures": 2}
     axes = ("guidance_scale", "num_inference_steps", "scheduler")
     for metric in ("sharpness", "contrast"):
-        wanted = told.means(rows, metric, lambda row: tuple(row.planned.cell[axis] for axis in axes))
-        found = {tuple(run.data.params[axis] for axis in axes): run.data.metrics[metric] for run in account.nested}
+        wanted = runs.means(rows, metric, lambda row: tuple(row.planned.cell[axis] for axis in axes))
+        found = {tuple(run.data.params[axis] for axis in axes): run.data.metrics[metric] for run in held.nested}
         assert found == pytest.approx(wanted)
 
 
 def test_the_table_has_every_place_of_the_design_with_settings_scores_and_picture(
     server: str, study: Path, tmp_path: Path
 ) -> None:
-    account, rows = Account(server, study), told.rows_of(study)
-    table = json.loads(account.artifact("images.json", tmp_path))
+    held, rows = Held(server, study), runs.rows_of(study)
+    table = json.loads(held.artifact("images.json", tmp_path))
     lines = [dict(zip(table["columns"], line, strict=True)) for line in table["data"]]
     assert len(lines) == len(rows) == 16
-    pictures = Path(account.client.download_artifacts(account.parent.info.run_id, "images", str(tmp_path)))
+    pictures = Path(held.client.download_artifacts(held.parent.info.run_id, "images", str(tmp_path)))
     for line, row in zip(lines, rows, strict=True):
         assert line["seed"] == row.planned.shot.seed
         assert line["guidance_scale"] == row.planned.shot.settings["guidance_scale"]
@@ -162,129 +189,58 @@ def test_the_table_has_every_place_of_the_design_with_settings_scores_and_pictur
         assert {name: line[name] for name in row.scores} == row.scores
         with PIL.Image.open(pictures.parent / line["image"]["filepath"]) as picture:
             assert picture.size == (row.image.width, row.image.height)
-    assert {path.stem for path in pictures.iterdir()} == told.digests(rows)
+    assert {path.stem for path in pictures.iterdir()} == runs.digests(rows)
 
 
 def test_mlflow_lists_the_tables_and_reads_them_itself(server: str, study: Path) -> None:
     import mlflow
 
-    account = Account(server, study)
+    held = Held(server, study)
     mlflow.set_tracking_uri(server)
     mlflow.set_experiment("teststrip")
-    frame = mlflow.load_table("images.json", run_ids=[account.parent.info.run_id])
-    assert sorted(frame["digest"].dropna()) == sorted(told.digests(told.rows_of(study)))
-    listed = json.loads(account.parent.data.tags["mlflow.loggedArtifacts"])
-    assert {entry["path"] for entry in listed} <= set(account.paths())
+    frame = mlflow.load_table("images.json", run_ids=[held.parent.info.run_id])
+    assert sorted(frame["digest"].dropna()) == sorted(runs.digests(runs.rows_of(study)))
+    listed = json.loads(held.parent.data.tags["mlflow.loggedArtifacts"])
+    assert {entry["path"] for entry in listed} <= set(held.paths())
 
 
 def test_the_report_is_there_word_for_word_with_its_charts(server: str, study: Path, tmp_path: Path) -> None:
-    account = Account(server, study)
-    assert account.artifact("report.md", tmp_path) == (study / "report.md").read_bytes()
+    held = Held(server, study)
+    assert held.artifact("report.md", tmp_path) == (study / "report.md").read_bytes()
     charts = {path.name for path in (study / "charts").glob("*.svg")}
-    assert {Path(path).name for path in account.paths("charts")} == charts
-    assert len(account.paths("grids")) == 2
+    assert {Path(path).name for path in held.paths("charts")} == charts
+    assert len(held.paths("grids")) == 2
 
 
-def test_telling_a_study_again_changes_nothing(server: str, study: Path, tmp_path: Path) -> None:
-    account = Account(server, study)
-    before = account.everything(tmp_path)
-    with open_result(study) as result:
-        where = export.tell(result, "mlflow")
-    assert where == f"{server}/#/experiments/{account.parent.info.experiment_id}/runs/{account.parent.info.run_id}"
-    assert account.everything(tmp_path) == before
-
-
-def test_a_telling_that_was_killed_is_completed_by_the_next(server: str, tmp_path: Path) -> None:
-    study = told.made(tmp_path, "progress")
-    process = subprocess.Popen(
-        [*COMMAND, "export", "little", "--to", "mlflow"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    known = study / "trackers" / "mlflow" / "account.json"
-
-    def stands_half_told() -> bool:
-        """It stands still while one looks, and for good once it has begun with the settings."""
-        tracker.suspend()
-        if len(Account(server, study).runs) >= 2:
-            return True
-        tracker.resume()
-        return False
-
-    try:
-        told.wait_for(known.is_file)
-        tracker = told.children(process)[0]
-        told.wait_for(stands_half_told)
-    finally:
-        told.kill(told.children(process))
-    assert b"The study is safe" in process.communicate(timeout=60)[0]
-    half = len(Account(server, study).runs)
-    with open_result(study) as result:
-        export.tell(result, "mlflow")
-    account = Account(server, study)
-    assert half < 9 == len(account.runs)
-    assert len(account.nested) == 8
-    assert account.parent.data.metrics == {"images": 14, "failures": 2}
-    assert len(account.paths("images")) == 14
-
-
-def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(server: str, tmp_path: Path) -> None:
-    study = tmp_path / "little"
-    known = study / "trackers" / "mlflow" / "account.json"
-
-    def pictures() -> list[str]:
-        account = Account(server, study)
-        return account.paths("images") if account.runs else []
-
-    told.killed_run(tmp_path, "mlflow", lambda: known.is_file() and pictures())
-    account = Account(server, study)
-    assert account.parent.info.status == "RUNNING"
-    assert 0 < len(account.paths("images")) < 28
-    told.goes_on(tmp_path, "mlflow")
-    rows = told.rows_of(study)
-    assert len(account.nested) == 8
-    assert account.parent.data.metrics == {"images": 28, "failures": 4}
-    assert sorted(Path(path).stem for path in account.paths("images")) == sorted(told.digests(rows))
-    steps = [metric.step for metric in account.client.get_metric_history(account.parent.info.run_id, "images")]
-    assert len(set(steps)) == len(steps)
-
-
-def test_nothing_of_the_machine_or_its_secrets_arrives(server: str, home: Path, tmp_path: Path) -> None:
-    study = told.made(tmp_path, "progress")
-    told.with_canaries(tmp_path, "export", "little", "--to", "mlflow")
-    account = Account(server, study)
-    assert len(account.runs) == 9
-    assert list(told.leaks(home)) + list(told.leaks(study / "trackers")) == []
-    for run in account.runs:
-        assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)
-
-
-def test_a_server_that_is_not_there_is_said_once_and_told_later(
+def test_a_server_that_is_not_there_fails_the_export_and_nothing_else(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with open_result(study) as result, pytest.raises(TrackerError, match="The study is safe"):
-        export.tell(result, "mlflow")
+        export.notify(result, "mlflow")
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
-def test_without_a_server_the_account_lies_beside_the_study_and_moves_with_it(
+def test_without_a_server_everything_lies_beside_the_study_and_moves_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    study = told.made(tmp_path, "mlflow")
+    study = runs.made(tmp_path, "mlflow")
     database = study / "trackers" / "mlflow" / "mlflow.db"
-    assert len(Account(f"sqlite:///{database}", study).nested) == 8
+    assert len(Held(f"sqlite:///{database}", study).nested) == 8
     study = study.rename(tmp_path / "moved")
     with open_result(study) as result:
-        where = export.tell(result, "mlflow")
+        where = export.notify(result, "mlflow")
     database = study / "trackers" / "mlflow" / "mlflow.db"
     assert where == f"mlflow server --workers 1 --backend-store-uri sqlite:///{database}"
-    account = Account(f"sqlite:///{database}", study)
-    assert len(account.nested) == 8
-    assert {Path(path).stem for path in account.paths("images")} == told.digests(told.rows_of(study))
+    held = Held(f"sqlite:///{database}", study)
+    assert len(held.nested) == 8
+    assert {Path(path).stem for path in held.paths("images")} == runs.digests(runs.rows_of(study))
     assert (study / "trackers" / "mlflow" / "artifacts").is_dir()
     assert not (tmp_path / "little").exists()
+
+
+def test_no_run_is_tagged_with_user_program_or_commit(server: str, study: Path) -> None:
+    for run in Held(server, study).runs:
+        assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import pytest
-from tests.trackers import told
+from tests import installing
+from tests.trackers import runs
 
 from teststrip.records import Concluded, Event
 from teststrip.verbs.run import drive
@@ -29,9 +29,8 @@ PATIENCE = 6.0
 def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trackers that hang, installed for this process and its children."""
     site = tmp_path / "site"
-    told.install(site, "deaf", DEAF, dict.fromkeys(("one", "two", "three"), "Deaf"))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
-    monkeypatch.syspath_prepend(site)
+    installing.distribution(site, "deaf", {"trackers": dict.fromkeys(("one", "two", "three"), "deaf:Deaf")}, DEAF)
+    installing.reach(site, monkeypatch)
     monkeypatch.setenv("TESTSTRIP_TRACKER_PATIENCE", str(PATIENCE))
 
 
@@ -51,6 +50,6 @@ class Clock:
 def test_trackers_that_hang_share_the_patience_of_the_run(tmp_path: Path) -> None:
     clock, three = Clock(), ["one", "two", "three"]
     with pytest.warns(RuntimeWarning, match="did not finish within 6 s and was ended") as warned:
-        drive(told.study_file(tmp_path), tmp_path / "little", trackers=[clock, *three], views=False).result.close()
+        drive(runs.study_file(tmp_path), tmp_path / "little", trackers=[clock, *three], views=False).result.close()
     assert len(warned) == 3
     assert time.monotonic() - clock.concluded < 2.5 * PATIENCE

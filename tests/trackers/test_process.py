@@ -1,4 +1,4 @@
-"""A tracker in a process of its own: whatever it does, the run neither stops nor waits, and it can be told again."""
+"""A tracker in a process of its own: the run neither stops nor waits for it, and the study can be sent again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests import installing
 from tests.command import COMMAND, command, environment
-from tests.trackers import told
+from tests.trackers import runs
 
 from teststrip.errors import MissingExtra, TrackerError, UsageError
 from teststrip.protocols import Tracker
@@ -38,7 +39,7 @@ from teststrip.records import (
     Study,
 )
 from teststrip.results.result import open_result
-from teststrip.trackers import process as apart
+from teststrip.trackers.process import MOST_WAITING, TrackerProxy
 from teststrip.verbs import export
 from teststrip.verbs.run import drive
 
@@ -141,10 +142,10 @@ NAMES = {
 def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with entry points, installed for this process and its children."""
     folder = tmp_path / "site"
-    told.install(folder, "strangers", STRANGERS, NAMES)
-    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.syspath_prepend(folder)
+    installing.distribution(
+        folder, "strangers", {"trackers": {n: f"strangers:{kind}" for n, kind in NAMES.items()}}, STRANGERS
+    )
+    installing.reach(folder, monkeypatch)
     monkeypatch.delitem(sys.modules, "strangers", raising=False)
     return folder
 
@@ -161,13 +162,13 @@ def heard(folder: Path) -> list[object]:
 
 
 def ran(tmp_path: Path, *trackers: str | Tracker) -> Path:
-    drive(told.study_file(tmp_path), tmp_path / "little", trackers=trackers).result.close()
+    drive(runs.study_file(tmp_path), tmp_path / "little", trackers=trackers).result.close()
     return tmp_path / "little"
 
 
 def whole(folder: Path) -> bool:
     """All is there that this study can have."""
-    rows = told.rows_of(folder)
+    rows = runs.rows_of(folder)
     return (
         sum(row.image is not None for row in rows) == MADE
         and all("sharpness" in row.scores for row in rows if row.image)
@@ -183,15 +184,15 @@ def gone(pid: int) -> bool:
 
 
 def test_a_tracker_hears_the_run_as_it_was_in_order(tmp_path: Path) -> None:
-    outcome = drive(told.study_file(tmp_path), tmp_path / "little", trackers=["diligent"])
+    outcome = drive(runs.study_file(tmp_path), tmp_path / "little", trackers=["diligent"])
     outcome.result.close()
     first, *middle, last = heard(tmp_path / "little")
     assert isinstance(first, Started)
     assert first.study == outcome.result.study
-    rows = told.rows_of(tmp_path / "little")
+    rows = runs.rows_of(tmp_path / "little")
     shown = [event.image.digest for event in middle if isinstance(event, Saved)]
     assert len(shown) == MADE
-    assert set(shown) == told.digests(rows)
+    assert set(shown) == runs.digests(rows)
     assert [type(event) for event in middle].count(Failed) == 16 - MADE
     assert {event.metric for event in middle if isinstance(event, Scored)} == {"sharpness", "contrast"}
     assert isinstance(last, Concluded)
@@ -215,7 +216,7 @@ def test_one_that_fails_is_named_once_with_the_remedy_and_the_study_is_whole(
     with pytest.warns(RuntimeWarning) as warned:
         folder = ran(tmp_path, tracker)
     (message,) = (str(warning.message) for warning in warned)
-    assert message == f"tracker {tracker}: {says}. The study is safe. To tell it again: {remedy(folder, tracker)}"
+    assert message == f"tracker {tracker}: {says}. The study is safe. To send it again: {remedy(folder, tracker)}"
     assert whole(folder)
 
 
@@ -231,7 +232,7 @@ class HoldsTheEndUntil:
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, Concluded):
-            told.wait_for(self.path.is_file)
+            runs.wait_for(self.path.is_file)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -247,7 +248,7 @@ def test_one_that_hangs_is_ended_with_all_it_started_once_the_run_lost_patience(
     assert whole(folder)
     pids = [int(pid) for pid in (folder / "trackers" / "pids").read_text().split()]
     assert len(pids) == 2
-    told.wait_for(lambda: all(map(gone, pids)))
+    runs.wait_for(lambda: all(map(gone, pids)))
 
 
 def test_one_that_waits_for_the_run_to_end_does_not_hold_it_up(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_the_others_hear_all_when_one_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tracker", ["at_once", "midway", "hangs"])
-def test_what_one_missed_is_told_again_in_full_by_the_line_of_the_warning(
+def test_what_one_missed_is_sent_again_in_full_by_the_line_of_the_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str
 ) -> None:
     monkeypatch.setenv("TESTSTRIP_TRACKER_PATIENCE", "3")
@@ -273,20 +274,20 @@ def test_what_one_missed_is_told_again_in_full_by_the_line_of_the_warning(
     assert "over there: none" in command(*words, cwd=tmp_path, WELL="yes").stdout
     last = heard(folder)[-1]
     assert isinstance(last, Concluded)
-    assert list(last.rows) == told.rows_of(folder)
+    assert list(last.rows) == runs.rows_of(folder)
 
 
 def test_an_export_that_fails_is_an_error_with_one_line(tmp_path: Path) -> None:
     folder = ran(tmp_path)
     with open_result(folder) as result, pytest.raises(TrackerError, match=r"^no account at all\. The study is safe"):
-        export.tell(result, "at_once")
+        export.notify(result, "at_once")
     done = command("export", folder, "--to", "at_once", cwd=tmp_path, code=2)
     assert done.stderr.count("no account at all") == 1
 
 
 def test_options_reach_the_tracker(tmp_path: Path) -> None:
     with open_result(ran(tmp_path)) as result:
-        assert export.tell(result, "diligent", word="café") == "over there: café"
+        assert export.notify(result, "diligent", word="café") == "over there: café"
 
 
 def test_one_whose_package_is_missing_is_refused_before_anything_is_made(tmp_path: Path) -> None:
@@ -306,7 +307,7 @@ def test_a_patience_that_is_no_number_is_refused_before_anything_is_made(
 def test_ctrl_c_stops_the_run_and_leaves_the_tracker_time_to_hear_the_end(tmp_path: Path) -> None:
     words = [
         "run",
-        str(told.study_file(tmp_path, replicates=2, seconds=1)),
+        str(runs.study_file(tmp_path, replicates=2, seconds=1)),
         "--out",
         "little",
         "--tracker",
@@ -316,8 +317,8 @@ def test_ctrl_c_stops_the_run_and_leaves_the_tracker_time_to_hear_the_end(tmp_pa
         [*COMMAND, *words], cwd=tmp_path, env=environment(), start_new_session=True, stderr=subprocess.PIPE, text=True
     )
     try:
-        told.wait_for((tmp_path / "little" / "trackers" / "heard").is_file)
-        told.wait_for(lambda: any(isinstance(event, Saved) for event in heard(tmp_path / "little")))
+        runs.wait_for((tmp_path / "little" / "trackers" / "heard").is_file)
+        runs.wait_for(lambda: any(isinstance(event, Saved) for event in heard(tmp_path / "little")))
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
         run.wait(60)
     finally:
@@ -335,7 +336,7 @@ def test_ctrl_c_stops_the_run_and_leaves_the_tracker_time_to_hear_the_end(tmp_pa
 def test_a_run_that_is_killed_leaves_no_tracker_behind(tmp_path: Path) -> None:
     words = [
         "run",
-        str(told.study_file(tmp_path, replicates=2, seconds=1)),
+        str(runs.study_file(tmp_path, replicates=2, seconds=1)),
         "--out",
         "little",
         "--tracker",
@@ -343,26 +344,27 @@ def test_a_run_that_is_killed_leaves_no_tracker_behind(tmp_path: Path) -> None:
     ]
     run = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
     try:
-        told.wait_for(lambda: (tmp_path / "little" / "trackers" / "heard").is_file())
+        runs.wait_for(lambda: (tmp_path / "little" / "trackers" / "heard").is_file())
         (child,) = psutil.Process(run.pid).children()
         assert child.cmdline()[-1] == "diligent"
     finally:
         run.kill()
         run.wait()
-    told.wait_for(lambda: gone(child.pid))
+    runs.wait_for(lambda: gone(child.pid))
 
 
 def test_what_waits_for_a_slow_tracker_is_bounded_and_the_end_is_heard_all_the_same(tmp_path: Path) -> None:
     """Nothing is lost by that: the end brings all rows."""
-    events = pictures(tmp_path, apart.WAITING + 1_000)
-    tracker = apart.TrackerProxy("blocks", {}, patience=60)
+    events = pictures(tmp_path, MOST_WAITING + 1_000)
+    tracker = TrackerProxy("blocks", {}, patience=60)
     for event in events:
         tracker.on_event(event)  # would never return, did it wait for the other process
     (tmp_path / "go").touch()
     tracker.close()
     found = heard(tmp_path)
     shown = sum(isinstance(event, Saved) for event in found)
-    assert apart.WAITING - 1 <= shown < apart.WAITING + 500  # the beginning waits, too; a pipe of 64 KiB holds fewer
+    # The beginning waits, too; a pipe of 64 KiB holds fewer than 500.
+    assert MOST_WAITING - 1 <= shown < MOST_WAITING + 500
     assert found[-1] == events[-1]
 
 
@@ -390,7 +392,7 @@ def test_every_event_of_a_study_crosses_to_the_other_process_unchanged(tmp_path:
         Scored("sharpness", 0, "not computed, because ..."),
         Concluded(15, 1, findings, interrupted=True, rows=(*rows, Row(rows[0].planned, failure=lone))),
     ]
-    tracker = apart.TrackerProxy("diligent", {}, patience=60)
+    tracker = TrackerProxy("diligent", {}, patience=60)
     for event in events:
         tracker.on_event(event)
     tracker.close()
@@ -420,7 +422,7 @@ def test_a_tracker_s_prints_go_into_its_log_and_nowhere_else(tmp_path: Path, str
     (strangers / "chatty.py").write_text(chatty)
     points = strangers / "strangers-1.0.dist-info" / "entry_points.txt"
     points.write_text(points.read_text() + "chatty = chatty:Chatty\n")
-    done = command("run", told.study_file(tmp_path), "--out", "little", "--tracker", "chatty", cwd=tmp_path, code=3)
+    done = command("run", runs.study_file(tmp_path), "--out", "little", "--tracker", "chatty", cwd=tmp_path, code=3)
     assert "chat " not in done.stdout + done.stderr
     log = (tmp_path / "little" / "trackers" / "chatty" / "log.txt").read_text()
     assert log.startswith("chat Started\n")
@@ -428,22 +430,22 @@ def test_a_tracker_s_prints_go_into_its_log_and_nowhere_else(tmp_path: Path, str
 
 
 def test_a_finished_run_frees_the_folder_before_it_waits_for_its_trackers(tmp_path: Path) -> None:
-    words = ["run", str(told.study_file(tmp_path)), "--out", "little", "--tracker", "hangs"]
+    words = ["run", str(runs.study_file(tmp_path)), "--out", "little", "--tracker", "hangs"]
     patience = environment(TESTSTRIP_TRACKER_PATIENCE="60", PYTHONWARNINGS="default")
     run = subprocess.Popen(
         [*COMMAND, *words], cwd=tmp_path, env=patience, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     children: list[psutil.Process] = []
     try:
-        told.wait_for(lambda: (tmp_path / "little" / "report.md").is_file())
-        children = told.children(run)
+        runs.wait_for(lambda: (tmp_path / "little" / "report.md").is_file())
+        children = runs.children(run)
         until = time.monotonic() + 20
         while (again := _code(tmp_path)) == 4 and time.monotonic() < until:  # 4 = busy
             time.sleep(0.2)
         assert again == 3  # shots of this study fail
         assert run.poll() is None
     finally:
-        told.kill([*children, run])
+        runs.kill([*children, run])
         run.wait()
 
 

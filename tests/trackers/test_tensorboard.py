@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,21 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.util.tensor_util import make_ndarray
-from tests.trackers import told
+from tests.trackers import runs
 
+from teststrip.records import Row, Saved, Started
 from teststrip.results.result import open_result
-from teststrip.verbs import export
+from teststrip.testing.tracker_contract import StudyTrackerContract
+from teststrip.trackers.tensorboard import TensorBoardTracker
 from teststrip.verbs.run import drive
 
 
-def account(study: Path) -> Path:
+def logs(study: Path) -> Path:
     return study / "trackers" / "tensorboard" / "little"
 
 
 def read(study: Path) -> EventAccumulator:
-    reader = EventAccumulator(str(account(study)), size_guidance={"images": 0, "scalars": 0, "tensors": 0})
+    reader = EventAccumulator(str(logs(study)), size_guidance={"images": 0, "scalars": 0, "tensors": 0})
     return reader.Reload()
 
 
@@ -55,30 +58,45 @@ def values(page: EventMultiplexer) -> dict[str, list[Any]]:
     return {tag: [make_ndarray(e.tensor_proto).tolist() for e in page.Tensors("little", tag)] for tag in names}
 
 
+class TestTensorBoardKeepsTheContract(StudyTrackerContract):
+    name = "tensorboard"
+
+    def pictures(self, folder: Path) -> set[str]:
+        """Prompts: it shows a contact sheet of each and, during a run, the newest picture."""
+        return {tag.partition("/")[2] for tag in read(folder).Tags()["images"]} if logs(folder).is_dir() else set()
+
+    def names(self, rows: Iterable[Row]) -> set[str]:
+        return {row.planned.prompt.id for row in rows if row.image}
+
+    def contents(self, folder: Path) -> object:
+        written = sum(path.stat().st_size > 0 for path in logs(folder).iterdir())
+        return written, everything(read(folder))
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return told.made(tmp_path_factory.mktemp("tensorboard"), "tensorboard")
+    return runs.made(tmp_path_factory.mktemp("tensorboard"), "tensorboard")
 
 
 def test_curves_are_the_means_of_the_store_at_steps_that_are_its_levels(study: Path) -> None:
-    reader, rows = read(study), told.rows_of(study)
+    reader, rows = read(study), runs.rows_of(study)
     for axis, scale, factor in [
         ("guidance_scale", "guidance_scale x10", 10),
         ("num_inference_steps", "num_inference_steps", 1),
     ]:
         for metric in ("sharpness", "contrast"):
-            wanted = told.means(rows, metric, lambda row, axis=axis: row.planned.shot.settings[axis])
+            wanted = runs.means(rows, metric, lambda row, axis=axis: row.planned.shot.settings[axis])
             found = {e.step / factor: e.value for e in reader.Scalars(f"by {scale}/{metric}")}
             assert found == pytest.approx(wanted, rel=1e-6)  # they are kept in 32 bits
     assert [e.step for e in reader.Scalars("by place of scheduler/sharpness")] == [1, 2]
-    assert [e.value for e in reader.Scalars("study/images")] == [len(told.digests(rows))]
+    assert [e.value for e in reader.Scalars("study/images")] == [len(runs.digests(rows))]
     assert [e.value for e in reader.Scalars("study/failures")] == [sum(row.failure is not None for row in rows)] == [2]
 
 
 def test_each_prompt_has_one_grid(study: Path) -> None:
     reader = read(study)
     grids = [tag for tag in reader.Tags()["images"] if tag.startswith("grids/")]
-    assert len(grids) == len({row.planned.prompt.id for row in told.rows_of(study)}) == 2
+    assert len(grids) == len({row.planned.prompt.id for row in runs.rows_of(study)}) == 2
     for tag in reader.Tags()["images"]:
         (event,) = reader.Images(tag)
         with PIL.Image.open(io.BytesIO(event.encoded_image_string)) as picture:
@@ -87,7 +105,7 @@ def test_each_prompt_has_one_grid(study: Path) -> None:
 
 
 def test_the_table_of_images_has_every_place_of_the_design_with_digest_settings_and_scores(study: Path) -> None:
-    lines, rows = text(read(study), "images"), told.rows_of(study)
+    lines, rows = text(read(study), "images"), runs.rows_of(study)
     assert len(lines) == len(rows) == 16
     for line, row in zip(lines, rows, strict=True):
         assert line["digest"] == (row.image.digest if row.image else "")
@@ -97,56 +115,38 @@ def test_the_table_of_images_has_every_place_of_the_design_with_digest_settings_
             assert {name: float(line[name]) for name in row.scores} == row.scores
 
 
-def test_telling_a_study_again_leaves_one_account_that_says_the_same(study: Path) -> None:
-    before = everything(read(study))
-    with open_result(study) as result:
-        assert export.tell(result, "tensorboard") == f"tensorboard --logdir {account(study).parent}"
-    assert everything(read(study)) == before
-    assert sum(path.stat().st_size > 0 for path in account(study).iterdir()) == 1
-
-
-def test_a_page_that_is_open_shows_the_new_account_in_place_of_the_old(tmp_path: Path) -> None:
-    toml, folder = told.study_file(tmp_path), tmp_path / "little"
+def test_a_page_that_is_open_shows_the_new_file_in_place_of_the_old(tmp_path: Path) -> None:
+    toml, folder = runs.study_file(tmp_path), tmp_path / "little"
     drive(toml, folder, limit=9, trackers=["tensorboard"]).result.close()
-    page = EventMultiplexer({"little": str(account(folder))}).Reload()  # what TensorBoard's pages read from
+    page = EventMultiplexer({"little": str(logs(folder))}).Reload()  # what TensorBoard's pages read from
     assert values(page)["study/images"] == [7]  # two of nine failed
     drive(toml, folder, trackers=["tensorboard"]).result.close()
-    fresh = EventMultiplexer({"little": str(account(folder))}).Reload()
+    fresh = EventMultiplexer({"little": str(logs(folder))}).Reload()
     assert values(page.Reload()) == values(fresh)
     assert values(page)["study/images"] == [14]
     assert {len(found) for tag, found in values(page).items() if "by" not in tag} == {1}
 
 
-def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(tmp_path: Path) -> None:
-    study = tmp_path / "little"
-
-    def begun() -> bool:
-        return account(study).is_dir() and "study/images" in read(study).Tags()["scalars"]
-
-    told.killed_run(tmp_path, "tensorboard", begun)
-    live = read(study)
-    assert 0 < live.Scalars("study/images")[-1].value < 28
-    assert {tag.split("/")[0] for tag in live.Tags()["images"]} == {"newest"}
-    told.goes_on(tmp_path, "tensorboard")
-    reader, rows = read(tmp_path / "little"), told.rows_of(tmp_path / "little")
-    assert [e.value for e in reader.Scalars("study/images")] == [28]
-    assert {line["digest"] for line in text(reader, "images")} - {""} == told.digests(rows)
-    assert all(len(reader.Images(tag)) == 1 for tag in reader.Tags()["images"])
-    assert sum(path.stat().st_size > 0 for path in account(tmp_path / "little").iterdir()) == 1
-
-
-def test_nothing_of_the_machine_or_its_secrets_is_written(tmp_path: Path) -> None:
-    study = told.made(tmp_path, "tensorboard")
-    told.with_canaries(tmp_path, "export", "little", "--to", "tensorboard")
-    assert list(told.leaks(study / "trackers" / "tensorboard")) == []
+def test_during_a_run_it_shows_the_newest_picture_and_the_counts(study: Path) -> None:
+    folder = study.parent / "half" / "little"
+    with open_result(study) as result:
+        tracker = TensorBoardTracker()
+        tracker.on_event(Started(result.study, total=16, done=3, folder=str(folder)))
+        row = next(row for row in result.rows() if row.image)
+        (folder / row.image.path).parent.mkdir(parents=True)
+        (folder / row.image.path).write_bytes((study / row.image.path).read_bytes())
+        for _ in range(3):
+            tracker.on_event(Saved(row.planned, row.image, 12))
+        tracker.close()
+    live = read(folder)
+    assert [e.value for e in live.Scalars("study/images")] == [4]  # the next report is due in five seconds
+    assert live.Tags()["images"] == [f"newest/{row.planned.prompt.id}"]
 
 
 def test_it_needs_neither_torch_nor_tensorflow(study: Path) -> None:
     code = f"""
 import sys
-from teststrip.verbs import export
-from teststrip.results import open_result
-from teststrip.verbs.run import drive
+from teststrip.results.result import open_result
 from teststrip.records import Concluded, Started
 from teststrip.trackers.tensorboard import TensorBoardTracker
 with open_result({str(study)!r}) as result:

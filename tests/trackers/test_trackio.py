@@ -7,16 +7,16 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import PIL.Image
 import pytest
 from tests.command import command, environment
-from tests.trackers import told
+from tests.trackers import runs
 
-from teststrip.results.result import open_result
-from teststrip.verbs import export
+from teststrip.testing.tracker_contract import StudyTrackerContract
 
 READ = """
 import json, sys, trackio
@@ -35,8 +35,8 @@ def read(study: Path) -> list[dict[str, Any]]:
     said = subprocess.run(
         [sys.executable, "-c", READ], env={**environment(), **place}, check=True, capture_output=True, timeout=60
     )
-    runs: list[dict[str, Any]] = json.loads(said.stdout)
-    return runs
+    found: list[dict[str, Any]] = json.loads(said.stdout)
+    return found
 
 
 def table(run: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def table(run: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def media(study: Path) -> set[Path]:
-    return set(told.files(study / "trackers" / "trackio" / "media"))
+    return set(runs.files(study / "trackers" / "trackio" / "media"))
 
 
 def without_names(run: dict[str, Any]) -> Any:
@@ -59,14 +59,43 @@ def without_names(run: dict[str, Any]) -> Any:
     return plain(run)
 
 
+def captions(value: Any) -> Iterator[str]:
+    """Of all pictures, wherever they stand: the digests of their images."""
+    if isinstance(value, dict):
+        if value.get("_type") == "trackio.image":
+            yield value["caption"]
+        for part in value.values():
+            yield from captions(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from captions(part)
+
+
+class TestTrackioKeepsTheContract(StudyTrackerContract):
+    name = "trackio"
+    hostile: ClassVar[Mapping[str, str]] = {"TRACKIO_SPACE_ID": "nobody/nothing"}  # a Space is on the network
+
+    def pictures(self, folder: Path) -> set[str]:
+        """Read while Trackio may be writing, so without Trackio."""
+        database = folder / "trackers" / "trackio" / "teststrip.db"
+        if database.is_file():
+            with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(database)) as opened:
+                return set(captions([json.loads(text) for (text,) in opened.execute("SELECT metrics FROM metrics")]))
+        return set()
+
+    def contents(self, folder: Path) -> object:
+        said = [{**without_names(run), "name": ""} for run in read(folder)]
+        return said, len(media(folder))
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return told.made(tmp_path_factory.mktemp("trackio"), "trackio")
+    return runs.made(tmp_path_factory.mktemp("trackio"), "trackio")
 
 
 def test_the_table_of_pictures_has_every_place_of_the_design_and_a_picture_where_there_is_one(study: Path) -> None:
     (run,) = read(study)
-    lines, rows = table(run, "pictures"), told.rows_of(study)
+    lines, rows = table(run, "pictures"), runs.rows_of(study)
     assert len(lines) == len(rows) == 16
     for line, row in zip(lines, rows, strict=True):
         assert line["guidance_scale"] == row.planned.shot.settings["guidance_scale"]
@@ -79,70 +108,34 @@ def test_the_table_of_pictures_has_every_place_of_the_design_and_a_picture_where
         with PIL.Image.open(study / "trackers" / "trackio" / "media" / line["picture"]["file_path"]) as picture:
             assert picture.size == (row.image.width, row.image.height)
             assert not {"parameters", "teststrip", "exif", "xmp"} & set(picture.info)
-    assert len(media(study)) == len(told.digests(rows))
+    assert len(media(study)) == len(runs.digests(rows))
 
 
 def test_counts_and_curves_are_those_of_the_store(study: Path) -> None:
     (run,) = read(study)
-    rows = told.rows_of(study)
+    rows = runs.rows_of(study)
     (counts,) = [log for log in run["logs"] if "images" in log]
-    assert (counts["images"], counts["failures"]) == (len(told.digests(rows)), 2)
-    wanted = told.means(rows, "sharpness", lambda row: row.planned.shot.settings["num_inference_steps"])
+    assert (counts["images"], counts["failures"]) == (len(runs.digests(rows)), 2)
+    wanted = runs.means(rows, "sharpness", lambda row: row.planned.shot.settings["num_inference_steps"])
     key = "by num_inference_steps/sharpness"
     assert {log["step"]: log[key] for log in run["logs"] if key in log} == pytest.approx(wanted)
-    cells = told.means(rows, "sharpness", lambda row: row.planned.cell)
+    cells = runs.means(rows, "sharpness", lambda row: row.planned.cell)
     assert sorted(line["sharpness"] for line in table(run, "settings")) == pytest.approx(sorted(cells.values()))
-
-
-def test_telling_a_study_again_replaces_the_run_and_its_pictures(study: Path) -> None:
-    before, pictures = [without_names(run) for run in read(study)], len(media(study))
-    with open_result(study) as result:
-        where = export.tell(result, "trackio")
-    assert where == f"TRACKIO_DIR={study / 'trackers' / 'trackio'} trackio show --project teststrip"
-    assert [without_names(run) for run in read(study)] == before
-    assert len(media(study)) == pictures
-
-
-def test_a_run_that_was_killed_is_told_once_when_it_has_gone_on(tmp_path: Path) -> None:
-    study = tmp_path / "little"
-    database = study / "trackers" / "trackio" / "teststrip.db"
-
-    def begun() -> bool:
-        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(database)) as opened:
-            return bool(opened.execute("select count(*) from metrics").fetchone()[0])
-        return False
-
-    told.killed_run(tmp_path, "trackio", lambda: database.is_file() and begun())
-    (half,) = read(study)
-    assert half["logs"][0]["images"] == 1
-    assert not any("pictures" in log for log in half["logs"])
-    told.goes_on(tmp_path, "trackio")
-    (run,) = read(tmp_path / "little")
-    rows = told.rows_of(tmp_path / "little")
-    assert [log["images"] for log in run["logs"] if "images" in log] == [28]
-    assert [line["digest"] for line in table(run, "pictures") if line["digest"]] == [
-        row.image.digest for row in rows if row.image
-    ]
-    assert len(media(tmp_path / "little")) == 28
 
 
 def test_two_studies_of_one_name_in_a_shared_folder_are_two_runs(tmp_path: Path) -> None:
     shared = {"TRACKIO_DIR": str(tmp_path / "shared")}
     for place in ("a", "b"):
         command(
-            "run", told.study_file(tmp_path), "--out", place, "--tracker", "trackio", cwd=tmp_path, code=3, **shared
+            "run", runs.study_file(tmp_path), "--out", place, "--tracker", "trackio", cwd=tmp_path, code=3, **shared
         )
     (tmp_path / "little" / "trackers").mkdir(parents=True)
     (tmp_path / "little" / "trackers" / "trackio").symlink_to(tmp_path / "shared")
-    runs = read(tmp_path / "little")
-    assert len({run["name"] for run in runs}) == len(runs) == 2
-    assert {len(table(run, "pictures")) for run in runs} == {16}
+    both = read(tmp_path / "little")
+    assert len({run["name"] for run in both}) == len(both) == 2
+    assert {len(table(run, "pictures")) for run in both} == {16}
 
 
-def test_nothing_of_the_machine_or_its_secrets_is_written(tmp_path: Path) -> None:
-    study = told.made(tmp_path, "trackio")
-    # A Space would be on the network: the account stays here whatever the environment says.
-    told.with_canaries(tmp_path, "export", "little", "--to", "trackio", TRACKIO_SPACE_ID="nobody/nothing")
-    assert list(told.leaks(study / "trackers" / "trackio")) == []
+def test_it_does_not_ask_the_hub_for_the_user(study: Path) -> None:
     (run,) = read(study)
     assert run["config"]["_Username"] is None

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks as much of W&B's protocol as a run needs, and remembers what it was told.
+"""A server on loopback that speaks as much of W&B's protocol as a run needs, and remembers what it was sent.
 
 GraphQL for runs and artifacts, the file stream for history, PUT for files. `fault` makes it fail: "500" answers so,
 "hang" answers nothing, "cut" closes the connection; to everything, or to paths that match `only`.
@@ -26,8 +26,16 @@ class Server:
     """What arrived.
 
     Attributes:
-        runs: W&B run id to the last upsert. history: run id to rows in order. files: path below a run to bytes.
-        artifacts: digest to (type, name, manifest); manifests name files by digest. blobs: everything uploaded.
+        fault: how the server fails; see above.
+        only: a pattern of the paths that fail.
+        runs: W&B run id to the last upsert.
+        history: run id to rows by their step.
+        summary: run id to the last one.
+        artifacts: digest to type, name and whether it is committed; manifests name files by digest.
+        blobs: path to everything that was uploaded.
+        operations: the names of all GraphQL operations.
+        bodies: all requests, as they came.
+        address: of the server.
     """
 
     fault: str = ""
@@ -40,7 +48,7 @@ class Server:
     operations: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     address: str = ""
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # protects the history while somebody looks at it
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # protects the history while a test reads it
 
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """What GraphQL says to an operation."""
@@ -155,15 +163,15 @@ class Server:
     def _UseArtifact(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"useArtifact": {"artifact": None}}
 
-    def take_stream(self, run: str, told: dict[str, Any]) -> None:
+    def take_stream(self, run: str, sent: dict[str, Any]) -> None:
         """Lines of a run's history; a line is known by its offset, so a repeated request changes nothing."""
-        for name, part in (told.get("files") or {}).items():
+        for name, part in (sent.get("files") or {}).items():
             if name == "wandb-history.jsonl":
                 with self._lock:
                     rows = self.history.setdefault(run, {})
                     for line in part["content"]:
                         row = json.loads(line)
-                        assert row["_step"] not in rows or rows[row["_step"]] == row, f"step {row['_step']} told twice"
+                        assert row["_step"] not in rows or rows[row["_step"]] == row, f"step {row['_step']} came twice"
                         rows[row["_step"]] = row
             elif name == "wandb-summary.json":
                 self.summary[run] = json.loads(part["content"][-1])
@@ -187,7 +195,7 @@ class Server:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Takes requests for the server's `told`."""
+    """Takes requests for the server's `record`."""
 
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -200,14 +208,14 @@ class Handler(BaseHTTPRequestHandler):
             self._say({})
 
     def do_POST(self) -> None:
-        data, told = self._take(), self.server.told
+        data, record = self._take(), self.server.record
         if self._faulty():
             return
         if self.path.endswith("/graphql"):
             asked = json.loads(data)
-            self._say({"data": told.answer(asked["query"], asked.get("variables") or {})})
+            self._say({"data": record.answer(asked["query"], asked.get("variables") or {})})
         elif self.path.endswith("/file_stream"):
-            told.take_stream(self.path.split("/")[-2], json.loads(data))
+            record.take_stream(self.path.split("/")[-2], json.loads(data))
             self._say({"exitcode": None, "limits": {}})
         else:
             self._say({})
@@ -215,12 +223,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         data = self._take()
         if not self._faulty():
-            self.server.told.blobs[unquote(self.path)] = data
+            self.server.record.blobs[unquote(self.path)] = data
             self._say({})
 
     def _take(self) -> bytes:
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.told.bodies.append(self.path.encode() + b"\n" + str(self.headers).encode() + data)
+        self.server.record.bodies.append(self.path.encode() + b"\n" + str(self.headers).encode() + data)
         return data
 
     def _say(self, value: object, code: int = 200) -> None:
@@ -232,7 +240,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _faulty(self) -> bool:
-        fault = self.server.told.fault if re.search(self.server.told.only, self.path) else ""
+        fault = self.server.record.fault if re.search(self.server.record.only, self.path) else ""
         if fault == "500":
             self._say({"error": "planted"}, 500)
         elif fault == "hang":
@@ -246,7 +254,7 @@ class Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # with the usual 5, connections are cut when all files come at once, and tried again
-    told: Server
+    record: Server
 
     def handle_error(self, *_: object) -> None:
         """A client that was killed, or a connection that was cut on purpose."""
@@ -255,10 +263,10 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serving(fault: str = "", only: str = "") -> Iterator[Server]:
     server = _Server(("127.0.0.1", 0), Handler)
-    server.told = Server(fault, only, address=f"http://127.0.0.1:{server.server_address[1]}")
+    server.record = Server(fault, only, address=f"http://127.0.0.1:{server.server_address[1]}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield server.told
+        yield server.record
     finally:
         server.shutdown()
         server.server_close()

@@ -8,12 +8,7 @@ from typing import ClassVar
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
 
-ENTRY_POINTS = """[teststrip.metrics]
-probe = tests.verbs.probes:Probe
-failing = tests.verbs.probes:Failing
-forgetful = tests.verbs.probes:Forgetful
-pairless = tests.verbs.probes:Pairless
-"""
+METRICS = {name: f"{__name__}:{name.capitalize()}" for name in ("probe", "failing", "forgetful", "pairless")}
 
 
 class Probe:

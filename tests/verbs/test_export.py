@@ -11,6 +11,7 @@ import PIL.Image
 import pyarrow.parquet
 import pytest
 from pypdf import PdfReader
+from tests import studies
 
 from teststrip import pictures
 from teststrip.errors import UsageError
@@ -18,26 +19,18 @@ from teststrip.results.result import Result, open_result
 from teststrip.verbs import export
 from teststrip.verbs.run import drive
 
-STUDY = """
-name = "little"
-prompts = ["an owl", { id = "formula", text = "=2+5 and a car" }]
-replicates = 3
-[engine]
-name = "pattern"
-fail = "oom: guidance_scale=7, prompt=an owl"
-[axes]
-guidance_scale = [1, 7]
-num_inference_steps = [2, 8]
-[question]
-metrics = ["sharpness"]
-"""
-
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
     folder = tmp_path_factory.mktemp("export") / "little"
-    toml = folder.with_suffix(".toml")
-    toml.write_text(STUDY, encoding="utf-8")
+    toml = studies.write(
+        folder.parent,
+        prompts=["an owl", {"id": "formula", "text": "=2+5 and a car"}],
+        replicates=3,
+        engine={"fail": "oom: guidance_scale=7, prompt=an owl"},
+        settings={},
+        axes={"guidance_scale": [1, 7], "num_inference_steps": [2, 8]},
+    )
     drive(toml, folder, trackers=[], views=False).result.close()
     with open_result(folder) as result:
         yield result

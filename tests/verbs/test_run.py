@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import studies
 from tests.command import COMMAND, command, environment
 
 import teststrip
@@ -240,17 +241,18 @@ def test_the_grid_is_one_labelled_picture(tmp_path: Path) -> None:
             result.grid("guidance")
 
 
-STUDY = """
-name = "slow"
-prompts = ["a rose", "an owl"]
-replicates = 10
-engine = { name = "pattern", seconds = 1 }
-settings = { width = 16, height = 16 }
-[axes]
-guidance_scale = [1, 3]
-[question]
-metrics = ["sharpness"]
-"""
+def slow_study(folder: Path, *, seconds: float = 1) -> Path:
+    """A study file whose 40 pictures take so long each."""
+    return studies.write(
+        folder,
+        "study.toml",
+        name="slow",
+        prompts=["a rose", "an owl"],
+        replicates=10,
+        engine={"seconds": seconds},
+        settings={"width": 16, "height": 16},
+        axes={"guidance_scale": [1, 3]},
+    )
 
 
 def wait_for_images(folder: Path, count: int, seconds: float = 60) -> None:
@@ -264,7 +266,7 @@ def wait_for_images(folder: Path, count: int, seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does(tmp_path: Path, number: int) -> None:
-    (tmp_path / "study.toml").write_text(STUDY)
+    slow_study(tmp_path)
     asked = ["run", "study.toml", "--set", "prompts=['a rose', 'a fox']", "--retry"]
     run = subprocess.Popen([*COMMAND, *asked], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
     wait_for_images(tmp_path / "runs/slow", 3)
@@ -275,14 +277,14 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does(tmp_pat
     assert shlex.split(said.split("To go on: ")[1].splitlines()[0]) == ["teststrip", *asked]
     assert not list((tmp_path / "runs/slow").rglob("*.tmp"))
     before = len(files(tmp_path / "runs/slow"))
-    (tmp_path / "study.toml").write_text(STUDY.replace("seconds = 1", "seconds = 0"))  # the same shots, without waiting
+    slow_study(tmp_path, seconds=0)  # the same shots
     done = command(*asked, cwd=tmp_path)
     assert f"{40 - before} images made" in done.stderr
     assert len(files(tmp_path / "runs/slow")) == 40
 
 
 def test_a_second_run_on_a_folder_exits_4_and_says_who_holds_it(tmp_path: Path) -> None:
-    (tmp_path / "study.toml").write_text(STUDY)
+    slow_study(tmp_path)
     first = subprocess.Popen(
         [*COMMAND, "run", "study.toml"], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
     )
@@ -294,7 +296,7 @@ def test_a_second_run_on_a_folder_exits_4_and_says_who_holds_it(tmp_path: Path) 
     assert first.returncode == 130  # it was still at work
 
 
-def test_planned_places_are_told_to_trackers(tmp_path: Path) -> None:
+def test_trackers_are_notified_of_planned_places(tmp_path: Path) -> None:
     study = small_study(engine={"name": "pattern", "fail": "guidance_scale=3"})
     listener = Listener()
     drive(study, tmp_path / "run", trackers=[listener]).result.close()

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests import plugin
+from tests import installing
 from tests.verbs import probes as probes_
 
 from teststrip import pictures, plan, plugins
@@ -66,7 +66,9 @@ def result(rendered, tmp_path):
 
 @pytest.fixture
 def probes(tmp_path_factory, monkeypatch):
-    plugin.install(tmp_path_factory.mktemp("site"), probes_.ENTRY_POINTS, monkeypatch)
+    site = tmp_path_factory.mktemp("site")
+    installing.distribution(site, "probes", {"metrics": probes_.METRICS})
+    installing.reach(site, monkeypatch)
 
 
 def told(result, names=None, **limits):

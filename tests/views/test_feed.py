@@ -11,30 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests import studies
 
 from teststrip.folder import LOCK_FILE
 from teststrip.results.result import open_result
 from teststrip.store import Store, lock, rebuild
 from teststrip.store.lock import holder
 from teststrip.verbs.run import drive
-from teststrip.views import feed as feeds
-from teststrip.views.feed import Feed
+from teststrip.views.feed import REST, Feed, Rest
 
-STUDY = """
-name = "little"
-prompts = ["an owl", "a car"]
-replicates = 2
-[engine]
-name = "pattern"
-[settings]
-width = 32
-height = 32
-[axes]
-guidance_scale = [1, 7]
-[question]
-metrics = ["sharpness"]
-"""
-FOR_EVER = 1e12
+WITHOUT_END = 1e12
 
 HOLD = """
 import sys
@@ -47,7 +33,7 @@ with Store(sys.argv[1], write=True):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "little.toml").write_text(STUDY, encoding="utf-8")
+    studies.write(tmp_path, replicates=2)
     go_on(tmp_path / "little", 4)
     return tmp_path / "little"
 
@@ -57,15 +43,13 @@ def go_on(folder: Path, count: int) -> None:
 
 
 @contextmanager
-def feed_of(folder: Path) -> Iterator[Feed]:
+def feed_of(folder: Path, rest: Rest = REST) -> Iterator[Feed]:
     with open_result(folder) as result:
-        yield Feed(result)
+        yield Feed(result, rest)
 
 
-def test_a_run_is_seen_at_once_however_long_the_last_look_took(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "REST", FOR_EVER)
-    monkeypatch.setattr(feeds, "IDLE_REST_SECONDS", FOR_EVER)
-    with feed_of(folder) as feed:
+def test_a_run_is_seen_at_once_however_long_the_last_look_took(folder: Path) -> None:
+    with feed_of(folder, Rest(times=WITHOUT_END, idle_seconds=WITHOUT_END)) as feed:
         with Store(folder, write=True):
             assert feed.look()
             assert feed.board["progress"]["running"]
@@ -73,14 +57,12 @@ def test_a_run_is_seen_at_once_however_long_the_last_look_took(folder: Path, mon
         assert not feed.board["progress"]["running"]
 
 
-def test_a_run_between_two_looks_is_seen_after_a_short_rest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "REST", FOR_EVER)
-    with feed_of(folder) as feed:
+def test_a_run_between_two_looks_is_seen_after_a_short_rest(folder: Path) -> None:
+    with feed_of(folder, Rest(times=WITHOUT_END)) as feed:
         go_on(folder, 1)
         assert not feed.look()
-    assert feeds.IDLE_REST_SECONDS <= 5
-    monkeypatch.setattr(feeds, "IDLE_REST_SECONDS", 0.0)
-    with feed_of(folder) as feed:
+    assert REST.idle_seconds <= 5
+    with feed_of(folder, Rest(times=WITHOUT_END, idle_seconds=0)) as feed:
         go_on(folder, 1)
         assert feed.look()
         assert feed.board["progress"]["made"] == 6
@@ -109,19 +91,17 @@ def test_a_run_that_was_killed_is_over(folder: Path) -> None:
     assert holder(folder) is None
 
 
-def test_a_ledger_that_was_made_anew_is_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "IDLE_REST_SECONDS", 0.0)
-    with feed_of(folder) as feed:
+def test_a_ledger_that_was_made_anew_is_followed(folder: Path) -> None:
+    with feed_of(folder, Rest(idle_seconds=0)) as feed:
         assert rebuild(folder) == 4
         go_on(folder, 2)
         assert feed.look()
         assert feed.board["progress"]["made"] == 6
 
 
-def test_a_look_at_the_lock_keeps_no_writer_from_beginning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_at_the_lock_keeps_no_writer_from_beginning(folder: Path) -> None:
     fcntl = pytest.importorskip("fcntl")
-    monkeypatch.setattr(lock, "GLANCE_SECONDS", 1.0)
     look = os.open(folder / LOCK_FILE, os.O_RDONLY)
     fcntl.flock(look, fcntl.LOCK_SH)
     threading.Timer(0.05, os.close, (look,)).start()
-    Store(folder, write=True).close()
+    lock.FolderLock(folder, glance_seconds=1.0).release()

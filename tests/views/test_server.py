@@ -8,37 +8,31 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
 
 import httpx
 import pytest
+from tests import studies
 
 from teststrip.errors import UsageError
 from teststrip.results.result import open_result
 from teststrip.verbs.run import drive
-from teststrip.views import feed, server
-
-STUDY = """
-name = "little"
-prompts = ["an owl", "a car"]
-replicates = 2
-[engine]
-name = "pattern"
-[settings]
-width = 320
-height = 320
-[axes]
-guidance_scale = [1, 7]
-[question]
-metrics = ["sharpness"]
-"""
+from teststrip.views import server
+from teststrip.views.feed import Rest
 
 
 @dataclass
 class Live:
-    """A running server. Attributes: base: its address; links: those announced; folder: of the study."""
+    """A running server.
+
+    Attributes:
+        base: its address.
+        folder: of the study.
+        links: those announced.
+    """
 
     base: str
     folder: Path
@@ -53,17 +47,17 @@ class Live:
         return self.client.post("/session", content=json.dumps({"code": code}), headers=headers)
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("live") / "little"
-    toml = folder.with_suffix(".toml")
-    toml.write_text(STUDY, encoding="utf-8")
+@contextmanager
+def serving(parent: Path, **options: object) -> Iterator[Live]:
+    """A server of a study with its first pictures, entered by its first link."""
+    folder = parent / "little"
+    toml = studies.write(parent, replicates=2, settings={"width": 320, "height": 320})
     drive(toml, folder, trackers=[], views=False, limit=4).result.close()
     links: Queue[str] = Queue()
     running: Queue[server.Server] = Queue()
     result = open_result(folder)
     thread = threading.Thread(
-        target=server.serve, args=(result,), kwargs={"announce": links.put, "started": running.put}
+        target=server.serve, args=(result,), kwargs={"announce": links.put, "started": running.put, **options}
     )
     thread.start()
     link = links.get(timeout=60)
@@ -76,6 +70,20 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     thread.join(timeout=60)
     result.close()
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with serving(tmp_path_factory.mktemp("live")) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server that waits for half a second where the others wait for ten, and never rests between two looks."""
+    patience = server.Patience(header_seconds=0.5, body_seconds=0.5)
+    with serving(tmp_path_factory.mktemp("hasty"), patience=patience, rest=Rest(idle_seconds=0)) as hasty:
+        yield hasty
 
 
 def test_the_door_is_shown_to_strangers_and_the_page_to_guests(live: Live) -> None:
@@ -148,20 +156,20 @@ def news(live: Live, since: int, **headers: str) -> Iterator[dict]:
                 yield json.loads(line[6:])
 
 
-def test_new_pictures_are_told_and_a_reader_who_was_away_gets_what_it_missed(live: Live) -> None:
+def test_new_pictures_are_sent_and_a_reader_who_was_away_gets_what_it_missed(live: Live) -> None:
     before = board_of(live)
     assert before["progress"]["made"] == 4
     stream = news(live, before["version"])
     drive(live.folder.with_suffix(".toml"), live.folder, trackers=[], views=False, limit=2).result.close()
-    told: dict[int, str] = {}
+    sent: dict[int, str] = {}
     for message in stream:
-        told.update({place["i"]: place["digest"] for place in message["places"] if "file" in place})
+        sent.update({place["i"]: place["digest"] for place in message["places"] if "file" in place})
         if message["progress"]["made"] == 6 and not message["progress"]["running"]:
             break
     after = board_of(live)
     assert after["progress"]["made"] == 6
     fresh = {p["i"]: p["digest"] for p in after["places"] if "file" in p and "file" not in before["places"][p["i"]]}
-    assert fresh.items() <= told.items()
+    assert fresh.items() <= sent.items()
     missed = next(news(live, 0, **{"Last-Event-ID": str(before["version"])}))
     assert fresh.items() <= {place["i"]: place.get("digest") for place in missed["places"]}.items()
 
@@ -182,20 +190,18 @@ def test_a_port_in_use_is_said_so(live: Live) -> None:
         server.serve(result, port=port)
 
 
-def test_a_request_that_never_ends_is_cut_off(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
-    host, port = re.fullmatch(r"http://(.+):(\d+)", live.base).groups()  # type: ignore[union-attr]
+def test_a_request_that_never_ends_is_cut_off(hasty: Live) -> None:
+    host, port = re.fullmatch(r"http://(.+):(\d+)", hasty.base).groups()  # type: ignore[union-attr]
     with socket.create_connection((host, int(port)), timeout=60) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert slow.recv(100) == b""
 
 
-def test_a_body_that_never_ends_is_cut_off(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BODY_SECONDS", 0.5)
-    address = live.base.removeprefix("http://")
+def test_a_body_that_never_ends_is_cut_off(hasty: Live) -> None:
+    address = hasty.base.removeprefix("http://")
     host, _, port = address.rpartition(":")
     head = (
-        f"POST /session HTTP/1.1\r\nHost: {address}\r\nOrigin: {live.base}\r\nX-Teststrip: 1\r\n"
+        f"POST /session HTTP/1.1\r\nHost: {address}\r\nOrigin: {hasty.base}\r\nX-Teststrip: 1\r\n"
         "Content-Type: application/json\r\nContent-Length: 60\r\n\r\n"
     )
     with socket.create_connection((host, int(port)), timeout=30) as slow:
@@ -207,16 +213,15 @@ def test_a_body_that_never_ends_is_cut_off(live: Live, monkeypatch: pytest.Monke
     assert b"The code took too long to arrive." in said
 
 
-def test_news_go_on_after_the_ledger_was_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "IDLE_REST_SECONDS", 0.0)
-    ledger, away = live.folder / "study.sqlite", live.folder / "study.away"
-    stream = news(live, board_of(live)["version"])
-    one_more(live)
+def test_news_go_on_after_the_ledger_was_away(hasty: Live) -> None:
+    ledger, away = hasty.folder / "study.sqlite", hasty.folder / "study.away"
+    stream = news(hasty, board_of(hasty)["version"])
+    one_more(hasty)
     ended = next(message for message in stream if not message["progress"]["running"])
     ledger.rename(away)
-    time.sleep(2.5 * server.LOOK_SECONDS)  # nobody tells whether it has been looked for
+    time.sleep(2.5 * server.LOOK_SECONDS)  # the feed does not say when it has looked
     away.rename(ledger)
-    one_more(live)
+    one_more(hasty)
     assert next(message for message in stream if message["progress"]["made"] > ended["progress"]["made"])
 
 

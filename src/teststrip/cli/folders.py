@@ -119,8 +119,8 @@ def export(
 
     if to not in exporting.FORMATS and to in exporting.targets():
         with opened(folder) as result:
-            where = exporting.tell(result, to, **_pairs(option or []))
-        out.print(f"told {to}" + (f": {where}" if where else ""), markup=False)
+            where = exporting.notify(result, to, **_pairs(option or []))
+        out.print(f"sent to {to}" + (f": {where}" if where else ""), markup=False)
         return
     asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
     with opened(folder) as result:

@@ -56,7 +56,7 @@ def run(
     out_dir: Out = None,
     overrides: Set = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Make at most this many images now.")] = None,
-    tracker: Annotated[list[str] | None, typer.Option(help="Also tell this tracker.")] = None,
+    tracker: Annotated[list[str] | None, typer.Option(help="Also notify this tracker.")] = None,
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
     ] = False,

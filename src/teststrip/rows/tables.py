@@ -142,6 +142,12 @@ def settings(rows: Iterable[Row]) -> dict[str, list[object]]:
     }
 
 
+def counts(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many rows have an image, and how many a failure."""
+    every = list(rows)
+    return sum(row.image is not None for row in every), sum(row.failure is not None for row in every)
+
+
 def missing(row: Row) -> str | None:
     """Why a row has no picture; None when it has one."""
     if row.image is not None:
@@ -160,10 +166,8 @@ def _money(row: Row, price_an_hour: float | None) -> float:
 
 
 def _numbers(rows: Sequence[Row]) -> dict[str, float]:
-    numbers = {
-        "images": float(sum(row.image is not None for row in rows)),
-        "failures": float(sum(row.failure is not None for row in rows)),
-    }
+    made, failures = counts(rows)
+    numbers = {"images": float(made), "failures": float(failures)}
     for name in dict.fromkeys(name for row in rows for name in row.scores):
         values = [value for row in rows if math.isfinite(value := row.scores.get(name, math.nan))]
         if values:

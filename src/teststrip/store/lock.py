@@ -19,9 +19,6 @@ from pathlib import Path
 from teststrip.errors import FolderBusy, StoreError
 from teststrip.folder import LOCK_FILE
 
-GLANCE_SECONDS = 0.05
-"""How long a writer waits before it believes that a lock is busy: a reader's look (`holder`) takes microseconds."""
-
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
@@ -51,13 +48,17 @@ _NETWORK = {
 class FolderLock:
     """The lock of a study folder, held from construction to `release`.
 
+    Args:
+        folder: of the study.
+        glance_seconds: for so long a busy lock may be a reader's look at it (`holder`), which takes microseconds.
+
     Raises:
         FolderBusy: another process, or another Store of this process, holds the lock. The message says which and since
             when.
         OSError: the file system has no locks or no room, or the lock file is a link.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, glance_seconds: float = 0.05) -> None:
         # A stranger's folder may have a link there: what it points to would be emptied.
         self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         try:
@@ -66,7 +67,7 @@ class FolderLock:
             except OSError as error:
                 if error.errno not in _BUSY:
                     raise
-                time.sleep(GLANCE_SECONDS)
+                time.sleep(glance_seconds)
                 _take(self._file)
             self._sign()
         except OSError as error:

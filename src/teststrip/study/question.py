@@ -1,4 +1,4 @@
-"""What a study wants to know, and who else is told: `[question]`, `[metrics]`, `[trackers]`."""
+"""What a study wants to know, and which trackers are notified: `[question]`, `[metrics]`, `[trackers]`."""
 
 from __future__ import annotations
 

@@ -2,11 +2,13 @@
 
 To use it: subclass, and give the fixtures `engine` (a new one), `ref` (the EngineRef that names it) and `knobs`
 (settings for a small, quick picture, without prompt and seed).
+
+An engine that counts no denoiser calls, because it asks a model elsewhere, returns None from `calls`; one whose service
+does not promise equal pictures for equal seeds sets `repeatable = False` on the suite.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import io
 from collections.abc import Iterator, Mapping
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from teststrip import plugins
 from teststrip.errors import StudyError
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Failure, Fingerprint, Reason, Render, Setting, Shot, Value, canonical_json
@@ -39,7 +42,13 @@ def pixels_of(render: Render) -> np.ndarray:
 
 
 class EngineContract:
-    """Tests that hold for any engine."""
+    """Tests that hold for any engine.
+
+    Attributes:
+        repeatable: the same shot is the same picture, whenever and beside whatever it is made.
+    """
+
+    repeatable = True
 
     @pytest.fixture
     def shots(self, ref: EngineRef, knobs: Mapping[str, Value]) -> list[Shot]:
@@ -55,10 +64,9 @@ class EngineContract:
     def test_every_option_is_an_argument_of_the_class_and_the_other_way_round(self, engine: Engine) -> None:
         arguments = inspect.signature(type(engine)).parameters
         assert set(arguments) == set(engine.options)
-        assert all(argument.kind is argument.KEYWORD_ONLY for argument in arguments.values())
-        assert {name: argument.default for name, argument in arguments.items()} == {
-            name: option.default for name, option in engine.options.items()
-        }
+        for name, setting in engine.options.items():
+            assert arguments[name].kind is inspect.Parameter.KEYWORD_ONLY
+            assert arguments[name].default == setting.default, name
         assert engine.operation <= set(engine.options)
 
     def test_options_and_settings_describe_themselves(self, engine: Engine) -> None:
@@ -92,16 +100,18 @@ class EngineContract:
     def test_an_unknown_scheduler_is_refused_with_the_nearest_name(self, engine: Engine, shots: list[Shot]) -> None:
         if "scheduler" not in engine.settings:
             pytest.skip("this engine has no scheduler")
-        with pytest.raises(StudyError, match="Did you mean 'DDIMScheduler'"):
-            engine.check({**shots[0].settings, "scheduler": "DDIMSheduler"})
+        known = engine.settings["scheduler"].choices
+        name = str(known[0]) if known else "DDIMScheduler"
+        with pytest.raises(StudyError, match=f"Did you mean '{name}'"):
+            engine.check({**shots[0].settings, "scheduler": name[:3] + name[4:]})
 
     def test_a_fingerprint_is_plain_json_and_does_not_depend_on_prompt_or_seed(
         self, engine: Engine, shots: list[Shot]
     ) -> None:
-        prints = [engine.fingerprint(shot) for shot in shots]
-        assert all(isinstance(print_, Fingerprint) for print_ in prints)
-        assert len({print_.id for print_ in prints}) == 1
-        assert canonical_json(dict(prints[0].facts))
+        fingerprints = [engine.fingerprint(shot) for shot in shots]
+        assert all(isinstance(one, Fingerprint) for one in fingerprints)
+        assert len({one.id for one in fingerprints}) == 1
+        assert canonical_json(dict(fingerprints[0].facts))
 
     def test_each_shot_gets_one_answer_with_a_whole_picture(self, engine: Engine, shots: list[Shot]) -> None:
         answers = list(engine.render(shots))
@@ -116,9 +126,11 @@ class EngineContract:
             assert answer.seconds >= 0
             assert answer.fingerprint.id == engine.fingerprint(answer.shot).id
             assert canonical_json(dict(answer.facts))
-            assert answer.facts["denoiser_calls"] == engine.calls(answer.shot.settings)
+            assert answer.facts.get("denoiser_calls") == engine.calls(answer.shot.settings)
 
     def test_the_same_shot_is_the_same_picture_in_any_company(self, engine: Engine, shots: list[Shot]) -> None:
+        if not self.repeatable:
+            pytest.skip("this engine does not promise equal pictures")
         together = {a.shot.id: pixels_of(a) for a in engine.render(shots) if isinstance(a, Render)}
         for shot in reversed(shots):
             (alone,) = engine.render([shot])
@@ -161,6 +173,5 @@ class EngineContract:
         engine.close()
         engine.close()
 
-    def test_its_module_is_found_through_its_entry_point(self, engine: Engine, ref: EngineRef) -> None:
-        module = importlib.import_module(f"teststrip.engines.{ref.name}")
-        assert getattr(module, type(engine).__name__) is type(engine)
+    def test_it_is_found_by_its_name(self, engine: Engine, ref: EngineRef) -> None:
+        assert plugins.load("engines", ref.name) is type(engine)

@@ -1,4 +1,4 @@
-"""Who hears of a run: trackers by name or by object, each told every event, none able to stop the run.
+"""The trackers of a run, by name or as objects: each is notified of every event, and none can stop the run.
 
 A tracker that talks to a server (`protocols.RemoteTracker`) is run in a process of its own; any other in this one.
 """
@@ -38,7 +38,7 @@ class Listener(Tracker, Protocol):
     def where(self) -> str: ...  # noqa: D102
 
     def end(self) -> None:
-        """Say that no event follows. Does not wait, so that several trackers can run out together."""
+        """Say that no event follows. Does not wait, so that several trackers can finish together."""
         ...
 
 
@@ -51,7 +51,7 @@ class InProcess:
 
     @property
     def name(self) -> str:
-        """Its class."""
+        """The name of its class."""
         return type(self.tracker).__name__
 
     def on_event(self, event: Event) -> None:
@@ -67,7 +67,7 @@ class InProcess:
 
 
 class Listeners:
-    """Notifies every tracker of a run. One that raises is named once and hears nothing more.
+    """Notifies every tracker of a run. One that raises is named in a warning and notified of nothing more.
 
     Attributes:
         where: tracker name to where its output can be seen, for those that said it; filled by `close`.
@@ -79,12 +79,12 @@ class Listeners:
 
     @classmethod
     def of(cls, study: Study, asked: Iterable[str | Tracker] | None) -> Self:
-        """Those asked for, by name or as objects; None = the progress bar and those of the study file."""
+        """The trackers asked for, by name or as objects; None = the progress bar and those of the study file."""
         wanted = ["progress", *study.trackers] if asked is None else asked
         return cls(opened(one, study.trackers.get(one, {})) if isinstance(one, str) else one for one in wanted)
 
     def __call__(self, event: Event) -> None:
-        """Notify every tracker that is left."""
+        """Notify every tracker that has not failed."""
         for listener in list(self._listeners):
             try:
                 listener.on_event(event)
@@ -93,7 +93,7 @@ class Listeners:
                 _warn(f"tracker {listener.name} failed and is left out from here on: {error}")
 
     def close(self) -> None:
-        """Tell every tracker to end before waiting for any, because they share one time limit."""
+        """Tell every tracker to end before waiting for any, because all of them share one time limit."""
         for listener in self._listeners:
             listener.end()
         for listener in self._listeners:

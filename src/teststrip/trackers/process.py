@@ -1,8 +1,8 @@
-"""A tracker in a process of its own, so that it can neither stop nor slow the run it hears, whatever it does.
+"""A tracker in a process of its own, so that it can neither stop nor slow the run, whatever it does.
 
 The run's side is `TrackerProxy`: a Tracker that hands each event to a thread, which writes it into the other process.
-That process runs this module as a program; it reads events until they end and hands them to the tracker. The process
-inherits the environment (that is where accounts are) but nothing of the run's command line. What it prints goes into a
+That process runs this module as a program: it reads events until they end and notifies the tracker of each. It inherits
+the environment, because that is where accounts are, but nothing of the run's command line. What it prints goes into a
 log file beside the study.
 
 Knows no tracker: any with the attributes of `protocols.RemoteTracker` is run so.
@@ -29,7 +29,7 @@ from teststrip.errors import TrackerError
 from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Started
 
-WAITING = 2_000  # events; above this the tracker is too slow and hears of the rest when the run has ended
+MOST_WAITING = 2_000  # events; a tracker that is slower learns of the others from the rows of `Concluded`
 _END = None
 
 
@@ -39,14 +39,14 @@ class TrackerProxy:
     Args:
         name: of the entry point.
         options: of the tracker, from the study file.
-        patience: seconds that are waited for it once it was told all (`end`); None = until it is done.
+        patience: seconds that `close` waits, counted from `end`; None = until the tracker is done.
     """
 
     def __init__(self, name: str, options: Mapping[str, object], *, patience: float | None = 120.0) -> None:
         self.name = name
         self._options = dict(options)
         self._patience = patience
-        self._until: float | None = None  # by the monotonic clock
+        self._deadline: float | None = None  # by the monotonic clock
         self._ended = False
         self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,42 +55,53 @@ class TrackerProxy:
         self._study = ""
 
     def on_event(self, event: Event) -> None:
-        """Hand the event over; never waits."""
+        """Hand the event over. Does not wait."""
         if isinstance(event, Started):
             self._start(Path(event.folder))
-        if self._waiting.qsize() < WAITING or isinstance(event, Concluded):
+        if self._waiting.qsize() < MOST_WAITING or isinstance(event, Concluded):
             self._waiting.put(event)
 
     def end(self) -> None:
-        """Say that nothing more comes; from now on patience runs. Does not wait, so several can run out together."""
+        """Say that no event follows; patience runs from now on. Does not wait, so that several can run out together."""
         if self._process is None or self._ended:
             return
         self._ended = True
-        self._until = None if self._patience is None else time.monotonic() + self._patience
+        self._deadline = None if self._patience is None else time.monotonic() + self._patience
         self._waiting.put(_END)
 
     def close(self) -> None:
-        """Wait until the tracker has told all, at most as long as patience lasts from `end` on.
+        """Wait until the tracker is done, or its patience is over.
 
         Raises:
-            TrackerError: it failed, or took too long and was ended; the study is not touched by that.
+            TrackerError: the tracker failed, or took too long and was killed. The study is safe.
         """
         if self._process is None or self._thread is None:
             return
         self.end()
         try:
-            code = self._process.wait(None if self._until is None else max(0.0, self._until - time.monotonic()))
+            code = self._process.wait(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._kill()
+            self.kill()
             raise TrackerError(self._message(f"did not finish within {self._patience:g} s and was ended")) from None
         finally:
             self._thread.join(1)
         if code:
             raise TrackerError(self._message(self._last_line() or f"ended with {code}"))
 
+    def kill(self) -> None:
+        """Kill the process with all that it started, at once."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()
+
     @property
     def where(self) -> str:
-        """Where the tracker's account of the study can be seen, once closed; "" = it did not say."""
+        """Where the tracker's output can be seen, once it is closed; "" = it did not say."""
         with contextlib.suppress(ValueError, OSError, AttributeError):
             return str(json.loads(self._last_line()).get("where", ""))
         return ""
@@ -101,13 +112,7 @@ class TrackerProxy:
         self._study, self._log = str(folder), own / "log.txt"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "teststrip.trackers.process",
-                    self.name,
-                ],  # -P: no module of the working folder
+                [sys.executable, "-P", "-m", __name__, self.name],  # -P: no module of the working folder
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -120,31 +125,26 @@ class TrackerProxy:
         assert self._process is not None
         pipe = self._process.stdin
         assert pipe is not None
-        with contextlib.suppress(OSError), pipe:  # broken where it ended early: its exit code says why
+        with contextlib.suppress(OSError), pipe:  # broken where the process ended early: its exit code says why
             pickle.dump(self._options, pipe)
             while (event := self._waiting.get()) is not _END:
                 pickle.dump(event, pipe)
                 pipe.flush()
-
-    def _kill(self) -> None:
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-        self._process.wait()
 
     def _last_line(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
     def _message(self, what: str) -> str:
-        return f"{what}. The study is safe. To tell it again: teststrip export {self._study} --to {self.name}"
+        return f"{what}. The study is safe. To send it again: teststrip export {self._study} --to {self.name}"
 
 
 def listen(name: str, events: BinaryIO) -> str:
-    """Tell a tracker all events of a stream, until it ends; returns where to look."""
+    """Notify a tracker of all events of a stream, until the stream ends.
+
+    Returns:
+        Where the tracker's output can be seen; "" = it did not say.
+    """
     tracker = plugins.load("trackers", name)(**pickle.load(events))  # noqa: S301 - from our own parent process
     try:
         while True:
@@ -159,10 +159,10 @@ def listen(name: str, events: BinaryIO) -> str:
 
 
 def main() -> int:
-    """The program: events on standard input, the last line of the output says where to look or what went wrong."""
+    """Read events from standard input; the last line of the output says where to look, or what went wrong."""
     try:
         where = listen(sys.argv[1], sys.stdin.buffer)
-    except Exception as error:  # the edge of the process: one line for the run, the rest for whoever reads the log
+    except Exception as error:  # the edge of the process: one line for the run, and the trace for the log
         import traceback
 
         traceback.print_exc()

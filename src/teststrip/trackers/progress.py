@@ -18,7 +18,7 @@ from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, 
 
 
 class ProgressTracker:
-    """Shows a run in the terminal or notebook; written to standard error, so that standard output stays data."""
+    """Shows a run in the terminal or notebook. Writes to standard error, so that standard output stays data."""
 
     options: ClassVar[Mapping[str, Setting]] = {}
 

@@ -1,7 +1,7 @@
 """TensorBoard: contact sheets, curves and tables in an event file beside the study; no torch, no TensorFlow.
 
-The account of a study is one file, written anew whenever the study is told, in place of what was there: telling it
-twice changes nothing. While a run goes on there is a second file with its progress.
+A study is one file, which each conclusion writes anew in place of the old one, so concluding twice changes nothing.
+While a run goes on there is a second file with its progress.
 
 Records are TensorBoard's own protocol buffers. Its ready-made writer is not used: it puts the name of the machine into
 the name of the file.
@@ -9,7 +9,6 @@ the name of the file.
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,23 +16,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teststrip import disk, pictures
-from teststrip.errors import PictureError
+from teststrip import disk
 from teststrip.folder import TRACKERS
-from teststrip.records import Concluded, Event, Failed, Saved, Setting, Started
+from teststrip.records import Concluded, Saved, Setting, Study
 from teststrip.rows import curves, tables
-from teststrip.trackers import telling
+from teststrip.trackers import content
+from teststrip.trackers.reporting import StudyTracker
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-EVERY = 5.0  # seconds between two looks at a run: as often as TensorBoard itself reads its files
 MOST_LINES = 1_000  # of a table of images: more make its page slow; `export --to csv` has all
-EMPTY = 4  # files of earlier tellings that stay, without content
+EMPTY = 4  # earlier files that stay, without content
 NAME = "events.out.tfevents.{:010d}.teststrip"
 
 
-class TensorBoardTracker:
+class TensorBoardTracker(StudyTracker):
     """Contact sheets, curves and tables for TensorBoard, in an event file beside the study.
 
     Args:
@@ -45,29 +43,42 @@ class TensorBoardTracker:
         {"side": Setting("side", "int", 128, low=16, high=1024, doc="Pixels of a picture in a contact sheet.")}
     )
 
-    def __init__(self, side: int = 128) -> None:
+    def __init__(self, *, side: int = 128) -> None:
+        super().__init__()
         self._side = side
-        self._started: Started | None = None
-        self._folder = Path()
         self._live: _EventFile | None = None
-        self._made = self._failed = 0
-        self._last = -EVERY
 
-    def on_event(self, event: Event) -> None:
-        """Write progress every few seconds, and all at the end; see Tracker."""
-        match event:
-            case Started():
-                self._started, self._made = event, event.done
-                self._folder = Path(event.folder) / TRACKERS / "tensorboard" / event.study.name
-            case Saved():
-                self._made += 1
-                self._progress(event)
-            case Failed():
-                self._failed += 1
-            case Concluded():
-                self._conclude(event)
-            case _:
-                pass
+    @property
+    def where(self) -> str:
+        """The command that shows it."""
+        return f"tensorboard --logdir {shlex.quote(str(self._logs.parent))}" if self.began else ""
+
+    def report(self, event: Saved) -> None:
+        """Write the counts, and the picture that has just been made."""
+        if self._live is None:
+            self._live = _EventFile(self._logs / NAME.format(_last(self._logs) + 1), first=not _files(self._logs))
+        values = [_scalar("study/images", self.made), _scalar("study/failures", self.failed)]
+        if newest := content.thumbnail(self.folder, event.image, 2 * self._side, "PNG"):
+            values.append(_picture(f"newest/{event.planned.prompt.id}", newest))
+        self._live.add(self.made, values)
+
+    def conclude(self, event: Concluded) -> None:
+        """Write the whole study into a file of its own, and empty the files before it."""
+        self.close()
+        old = _files(self._logs)
+        path = self._logs / NAME.format(_last(self._logs) + 1)
+        hidden = path.with_name(".writing")  # readers look for "tfevents" in a name
+        whole = _EventFile(hidden, first=True)
+        for step, values in _entries(self.study, event, self.folder, self._side):
+            whole.add(step, values)
+        whole.close()
+        disk.move(hidden, path)
+        # A reader forgets what older files said when the new one begins. They are emptied and not deleted, because
+        # TensorBoard's slower reader waits without end for a file that it has open.
+        for other in old[-EMPTY:]:
+            other.write_bytes(b"")
+        for other in old[:-EMPTY]:
+            other.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -76,70 +87,35 @@ class TensorBoardTracker:
             self._live = None
 
     @property
-    def where(self) -> str:
-        """The command that shows it."""
-        return f"tensorboard --logdir {shlex.quote(str(self._folder.parent))}" if self._started else ""
-
-    def _progress(self, event: Saved) -> None:
-        """The counts, and the picture that has just been made."""
-        if time.monotonic() - self._last < EVERY:
-            return
-        assert self._started is not None
-        if self._live is None:
-            self._live = _EventFile(self._folder / NAME.format(_last(self._folder) + 1), first=not _files(self._folder))
-        values = [_scalar("study/images", self._made), _scalar("study/failures", self._failed)]
-        with contextlib.suppress(OSError, PictureError):  # one that is damaged is not shown
-            original = (Path(self._started.folder) / event.image.path).read_bytes()
-            data = pictures.thumbnail(original, 2 * self._side, "PNG")
-            values.append(_picture(f"newest/{event.planned.prompt.id}", data))
-        self._live.add(self._made, values)
-        self._last = time.monotonic()
-
-    def _conclude(self, event: Concluded) -> None:
-        assert self._started is not None
-        self.close()
-        old = _files(self._folder)
-        path = self._folder / NAME.format(_last(self._folder) + 1)
-        hidden = path.with_name(".writing")  # readers look for "tfevents" in a name
-        whole = _EventFile(hidden, first=True)
-        for step, values in _account(self._started, event, self._side):
-            whole.add(step, values)
-        whole.close()
-        disk.move(hidden, path)
-        # A reader forgets what older files said when the new one begins. They are emptied and not deleted, because
-        # TensorBoard's slower reader waits for ever for a file that it has open.
-        for other in old[-EMPTY:]:
-            other.write_bytes(b"")
-        for other in old[:-EMPTY]:
-            other.unlink(missing_ok=True)
+    def _logs(self) -> Path:
+        return self.folder / TRACKERS / "tensorboard" / self.study.name
 
 
-def _account(started: Started, concluded: Concluded, side: int) -> Iterator[tuple[int, list[Summary.Value]]]:
-    """All that there is to say of a study: (step, values), steps of a tag in rising order."""
-    study, rows, folder = started.study, concluded.rows, Path(started.folder)
-    made = sum(row.image is not None for row in rows)
-    failures = sum(row.failure is not None for row in rows)
+def _entries(study: Study, event: Concluded, folder: Path, side: int) -> Iterator[tuple[int, list[Summary.Value]]]:
+    """The whole study as pairs of a step and its values; the steps of one tag rise."""
+    rows = event.rows
+    made, failures = tables.counts(rows)
     yield made, [_scalar("study/images", made), _scalar("study/failures", failures)]
     for curve in curves.of(study, rows):
         for point in curve.points:
             yield point.step, [_scalar(f"by {curve.scale}/{curve.metric}", point.mean)]
-    for prompt, png in telling.grids(study, rows, folder, side):
+    for prompt, png in content.grids(study, rows, folder, side):
         yield 0, [_picture(f"grids/{prompt}", png)]
-    told = {
+    shown = {
         "steps of the curves": curves.legend(study),
-        "findings": telling.findings(concluded.findings),
+        "findings": content.findings(event.findings),
         "settings": tables.settings(rows),
         "images": tables.images(rows),
     }
-    for name, table in told.items():
+    for name, table in shown.items():
         yield 0, [_text(name, _markdown(table))]
 
 
 class _EventFile:
-    """Writes values at steps, each at once on disk."""
+    """Writes values at steps; each is on disk at once."""
 
     def __init__(self, path: Path, *, first: bool) -> None:
-        """`first`: what other files said before is to be forgotten."""
+        """Open a new file; `first` makes readers forget what other files said before."""
         from tensorboard.compat.proto.event_pb2 import Event as Entry
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -200,7 +176,7 @@ def _text(tag: str, text: str) -> Summary.Value:
 
 
 def _markdown(table: tables.Columns) -> str:
-    """Columns as a table; at most MOST_LINES lines, and then how many more there are."""
+    """Columns as a table of at most MOST_LINES lines, with a sentence on how many more there are."""
     lines = list(zip(*table.values(), strict=True))
     shown = [tuple(table), ("---",) * len(table), *lines[:MOST_LINES]]
     text = "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in shown)

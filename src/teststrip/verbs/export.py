@@ -66,8 +66,8 @@ def targets() -> list[str]:
     return [*FORMATS, *(name for name in plugins.installed("trackers") if name != "progress")]
 
 
-def tell(result: Result, to: str, **options: object) -> str:
-    """Tell a tracker the whole study, as if it had listened to the run; what it knows already it does not take twice.
+def notify(result: Result, to: str, **options: object) -> str:
+    """Notify a tracker of a whole study, as if it had listened to the run. What it has already comes to it once.
 
     Args:
         result: finished or not.
@@ -78,13 +78,12 @@ def tell(result: Result, to: str, **options: object) -> str:
         Where the tracker's output can be seen, in words; "" = it did not say.
 
     Raises:
-        UsageError: no such tracker or option. MissingExtra: it needs a package. TrackerError: it could not be told.
+        UsageError: no such tracker or option. MissingExtra: it needs a package. TrackerError: it failed.
     """
     table = {to: {**result.study.trackers.get(to, {}), **options}}
     tracker = opened(to, read_trackers(table, Place("trackers"))[to], patient=True)
     rows = tuple(result.rows())
-    made = sum(row.image is not None for row in rows)
-    failures = sum(row.failure is not None for row in rows)
+    made, failures = tables.counts(rows)
     try:
         tracker.on_event(Started(result.study, total=len(rows), done=made, folder=str(result.folder)))
         tracker.on_event(Concluded(0, failures, result.findings, rows=rows))

@@ -1,7 +1,8 @@
 """The feed of the live page: watches a study folder and says what is new. Reads only; knows no network.
 
-A run in another process writes the ledger; this looks at the ledger's file times, and only when they moved reads it
-again; while a run goes on at most a fiftieth of the time, so that watching costs it next to nothing.
+A run in another process writes the ledger. The feed looks at the ledger's file times and reads the ledger again only
+when they moved; while a run goes on it does so for at most a fiftieth of the time, so that watching costs the run next
+to nothing.
 """
 
 from __future__ import annotations
@@ -22,9 +23,32 @@ if TYPE_CHECKING:
     from teststrip.results.result import Result
 
 CONCLUDED = ("findings", "warnings")  # parts of the board that stand only when a run has ended
-REST = 50  # times as long as the last look took
-IDLE_REST_SECONDS = 5.0  # at most, where no run is to be spared
 PACE_WINDOW_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How long the feed rests between two looks.
+
+    Attributes:
+        times: as long as the last look took.
+        idle_seconds: at most, while no run goes on.
+    """
+
+    times: float = 50
+    idle_seconds: float = 5.0
+
+    def seconds(self, looked: float, *, running: bool) -> float:
+        """The rest after a look that took so many seconds.
+
+        >>> Rest().seconds(0.5, running=True), Rest().seconds(0.5, running=False)
+        (25.0, 5.0)
+        """
+        rest = self.times * looked
+        return rest if running else min(rest, self.idle_seconds)
+
+
+REST = Rest()
 
 
 @dataclass
@@ -32,8 +56,12 @@ class News:
     """What changed after a version: parts of the board.
 
     Attributes:
-        version: now. reload: too much changed, the page must be read again.
-        places: those that changed. progress: always. findings, warnings: None when they are the same.
+        version: of the board now.
+        reload: too much changed; the page must be read again.
+        places: those that changed.
+        progress: counts and time left; always there.
+        findings: None when they are the same.
+        warnings: None when the findings are the same.
     """
 
     version: int
@@ -44,7 +72,7 @@ class News:
     warnings: Sequence[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As the page reads it; findings and warnings only when they changed."""
+        """The news as the page reads them, with findings and warnings only when they changed."""
         news = {"version": self.version, "reload": self.reload, "places": self.places, "progress": self.progress}
         concluded = {"findings": self.findings, "warnings": self.warnings}
         return news if self.findings is None else {**news, **concluded}
@@ -54,10 +82,15 @@ class Feed:
     """The board of a folder, kept fresh.
 
     `look` may be called from any thread; the lock protects the board and the versions, which a look replaces together.
+
+    Args:
+        result: opened for reading.
+        rest: between two looks.
     """
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, rest: Rest = REST) -> None:
         self._result = result
+        self._rest = rest
         self._lock = threading.Lock()
         self._stamp: object = None
         self._running: bool | None = None
@@ -78,9 +111,12 @@ class Feed:
         return self._result.folder
 
     def look(self) -> bool:
-        """Read what changed; True when something did.
+        """Read what changed.
 
-        A run that begins or ends is seen at once: only within one state the feed rests between looks.
+        A run that begins or ends is seen at once: the feed rests only while neither happens.
+
+        Returns:
+            Whether something changed.
 
         Raises:
             StoreError: the ledger is away or damaged; the board stays as it was.
@@ -95,12 +131,11 @@ class Feed:
             fresh = self._read(finished=not running)
             moved = self._take(fresh, running=running, now=now)
             self._stamp, self._running = stamp, running
-            rest = REST * (time.monotonic() - now)
-            self._next = time.monotonic() + (rest if running else min(rest, IDLE_REST_SECONDS))
+            self._next = time.monotonic() + self._rest.seconds(time.monotonic() - now, running=running)
         return moved
 
     def since(self, version: int) -> News:
-        """What a page of an earlier version does not know."""
+        """What changed after a version; a page of that version asks."""
         with self._lock:
             if version < self._shape_version or version > self.version:
                 return News(self.version, reload=True)
@@ -116,19 +151,19 @@ class Feed:
             return {**self.board, "version": self.version, "live": True, "root": ""}
 
     def file_of(self, digest: str) -> str | None:
-        """The path of a picture that the board shows, relative to the folder."""
+        """The path of a picture relative to the folder; None where the board does not show it."""
         return self._files.get(digest)
 
     def _read(self, *, finished: bool) -> dict[str, Any]:
         self._result.refresh(self._replaced())
-        # Conclusions while pictures are still being made would change under the reader's eyes, and cost the run time.
+        # Conclusions during a run would change under the reader's eyes, and computing them would slow the run.
         findings = self._result.findings if finished else ()
         rows = self._result.rows()
         warnings = boards.warnings(rows) if finished else ()
         return boards.build(self._result.study, rows, cards=self._result.cards, findings=findings, warnings=warnings)
 
     def _replaced(self) -> Store | None:
-        """The ledger that stands there now, where `verify --rebuild` replaced the open one; None = it is the same."""
+        """A store on the new ledger, where `verify --rebuild` replaced the open one; None where it did not."""
         there = _identity(self.folder / LEDGER_FILE)
         if there == self._ledger:
             return None
@@ -137,7 +172,7 @@ class Feed:
         return store
 
     def _take(self, fresh: dict[str, Any], *, running: bool, now: float) -> bool:
-        """Replace the board, and note which places changed."""
+        """Replace the board, note which places changed, and return whether anything did."""
         places = [self._with_thumb(place) for place in fresh["places"]]
         fresh["places"] = places
         old = self.board.get("places", [])
@@ -187,7 +222,7 @@ class Feed:
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
-    """Which file lies there, whatever is in it; None where there is none."""
+    """Device and inode of a file, which a replaced file does not share; None where there is no file."""
     try:
         stat = file.stat()
     except FileNotFoundError:

@@ -1,7 +1,8 @@
 """The gate of the live page: who may talk to it. Decides on names and headers; knows no sockets and no studies.
 
 Even on loopback every request needs a session, because other users of the machine and other pages in the browser reach
-loopback too. A link with a one-time code in its fragment (which browsers send to nobody) is swapped for a cookie.
+loopback too. A browser swaps the one-time code of a link for a cookie. The code stands in the link's fragment, which
+browsers do not send to any server.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request goes no further. Attributes: status: of HTTP; reason: one line for a person."""
+    """Why a request goes no further.
+
+    Attributes:
+        status: of HTTP.
+        reason: one line for a person.
+    """
 
     status: int
     reason: str
@@ -73,7 +79,7 @@ class Gate:
         self._codes: set[str] = set()
         self._sessions: set[str] = set()
         self._failures: deque[float] = deque()
-        # Cookies do not know ports: without it, two live pages on one machine would end each other's session.
+        # Cookies do not know ports: without the port in its name, two live pages would end each other's session.
         self.cookie = f"teststrip-{port}"
 
     def code(self) -> str:
@@ -83,9 +89,18 @@ class Gate:
         return code
 
     def refuse(self, method: str, path: str, headers: Mapping[str, str], session: str | None) -> Refusal | None:
-        """None when a request may go on. Header names are lower case.
+        """Judge a request by its host, then by the page it comes from, then by its session.
 
-        Order: host, where the request comes from, then who asks. Assets and the empty door need no session.
+        Assets and the page that asks for a code need no session.
+
+        Args:
+            method: of HTTP.
+            path: of the URL.
+            headers: by their names in lower case.
+            session: the value of the cookie.
+
+        Returns:
+            Why the request goes no further; None when it may go on.
         """
         if not self._knows_host(headers.get("host", "")):
             return Refusal(421, "This server is not known under that name.")
@@ -104,7 +119,7 @@ class Gate:
         return session is not None and any(secrets.compare_digest(session.encode(), s.encode()) for s in self._sessions)
 
     def enter(self, code: str) -> str | Refusal:
-        """A new session for a code; a one-time code is used up."""
+        """A new session for a code, which is used up if it is a one-time code; or why there is none."""
         now = self._clock()
         while self._failures and self._failures[0] <= now - 60:
             self._failures.popleft()

@@ -1,7 +1,7 @@
 """The live page: the same page as the static one, fed while a study runs.
 
-The one file of this package that is asynchronous. Routes and headers only: who may ask is decided in `gate`, what is
-new in `feed`, what is shown in `assets/`. Needs the extra `view` (Starlette, uvicorn).
+The one asynchronous file of this package. It has routes and headers only: `gate` decides who may ask, `feed` what is
+new, and `assets/` what is shown. Needs the extra `view` (Starlette, uvicorn).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from teststrip.folder import THUMBS
 from teststrip.store import files, thumbs
 from teststrip.views import board as boards
 from teststrip.views import page
-from teststrip.views.feed import Feed
+from teststrip.views.feed import REST, Feed, Rest
 from teststrip.views.gate import HEADERS, POLICY, Gate, Refusal, is_loopback
 
 try:
@@ -41,14 +43,25 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
-HEADER_SECONDS = 10.0
-BODY_SECONDS = 10.0
 MOST_CONNECTIONS = 100
 MOST_BODY_BYTES = 1024  # a launch code is 43
 KINDS = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2", ".html": "text/html"}
 # The name of a picture is the digest of its bytes, so a browser may keep it; a proxy for many people may not.
 KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
 DOOR_ASSETS = ("launch.js", "launch.css")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the server waits for a slow client; uvicorn itself waits without end.
+
+    Attributes:
+        header_seconds: until the head of a request has arrived.
+        body_seconds: until its body has.
+    """
+
+    header_seconds: float = 10.0
+    body_seconds: float = 10.0
 
 
 def serve(
@@ -59,6 +72,8 @@ def serve(
     token: str | None = None,
     announce: Callable[[str], None] = print,
     started: Callable[[Server], None] | None = None,
+    patience: Patience = Patience(),
+    rest: Rest = REST,
 ) -> None:
     """Serve the live page of a study folder until Ctrl-C.
 
@@ -68,7 +83,9 @@ def serve(
         port: 0 = any free one.
         token: at least 32 characters; a standing code for people on other machines.
         announce: is given each link to open. A link works once; when it was used, a new one is announced.
-        started: is given the server, which a test stops.
+        started: is given the server, whose `stop` ends this call from another thread.
+        patience: with slow clients.
+        rest: of the feed between two looks at the folder.
 
     Raises:
         UsageError: the address is reachable from outside without a token, or in use.
@@ -81,16 +98,16 @@ def serve(
     listening = _listen(host, port)
     try:
         gate = Gate(listening.getsockname()[1], hosts=() if is_loopback(host) else (host,), token=token)
-        feed = Feed(result)
+        feed = Feed(result, rest)
         name = f"[{host}]" if ":" in host else host
 
         def link() -> None:
             announce(f"http://{name}:{gate.port}/#launch={gate.code()}")
 
-        pages = _Pages(feed, gate, link)
+        pages = _Pages(feed, gate, link, patience.body_seconds)
         config = uvicorn.Config(
             application(pages, gate),
-            http=_Hasty,
+            http=partial(_Hasty, patience.header_seconds),  # type: ignore[arg-type]  # uvicorn only calls it
             ws="none",
             log_level="error",
             access_log=False,
@@ -146,18 +163,23 @@ def application(pages: _Pages, gate: Gate) -> Starlette:
 class _Pages:
     """What is answered on each route, once the gate has let a request through.
 
-    `link` announces a new link after one was used.
+    Args:
+        feed: of the study.
+        gate: gives out sessions.
+        link: announces a new link after one was used.
+        body_seconds: until the body of a request must have arrived.
     """
 
-    def __init__(self, feed: Feed, gate: Gate, link: Callable[[], None]) -> None:
+    def __init__(self, feed: Feed, gate: Gate, link: Callable[[], None], body_seconds: float) -> None:
         self._feed, self._gate, self._link = feed, gate, link
+        self._body_seconds = body_seconds
         self._watchers: set[asyncio.Event] = set()
         self._closing = False
-        # Protects the machine: one picture is made small at a time, a run needs the rest.
+        # One picture is made small at a time, because a run beside it needs the processor.
         self._shrinking = asyncio.Semaphore(1)
 
     async def door(self, request: Request) -> Response:
-        """The page; without a session, where to get one."""
+        """The page; without a session, a page that says where to get one."""
         if not self._gate.knows(request.cookies.get(self._gate.cookie)):
             return _text(page.asset("launch.html"), ".html", 401)
         html = page.html(policy=POLICY, styles=page.styles(), scripts=page.scripts("data.js"))
@@ -166,9 +188,9 @@ class _Pages:
     async def enter(self, request: Request) -> Response:
         """A session for a launch code."""
         try:
-            code = json.loads(await asyncio.wait_for(_body(request), BODY_SECONDS))["code"]
+            code = json.loads(await asyncio.wait_for(_body(request), self._body_seconds))["code"]
         except TimeoutError:
-            # Closed, or the rest of the body would be waited for all the same.
+            # The connection is closed, because uvicorn would wait for the rest of the body all the same.
             return _refused(Refusal(408, "The code took too long to arrive."), {"Connection": "close"})
         except (ValueError, KeyError, TypeError, RecursionError):
             code = None
@@ -221,7 +243,7 @@ class _Pages:
         return Response(small, media_type="image/webp", headers=KEPT)
 
     async def events(self, request: Request) -> Response:
-        """What is new since a version, for as long as the page is open."""
+        """A stream of what is new since a version, for as long as the page is open."""
         last = request.headers.get("last-event-id") or request.query_params.get("since", "")
         version = int(last) if last.isascii() and last.isdigit() and len(last) < 12 else -1
         return StreamingResponse(self._stream(version), media_type="text/event-stream")
@@ -244,14 +266,14 @@ class _Pages:
             self._watchers.discard(changed)
 
     def farewell(self) -> None:
-        """End the streams: nobody waits for them when the server stops."""
+        """End the streams, so that the server need not wait for them when it stops."""
         self._closing = True
         for watcher in self._watchers:
             watcher.set()
 
     @contextlib.asynccontextmanager
     async def watching(self, _: Starlette) -> AsyncIterator[None]:
-        """Look at the folder while somebody watches."""
+        """Look at the folder while a page is open."""
         task = asyncio.create_task(self._watch())
         yield
         task.cancel()
@@ -261,7 +283,7 @@ class _Pages:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 moved = await run_in_threadpool(self._feed.look) if self._watchers else False
-            except Exception:  # a ledger that is away for a moment (`verify --rebuild`) is there at another tick
+            except Exception:  # a ledger that `verify --rebuild` takes away is back at a later tick
                 moved = False
             for watcher in self._watchers if moved else ():
                 watcher.set()
@@ -294,18 +316,22 @@ class _Guard:
 
 
 class _Hasty(H11Protocol):
-    """Ends a connection whose request does not arrive within HEADER_SECONDS (uvicorn waits for ever)."""
+    """Ends a connection whose request does not arrive in so many seconds."""
 
     _timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, seconds: float, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._seconds = seconds
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._timer = self.loop.call_later(HEADER_SECONDS, transport.close)
+        self._timer = self.loop.call_later(self._seconds, transport.close)
 
     def data_received(self, data: bytes) -> None:
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self._timer is None:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+            self._timer = self.loop.call_later(self._seconds, self.transport.close)
         super().data_received(data)
         if self._timer and self.cycle is not None and not self.cycle.response_complete:
             self._timer.cancel()

@@ -1,4 +1,9 @@
-"""Weights & Biases: `tracker` says what is told, `memory` remembers it, `library` knows how W&B's library is set."""
+"""Weights & Biases.
+
+tracker   hears a run                              media     rows as W&B's images, tables and artifact
+history   the steps of a study's run               memory    what was sent, beside the study
+library   how W&B's library is set
+"""
 
 from teststrip.trackers.wandb.tracker import WandbTracker
 

@@ -1,4 +1,4 @@
-"""How W&B's library is set: private, with bounded patience; whether there is an account; whether all arrived.
+"""How W&B's library is set: private, with bounded patience. Whether there is an account, and whether all arrived.
 
 The library ends well even when uploads have failed for good. Only its log says so, and `check` reads that.
 """
@@ -16,7 +16,7 @@ from urllib.parse import urlparse
 from teststrip.errors import TrackerError
 
 LOST = ("giving up", "filestream", "upload", "artifact")
-"""In an error of the library's log: something did not arrive."""
+"""An error of the library's log with one of these words means that something did not arrive."""
 
 PRIVATE: Mapping[str, Any] = {
     "console": "off",
@@ -48,9 +48,12 @@ BOUNDED: Mapping[str, Any] = {  # a server that hangs or fails is given up withi
 
 
 def mode(asked: str) -> str:
-    """ "online" where it is asked for or an account is known, else "offline"; "disabled" where that is said.
+    """The mode of the library, from what the study file asks for.
 
     WANDB_MODE and what `wandb offline` wrote down go before the study file.
+
+    Returns:
+        "online" where that is asked for, or an account is known; "disabled" where that is asked for; else "offline".
     """
     import wandb
 
@@ -69,14 +72,14 @@ def mode(asked: str) -> str:
 
 
 def server() -> str:
-    """Where the account is."""
+    """The address of the server that has the account."""
     import wandb
 
     return str(wandb.setup().settings.base_url)
 
 
 def bounded() -> dict[str, Any]:
-    """BOUNDED, where the environment says nothing else."""
+    """BOUNDED, without what the environment sets."""
     said = {name.removeprefix("WANDB_").lower() for name in os.environ if name.startswith("WANDB_")}
     return {name: value for name, value in BOUNDED.items() if name not in said}
 

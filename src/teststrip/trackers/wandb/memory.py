@@ -1,7 +1,7 @@
-"""What W&B was told of a study, in a file beside it: for each project, all by its digest, and each setting's step.
+"""What was sent to W&B of a study, in a file beside it: for each project, a digest of all, and each setting's step.
 
 A step of the history can neither be changed nor taken back. So the steps are written down before they are sent, and the
-first step of a run that goes on says which of them arrived. Knows no W&B, only how it names what lies on disk.
+first step of a run that goes on says which of them arrived. Knows no W&B, only how it names its runs on disk.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from typing import Any
 
 from teststrip import disk
 
-TOLD = "told.json"
+FILE = "told.json"  # so called since the first version, whose folders must be known again
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Where in the history a setting is: its content as a digest, and whether its pictures are known to be there."""
+class Sent:
+    """A step of the history that was sent.
+
+    Attributes:
+        content: its content as a digest.
+        at: its number in the history.
+        whole: whether its pictures are known to have arrived.
+    """
 
     content: str
     at: int
@@ -34,12 +40,12 @@ class Memory:
     Args:
         own: the tracker's folder.
         project: entity and project.
-        server: its address; "" = what is told lies on disk, for `wandb sync`.
+        server: its address; "" = the runs lie on disk, for `wandb sync`.
     """
 
     def __init__(self, own: Path, project: str, server: str) -> None:
         self._own, self._online = own, bool(server)
-        self._all: dict[str, dict[str, Any]] = _read(own / TOLD)
+        self._all: dict[str, dict[str, Any]] = _read(own / FILE)
         self._disk = f"on disk: {project}"
         self._this = self._all.setdefault(f"{server}: {project}" if server else self._disk, {})
         others = (entry for name, entry in self._all.items() if name.endswith(f": {project}") and name != self._disk)
@@ -47,7 +53,7 @@ class Memory:
 
     @property
     def where(self) -> str:
-        """The address, or the command that takes what lies on disk to one; "" = not told in full."""
+        """The address, or the command that takes the runs on disk to a server; "" = not sent in full."""
         on_disk, runs = self._runs(), self._own / "wandb"
         if on_disk and not self._online:
             every = "/offline-run-*" if len(on_disk) > 1 else f"/{on_disk[0].name}"
@@ -55,12 +61,12 @@ class Memory:
         return next((str(entry["url"]) for entry in self._served if entry.get("url")), "")
 
     def knows(self, digest: str) -> bool:
-        """Whether all of this is told: to the server or, where it shall lie on disk, there."""
+        """Whether everything with this digest was sent to the server or, without one, lies on disk."""
         on_disk = not self._online and self._this.get("digest") == digest and bool(self._runs())
         return on_disk or any(entry.get("digest") == digest for entry in self._served)
 
     def goes_on_at(self, step: int) -> None:
-        """A run goes on here: the server has the steps below this one and no other."""
+        """Forget the steps from this one on: a run goes on here, and the server has the steps below."""
         found: dict[str, Any] = {}
         if self._online:
             synced = self._all.get(self._disk, {}).get("steps", {}) if self._synced() else {}
@@ -68,20 +74,28 @@ class Memory:
         self._this["steps"] = {arm: entry for arm, entry in found.items() if entry[1] < step}
         self._write()
 
-    def will_tell(self, contents: Mapping[str, str], first: int) -> dict[str, Step]:
-        """Write down that these settings are told from this step on; returns those that are there already."""
-        old = {arm: Step(*entry) for arm, entry in self._this["steps"].items()}
+    def will_send(self, contents: Mapping[str, str], first: int) -> dict[str, Sent]:
+        """Write down the steps that are about to be sent.
+
+        Args:
+            contents: a digest for each setting.
+            first: the number of the first step.
+
+        Returns:
+            The steps that are there already; they are not sent again.
+        """
+        old = {arm: Sent(*entry) for arm, entry in self._this["steps"].items()}
         there = {arm: old[arm] for arm, content in contents.items() if arm in old and old[arm].content == content}
-        new = {arm: Step(content, 0) for arm, content in contents.items() if arm not in there}
+        new = {arm: Sent(content, 0) for arm, content in contents.items() if arm not in there}
         steps = {**there, **{arm: replace(step, at=first + n) for n, (arm, step) in enumerate(new.items())}}
         self._this["steps"] = {arm: astuple(step) for arm, step in steps.items()}
         self._write()
         return there
 
     def whole(self, digest: str, url: str, places: Sequence[Path]) -> None:
-        """All is told, in these runs.
+        """Write down that everything was sent, in these runs.
 
-        What lies on disk, says less, and was not synced goes: taking it to a server later would tell things twice.
+        Runs on disk that hold less and were not synced are deleted: syncing them later would send things twice.
         """
         steps = {arm: (content, at, True) for arm, (content, at, _) in self._this.get("steps", {}).items()}
         self._this.update(digest=digest, url=url, steps=steps)
@@ -106,7 +120,7 @@ class Memory:
 
     def _write(self) -> None:
         # Durable, because the server keeps a step even where a power cut would make this file forget it.
-        disk.replace(self._own / TOLD, json.dumps(self._all), durable=True)
+        disk.replace(self._own / FILE, json.dumps(self._all), durable=True)
 
 
 def _is_synced(run: Path) -> bool:

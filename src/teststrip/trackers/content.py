@@ -1,30 +1,32 @@
-"""What trackers say of a study beside `rows.tables`: what it is, findings, contact sheets, a lasting name.
+"""What trackers show of a study beside `rows.tables`: its design, findings, contact sheets, pictures, a lasting id.
 
-All of it follows from the study and its rows alone, so it is the same whenever it is told. Knows records and pictures,
-and no tracker.
+All of it follows from the study and its rows alone, so it is the same whenever a tracker is notified. Knows records and
+pictures, and no tracker.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from teststrip import disk, pictures
 from teststrip.errors import PictureError
 from teststrip.pictures.sheet import sheet
-from teststrip.records import Finding, Row, Study, Value
+from teststrip.records import Finding, Image, Row, Study, Value
 from teststrip.rows import grid
 
 MOST_REPLICATES = 16
+"""Lines of a contact sheet where the replicates run down."""
+
 MOST_PIXELS = 20 * 10**6
 """Of a contact sheet, about: 4500 x 4500. Browsers show no more than some ten thousand pixels a side."""
 
-_ID = "account.json"
+_ID = "account.json"  # so called since the first version, whose folders must be found again
 _OF_A_FINDING = (
     *("kind", "metric", "axis", "contrast", "verdict", "effect", "low", "high", "unit", "margin", "p"),
     *("prompts", "images", "sentence", "method"),
@@ -41,7 +43,7 @@ def lasting_id(folder: Path) -> str:
 
 
 def about(study: Study) -> dict[str, Value]:
-    """What was asked, in a few words each."""
+    """The design of a study, in a few words each."""
     return {
         "study": study.name,
         "engines": ", ".join(sorted({ref.name for ref in study.engines.values()})),
@@ -53,20 +55,45 @@ def about(study: Study) -> dict[str, Value]:
 
 
 def findings(found: Sequence[Finding]) -> dict[str, list[object]]:
-    """A line for each conclusion."""
+    """A table of the conclusions: one line each."""
     return {name: [getattr(finding, name) for finding in found] for name in _OF_A_FINDING}
 
 
-def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterator[tuple[str, bytes]]:
-    """A contact sheet for each prompt: (its id, a PNG). Each cell shows the first of its images, so equal seeds.
+def thumbnail(
+    folder: Path, image: Image | None, side: int, form: Literal["WEBP", "PNG", "JPEG"] = "WEBP"
+) -> bytes | None:
+    """A small copy of an image, without the record inside.
 
-    Of replicates at most MOST_REPLICATES have a line; where axes are long, the pictures are smaller.
+    Args:
+        folder: of the study.
+        image: as the study has it.
+        side: pixels of the longer edge, at most.
+        form: of the copy.
+
+    Returns:
+        The bytes; None where there is no image, or its file is missing or damaged.
+    """
+    if image is None:
+        return None
+    try:
+        return pictures.thumbnail((folder / image.path).read_bytes(), side, form)
+    except (OSError, PictureError):
+        return None
+
+
+def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterator[tuple[str, bytes]]:
+    """A contact sheet for each prompt. Each cell shows the first of its images, so equal seeds.
+
+    At most MOST_REPLICATES replicates have a line. Where axes are long, the pictures are smaller.
 
     Args:
         study: its first axis runs across and its second down; without a second, the replicates do.
         rows: of the study.
         folder: of the study.
         side: pixels of a picture.
+
+    Returns:
+        Pairs of a prompt's id and a PNG.
     """
     across, down = [*grid.varied(study), grid.REPLICATE, grid.PROMPT][:2]
     for (prompt, _), own in grid.cells((row for row in rows if row.image), (grid.PROMPT_ID, grid.PROMPT)).items():
@@ -92,8 +119,4 @@ def _places(study: Study, dimension: str, rows: Sequence[Row]) -> list[str]:
 
 def _first_sound(rows: Sequence[Row], folder: Path, side: int) -> bytes | None:
     """The first picture that can be read, made smaller; a cell whose files are all damaged stays empty paper."""
-    for row in rows:
-        if row.image is not None:
-            with contextlib.suppress(OSError, PictureError):
-                return pictures.thumbnail((folder / row.image.path).read_bytes(), side, "PNG")
-    return None
+    return next((small for row in rows if (small := thumbnail(folder, row.image, side, "PNG"))), None)

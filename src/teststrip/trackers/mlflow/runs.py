@@ -1,16 +1,14 @@
-"""MLflow: a run for the study with pictures, tables and report, and in it a run for each setting.
+"""What MLflow holds of a study: a run with its pictures, tables and report, and in it a run for each setting.
 
-Where: the server that MLFLOW_TRACKING_URI names, else an SQLite file beside the study. Runs are found again by tags:
-`teststrip.account` is a random word kept beside the study, `teststrip.setting` says which setting a run is. What a
-run of a setting holds cannot be changed in MLflow, so it carries a digest of it: one that holds something else, or
-was cut off, is deleted and made anew. So a study can be told any number of times.
+Runs are found again by tags: `teststrip.account` is a random word kept beside the study, `teststrip.setting` says which
+setting a run is. The content of a setting's run cannot be changed in MLflow, so the run carries a digest of it: a run
+with another digest, or one that was cut off, is deleted and made anew.
 
 Only `MlflowClient` is used: the calls of `mlflow` itself tag runs with user, program and git commit.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -21,134 +19,44 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from teststrip import pictures
-from teststrip.errors import PictureError, TrackerError
-from teststrip.folder import CHARTS, REPORT_FILE, TRACKERS
-from teststrip.records import Concluded, Event, Failed, Image, Saved, Setting, Started, Value, digest_of
-from teststrip.rows import tables
+from teststrip.errors import TrackerError
+from teststrip.folder import TRACKERS
+from teststrip.records import Image, Value, digest_of
 from teststrip.rows.tables import Arm, Columns
-from teststrip.trackers import telling
+from teststrip.trackers import content
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-EVERY = 5.0  # seconds between two reports of a run
-BATCH = 32  # pictures; as many are sent at once, or fewer after EVERY
+BATCH = 32  # pictures that are sent at once, at most
 PICTURES = "images"
 STUDY = "study"
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # MLflow would try for ten minutes; whoever is not there now is told later.
+    # MLflow would try for ten minutes; a server that is away now is sent the study later.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "60",
 }
 
 
-class MlflowTracker:
-    """An MLflow run for the study, with pictures, tables and report, and in it a run for each setting.
+class StudyRuns:
+    """The runs of one study, on the server that MLFLOW_TRACKING_URI names, else in an SQLite file beside the study.
 
     Args:
+        folder: of the study.
+        name: of the study.
         experiment: the name of the MLflow experiment.
-        side: pixels of the longer edge of a picture.
+
+    Raises:
+        TrackerError: the experiment is deleted.
     """
-
-    needs: ClassVar[str] = "mlflow"
-    options: ClassVar[Mapping[str, Setting]] = MappingProxyType(
-        {
-            "experiment": Setting("experiment", "str", "teststrip", doc="Name of the MLflow experiment."),
-            "side": Setting("side", "int", 256, low=16, high=4096, doc="Pixels of a picture's longer edge."),
-        }
-    )
-
-    def __init__(self, experiment: str = "teststrip", side: int = 256) -> None:
-        self._experiment, self._side = experiment, side
-        self._account: _Account | None = None
-        self._started: Started | None = None
-        self._where = ""
-        self._shelf: list[Image] = []
-        self._made = self._failed = 0
-        self._last = -EVERY
-
-    def on_event(self, event: Event) -> None:
-        """Send pictures in batches, and all that is missing at the end; see Tracker."""
-        try:
-            self._hear(event)
-        except Exception:
-            self._account = None  # nothing more is sent, not even by `close`
-            raise
-
-    def close(self) -> None:
-        """Say that the run is over, where it ended before its conclusion."""
-        if self._account is not None:
-            self._send()
-            self._account.end("KILLED")
-
-    @property
-    def where(self) -> str:
-        """An address, or the command that shows it."""
-        return self._where
-
-    def _hear(self, event: Event) -> None:
-        match event:
-            case Started():
-                self._started, self._made = event, event.done
-                self._account = _Account(Path(event.folder), event.study.name, self._experiment)
-                self._where = self._account.where
-            case Saved(image=image):
-                self._made += 1
-                self._shelf.append(image)
-                if len(self._shelf) >= BATCH or time.monotonic() - self._last > EVERY:
-                    self._send()
-            case Failed():
-                self._failed += 1
-            case Concluded():
-                self._conclude(event)
-            case _:
-                pass
-
-    def _send(self) -> None:
-        assert self._account is not None
-        self._account.pictures(self._shelf, self._side)
-        self._account.counts(self._made, self._failed)
-        self._shelf, self._last = [], time.monotonic()
-
-    def _conclude(self, event: Concluded) -> None:
-        assert self._account is not None
-        assert self._started is not None
-        account, study, folder = self._account, self._started.study, Path(self._started.folder)
-        images = [row.image for row in event.rows if row.image is not None]
-        there = account.pictures(images, self._side)
-        account.counts(len(images), sum(row.failure is not None for row in event.rows))
-        table = tables.images(event.rows)
-        shown = [_shown(digest) if digest in there else None for digest in table["digest"]]
-        account.tables(
-            {
-                "images": {"image": shown, **table},
-                "settings": tables.settings(event.rows),
-                "findings": telling.findings(event.findings),
-            }
-        )
-        for prompt, png in telling.grids(study, event.rows, folder, min(self._side, 128)):
-            account.file(f"grids/{prompt}.png", png)
-        for path in (folder / REPORT_FILE, *sorted((folder / CHARTS).glob("*.svg"))):
-            if path.is_file():
-                account.file(path.relative_to(folder).as_posix(), path.read_bytes())
-        account.note("\n\n".join(f"- {finding.sentence}" for finding in event.findings if finding.sentence))
-        account.settings(tables.arms(event.rows))
-        account.end("KILLED" if event.interrupted else "FINISHED")
-        self._account = None
-
-
-class _Account:
-    """What MLflow holds of one study."""
 
     def __init__(self, folder: Path, name: str, experiment: str) -> None:
         for key, value in ENVIRONMENT.items():
@@ -158,10 +66,10 @@ class _Account:
         self._folder, own = folder, (folder / TRACKERS / "mlflow").resolve()
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         if not server:
-            _settle(own)
+            _begin_anew_where_moved(own)
         self._uri = server or f"sqlite:///{(own / 'mlflow.db').as_posix()}"
         self._client: MlflowClient = MlflowClient(self._uri)
-        self._id = telling.lasting_id(own)
+        self._id = content.lasting_id(own)
         self._experiment = _experiment(self._client, experiment, None if server else (own / "artifacts").as_uri())
         self._runs = self._known()
         runs = self._runs.pop(STUDY, [])
@@ -174,7 +82,7 @@ class _Account:
 
     @property
     def where(self) -> str:
-        """See MlflowTracker."""
+        """An address, or the command that shows the runs."""
         parts = urlsplit(self._uri)
         if parts.scheme in ("http", "https"):
             port = f":{parts.port}" if parts.port else ""
@@ -185,21 +93,28 @@ class _Account:
         return f"run {self._run.info.run_id} of MLflow"
 
     def pictures(self, images: Iterable[Image], side: int) -> set[str]:
-        """Send those that are not there yet, and whose file is not damaged. The digests of all that are there then."""
+        """Send the pictures that MLflow does not have, except where a file is damaged.
+
+        Args:
+            images: of the study.
+            side: pixels of a picture's longer edge.
+
+        Returns:
+            The digests of all images that MLflow has now.
+        """
         there = {Path(found.path).stem for found in self._client.list_artifacts(self._run.info.run_id, PICTURES)}
         waiting = list({image.digest: image for image in images if image.digest not in there}.values())
         for start in range(0, len(waiting), BATCH):
             with tempfile.TemporaryDirectory() as shelf:
                 for image in waiting[start : start + BATCH]:
-                    with contextlib.suppress(OSError, PictureError):
-                        data = pictures.thumbnail((self._folder / image.path).read_bytes(), side, "JPEG")
-                        (Path(shelf) / f"{image.digest}.jpg").write_bytes(data)
+                    if small := content.thumbnail(self._folder, image, side, "JPEG"):
+                        (Path(shelf) / f"{image.digest}.jpg").write_bytes(small)
                         there.add(image.digest)
                 self._client.log_artifacts(self._run.info.run_id, shelf, PICTURES)
         return there
 
     def counts(self, images: int, failures: int) -> None:
-        """How far the study is: a point where something has changed, else nothing."""
+        """Log how far the study is, unless it is as far as at the last point."""
         from mlflow.entities import Metric
 
         counts = {"images": float(images), "failures": float(failures)}
@@ -218,7 +133,7 @@ class _Account:
             self._client.log_artifact(self._run.info.run_id, str(local), "/".join(path.split("/")[:-1]) or None)
 
     def tables(self, named: Mapping[str, Columns]) -> None:
-        """Columns as what MLflow calls tables; its own `log_table` adds to what is there, and rounds."""
+        """Write columns as what MLflow calls tables. Its own `log_table` adds to older lines, and rounds."""
         for name, table in named.items():
             rows = [[_plain(value) for value in line] for line in zip(*table.values(), strict=True)]
             text = json.dumps({"columns": list(table), "data": rows}, allow_nan=False)
@@ -227,20 +142,20 @@ class _Account:
         self._client.set_tag(self._run.info.run_id, "mlflow.loggedArtifacts", json.dumps(listed))
 
     def note(self, text: str) -> None:
-        """What stands at the head of the study's run."""
+        """Write the text at the head of the study's run."""
         self._client.set_tag(self._run.info.run_id, "mlflow.note.content", text)
 
     def settings(self, settings: Iterable[Arm]) -> None:
-        """A run for each setting; those of settings that the study no longer has are deleted."""
+        """Make a run for each setting, and delete the runs of settings that the study no longer has."""
         from mlflow.entities import Metric, Param, RunTag
 
         left = dict(self._runs)
         for setting in settings:
             params = {_key(key): _param(value) for key, value in setting.settings.items()}
             metrics = {_key(key): value for key, value in setting.numbers.items()}
-            content = digest_of([params, metrics, setting.digests])
+            digest = digest_of([params, metrics, setting.digests])
             runs = left.pop(setting.id, [])
-            whole = [run for run in runs if run.data.tags.get("teststrip.content") == content]
+            whole = [run for run in runs if run.data.tags.get("teststrip.content") == digest]
             self._delete([run for run in runs if run not in whole[:1]])
             if whole:
                 continue
@@ -251,17 +166,17 @@ class _Account:
                 metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
                 params=[Param(key, value) for key, value in params.items()],
             )
-            self._client.log_batch(run, tags=[RunTag("teststrip.content", content)])
+            self._client.log_batch(run, tags=[RunTag("teststrip.content", digest)])
             self._client.set_terminated(run)
         for runs in left.values():
             self._delete(runs)
 
     def end(self, status: str) -> None:
-        """Say how it ended."""
+        """Set how the study's run ended."""
         self._client.set_terminated(self._run.info.run_id, status)
 
     def _known(self) -> dict[str, list[Run]]:
-        """The runs of this study by what they are, oldest first."""
+        """The runs of this study by their setting, STUDY for its own; oldest first."""
         known: dict[str, list[Run]] = {}
         token: str | None = None
         while True:
@@ -285,11 +200,7 @@ class _Account:
 
 
 def _experiment(client: MlflowClient, name: str, place: str | None) -> str:
-    """The id of an experiment, made where it is missing.
-
-    Raises:
-        TrackerError: it is there but deleted.
-    """
+    """The id of an experiment, which is made where it is missing."""
     found = client.get_experiment_by_name(name)
     if found is None:
         kind = {"mlflow.experimentKind": "custom_model_development"}  # else its page looks for conversations
@@ -299,8 +210,8 @@ def _experiment(client: MlflowClient, name: str, place: str | None) -> str:
     return str(found.experiment_id)
 
 
-def _settle(own: Path) -> None:
-    """Begin anew where the study has been moved: what MLflow writes into its database are absolute paths."""
+def _begin_anew_where_moved(own: Path) -> None:
+    """Delete the database where the study has been moved, because MLflow writes absolute paths into it."""
     note = own / "place.txt"
     if not note.is_file() or note.read_text(encoding="utf-8") != str(own):
         (own / "mlflow.db").unlink(missing_ok=True)
@@ -315,16 +226,16 @@ def _key(name: str) -> str:
 
 
 def _param(value: Value) -> str:
-    """A setting in the words of a study file: 7.0 is 7."""
+    """A setting as a study file spells it: 7.0 is 7."""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)[:6000]
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it; what is no number is empty."""
+    """A value as JSON has it; NaN and infinities are null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _shown(digest: object) -> object:
-    """A picture in a table, as MLflow's page finds it."""
+def picture_cell(digest: object) -> object:
+    """A cell of a table that MLflow's page shows as a picture."""
     path = f"{PICTURES}/{digest}.jpg"
     return {"type": "image", "filepath": path, "compressed_filepath": path} if digest else None
