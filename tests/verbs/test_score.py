@@ -9,8 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+import teststrip
 from teststrip import pictures, plan, plugins
-from teststrip import study as spec
 from teststrip.engines.pattern import PatternEngine
 from teststrip.errors import MissingWeights, UsageError
 from teststrip.protocols import Item
@@ -33,7 +33,7 @@ def asked(**changes):
         "axes": {"guidance_scale": [1, 7], "num_inference_steps": [2, 8, 20]},
         "question": {"metrics": ALL_FREE},
     }
-    return spec.study(**{**keys, **changes})
+    return teststrip.Study(**{**keys, **changes})
 
 
 def make(study, folder, left_out=()):

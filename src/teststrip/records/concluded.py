@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 MINIMUM_PROMPTS = 6
-"""Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
+"""Fewer prompts cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
 
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
-    """What a conclusion has to know of a metric; plain words, so that anybody's column can have one.
+    """What a conclusion has to know of a metric, in plain values, so that a column of any table can have one.
 
     Attributes:
-        name: of the column. unit: "" for a bare number.
-        higher_is_better: None when neither end is good; then nothing is recommended by it.
+        name: of the column.
+        unit: of the value; "" for a bare number.
+        higher_is_better: None when neither end is good; no setting is then recommended by this metric.
         grouped: one value a prompt and cell (diversity), not one an image.
         paired: a distance to the same prompt and seed at the most steps (convergence), not a score of a picture.
-        cost: counts what a picture took (seconds), not what it looks like.
-        couples: settings that move it without better pictures ("guidance_scale" for CLIP-like scores).
-        caveat: its known failure, one sentence, printed beside every finding.
+        cost: the metric counts what a picture took (seconds), not what it looks like.
+        couples: settings that move the value without better pictures ("guidance_scale" for CLIP-like scores).
+        caveat: how the metric is known to mislead, in one sentence that is printed beside every finding.
     """
 
     name: str
@@ -40,9 +41,12 @@ class Estimate:
     """One point of a chart: a level of an axis, or a cell.
 
     Attributes:
-        label: of the level or cell. x: its number, or None.
-        mean: over prompts, score units. low, high: 95 % interval, of differences within a prompt: to compare levels by.
-        prompts, images: what it rests on.
+        label: of the level or cell.
+        x: the level's number, or None.
+        mean: over prompts, score units.
+        low, high: 95 % interval of differences within a prompt, to compare levels by.
+        prompts: how many prompts the mean rests on.
+        images: how many images it rests on.
     """
 
     label: str
@@ -60,10 +64,13 @@ class Comparison:
 
     Attributes:
         contrast: what is compared, in words.
-        effect, low, high: score units; the interval is this contrast's own, 95 %.
+        effect: score units.
+        low, high: 95 % interval of this contrast alone, score units.
         inner_low, inner_high: 90 % interval; inside the margin = equivalent (two one-sided tests at 5 %).
-        p: two-sided, of this contrast alone. p_family: after the family's correction; NaN = not tested.
-        prompts, images: what it rests on.
+        p: two-sided, of this contrast alone.
+        p_family: after the family's correction; NaN = not tested.
+        prompts: how many prompts the effect rests on.
+        images: how many images it rests on.
         verdict: one of four.
     """
 
@@ -85,23 +92,27 @@ class Finding:
     """One conclusion, with its evidence.
 
     Attributes:
-        metric: the score it is about. axis: the factor, or "" when it is about whole cells.
+        metric: the score that the finding is about.
+        axis: the factor, or "" when the finding is about whole cells.
         contrast: what is compared, in words: "8 against 6", "linear trend".
-        effect, low, high: the estimate and its interval, in score units; NaN when there is none.
+        effect: the estimate, in score units; NaN when there is none.
+        low, high: the estimate's interval, in score units; NaN when there is none.
         level: coverage of the interval, 0..1.
         margin: the smallest difference that matters, in score units.
         p: two-sided, after the family's correction; NaN when there is none.
-        prompts, images: what it rests on.
+        prompts: how many prompts the finding rests on.
+        images: how many images it rests on.
         verdict: one of four.
         method: one line: test, correction, cross-check.
-        more_prompts: about how many further prompts would settle it; 0 = settled; None = unknown.
+        more_prompts: about how many further prompts would settle the question; 0 = settled; None = unknown.
         sentence: what a person would write.
-        kind: what sort of question it answers.
-        unit: of the score. seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
-        levels: the points of its chart; of an interaction, what the first axis does at levels of the second.
-        comparisons: the rows of its table.
-        limits: what it does not show, a sentence each.
-        design: a design that would settle it, in words; "" = settled, or unknown.
+        kind: what sort of question the finding answers.
+        unit: of the score.
+        seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
+        levels: the points of the chart; of an interaction, what the first axis does at levels of the second.
+        comparisons: the rows of the table.
+        limits: what the finding does not show, a sentence each.
+        design: a design that would settle the question, in words; "" = settled, or unknown.
     """
 
     metric: str

@@ -1,7 +1,7 @@
 """Which version of each score counts, and to which images it belongs.
 
-Versions of a metric (formula, weights, options) are never mixed: the present one counts or, as long as it has no score
-at all, the one that has most. Knows metrics and rows; nothing of pixels.
+Versions of a metric (formula, weights, options) are never mixed. The present version counts; where it has no score at
+all, the version with the most scores counts. Knows metrics and rows, but no pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from teststrip.errors import TeststripError
 from teststrip.protocols import Metric
 from teststrip.records import Row, Score, Study
 from teststrip.rows import items
-from teststrip.weights import loading as weights
+from teststrip.weights.loading import nothing_fetched
 
 Values = Mapping[items.Digests, float]
 
@@ -24,9 +24,9 @@ class Counted:
     """The scores of a metric that count.
 
     Attributes:
-        metric: as the study uses it; None when it is not installed here.
+        metric: with the study's options; None when the metric is not installed here.
         version: the fingerprint id of these scores.
-        values: by the digests of the images that each is about.
+        values: by the digests of the images that a score is about.
     """
 
     metric: Metric | None
@@ -48,11 +48,14 @@ def counted(study: Study, scores: Iterable[Score]) -> dict[str, Counted]:
 
 
 def by_image(scores: Mapping[str, Counted], rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them.
+    """The scores of each image.
 
     Args:
-        scores: those that count.
-        rows: all that have an image.
+        scores: the scores that count.
+        rows: all rows that have an image.
+
+    Returns:
+        Image digest to metric to value. A pair's score belongs to the first image, a group's score to all images.
     """
     found: dict[str, dict[str, float]] = {}
     for name, those in scores.items():
@@ -64,23 +67,23 @@ def by_image(scores: Mapping[str, Counted], rows: Sequence[Row]) -> dict[str, di
 
 
 def _metric(name: str, study: Study) -> tuple[Metric | None, str]:
-    """A metric as the study uses it, and the id of its fingerprint; None and "" where that cannot be."""
+    """A metric with the study's options and its fingerprint's id; None or "" where it cannot be made here."""
     metric = None
     try:
         metric = plugins.load("metrics", name)(**study.metric_options.get(name, {}))
-        with weights.nothing_fetched():
+        with nothing_fetched():
             return metric, metric.fingerprint().id
-    except TeststripError:  # not installed here, or no weights; scores made elsewhere still count
+    except TeststripError:  # not installed here, or without weights; scores made on another machine still count
         return metric, ""
 
 
 def _holders(metric: Metric | None, rows: Sequence[Row]) -> Iterator[tuple[items.Digests, list[str]]]:
-    """What may have a score, and the digests of the images that such a score belongs to."""
+    """Each item that may have a score: its digests, and the digests of the images that the score belongs to."""
     if metric is None:
         yield from (((digest,), [digest]) for digest in (items.image_of(row).digest for row in rows))
         return
     try:
         for digests, item in items.arranged(metric, rows).items():
             yield digests, [items.image_of(row).digest for row in items.holders(metric, item)]
-    except TeststripError:  # no images here that belong together as it needs them
+    except TeststripError:  # there are no images that belong together as the metric needs them
         return
