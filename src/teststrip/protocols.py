@@ -40,8 +40,7 @@ class Engine(Protocol):
         options: the keyword arguments of the class; they may stand in `[engine]` beside `name`.
         operation: those of the options that cannot change a picture (device, batch size, ...); they are no part of a
             shot's identity.
-        seeds: what a seed does: "exact" = it gives the picture again, "best effort" = mostly a similar one, "none" =
-            nothing.
+        seeds: what a seed gives: "exact" = the picture again, "best effort" = mostly a similar one, "none" = nothing.
     """
 
     options: ClassVar[Mapping[str, Setting]]

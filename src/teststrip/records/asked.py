@@ -145,7 +145,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Everything that the study file says, checked. Only the room `study` makes one.
+    """Everything that the study file says, checked by the room `study`.
 
     Attributes:
         name: it matches [a-z0-9][a-z0-9._-]{0,63}.
