@@ -11,7 +11,8 @@ import teststrip
 from teststrip import plan
 from teststrip.rows import dead
 from teststrip.study import parse
-from teststrip.verbs.run import PAGE, REPORT_FILE, drive
+from teststrip.verbs.outcome import PAGE, REPORT_FILE
+from teststrip.verbs.run import drive
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 336, "two_models": 48}
