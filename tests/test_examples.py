@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import teststrip
 from teststrip import plan
-from teststrip import study as spec
 from teststrip.folder import PAGE, REPORT_FILE
 from teststrip.rows import dead
+from teststrip.study import parse
 from teststrip.verbs.run import drive
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -19,7 +20,7 @@ SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps":
 
 @pytest.mark.parametrize("name", SHOTS)
 def test_an_example_is_a_plan_of_so_many_shots(name: str) -> None:
-    made = plan.of(spec.read(EXAMPLES / f"{name}.toml"))
+    made = plan.of(teststrip.read(EXAMPLES / f"{name}.toml"))
     assert len(made) == SHOTS[name]
     assert made.calls() >= len(made)
 
@@ -54,7 +55,7 @@ def reduced(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", SHOTS)
 def test_an_example_runs_on_the_embedded_model(name: str, tmp_path: Path) -> None:
-    study = spec.parse(reduced(name), place=name, folder=EXAMPLES)
+    study = parse(reduced(name), place=name, folder=EXAMPLES)
     outcome = drive(study, tmp_path / "run", trackers=[])
     with outcome.result as result:
         assert (outcome.made, outcome.failed, outcome.left) == (len(result.plan), 0, 0)

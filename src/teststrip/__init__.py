@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Result", "Study", "__version__", "open", "read", "run"]
 
-# Public name -> where it lives. Looked up on first use, so `import teststrip` loads nothing heavy.
+# Each public name and where it lives. The first use looks it up, so that `import teststrip` loads nothing heavy.
 _HOMES = {
     "Result": ("teststrip.results", "Result"),
     "Study": ("teststrip.study", "study"),

@@ -25,7 +25,7 @@ class TeststripError(Exception):
     """Anything this package raises on purpose.
 
     Attributes:
-        exit_code: what the command line returns for it.
+        exit_code: what the command line returns for this error.
     """
 
     exit_code = 2
@@ -48,7 +48,7 @@ class EngineError(TeststripError):
 
 
 class MissingWeights(TeststripError):
-    """A metric's model is not there, or is not of the kind it needs; no number is made up instead."""
+    """A metric's model is not there, or is not of the kind that the metric needs. The metric makes no number up."""
 
 
 class StoreError(TeststripError):
@@ -74,7 +74,7 @@ class DesignError(TeststripError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """'. Did you mean ...?' when something known is close, else ''.
+    """'. Did you mean ...?' when a known name is close, else ''.
 
     >>> nearest("num_inference_step", ["num_inference_steps", "seed"])
     ". Did you mean 'num_inference_steps'?"
@@ -84,7 +84,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def among(name: str, known: Iterable[str], title: str) -> str:
-    """The nearest if there is one, then all that are known, as the end of a sentence.
+    """The end of a sentence that names the nearest known name, if one is close, and then all known names.
 
     >>> among("sead", ["seed", "eta"], "Settings")
     ". Did you mean 'seed'? Settings: seed, eta"

@@ -1,4 +1,4 @@
-"""Finds engines, metrics and trackers by name, through entry points; knows none of them itself."""
+"""Finds engines, metrics and trackers by name, through entry points. Knows no single part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from teststrip.errors import MissingExtra, UsageError, among
 
 Kind = Literal["engines", "metrics", "trackers"]
 
-# Import name of what an extra brings -> the extra. Anything else missing is named as it is.
+# Import name of a package to the extra that brings it. A message names any other missing package by its import name.
 EXTRAS = {
     "torch": "diffusers",
     "diffusers": "diffusers",
@@ -32,13 +32,13 @@ EXTRAS = {
 
 
 def installed(kind: Kind) -> dict[str, EntryPoint]:
-    """All parts of a kind by name, sorted; nothing is imported."""
+    """All parts of a kind by name, sorted. Imports none of them."""
     return dict(_found(kind, tuple(sys.path)))
 
 
 @lru_cache
 def _found(kind: Kind, path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    # A look through all distributions takes 5 ms; what is installed on one path does not change while a process runs.
+    # Kept, because a look through all distributions takes 5 ms and what is installed does not change in a process.
     return {point.name: point for point in sorted(entry_points(group=f"teststrip.{kind}"), key=lambda p: p.name)}
 
 
@@ -46,8 +46,8 @@ def load(kind: Kind, name: str) -> Any:
     """The class behind a name.
 
     Raises:
-        UsageError: no such part; the message lists those there are and the nearest.
-        MissingExtra: it exists, but a package it needs is not installed.
+        UsageError: there is no such part; the message names the nearest and lists all.
+        MissingExtra: a package that the part needs is not installed.
     """
     points = installed(kind)
     if name not in points:
@@ -59,7 +59,7 @@ def load(kind: Kind, name: str) -> Any:
 
 
 def missing(error: ModuleNotFoundError) -> MissingExtra:
-    """The advice for a package that is not installed."""
+    """The error about a package that is not installed; it says which command installs it."""
     module = (error.name or str(error)).split(".")[0]
     package = f"'teststrip[{EXTRAS[module]}]'" if module in EXTRAS else module
     return MissingExtra(f"{module} is not installed. Run: pip install {package}")

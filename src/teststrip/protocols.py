@@ -1,6 +1,6 @@
 """The seams: what an engine, a metric, a tracker and an executor must be able to do.
 
-A part that fits a seam is found through an entry point (`teststrip.engines`, `.metrics`, `.trackers`), built-ins too.
+`plugins` finds every part through an entry point (`teststrip.engines`, `.metrics`, `.trackers`), built-in ones too.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Makes images.
 
-    The class is called with the engine's options as keyword arguments and must be cheap to make: weights are loaded
-    by the first `render`. `options` says which keyword arguments there are.
+    The class takes the engine's options as keyword arguments. An instance must be cheap to make: the first `render`
+    loads the weights.
 
     Attributes:
-        options: what may stand in `[engine]` beside `name`.
+        options: the keyword arguments of the class; they may stand in `[engine]` beside `name`.
         operation: those of the options that cannot change a picture (device, batch size, ...); they are no part of a
             shot's identity.
-        seeds: what a seed does: "exact" the same picture again, "best effort" mostly a like one, "none" nothing.
+        seeds: what a seed gives: "exact" = the picture again, "best effort" = mostly a similar one, "none" = nothing.
     """
 
     options: ClassVar[Mapping[str, Setting]]
@@ -49,39 +49,43 @@ class Engine(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Setting]:
-        """The knobs by name, known without loading weights; `prompt` and `seed` are always among them.
+        """The settings by name, known without loading weights; `prompt` and `seed` are always among them.
 
-        A setting that nobody set is in no shot's id. A new setting of an engine that is in use therefore has the
+        A setting that no study sets is in no shot's id. A new setting of an engine that is in use therefore has the
         default None ("the engine's own choice"): any other default would change the id of every existing shot.
         """
         ...
 
     def check(self, settings: Mapping[str, Value]) -> None:
-        """Raise StudyError when these settings cannot work together (an unknown scheduler, a missing model)."""
+        """Check that these settings can work together.
+
+        Raises:
+            StudyError: they cannot, for example because a scheduler is unknown or a model is missing.
+        """
         ...
 
     def calls(self, settings: Mapping[str, Value]) -> int | None:
         """Denoiser rows that one shot costs: calls of the model, counted twice where guidance doubles them.
 
         Returns:
-            None where the engine cannot know (a hosted service); time is then reckoned by the picture.
+            None where the engine cannot know (a hosted service); a plan then reckons time by the picture.
         """
         ...
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """What will answer this shot. Reads files, loads no weights.
 
-        Where the engine asks its model in another way than an earlier version did, so that the same shot gives other
-        pixels, the fact `recipe` counts up: a resumed study then says so instead of mixing the two.
+        Where the engine asks its model in another way than an earlier version did, so that a shot gives other pixels
+        than before, the fact `recipe` counts up. A resumed study then stops with a message instead of mixing the two.
         """
         ...
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
-        """One answer for each shot, in any order; pulls shots lazily, so a slow reader slows the engine."""
+        """One answer for each shot, in any order. The engine pulls shots lazily, so that a slow reader slows it."""
         ...
 
     def close(self) -> None:
-        """Free memory and connections. May be called twice."""
+        """Free memory and connections. A caller may close an engine twice."""
         ...
 
 
@@ -90,7 +94,7 @@ class LooksAhead(Protocol):
     """Optional: an engine that takes shots from the stream well before it renders them."""
 
     def finish(self) -> None:
-        """Begin no further shot; those under way are answered, and then `render` ends. Called from the same thread."""
+        """Begin no further shot; `render` answers those under way and ends. The thread that reads it calls this."""
         ...
 
 
@@ -99,13 +103,13 @@ class Remarks(Protocol):
     """Optional: an engine that can say why some settings take another path than the others."""
 
     def remark(self, settings: Mapping[str, Value]) -> str:
-        """What `teststrip plan` should say about a shot with these settings, as a clause; "" = nothing."""
+        """What `teststrip plan` should say about a shot with these settings, as a clause; "" for an ordinary shot."""
         ...
 
 
 @runtime_checkable
 class Priced(Protocol):
-    """Optional: an engine that is paid by the picture. What was really paid stands in a render's facts, as `price`."""
+    """Optional: an engine that is paid by the picture. A render's fact `price` holds what was really paid."""
 
     def price(self, settings: Mapping[str, Value]) -> Price | None:
         """The most that one shot with these settings can cost; None = unknown."""
@@ -124,7 +128,9 @@ class Executor(Protocol):
         """Open these engines, so that what cannot start is known before a shot is asked for.
 
         Raises:
-            UsageError, MissingExtra, EngineError: there is no such engine, or it cannot start.
+            UsageError: there is no such engine.
+            MissingExtra: a package that an engine needs is not installed.
+            EngineError: an engine cannot start.
         """
         ...
 
@@ -133,15 +139,15 @@ class Executor(Protocol):
         ...
 
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
-        """One answer for each shot, in any order; pulls shots lazily. Engines stay open between two calls."""
+        """One answer for each shot, in any order. The executor pulls shots lazily and leaves the engine open."""
         ...
 
     def finish(self) -> None:
-        """Begin no further shot in a `run` under way; what is in work is answered, and then that `run` ends."""
+        """Begin no further shot in a `run` under way; the `run` answers the shots in work and ends."""
         ...
 
     def close(self) -> None:
-        """Close the engines and free what they run on. May be called twice."""
+        """Close the engines and free what they run on. A caller may close an executor twice."""
         ...
 
 
@@ -162,8 +168,8 @@ class Item:
 class Metric(Protocol):
     """Turns pictures into numbers.
 
-    The class is called with the metric's options as keyword arguments and must be cheap to make: weights are loaded by
-    the first `score`. Without its weights a metric raises MissingWeights; it never makes a number up.
+    The class takes the metric's options as keyword arguments. An instance must be cheap to make: the first `score`
+    loads the weights. Without its weights a metric raises MissingWeights; it never makes a number up.
 
     Attributes:
         options: what may stand in `[metrics.NAME]` of a study file.
@@ -180,7 +186,7 @@ class Metric(Protocol):
         ...
 
     def fingerprint(self) -> Fingerprint:
-        """Code version, weights and options: scores of different fingerprints are never mixed.
+        """Code version, weights and options. Scores of different fingerprints are never mixed.
 
         Raises:
             MissingWeights: there is no model to compute with.
@@ -188,7 +194,7 @@ class Metric(Protocol):
         ...
 
     def score(self, items: Sequence[Item]) -> Sequence[float]:
-        """One number an item, whoever else is in the list; NaN where the metric does not apply.
+        """One number for each item, independent of the other items; NaN where the metric does not apply.
 
         Raises:
             MissingWeights: there is no model to compute with.
@@ -198,39 +204,39 @@ class Metric(Protocol):
 
 @runtime_checkable
 class ArrangedMetric(Metric, Protocol):
-    """A metric of pairs or groups that says which images belong together. A metric of pairs must be one."""
+    """A metric that says itself which images belong together. Every metric of pairs must do so."""
 
     def arrange(self, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
-        """The items to score, out of all rows that have an image. A pair: the image, then its reference."""
+        """The items to score, out of all rows that have an image. A pair holds the image, then its reference."""
         ...
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Is notified of what happens: progress bar, W&B, MLflow. Never the record, never able to stop a run.
+    """Is notified of what happens: progress bar, live page, W&B, MLflow. A tracker is not the record and stops no run.
 
-    A class that is found by name is called with its options as keyword arguments, is cheap to make, and says what may
-    stand in `[trackers.NAME]` of a study file: `options: ClassVar[Mapping[str, Setting]]`.
+    A class that is found by name takes its options as keyword arguments and is cheap to make. Its attribute
+    `options: ClassVar[Mapping[str, Setting]]` says what may stand in `[trackers.NAME]` of a study file.
     """
 
     def on_event(self, event: Event) -> None:
-        """Called in order, from the thread of the run. An exception here is reported once and ends the tracker."""
+        """Take an event. The thread of the run calls this in order, reports an exception and then ends the tracker."""
         ...
 
     def close(self) -> None:
-        """Flush and let go. Called once, also after Ctrl-C."""
+        """Write what is still to be written, and free connections. The run calls this once, also after Ctrl-C."""
         ...
 
 
 @runtime_checkable
 class RemoteTracker(Protocol):
-    """Optional: a tracker that talks to a server. It is run in a process of its own (`trackers.process`).
+    """Optional: a tracker that talks to a server. The run gives it a process of its own (`trackers.process`).
 
     It is notified of the same study again after a resume and by every export, and must not show anything twice. Its own
     files belong into `<study>/trackers/<name>/`.
 
     Attributes:
-        needs: the package it cannot do without, by its import name; imported no earlier than the first event.
+        needs: the import name of the package that the tracker needs; the first event imports it, or a later one.
     """
 
     needs: ClassVar[str]

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import Visitor, address_of, make, median, places
 
+import teststrip
 from teststrip import pictures, plan
-from teststrip import study as spec
 from teststrip.records import Row
 from teststrip.results.result import Result
 from teststrip.verbs import export
@@ -237,7 +237,7 @@ def assert_makes_the_same_shot(command: str, study: Result, row: Row) -> None:
     words = shlex.split(command)
     assert words[:3] == ["teststrip", "run", "study.toml"]
     overrides = [words[n + 1] for n, word in enumerate(words) if word == "--set"]
-    shots = list(plan.of(spec.read(study.folder / "study.toml", overrides)))
+    shots = list(plan.of(teststrip.read(study.folder / "study.toml", overrides)))
     assert [planned.shot.id for planned in shots] == [row.planned.shot.id]
 
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from tests.study.studies import studies
 from tests.study.toy import ToyEngine
 
+import teststrip
 from teststrip import plan, plugins
-from teststrip import study as spec
 from teststrip.records import Setting
 
 OLD = Path(__file__).parent / "old"
@@ -35,7 +35,7 @@ FOUNDING = {
 
 @pytest.mark.parametrize("name", sorted(DIGESTS))
 def test_an_old_study_keeps_the_ids_of_its_shots(name: str) -> None:
-    ids = sorted(plan.of(spec.read(OLD / name)).ids())
+    ids = sorted(plan.of(teststrip.read(OLD / name)).ids())
     assert [len(ids), hashlib.sha256("\n".join(ids).encode()).hexdigest()] == DIGESTS[name]
 
 
@@ -63,7 +63,7 @@ class Grown(ToyEngine):
 
 @given(studies())
 def test_settings_that_nobody_set_change_no_id(keys: dict[str, Any]) -> None:
-    asked = spec.study(**keys)
+    asked = teststrip.Study(**keys)
     before = plan.Plan(asked, {alias: ToyEngine() for alias in asked.engines})
     after = plan.Plan(asked, {alias: Grown() for alias in asked.engines})
     assert list(after.ids()) == list(before.ids())

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.study.studies import numbers, studies
 from tests.study.toy import ToyEngine, install
 
+import teststrip
 from teststrip import plan
-from teststrip import study as spec
 from teststrip.plan import Measured
 from teststrip.records import Prompt, Shot, Study
 
@@ -32,7 +32,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
 
 
 def planned(**changes: Any) -> plan.Plan:
-    return plan.of(spec.study(**{**SEED_STUDY, **changes}))
+    return plan.of(teststrip.Study(**{**SEED_STUDY, **changes}))
 
 
 # --- laws ---
@@ -40,7 +40,7 @@ def planned(**changes: Any) -> plan.Plan:
 
 @given(studies())
 def test_the_fast_ids_are_the_ids_of_the_shots(keys: dict[str, Any]) -> None:
-    made = plan.of(spec.study(**keys))
+    made = plan.of(teststrip.Study(**keys))
     shots = list(made)
     assert [one.shot.id for one in shots] == [Shot(one.shot.engine, dict(one.shot.settings)).id for one in shots]
     assert sorted(made.ids()) == sorted(one.shot.id for one in shots)
@@ -54,7 +54,7 @@ def test_the_fast_ids_hold_for_names_on_either_side_of_the_cuts(toy: type[ToyEng
 
 @given(studies())
 def test_a_plan_has_no_duplicates_and_as_many_shots_as_it_says(keys: dict[str, Any]) -> None:
-    made = plan.of(spec.study(**keys))
+    made = plan.of(teststrip.Study(**keys))
     ids = [one.shot.id for one in made]
     assert len(set(ids)) == len(ids) == len(made)
     assert len({(one.cell, one.prompt, one.replicate) for one in made}) == len(made)
@@ -62,18 +62,18 @@ def test_a_plan_has_no_duplicates_and_as_many_shots_as_it_says(keys: dict[str, A
 
 @given(studies())
 def test_excluded_combinations_never_appear(keys: dict[str, Any]) -> None:
-    study = spec.study(**keys)
+    study = teststrip.Study(**keys)
     for one in plan.of(study):
         for rule in study.exclusions:
             assert not all(one.cell[axis] in labels for axis, labels in rule.items())
-    everything = plan.of(spec.study(**{key: value for key, value in keys.items() if key != "exclude"}))
+    everything = plan.of(teststrip.Study(**{key: value for key, value in keys.items() if key != "exclude"}))
     lost = len(everything.cells) - len(plan.of(study).cells)
     assert lost == (1 if study.exclusions else 0)
 
 
 @given(studies())
 def test_seeds_are_equal_across_cells_and_differ_between_replicates(keys: dict[str, Any]) -> None:
-    made = plan.of(spec.study(**keys))
+    made = plan.of(teststrip.Study(**keys))
     seeds: dict[tuple[str, int], set[int]] = {}
     for one in made:
         seeds.setdefault((one.prompt.id, one.replicate), set()).add(one.shot.seed)
@@ -99,14 +99,14 @@ def test_an_id_depends_on_neither_key_order_nor_the_spelling_of_numbers(values: 
 def test_no_sequence_of_edits_binds_an_id_to_other_settings(edits: list[dict[str, Any]]) -> None:
     bound: dict[str, tuple[str, str]] = {}
     for keys in edits:
-        for one in plan.of(spec.study(**keys)):
+        for one in plan.of(teststrip.Study(**keys)):
             asked = (one.shot.engine.name, json.dumps(dict(one.shot.settings), sort_keys=True))
             assert bound.setdefault(one.shot.id, asked) == asked
 
 
 @given(studies(), st.data())
 def test_adding_prompts_replicates_or_levels_keeps_every_shot(keys: dict[str, Any], data: st.DataObject) -> None:
-    before = set(plan.of(spec.study(**keys)).ids())
+    before = set(plan.of(teststrip.Study(**keys)).ids())
     more = dict(keys)
     edit = data.draw(st.sampled_from(["prompt", "replicates", "level", "order"]))
     if edit == "prompt":
@@ -118,12 +118,12 @@ def test_adding_prompts_replicates_or_levels_keeps_every_shot(keys: dict[str, An
         more["axes"] = {**keys["axes"], "guidance_scale": [31, *keys["axes"]["guidance_scale"]]}
     elif edit == "order":
         more["axes"] = dict(reversed(list(keys["axes"].items())))
-    assert before <= set(plan.of(spec.study(**more)).ids())
+    assert before <= set(plan.of(teststrip.Study(**more)).ids())
 
 
 @given(studies(), st.sets(st.integers(0, 200)))
 def test_what_is_done_is_left_out_and_counted(keys: dict[str, Any], which: set[int]) -> None:
-    made = plan.of(spec.study(**keys))
+    made = plan.of(teststrip.Study(**keys))
     done = {one.shot.id for i, one in enumerate(made) if i in which}
     left = [one.shot.id for one in made.without(done)]
     assert left == [one.shot.id for one in made if one.shot.id not in done]
@@ -272,7 +272,9 @@ def test_how_a_picture_is_made_changes_no_id_but_what_can_change_it_does(toy: ty
 def test_a_study_made_by_hand_can_be_planned() -> None:
     made = plan.of(
         Study(
-            name="x", prompts=(Prompt("a", "an owl"),), engines={"engine": spec.study(**SEED_STUDY).engines["engine"]}
+            name="x",
+            prompts=(Prompt("a", "an owl"),),
+            engines={"engine": teststrip.Study(**SEED_STUDY).engines["engine"]},
         )
     )
     assert len(list(made)) == 1

@@ -9,8 +9,8 @@ from typing import ClassVar
 import pytest
 from tests.study.toy import ToyEngine, install
 
+import teststrip
 from teststrip import plan
-from teststrip import study as spec
 from teststrip.plan import Measured
 from teststrip.records import Price, Seeds, Value
 from teststrip.verbs import forecast
@@ -49,7 +49,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_plan_without_calls_counts_none_and_prices_what_is_left(file: Path) -> None:
-    made = plan.of(spec.read(file))
+    made = plan.of(teststrip.read(file))
     summary = made.summary()
     assert (summary.calls, summary.calls_left, summary.seconds_left) == (None, None, None)
     assert [price.currency for price in summary.price_left] == ["USD"]
@@ -59,7 +59,7 @@ def test_a_plan_without_calls_counts_none_and_prices_what_is_left(file: Path) ->
 
 
 def test_time_without_calls_is_reckoned_by_the_image(file: Path) -> None:
-    assert plan.of(spec.read(file)).summary(pace={"engine": Measured(5.0, "asked")}).seconds_left == 12 * 5.0
+    assert plan.of(teststrip.read(file)).summary(pace={"engine": Measured(5.0, "asked")}).seconds_left == 12 * 5.0
 
 
 def test_nothing_is_bought_to_learn_how_long_it_takes(file: Path) -> None:
@@ -72,10 +72,10 @@ def test_nothing_is_bought_to_learn_how_long_it_takes(file: Path) -> None:
 
 @pytest.mark.parametrize(("engine", "words"), [("hosted", "takes no seed"), ("cautious", "gives a like picture")])
 def test_a_plan_says_when_seeds_do_not_bring_a_picture_back(file: Path, engine: str, words: str) -> None:
-    summary = plan.of(spec.read(file, [f"engine.name={engine}"])).summary()
+    summary = plan.of(teststrip.read(file, [f"engine.name={engine}"])).summary()
     assert [words in warning for warning in summary.warnings] == [True]
 
 
 def test_engines_with_exact_seeds_are_not_warned_of(file: Path) -> None:
-    asked = spec.read(file, ["engine.name=pattern", "axes=", "axes.guidance_scale=[1,2]"])
+    asked = teststrip.read(file, ["engine.name=pattern", "axes=", "axes.guidance_scale=[1,2]"])
     assert plan.of(asked).summary().warnings == ()

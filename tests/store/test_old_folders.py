@@ -14,8 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+import teststrip
 from teststrip import plan as planning
-from teststrip import study as spec
 from teststrip.results.result import open_result
 from teststrip.store import Store
 from teststrip.verbs.run import drive
@@ -35,7 +35,7 @@ def old(request, tmp_path):
 
 def said(folder):
     """What today's version says of a folder, in the words of the file beside it."""
-    plan = planning.of(spec.read(folder / "study.toml"))
+    plan = planning.of(teststrip.read(folder / "study.toml"))
     with Store(folder) as store:
         return {
             "shots": {one.shot.id: [str(one.cell), one.prompt.id, one.replicate] for one in plan},

@@ -21,7 +21,7 @@ def levels(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 @st.composite
 def studies(draw: st.DrawFn) -> dict[str, Any]:
-    """Keyword arguments of `spec.study`."""
+    """Keyword arguments of `teststrip.Study`."""
     axes: dict[str, Any] = {}
     if draw(st.booleans()):
         axes["guidance_scale"] = draw(levels(numbers))

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from tests.study.toy import ToyEngine
 
+import teststrip
 from teststrip import plan
-from teststrip import study as spec
 from teststrip.errors import StudyError, UsageError
 from teststrip.records import EngineRef, Level, Study
+from teststrip.study import reopen
 
 HEAD = 'name = "demo"\nprompts = ["an owl"]\n[engine]\nname = "pattern"\n'
 
@@ -21,11 +22,11 @@ HEAD = 'name = "demo"\nprompts = ["an owl"]\n[engine]\nname = "pattern"\n'
 def read(tmp_path: Path, text: str, *overrides: str) -> Study:
     file = tmp_path / "study.toml"
     file.write_text(text, encoding="utf-8")
-    return spec.read(file, overrides)
+    return teststrip.read(file, overrides)
 
 
 def study(**keys: object) -> Study:
-    return spec.study(**{"name": "demo", "prompts": ["an owl"], "engine": {"name": "pattern"}, **keys})
+    return teststrip.Study(**{"name": "demo", "prompts": ["an owl"], "engine": {"name": "pattern"}, **keys})
 
 
 def labels(study: Study, axis: int = 0) -> tuple[str, ...]:
@@ -85,7 +86,7 @@ def test_a_word_of_the_prompts_is_an_axis(tmp_path: Path) -> None:
 
 
 def test_several_engines_are_an_axis_each_with_its_own_settings(toy: type[ToyEngine]) -> None:
-    asked = spec.study(
+    asked = teststrip.Study(
         name="demo",
         prompts=["an owl"],
         engines={"plain": {"name": "pattern", "eta": 1}, "half": {"name": "toy", "dtype": "float16", "device": "cpu"}},
@@ -107,7 +108,7 @@ def test_several_engines_are_an_axis_each_with_its_own_settings(toy: type[ToyEng
 def test_a_setting_that_one_engine_lacks_must_stand_with_the_others(toy: type[ToyEngine]) -> None:
     engines = {"a": {"name": "pattern"}, "b": {"name": "toy"}}
     with pytest.raises(StudyError) as raised:
-        spec.study(
+        teststrip.Study(
             name="demo",
             prompts=["an owl"],
             engines=engines,
@@ -121,7 +122,7 @@ def test_a_setting_that_one_engine_lacks_must_stand_with_the_others(toy: type[To
 
 
 def test_one_named_engine_needs_no_axis() -> None:
-    asked = spec.study(name="demo", prompts=["an owl"], engines={"mine": {"name": "pattern", "width": 32}})
+    asked = teststrip.Study(name="demo", prompts=["an owl"], engines={"mine": {"name": "pattern", "width": 32}})
     assert list(asked.engines) == ["engine"]
     assert asked.settings == {"width": 32}
 
@@ -154,7 +155,7 @@ def test_a_study_that_ran_reopens_without_asking_the_engine(toy: type[ToyEngine]
     text = 'name = "demo"\nprompts = ["an owl"]\n[engine]\nname = "toy"\nscheduler = "Slow"\nnum_inference_steps = 5\n'
     with pytest.raises(StudyError):
         read(tmp_path, text)
-    assert spec.reopen(tmp_path / "study.toml").settings == {"scheduler": "Slow", "num_inference_steps": 5}
+    assert reopen(tmp_path / "study.toml").settings == {"scheduler": "Slow", "num_inference_steps": 5}
 
 
 def test_synonyms_of_other_tools_are_translated() -> None:
@@ -212,7 +213,7 @@ def test_python_takes_tuples_ranges_and_arrays_as_lists() -> None:
 
 def test_a_byte_order_mark_of_windows_is_no_mistake(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_bytes(b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode())
-    assert spec.read(tmp_path / "study.toml").name == "demo"
+    assert teststrip.read(tmp_path / "study.toml").name == "demo"
 
 
 @pytest.mark.parametrize(
@@ -229,14 +230,14 @@ def test_a_byte_order_mark_of_windows_is_no_mistake(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_a_study_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "study.toml").write_bytes(content)
     with pytest.raises(StudyError) as raised:
-        spec.read(tmp_path / "study.toml")
+        teststrip.read(tmp_path / "study.toml")
     assert str(raised.value) == message
 
 
 def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
     path = tmp_path / "absent.toml"
     with pytest.raises(StudyError, match="no such file") as raised:
-        spec.read(path)
+        teststrip.read(path)
     assert str(raised.value) == f"{path}: no such file. Write one with: teststrip init {path}"
 
 

@@ -12,30 +12,31 @@ from hypothesis import given
 from tests.study.studies import studies
 from tests.study.wrong_studies import WRONG
 
+import teststrip
 from teststrip import plan
-from teststrip import study as spec
+from teststrip.study import reference, schema, template
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
-VALIDATOR = jsonschema.Draft7Validator(spec.schema())
+VALIDATOR = jsonschema.Draft7Validator(schema())
 
 
 def test_the_page_in_the_docs_is_up_to_date() -> None:
     page = (ROOT / "docs" / "study-file.md").read_text(encoding="utf-8")
-    assert page == spec.reference(), "run: python -m teststrip.study > docs/study-file.md"
+    assert page == reference(), "run: python -m teststrip.study > docs/study-file.md"
 
 
 def test_the_template_is_a_study_and_passes_the_schema(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
-    file.write_text(spec.template(), encoding="utf-8")
-    study = spec.read(file, ["engine.name=pattern"])
+    file.write_text(template(), encoding="utf-8")
+    study = teststrip.read(file, ["engine.name=pattern"])
     assert len(plan.of(study)) == 36
-    assert VALIDATOR.is_valid(tomllib.loads(spec.template()))
+    assert VALIDATOR.is_valid(tomllib.loads(template()))
 
 
 def test_each_remark_of_the_template_is_true(tmp_path: Path) -> None:
     """Every commented key, alone, makes a study too."""
-    text = spec.template()
+    text = template()
     file = tmp_path / "study.toml"
     (tmp_path / "prompts.txt").write_text("an owl\n")
     for old, new in (
@@ -46,14 +47,14 @@ def test_each_remark_of_the_template_is_true(tmp_path: Path) -> None:
     ):
         assert old in text
         file.write_text(text.replace(old, new), encoding="utf-8")
-        spec.read(file, ["engine.name=pattern"])
+        teststrip.read(file, ["engine.name=pattern"])
     file.write_text(
         text.replace("guidance_scale = [1, 3, 7]\n", "").replace("# guidance_scale = {", "guidance_scale = {")
     )
-    assert len(spec.read(file, ["engine.name=pattern"]).axes[1].levels) == 5
+    assert len(teststrip.read(file, ["engine.name=pattern"]).axes[1].levels) == 5
     sampler = text.replace("# sampler", "sampler").replace("#   {", "  {").replace("# ]\n# animal", "]\n# animal")
     file.write_text(sampler)
-    assert spec.read(file, ["engine.name=pattern"]).axes[2].labels == ("DDIM", "Euler a")
+    assert teststrip.read(file, ["engine.name=pattern"]).axes[2].labels == ("DDIM", "Euler a")
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
@@ -63,7 +64,7 @@ def test_every_example_passes_the_schema(file: Path) -> None:
 
 @given(studies())
 def test_every_study_that_is_read_passes_the_schema(keys: dict[str, Any]) -> None:
-    spec.study(**keys)
+    teststrip.Study(**keys)
     VALIDATOR.validate(keys)
 
 
@@ -80,8 +81,8 @@ def test_the_schema_finds_what_an_editor_can_find() -> None:
 
 
 def test_the_schema_is_a_schema_and_knows_each_installed_engine() -> None:
-    schema = spec.schema()
-    jsonschema.Draft7Validator.check_schema(schema)
+    whole = schema()
+    jsonschema.Draft7Validator.check_schema(whole)
     bad = tomllib.loads('name = "x"\nprompts = ["a"]\n[engine]\nname = "pattern"\n[settings]\nguidance_scale = -1\n')
     assert not VALIDATOR.is_valid(bad)
     bad["settings"]["guidance_scale"] = 1

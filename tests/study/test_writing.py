@@ -10,24 +10,25 @@ from hypothesis import given
 from tests.study.studies import studies
 from tests.study.toy import ToyEngine
 
+import teststrip
 from teststrip import plan
-from teststrip import study as spec
 from teststrip.records import Study
+from teststrip.study import dump, parse
 
 
 def again(study: Study, folder: Path = Path()) -> Study:
-    return spec.parse(tomllib.loads(spec.dump(study)), place="again", folder=folder)
+    return parse(tomllib.loads(dump(study)), place="again", folder=folder)
 
 
 @given(studies())
 def test_a_study_survives_being_written_and_read(keys: dict[str, Any]) -> None:
-    study = spec.study(**keys)
+    study = teststrip.Study(**keys)
     assert again(study) == study
     assert list(plan.of(again(study)).ids()) == list(plan.of(study).ids())
 
 
 def test_everything_a_file_can_say_survives(toy: type[ToyEngine]) -> None:
-    study = spec.study(
+    study = teststrip.Study(
         name="all",
         prompts=[
             {"text": 'an "owl" \\ and\na \u007fcat'.replace("\u007f", ""), "id": "owl", "tags": ["animal"]},
@@ -53,5 +54,5 @@ def test_prompts_of_a_file_are_folded_in(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(
         'name = "demo"\nprompts = { file = "prompts.txt" }\n[engine]\nname = "pattern"\n'
     )
-    study = spec.read(tmp_path / "study.toml")
+    study = teststrip.read(tmp_path / "study.toml")
     assert again(study, tmp_path / "elsewhere") == study

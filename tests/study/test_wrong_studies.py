@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.study.wrong_studies import WRONG, Wrong
 
-from teststrip import study as spec
+import teststrip
 from teststrip.errors import StudyError
 
 
@@ -16,7 +16,7 @@ def test_a_wrong_study_gets_exactly_this_message(tmp_path: Path, wrong: Wrong) -
     file = tmp_path / "study.toml"
     file.write_text(wrong.text, encoding="utf-8")
     with pytest.raises(StudyError) as raised:
-        spec.read(file)
+        teststrip.read(file)
     # What is installed differs from machine to machine; what is said before does not.
     told = str(raised.value).removeprefix("study.toml: ").partition(" Installed: ")[0]
     assert told == wrong.message.partition(" Installed: ")[0]

@@ -11,8 +11,8 @@ import pytest
 from tests import installing
 from tests.verbs import probes as probes_
 
+import teststrip
 from teststrip import pictures, plan, plugins
-from teststrip import study as spec
 from teststrip.engines.pattern import PatternEngine
 from teststrip.errors import UsageError
 from teststrip.protocols import Item
@@ -36,7 +36,7 @@ def asked(**changes):
         "axes": {"guidance_scale": [1, 7], "num_inference_steps": [2, 8, 20]},
         "question": {"metrics": ALL_FREE},
     }
-    return spec.study(**{**keys, **changes})
+    return teststrip.Study(**{**keys, **changes})
 
 
 def make(study, folder, left_out=()):

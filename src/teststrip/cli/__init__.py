@@ -1,10 +1,10 @@
-"""The command line: words in, one call, words out. Every error becomes one line and an exit code here.
+"""The command line: words in, one call, words out. This room turns every error into one line and an exit code.
 
     studies   init, plan, run                          parts   engines, metrics, trackers
     folders   report, best, verify, view, export       words   what all commands share
 
 Exit codes: 0 done; 2 the study or the command is wrong; 3 some shots failed; 4 another run holds the folder; 130
-stopped. To add a command: a function in the file of its kind; it makes one call.
+stopped. To add a command, write a function in the file of its kind that makes one call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ for commands in (studies.app, folders.app, parts.app):
 
 
 def main() -> None:
-    """The entry point: runs a verb and turns what went wrong into one line and an exit code."""
+    """Run a command, and turn what went wrong into one line and an exit code."""
     try:
         code = app(standalone_mode=False)
     except TeststripError as error:
@@ -60,7 +60,11 @@ def main() -> None:
 
 
 def _usage(error: Exception) -> int:
-    """A mistake on the command line, as Typer explains it."""
+    """Let Typer explain a mistake on the command line.
+
+    Returns:
+        The exit code that Typer gives the mistake.
+    """
     show = getattr(error, "show", None)
     if show is not None:
         show()

@@ -22,13 +22,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Print verdicts and tables."""
-    from teststrip.views import report as writing
+    from teststrip.views import report as reports
 
     with opened(folder) as result:
         if as_json:
-            print_json(writing.as_json(result))
+            print_json(reports.as_json(result))
         else:
-            out.print(writing.markdown(result) if markdown else writing.text(result, tables=True), markup=False)
+            out.print(reports.markdown(result) if markdown else reports.text(result, tables=True), markup=False)
 
 
 @app.command()
@@ -41,13 +41,13 @@ def best(
     as_json: Json = False,
 ) -> None:
     """Name the cheapest setting that is not worse, or say why none can be named."""
-    from teststrip.views import report as writing
+    from teststrip.views import report as reports
 
     with opened(folder) as result:
         if as_json:
-            print_json(writing.best_as_json(result, metric, budget))
+            print_json(reports.best_as_json(result, metric, budget))
         else:
-            out.print(writing.best_text(result, metric, budget), markup=False)
+            out.print(reports.best_text(result, metric, budget), markup=False)
 
 
 @app.command()
@@ -61,13 +61,13 @@ def verify(
 ) -> None:
     """Re-hash every image; with --sample, make some of them again and compare."""
     from teststrip import store
-    from teststrip.verbs import verify as verifying
+    from teststrip.verbs import verify as verification
 
     if rebuild:
         err.print(f"{store.rebuild(folder)} images are in the new ledger; the old one is in {folder}/quarantine")
 
     with opened(folder) as result:
-        outcome = verifying.verify(result, sample)
+        outcome = verification.verify(result, sample)
     if as_json:
         print_json(outcome.as_json())
     else:
@@ -115,23 +115,21 @@ def export(
     ] = None,
 ) -> None:
     """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
-    from teststrip.verbs import export as exporting
+    from teststrip.verbs import export as exports
 
-    if to not in exporting.FORMATS and to in exporting.targets():
+    if to not in exports.FORMATS and to in exports.targets():
         with opened(folder) as result:
-            where = exporting.notify(result, to, **_pairs(option or []))
+            where = exports.notify(result, to, **_pairs(option or []))
         out.print(f"sent to {to}" + (f": {where}" if where else ""), markup=False)
         return
     asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
     with opened(folder) as result:
-        written = exporting.write(
-            result, to, target, **{key: value for key, value in asked.items() if value is not None}
-        )
+        written = exports.write(result, to, target, **{key: value for key, value in asked.items() if value is not None})
     out.print(f"wrote {written}", markup=False)
 
 
 def _secret(variable: str | None) -> str | None:
-    """A secret by the name of its environment variable: never on the command line, where every user can read it."""
+    """A secret by the name of its environment variable, because every user of a machine can read its command lines."""
     if variable is None:
         return None
     if not os.environ.get(variable):
@@ -140,7 +138,7 @@ def _secret(variable: str | None) -> str | None:
 
 
 def _pairs(words: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE` each, the value as in `--set`."""
+    """The keys and values of `KEY=VALUE` words; a value is written as in `--set`."""
     from teststrip.study.overrides import value_of
 
     pairs: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What all commands share: the words of their arguments, and how something is said to people and programs."""
+"""What all commands share: the words of their arguments, and how a command prints for people and programs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def print_json(value: object) -> None:
 
 
 def opened(folder: Path) -> Result:
-    """The result of a folder. Raises StoreError where there is no study."""
+    """The result of a folder.
+
+    Raises:
+        StoreError: the folder holds no study.
+    """
     from teststrip.results.result import open_result
 
     return open_result(folder)

@@ -1,1 +1,1 @@
-"""Where engines run: opened, asked for shots, closed."""
+"""Where engines run: an executor opens them, asks them for shots, and closes them."""

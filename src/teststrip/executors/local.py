@@ -14,10 +14,12 @@ from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
 
 def open_engine(ref: EngineRef) -> Engine:
-    """The engine behind a reference; cheap, loads no weights.
+    """The engine behind a reference. Loads no weights.
 
     Raises:
-        UsageError, MissingExtra, EngineError: there is no such engine, or it cannot start.
+        UsageError: there is no such engine.
+        MissingExtra: a package that the engine needs is not installed.
+        EngineError: the engine cannot start.
     """
     engine: Engine = plugins.load("engines", ref.name)(**ref.options, **ref.operation)
     return engine
@@ -27,7 +29,7 @@ class LocalExecutor:
     """An `Executor` of this process, and a context manager.
 
     Args:
-        opener: makes an engine of a reference; another one may wrap it.
+        opener: makes an engine of a reference; a caller's own opener may wrap `open_engine`.
     """
 
     def __init__(self, opener: Callable[[EngineRef], Engine] = open_engine) -> None:
@@ -41,32 +43,32 @@ class LocalExecutor:
         self.close()
 
     def engine(self, ref: EngineRef) -> Engine:
-        """The engine behind a reference, opened when it is first asked for."""
+        """The engine behind a reference. The first request opens the engine."""
         if ref.key not in self._engines:
             self._engines[ref.key] = self._opener(ref)
         return self._engines[ref.key]
 
     def open(self, engines: Iterable[EngineRef]) -> None:
-        """Open these engines now. See Executor."""
+        """Open these engines now, as `Executor.open` says."""
         for ref in engines:
             self.engine(ref)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
-        """What will answer this shot. See Executor."""
+        """What will answer this shot, as `Executor.fingerprint` says."""
         return self.engine(shot.engine).fingerprint(shot)
 
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
-        """One answer for each shot. See Executor."""
+        """One answer for each shot, as `Executor.run` says."""
         return self.engine(engine).render(shots)
 
     def finish(self) -> None:
-        """Begin no further shot. See Executor."""
+        """Begin no further shot, as `Executor.finish` says."""
         for engine in self._engines.values():
             if isinstance(engine, LooksAhead):
                 engine.finish()
 
     def close(self) -> None:
-        """Close all engines, also where one of them fails to."""
+        """Close all engines, even if one of them raises."""
         while self._engines:
             _, engine = self._engines.popitem()
             try:

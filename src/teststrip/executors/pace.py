@@ -1,7 +1,7 @@
-"""Makes a few shots of one engine and prints how long a denoiser call takes. `forecast` runs it in its own process.
+"""Makes a few shots of one engine and prints how long a denoiser call takes. `forecast` runs this module as a process.
 
-Standard input: JSON with engine name, options, operation and the settings of the shots. The first shot warms up, so
-that loading weights is not part of the pace, unless it is the only one. Standard output: one JSON object.
+Standard input holds JSON with engine name, options, operation and the settings of the shots. The last shot is measured,
+so that the time of loading weights counts only where there is one shot. Standard output holds one JSON object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from teststrip.records import EngineRef, Failure, Render, Shot
 
 
 def seconds_per_call(ref: EngineRef, shots: list[Shot]) -> float:
-    """The engine's own seconds for the last of these shots, by its denoiser calls; by the image where it counts none.
+    """The engine's own seconds for the last of these shots, divided by its denoiser calls where the engine counts them.
 
     Raises:
         EngineError: a shot failed.
@@ -36,11 +36,15 @@ def seconds_per_call(ref: EngineRef, shots: list[Shot]) -> float:
 
 
 def main() -> int:
-    """Read, measure, print."""
+    """Read the shots, measure, print the seconds.
+
+    Returns:
+        The exit code of the process.
+    """
     asked = json.load(sys.stdin)
     ref = EngineRef(asked["name"], asked["options"], asked["operation"])
     try:
-        with redirect_stdout(sys.stderr):  # libraries that print must not spoil the one line
+        with redirect_stdout(sys.stderr):  # a library that prints must not spoil the one line
             seconds = seconds_per_call(ref, [Shot(ref, settings) for settings in asked["shots"]])
     except TeststripError as error:
         sys.stderr.write(f"{error}\n")

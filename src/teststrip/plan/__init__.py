@@ -1,7 +1,7 @@
 """The shots of a study: which there are, in which order, under which ids and seeds, and what they cost.
 
-design    the Plan: cells, shots, counts          stencil   ids without shots
-seeds     own seeds of each prompt                summary   what is told of a plan
+plan      the Plan: cells, shots, counts          stencil   ids without shots
+seeds     the seeds of each prompt                summary   what a plan holds and costs, as plain values
 """
 
 from teststrip.plan.plan import Plan, of

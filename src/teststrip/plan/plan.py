@@ -1,9 +1,10 @@
 """The shots of a study: which there are, in which order, under which ids and seeds, and what they cost.
 
-Lazy: a plan of a million shots is counted without making one. Knows neither folder nor clock: which ids are done, and
-how long a denoiser call takes, it is told.
+A plan is lazy: it counts a million shots without making one. It knows neither folder nor clock: the caller says which
+ids are done and how long a denoiser call takes.
 
-Order: replicate by replicate, in it prompt by prompt, in it cell by cell. A run that is stopped has covered the space.
+The order is replicate by replicate, within a replicate prompt by prompt, and within a prompt cell by cell, so that a
+run that is stopped early has pictures of every cell.
 """
 
 from __future__ import annotations
@@ -29,16 +30,17 @@ UNSEEDED = {
     "best effort": "gives a like picture for a seed, not the same one: a picture cannot be made again exactly",
     "none": "takes no seed: images of one replicate have nothing in common, so differences scatter more",
 }
-"""What `plan` says of an engine whose seeds are not exact."""
+"""What `teststrip plan` says of an engine whose seeds are not exact."""
 
-KEPT_STENCILS = 50_000  # cells; about 1 KB each, so 50 MB. Beyond, they are made anew each time
+KEPT_STENCILS = 50_000  # cells; about 1 KB each, so 50 MB. A plan of more cells makes its stencils anew each time
 
 
 def of(study: Study) -> Plan:
-    """The plan of a study. Loads each engine's class, no weights.
+    """The plan of a study. Loads the class of each engine and no weights.
 
     Raises:
-        UsageError, MissingExtra: an engine is not there.
+        UsageError: there is no such engine.
+        MissingExtra: a package that an engine needs is not installed.
     """
     engines = {
         alias: plugins.load("engines", ref.name)(**ref.options, **ref.operation) for alias, ref in study.engines.items()
@@ -51,7 +53,7 @@ class Plan:
 
     Attributes:
         study: what was asked.
-        cells: all combinations of levels, without those excluded; the last axis runs fastest.
+        cells: all combinations of levels that are not excluded; the last axis runs fastest.
     """
 
     def __init__(self, study: Study, engines: Mapping[str, Engine]) -> None:
@@ -87,11 +89,11 @@ class Plan:
                         yield Planned(self._shot(cell, text, seed, shot_id), cell, prompt, replicate)
 
     def ids(self) -> Iterator[str]:
-        """The id of every shot, cell by cell: the fastest way through a plan."""
+        """The id of every shot, cell by cell. This is the fastest way through a plan."""
         return (shot_id for _, shot_id in self._ids())
 
     def first(self, cell: Cell) -> Planned:
-        """The first shot of a cell: an example of its settings."""
+        """The first shot of a cell, as an example of the cell's settings."""
         prompt = self.study.prompts[0]
         return Planned(self.shot(cell, prompt, 0), cell, prompt, 0)
 
@@ -109,7 +111,7 @@ class Plan:
         return self.study.engines[self._composition.alias(cell.levels)]
 
     def seed(self, prompt: Prompt, replicate: int) -> int:
-        """The seed of a prompt's replicate: the same in all cells; 0 .. 2**32 - 1."""
+        """The seed of a prompt's replicate, equal in all cells; 0 .. 2**32 - 1."""
         if self.study.seeds is not None:
             return self.study.seeds[replicate]
         if prompt.text not in self._seeds:
@@ -117,7 +119,11 @@ class Plan:
         return self._seeds[prompt.text][replicate]
 
     def calls(self) -> int | None:
-        """Denoiser calls of all shots, as the engines count them; None where no engine does."""
+        """The denoiser calls of all shots, as the engines count them.
+
+        Returns:
+            None where no engine counts its calls.
+        """
         return self._counted([len(self.study.prompts) * self.study.replicates] * len(self.cells))
 
     def summary(
@@ -131,9 +137,9 @@ class Plan:
 
         Args:
             done: ids of shots that have an image.
-            pace: seconds a denoiser call takes, by the engine's alias in the study, or seconds an image of an engine
-                that counts no calls; time is unknown without it.
-            image_bytes: mean size of an image; guessed from width and height without it.
+            pace: seconds a denoiser call, or seconds an image for an engine that counts no calls, by the engine's alias
+                in the study; without a pace the time is unknown.
+            image_bytes: mean size of an image; without it, the size is guessed from width and height.
         """
         each = len(self.study.prompts) * self.study.replicates
         made = self._done_by_cell(done)
@@ -160,8 +166,6 @@ class Plan:
             warnings=self._warnings(),
         )
 
-    # --- cells ---
-
     def _stencil(self, cell: Cell) -> Stencil:
         if cell in self._kept:
             return self._kept[cell]
@@ -174,13 +178,11 @@ class Plan:
 
     def _shot(self, cell: Cell, text: str, seed: int, shot_id: str) -> Shot:
         shot = Shot(self.engine(cell), {"prompt": text, "seed": seed, **self._composition.settings(cell.levels)})
-        shot.__dict__["id"] = shot_id  # what `cached_property` would put there, already known
+        shot.__dict__["id"] = shot_id  # where `cached_property` keeps the id, which is known already
         return shot
 
-    # --- counting ---
-
     def _ids(self) -> Iterator[tuple[int, str]]:
-        """(Index of the cell, id) of every shot, cell by cell."""
+        """The index of the cell and the id of every shot, cell by cell."""
         seeds = [
             [str(self.seed(prompt, replicate)).encode() for replicate in range(self.study.replicates)]
             for prompt in self.study.prompts
@@ -198,7 +200,7 @@ class Plan:
                     yield index, stencil.id(text, seed)
 
     def _by_words(self) -> Sequence[int]:
-        """Indices of the cells, those of the same words together, so that texts are filled in once."""
+        """The indices of the cells, ordered by their words, so that each choice of words is filled in once."""
         indices = range(len(self.cells))
         if not any(axis.kind == "word" for axis in self.study.axes):
             return indices
@@ -213,16 +215,16 @@ class Plan:
 
     @cached_property
     def _calls(self) -> list[int | None]:
-        """Denoiser calls of one shot of each cell; None of an engine that counts none."""
+        """The denoiser calls of one shot of each cell; None where the engine counts none."""
         return self._asked(lambda engine, settings: engine.calls(settings))
 
     def _counted(self, shots: Sequence[int]) -> int | None:
-        """Denoiser calls of so many shots of each cell; None where no engine counts them."""
+        """The denoiser calls of so many shots of each cell; None where no engine counts them."""
         known = [calls * n for calls, n in zip(self._calls, shots, strict=True) if calls is not None]
         return sum(known) if known or not self.cells else None
 
     def _price_left(self, shots: Sequence[int]) -> tuple[Price, ...]:
-        """What so many shots of each cell can cost at most, one price a currency; nothing where no engine is priced."""
+        """The most that so many shots of each cell can cost, one price a currency; empty where engines are free."""
         if not any(isinstance(engine, Priced) for engine in self._engines.values()):
             return ()
         amounts: dict[str, float] = {}
@@ -233,7 +235,7 @@ class Plan:
         return tuple(Price(amount, currency) for currency, amount in amounts.items())
 
     def _asked(self, ask: Callable[[Engine, Mapping[str, Value]], Answer]) -> list[Answer]:
-        """What its engine answers for one shot of each cell; the engine is asked once for each distinct cell."""
+        """The answer of each cell's engine about one of its shots. Cells that differ in words alone share an answer."""
         prompt = self.study.prompts[0]
         seed = self.seed(prompt, 0)
         words = {axis.name for axis in self.study.axes if axis.kind == "word"}
@@ -285,7 +287,7 @@ class Plan:
         ]
         if len(sizes) < len(settings):
             return None
-        # 1.6 bytes a pixel: a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
+        # 1.6 bytes a pixel, because a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
         return Measured(1.6 * sum(sizes) / len(sizes), "guessed at 1.6 bytes a pixel, as PNGs of photographs take")
 
     def _warnings(self) -> tuple[str, ...]:
@@ -307,6 +309,6 @@ def _without(cell: Cell, axes: Container[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _text(prompt: Prompt, words: Mapping[str, str]) -> tuple[str, bytes]:
-    """What the model reads, and the same as JSON."""
+    """The text that the model reads, plain and as JSON."""
     text = fill(prompt.text, words)
     return text, utf8(canonical_json(text))

@@ -1,4 +1,4 @@
-"""The seeds of a prompt: equal in all cells, different for each prompt and replicate. Knows nothing else of a study."""
+"""The seeds of a prompt: equal in all cells, different for each prompt and replicate. Knows only a prompt's text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from array import array
 from collections.abc import Sequence
 
 SALT = "teststrip/1"
-"""Part of every seed. Changing it makes every study draw other pictures."""
+"""Part of every seed. With another salt every study draws other pictures."""
 
 
 def seeds_of(text: str, replicates: int) -> Sequence[int]:
-    """Own seeds of a prompt, all different: SHA-256 of salt, the prompt's text as written and the replicate, 32 bits.
+    """The seeds of a prompt, all different: 32 bits of SHA-256 of salt, prompt text as written, and replicate.
 
-    A seed that an earlier replicate has is drawn again. They depend on nothing else in the study, so adding prompts,
-    cells or replicates changes none.
+    A seed that an earlier replicate has is drawn again. The seeds depend on nothing else in the study, so adding
+    prompts, cells or replicates changes no seed.
     """
     seeds, seen = array("Q"), set()
     stem = hashlib.sha256(f"{SALT}\0{text}\0".encode("utf-8", "surrogatepass"))

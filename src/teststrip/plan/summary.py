@@ -1,4 +1,4 @@
-"""What a plan holds and costs, as plain values. Knows how none of it is found out."""
+"""What a plan holds and costs, as plain values. Does not know how they are found out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from teststrip.records import Price
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A number that was measured or assumed, and where it comes from, in words."""
+    """A number that was measured or assumed.
+
+    Attributes:
+        value: the number.
+        source: where the number comes from, in words.
+    """
 
     value: float
     source: str
@@ -17,7 +22,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class LevelCount:
-    """How many shots of one level there are."""
+    """The number of shots of one level."""
 
     label: str
     images: int
@@ -26,7 +31,7 @@ class LevelCount:
 
 @dataclass(frozen=True, slots=True)
 class AxisCount:
-    """How many shots of each level of an axis there are."""
+    """The number of shots of each level of an axis."""
 
     name: str
     kind: str
@@ -38,13 +43,17 @@ class PlanSummary:
     """What a plan holds and costs.
 
     Attributes:
-        study: its name.
-        prompts, replicates, cells: the design.
+        study: the study's name.
+        prompts: the number of prompts.
+        replicates: images for each prompt in each cell.
+        cells: the number of cells.
         excluded: cells left out.
-        images, left: shots of the plan; those without an image.
-        done: shots with an image already.
+        images: shots of the plan.
+        done: shots that have an image already.
+        left: shots without an image.
         axes: counts by level.
-        calls, calls_left: denoiser calls, counted by the engines; None where none of them counts.
+        calls: denoiser calls of all shots, counted by the engines; None where no engine counts.
+        calls_left: denoiser calls of the shots without an image; None where no engine counts.
         seconds_left: machine time for what is left, or None when no pace is known.
         pace: where the time comes from.
         bytes_left: on disk, for what is left.
@@ -72,5 +81,5 @@ class PlanSummary:
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The same as plain values, for `--json`."""
+        """The summary as plain values, for `--json`."""
         return asdict(self)

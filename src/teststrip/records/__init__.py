@@ -1,12 +1,12 @@
-"""The nouns. Frozen records, standard library only; nothing here does anything.
+"""The nouns: frozen records of the standard library alone, which hold facts and no logic.
 
     asked       settings, prompts, axes, study, shots       concluded   comparisons, findings
-    answered    renders, failures, images, scores, rows     events      what trackers hear
+    answered    renders, failures, images, scores, rows     events      what trackers are notified of
     canonical   the one spelling that hashes are taken of
 
-Say once: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
+Words: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
 
-To add a field: give it a line in its class's docstring; whoever makes the record fills it, nobody guesses it.
+To add a field, give it a line in the docstring of its class, and let the code that makes the record fill it.
 """
 
 from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason, Render, Row, Score

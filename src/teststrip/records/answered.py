@@ -35,11 +35,12 @@ class Render:
         shot: what was asked.
         data: encoded bytes, exactly what will lie on disk.
         format: "png", "jpeg" or "webp".
-        width, height: pixels.
-        seconds: machine time of this picture; its share of a batch's time where it shared one.
+        width: pixels.
+        height: pixels.
+        seconds: machine time of this picture; in a batch, the picture's share of the batch's time.
         fingerprint: what answered.
         facts: denoiser_calls, rows, device and what else the engine knows; plain JSON values.
-        small: a thumbnail as WebP, from an engine that has the pixels at hand; b"" = made from the file when wanted.
+        small: a thumbnail as WebP, from an engine that has the pixels at hand; b"" = it is made from the file later.
     """
 
     shot: Shot
@@ -54,17 +55,18 @@ class Render:
 
 
 Reason = Literal["refused", "oom", "nan", "blank", "timeout", "invalid", "error"]
-"""Why there is no picture: content policy; memory; not finite; one colour; time; a bad request; anything else."""
+"""Why a shot has no picture. In this order: content policy, memory, pixels that are not finite, a picture of one
+colour, time limit, bad request, any other error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No picture, and why. A value that travels the same road as a Render.
+    """Why a shot has no picture. An engine hands over a Failure in the place of a Render.
 
     Attributes:
         shot: what was asked.
-        reason: the class, for tables.
-        text: one line for people; no secrets, no stack trace.
+        reason: the kind of failure, for tables.
+        text: one line for people, without secrets and without a stack trace.
         retryable: whether a later run should try again.
     """
 
@@ -76,14 +78,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture that is safe on disk.
+    """A picture that is stored: its file is safe on disk.
 
     Attributes:
-        shot_id, digest: what was asked; SHA-256 of the file.
+        shot_id: what was asked.
+        digest: SHA-256 of the file.
         path: of the file, relative to the study folder, with forward slashes.
-        width, height: pixels. size: bytes.
-        seconds: machine time. facts: as in Render.
+        width: pixels.
+        height: pixels.
+        size: bytes of the file.
+        seconds: machine time of the picture, as in `Render`.
         fingerprint_id: what answered.
+        facts: what else the engine knows, as in `Render`.
     """
 
     shot_id: str
@@ -102,9 +108,10 @@ class Score:
     """A number about an image, a pair or a group.
 
     Attributes:
-        metric: its name. digests: the images it is about, sorted when order means nothing.
-        value: NaN = this metric does not apply here.
-        fingerprint_id: of the metric: code version, weights, options.
+        metric: the metric's name.
+        digests: the images that the score is about, sorted where their order means nothing.
+        value: in the metric's unit; NaN = the metric does not apply here.
+        fingerprint_id: what computed the score: code version, weights and options of the metric.
     """
 
     metric: str
@@ -153,10 +160,10 @@ class Row:
     """One place of the design and what became of it: image, failure, or neither yet.
 
     Attributes:
-        planned: shot, cell, prompt, replicate.
+        planned: the shot, with its cell, prompt and replicate.
         image: the picture, if there is one.
         failure: the last failure, if there is no picture.
-        scores: metric name to value; NaN does not apply; absent = not computed.
+        scores: metric name to value; NaN = the metric does not apply, an absent name = not computed.
     """
 
     planned: Planned

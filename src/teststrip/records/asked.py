@@ -12,14 +12,14 @@ from teststrip.records.canonical import Value, digest_of
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One knob of an engine, known without loading weights.
+    """One setting of an engine, known without loading weights.
 
     Attributes:
         name: as Diffusers spells it.
-        kind: values are coerced to this before anything is hashed (7 and 7.0 are one guidance_scale).
-        default: what an engine does when nothing is said; None = the engine's own choice.
+        kind: a value is coerced to this kind before its shot is hashed (7 and 7.0 are one guidance_scale).
+        default: the value where the study gives none; None = the engine's own choice.
         low, high: inclusive bounds of a number; None = unbounded.
-        choices: the only words allowed; empty = any. Of a number: words allowed in its place.
+        choices: the only words allowed, or words that may stand in a number's place; empty = any.
         optional: None is a legal value.
         doc: one sentence for `teststrip engines`.
     """
@@ -36,11 +36,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A block of the design: one text, seen under every cell.
+    """A block of the design: one text that is drawn in every cell.
 
     Attributes:
         id: short and unique in the study; files and reports use it.
-        text: may hold `{word}` places that an axis of words fills.
+        text: what to draw; it may hold `{word}` places that an axis of words fills.
         tags: free labels to filter by.
     """
 
@@ -93,12 +93,12 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class EngineRef:
-    """An engine by name and options: what crosses processes, since weights do not.
+    """An engine by name and options. A reference crosses processes, because weights cannot.
 
     Attributes:
         name: the entry point's name, for example "diffusers".
-        options: those that can change a picture (`dtype`, `backend`, ...); part of a shot's identity.
-        operation: those that cannot (`device`, `batch`, ...); never part of it.
+        options: options that can change a picture (`dtype`, `backend`, ...); part of a shot's identity.
+        operation: options that cannot change a picture (`device`, `batch`, ...); never part of a shot's identity.
     """
 
     name: str
@@ -107,12 +107,12 @@ class EngineRef:
 
     @property
     def key(self) -> str:
-        """One word for each engine to open: equal where name and all options are."""
+        """A text that two references share exactly when their names and all their options are equal."""
         return f"{self.name} {sorted(self.options.items())} {sorted(self.operation.items())}"
 
 
 Seeds = Literal["exact", "best effort", "none"]
-"""What a seed does for an engine: the same picture again; mostly a like one; nothing, so that pairs are not pairs."""
+"""What a seed does for an engine: it gives the picture again, it mostly gives a similar one, or it does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Price:
 
 
 DEFAULT_MARGIN = 0.2
-"""The smallest difference that matters where a study does not say, in within-prompt seed SD (docs/statistics.md)."""
+"""The smallest difference that matters where a study names none, in within-prompt seed SD (docs/statistics.md)."""
 
 
 BUDGET = r"([0-9]+(?:\.[0-9]+)?) ?(s|calls|[A-Z]{3})"
@@ -155,20 +155,20 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """All that the study file says, checked. Made by `study`, never by hand.
+    """Everything that the study file says, checked by the room `study`.
 
     Attributes:
-        name: [a-z0-9][a-z0-9._-]{0,63}.
-        prompts: the blocks.
+        name: it matches [a-z0-9][a-z0-9._-]{0,63}.
+        prompts: the blocks of the design.
         replicates: images for each prompt in each cell.
-        seeds: explicit seeds shared by all prompts, or None for own seeds a prompt (the default, and the honest one).
+        seeds: seeds that all prompts share; None = each prompt has seeds of its own, which keeps the intervals right.
         engines: alias to engine; one entry called "engine" unless the study compares several.
         axes: the factors; may be empty (one cell).
-        settings: held fixed in every cell.
-        exclusions: each maps axis names to the labels that, all together, are left out.
-        question: metrics, margin, budget.
-        trackers: name to options.
-        metric_options: metric name to its options, `[metrics.NAME]` in the study file.
+        settings: those held fixed in every cell.
+        exclusions: each maps axis names to labels; a cell that has one of them on every named axis is left out.
+        question: metrics, margin and budget.
+        trackers: each tracker's name to its options.
+        metric_options: each metric's name to its options, `[metrics.NAME]` in the study file.
     """
 
     name: str
@@ -193,7 +193,7 @@ class Shot:
 
     @cached_property
     def id(self) -> str:
-        """What was asked, as 64 hexadecimal digits; the same on every machine."""
+        """What was asked, as 64 hexadecimal digits that are equal on every machine."""
         asked = {
             "engine": self.engine.name,
             "options": dict(self.engine.options),

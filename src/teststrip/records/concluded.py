@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MINIMUM_PROMPTS = 6
-"""Fewer cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
+"""Fewer prompts cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
 
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
@@ -23,11 +23,11 @@ class Estimate:
 
     Attributes:
         label: of the level or cell.
-        x: its number, or None.
+        x: the level's number, or None.
         mean: over prompts, score units.
-        low, high: 95 % interval, of differences within a prompt: to compare levels by.
-        prompts: how many it rests on.
-        images: how many it rests on.
+        low, high: 95 % interval of differences within a prompt, to compare levels by.
+        prompts: how many prompts the mean rests on.
+        images: how many images it rests on.
     """
 
     label: str
@@ -86,8 +86,8 @@ class Comparison:
         inner_low, inner_high: the 90 % interval; inside the margin = equivalent (two one-sided tests at 5 %).
         p: two-sided, of this contrast alone.
         p_family: after the family's correction; NaN = not tested.
-        prompts: how many it rests on.
-        images: how many it rests on.
+        prompts: how many prompts the effect rests on.
+        images: how many images the effect rests on.
         verdict: one of four.
     """
 
@@ -110,30 +110,30 @@ class Finding:
     """One conclusion, with its evidence.
 
     Attributes:
-        metric: the score it is about.
+        metric: the score that the finding is about.
         axis: the factor, both factors of an interaction, or "" when it is about whole cells.
         contrast: what is compared, in words, for people: "8 against 6", "linear trend, 6 to 9".
         effect: the estimate, in score units; NaN when there is none.
-        low, high: its interval; NaN when there is none.
+        low, high: the estimate's interval, in score units; NaN when there is none.
         level: coverage of the interval, 0..1.
         margin: the smallest difference that matters, in score units.
         p: two-sided, after the family's correction; NaN when there is none.
-        prompts: how many it rests on.
-        images: how many it rests on.
+        prompts: how many prompts the finding rests on.
+        images: how many images the finding rests on.
         verdict: one of four.
         method: one line: test, correction, cross-check.
-        more_prompts: about how many further prompts would settle it; 0 = settled; None = unknown.
+        more_prompts: about how many further prompts would settle the question; 0 = settled; None = unknown.
         sentence: what a person would write.
-        kind: what sort of question it answers.
+        kind: what sort of question the finding answers.
         unit: of the score.
         seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
-        levels: the points of its chart; of an interaction, what the first axis does at levels of the second.
-        comparisons: the rows of its table.
-        limits: what it does not show, a sentence each.
-        alternative: another design that would settle it, in words; "" = settled, or unknown.
+        levels: the points of the chart; of an interaction, what the first axis does at levels of the second.
+        comparisons: the rows of the table.
+        limits: what the finding does not show, a sentence each.
+        alternative: another design that would settle the question, in words; "" = settled, or unknown.
         asked: what is compared, as a record, for code; None where there are no two sides (convergence).
-        group: of convergence, the levels of the axes of words that it is about, as people write them; "" = all.
-        outcome: of an audit; None = this is none.
+        group: of convergence, the levels of the axes of words, as people write them; "" = all.
+        outcome: of an audit; None = the finding is no audit.
     """
 
     metric: str

@@ -1,4 +1,4 @@
-"""What trackers hear of a run."""
+"""The events of a run, of which trackers are notified."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from teststrip.records.concluded import Finding
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run begins. Attributes: study; total: shots planned; done: of them with an image already; folder: where."""
+    """A run begins.
+
+    Attributes:
+        study: what was asked.
+        total: planned shots.
+        done: planned shots that have an image already.
+        folder: where the study lies.
+    """
 
     study: Study
     total: int
@@ -21,7 +28,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """An image is safe on disk. Attributes: planned: its place; image; left: shots still to make."""
+    """An image is safe on disk.
+
+    Attributes:
+        planned: the shot, with its place in the design.
+        image: what is stored.
+        left: shots still to make.
+    """
 
     planned: Planned
     image: Image
@@ -30,7 +43,13 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A shot failed. Attributes: planned: its place; failure; left: shots still to make."""
+    """A shot failed.
+
+    Attributes:
+        planned: the shot, with its place in the design.
+        failure: why it has no picture.
+        left: shots still to make.
+    """
 
     planned: Planned
     failure: Failure
@@ -39,7 +58,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Scores are stored. Attributes: metric; count: how many are new; note: "not computed, because ..." or ""."""
+    """The scores of a metric are stored.
+
+    Attributes:
+        metric: the metric's name.
+        count: how many scores are new.
+        note: "not computed, because ...", or "".
+    """
 
     metric: str
     count: int
@@ -51,9 +76,10 @@ class Concluded:
     """The run is over.
 
     Attributes:
-        images, failures: of this run.
+        images: images that this run made.
+        failures: shots that failed in this run.
         findings: none when interrupted.
-        interrupted: stopped by the user; scores and findings are not there yet.
+        interrupted: the user stopped the run; scores and findings are not there yet.
         rows: the whole study as it stands now, in the order of the plan.
     """
 

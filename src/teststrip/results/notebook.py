@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-# A notebook brings its own colours, dark or light: inherit them.
+# A notebook has its own colours, dark or light, so the element inherits them.
 STYLE = "font-family:inherit;line-height:1.45;max-width:60em"
 
 
 def html(*, title: str, facts: str, sentences: Sequence[str], grid: Picture | None, caption: str = "") -> str:
-    """One element without scripts. Every text is escaped.
+    """One HTML element without scripts. Every text is escaped.
 
     Args:
-        title, facts: the first line, bold and quiet.
+        title: the first line, bold.
+        facts: behind the title, in small letters.
         sentences: conclusions, most important first.
-        grid: a picture. caption: what it shows.
+        grid: a picture, or None.
+        caption: what the picture shows.
     """
     parts = [f'<div style="{STYLE}">', f"<p><b>{_text(title)}</b> <small>{_text(facts)}</small></p>"]
     if sentences:

@@ -1,6 +1,6 @@
 """A study and what became of it: the plan joined with the store.
 
-Every view, export and analysis reads a `Result`; none of them asks the store itself. Knows no engine and makes nothing.
+Views, exports and analysis read a `Result` and never the store itself. A `Result` knows no engine and makes no picture.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def open_result(folder: str | Path) -> Result:
 class Result:
     """The rows of a study: each planned shot with its image, its failure, or neither yet.
 
-    What it says is of one moment, the first time it was asked; `refresh` brings it up to date.
+    A result reads each part of the store once and keeps what it read; `refresh` makes it read again.
 
     Attributes:
         study: what was asked.
-        plan: its shots.
+        plan: the shots of the study.
         store: the folder.
     """
 
@@ -69,24 +69,24 @@ class Result:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         self.store.close()
 
     def __repr__(self) -> str:
         return f"<Result of {self.study.name!r}, {len(self.plan)} images, in {self.folder}>"
 
     def refresh(self, store: Store | None = None) -> None:
-        """Read the store again: a run may have gone on since.
+        """Read the store again when it is next asked for, because a run may have gone on since.
 
         Args:
-            store: the folder's ledger opened anew, in the place of one that was replaced; the old one is closed.
+            store: the folder opened anew, where its ledger file was replaced; the old store is closed.
         """
         if store is not None:
             self.reopened(store)
         self._moment = _Moment(self)
 
     def reopened(self, store: Store) -> None:
-        """Go on with another opened store of the same folder; nothing that was read is read again."""
+        """Go on with another opened store of this folder, and keep what was read. The old store is closed."""
         old, self.store = self.store, store
         old.close()
 
@@ -97,14 +97,14 @@ class Result:
 
     @property
     def planned(self) -> Sequence[Planned]:
-        """The plan's shots as a list, kept, so that their ids are hashed once."""
+        """The plan's shots. The result keeps them, so that their ids are hashed once."""
         if not self._planned:
             self._planned = tuple(self.plan)
         return self._planned
 
     @property
     def made(self) -> int:
-        """How many planned shots have an image."""
+        """The number of planned shots that have an image."""
         return sum(row.image is not None for row in self.rows())
 
     def rows(self) -> Sequence[Row]:
@@ -116,19 +116,19 @@ class Result:
 
     @property
     def fingerprints(self) -> Mapping[str, Fingerprint]:
-        """What made this study's pictures, by id."""
+        """The fingerprints of what made this study's images, by their id."""
         used = {row.image.fingerprint_id for row in self.rows() if row.image}
         return {name: one for name, one in self.store.fingerprints().items() if name in used}
 
     @property
     def scored_by(self) -> Mapping[str, Fingerprint]:
-        """What computed each metric's scores (formula, weights, options), by metric, where the folder knows it."""
+        """The fingerprint (formula, weights, options) of each metric's scores, where the folder holds it."""
         known = self.store.fingerprints()
         return {name: known[one.version] for name, one in self._moment.scores.items() if one.version in known}
 
     @property
     def retired(self) -> int:
-        """Images in the folder that the study no longer asks for. They are kept."""
+        """The number of images in the folder that the study no longer asks for. The store keeps them."""
         asked = {planned.shot.id for planned in self.planned}
         return sum(len(images) for shot, images in self._moment.images.items() if shot not in asked)
 
@@ -138,7 +138,7 @@ class Result:
         return self._moment.cards
 
     def columns(self) -> dict[str, list[Any]]:
-        """One entry a planned shot in every column; what analysis reads. See `rows.tables.columns`."""
+        """The table that analysis reads, with one entry a planned shot in every column. See `rows.tables.columns`."""
         return self._moment.columns
 
     @property
@@ -148,11 +148,11 @@ class Result:
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:
-        """The cheapest setting that is not worse, by each score that says which end is good; or why there is none."""
+        """For each score that says which end is good, the cheapest cell that is not worse, or why there is none."""
         return self._moment.recommendations
 
     def frame(self) -> pd.DataFrame:
-        """One row an image: settings, seed, seconds, digest, path, every score."""
+        """One row an image: settings, seed, seconds, digest, path and every score."""
         import pandas as pd
 
         found = [{**one, "path": str(self.folder / str(one["path"]))} for one in tables.records(self.rows())]
@@ -166,10 +166,11 @@ class Result:
         side: int = 128,
         where: Mapping[str, object] | None = None,
     ) -> Picture:
-        """One picture of labelled cells, for a notebook; each cell shows its first image, so equal seeds.
+        """One picture of labelled cells, for a notebook. Each cell shows its first image, so that all show one seed.
 
         Args:
-            columns, rows: two of the axes, "prompt", "replicate" or "seed".
+            columns: an axis, "prompt", "replicate" or "seed"; it runs across.
+            rows: another of these; it runs down.
             side: pixels of a cell's longer edge.
             where: keeps only rows with these values, for example {"prompt": "owl", "guidance_scale": 7}.
 
@@ -188,7 +189,7 @@ class Result:
         return sheet(cells, down=down, across=across, titles=(rows, columns), side=side)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: how far the study is, what can be concluded, and a grid of its two first axes."""
+        """What a notebook shows: how far the study is, what can be concluded, and a grid of the first two axes."""
         axes = grid.varied(self.study)
         across, down = [*axes, *([grid.PROMPT] if axes else [grid.REPLICATE, grid.PROMPT])][:2]
         first = self.study.prompts[0]
@@ -205,7 +206,7 @@ class Result:
 
 @dataclass
 class _Moment:
-    """What a result's store says at one moment, each part read when it is first wanted and then kept."""
+    """What a result has read of its store. Each part is read when it is first asked for, and then kept."""
 
     result: Result
 

@@ -1,7 +1,7 @@
 """Which version of each score counts, and to which images it belongs.
 
-Versions of a metric (formula, weights, options) are never mixed: the present one counts or, as long as it has no score
-at all, the one that has most. Knows metrics and rows; nothing of pixels.
+Versions of a metric (formula, weights, options) are never mixed. The present version counts; where it has no score at
+all, the version with the most scores counts. Knows metrics and rows, but no pixels.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Counted:
     """The scores of a metric that count.
 
     Attributes:
-        metric: as the study uses it; None when it is not installed here.
+        metric: with the study's options; None when the metric is not installed here.
         version: the fingerprint id of these scores.
-        values: by the digests of the images that each is about.
+        values: by the digests of the images that a score is about.
     """
 
     metric: Metric | None
@@ -48,11 +48,14 @@ def counted(study: Study, scores: Iterable[Score]) -> dict[str, Counted]:
 
 
 def by_image(scores: Mapping[str, Counted], rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Image digest -> metric -> value; a pair's score belongs to its first image, a group's to all of them.
+    """The scores of each image.
 
     Args:
-        scores: those that count.
-        rows: all that have an image.
+        scores: the scores that count.
+        rows: all rows that have an image.
+
+    Returns:
+        Image digest to metric to value. A pair's score belongs to the first image, a group's score to all images.
     """
     found: dict[str, dict[str, float]] = {}
     for name, those in scores.items():
@@ -95,12 +98,12 @@ def _metric(name: str, study: Study) -> tuple[Metric | None, str]:
 
 
 def _holders(metric: Metric | None, rows: Sequence[Row]) -> Iterator[tuple[items.Digests, list[str]]]:
-    """What may have a score, and the digests of the images that such a score belongs to."""
+    """Each item that may have a score: its digests, and the digests of the images that the score belongs to."""
     if metric is None:
         yield from (((digest,), [digest]) for digest in (items.image_of(row).digest for row in rows))
         return
     try:
         for digests, item in items.arranged(metric, rows).items():
             yield digests, [items.image_of(row).digest for row in items.holders(metric, item)]
-    except TeststripError:  # no images here that belong together as it needs them
+    except TeststripError:  # there are no images that belong together as the metric needs them
         return

@@ -1,1 +1,1 @@
-"""What can be read off the rows of a study without statistics: items of a metric, curves, dead axes."""
+"""What can be read off the rows of a study without statistics: items of a metric, grids, tables, curves, dead axes."""

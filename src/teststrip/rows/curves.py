@@ -1,9 +1,9 @@
 """Scores along the axes of a study, as trackers can draw them: points at whole-numbered steps.
 
-What trackers call a step is an integer that counts up. A level that is a number becomes that number, or ten or a
-hundred times it, so that its curve has the right shape; a level that is a word becomes its place in the study.
+What trackers call a step is an integer that counts up. A level that is a number becomes this number, or ten or a
+hundred times as much, so that its curve has the right shape. A level that is a word becomes its place in the study.
 
-Knows records only. A curve is a look at the data, not a conclusion: conclusions pair prompts and seeds (`analysis`).
+Knows records only. A curve shows data and concludes nothing: conclusions pair prompts and seeds (`analysis`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from teststrip.records import Axis, Row, Study
 
-LARGEST_FACTOR = 1_000_000  # 0.000001 is a level somebody may mean; more digits come from arithmetic
+LARGEST_FACTOR = 1_000_000  # a person may write the level 0.000001; more digits come from arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,11 @@ class Point:
     """One level of an axis.
 
     Attributes:
-        step: where trackers put it. label: of the level. x: its number, or None.
-        mean: over all images of that level which have the score, score units. images: how many these are.
+        step: where trackers put the level.
+        label: of the level.
+        x: the level's number, or None.
+        mean: over all images of the level that have the score, score units.
+        images: the number of these images.
     """
 
     step: int
@@ -38,8 +41,10 @@ class Curve:
     """A score along an axis.
 
     Attributes:
-        axis: its name. scale: what its steps are: "guidance_scale", "guidance_scale x10", "place of scheduler".
-        metric: the score. points: those levels that have an image with the score, by rising step.
+        axis: the axis' name.
+        scale: what the steps are: "guidance_scale", "guidance_scale x10", "place of scheduler".
+        metric: the score.
+        points: the levels that have an image with the score, by rising step.
     """
 
     axis: str
@@ -72,7 +77,7 @@ def of(study: Study, rows: Iterable[Row]) -> Iterator[Curve]:
 
 
 def legend(study: Study) -> dict[str, list[object]]:
-    """What step stands for what level, as columns."""
+    """The level that each step stands for, as columns."""
     steps = [
         (scale, step, label)
         for axis in study.axes
@@ -84,7 +89,7 @@ def legend(study: Study) -> dict[str, list[object]]:
 
 
 def _steps(axis: Axis) -> tuple[Sequence[int], str]:
-    """A whole number for each level, all different, and what it is."""
+    """A whole number for each level, all different, and what these numbers are."""
     factor = 1
     while axis.numbers is not None and factor <= LARGEST_FACTOR:
         scaled = [number * factor for number in axis.numbers]

@@ -1,8 +1,8 @@
 """Dead axes: settings that a pipeline took and ignored, seen by their pixels.
 
 A pipeline that does not know a value often says nothing (eta with most schedulers, guidance_scale in a distilled model,
-two spellings of one scheduler). The pictures tell: along the axis, with prompt, seed and all else equal, they are
-identical to the last bit. Knows rows and the digest that engines leave in `facts["pixels"]`; decodes nothing.
+two spellings of one scheduler). The pictures show it: along the axis, with equal prompt, seed and other levels, they
+are identical to the last bit. Knows rows and the digest that engines leave in `facts["pixels"]`; decodes nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class DeadAxis:
     """Levels of an axis that make no difference.
 
     Attributes:
-        axis: its name.
+        axis: the axis' name.
         levels: labels that gave identical pixels each time, in the order of the study; at least two.
-        where: the other axis and label to which this is confined, or None when it holds everywhere.
+        where: another axis and its label, when only the pictures with this label agree; None = all pictures agree.
         compared: how many combinations of prompt, seed and other levels were compared.
         whole: whether these are all levels of the axis that have pictures.
     """
@@ -48,10 +48,11 @@ def dead_axes(rows: Iterable[Row]) -> list[DeadAxis]:
     """The axes, or levels of axes, that change no pixel.
 
     Args:
-        rows: places of the design; those without a picture, or whose engine left no digest, are left out.
+        rows: places of the design; a row without a picture, or whose engine left no digest, does not count.
 
     Returns:
-        first what holds everywhere; where an axis is alive as a whole, then what holds at one level of another axis.
+        For each axis first what holds everywhere, then, unless the whole axis is dead, what holds at one level of
+        another axis.
     """
     seen = [(row, str(row.image.facts["pixels"])) for row in rows if row.image and row.image.facts.get("pixels")]
     if not seen:
@@ -94,6 +95,6 @@ def _dead(
 
 
 def _compared(groups: Iterable[Mapping[str, str]], one: str, other: str) -> int:
-    """In how many groups both labels have a picture, if these are identical in all of them; else 0."""
+    """The number of groups in which both labels have a picture; 0 where the two pictures differ in any group."""
     pairs = [(group[one], group[other]) for group in groups if one in group and other in group]
     return len(pairs) if all(a == b for a, b in pairs) else 0

@@ -1,8 +1,8 @@
-"""Rows laid out in a grid: what a row is called on a dimension, which rows are wanted, which one stands for a cell.
+"""Rows laid out in a grid: a row's label on a dimension, the rows that are wanted, the row that stands for a cell.
 
 A *dimension* is an axis of the study, the prompt, the replicate or the seed. Notebook, contact sheets and trackers all
 ask here, and the page follows the same rules (`assets/board.js`, `assets/numbers.js`): replicates are counted from 1,
-and of several pictures in a cell the median is the lower middle one. Draws nothing: `pictures.sheet` does.
+and of several pictures in a cell the median is the lower middle one. Draws nothing, because `pictures.sheet` does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PICKS: tuple[Pick, ...] = get_args(Pick)
 
 
 def label(planned: Planned, dimension: str) -> str:
-    """What a planned shot is called on a dimension: a level's label, the prompt's text, or a number.
+    """The label of a planned shot on a dimension: a level's label, the prompt's text, or a number.
 
     Raises:
         UsageError: the study has no such dimension.
@@ -42,7 +42,7 @@ def label(planned: Planned, dimension: str) -> str:
 
 
 def labels(study: Study, rows: Iterable[Row], dimension: str) -> list[str]:
-    """The labels that occur among rows: of an axis in the order of the study, of anything else in the order of rows."""
+    """The labels that occur among rows: those of an axis in the order of the study, others in the order of rows."""
     found = dict.fromkeys(label(row.planned, dimension) for row in rows)
     order = next((axis.labels for axis in study.axes if axis.name == dimension), tuple(found))
     return [one for one in order if one in found]
@@ -58,10 +58,10 @@ def wanted(rows: Iterable[Row], where: Mapping[str, object]) -> list[Row]:
 
     Args:
         rows: of a study.
-        where: dimension to what is kept: a level's label or its value, a prompt's id or its text, a replicate from 1.
+        where: what is kept, by dimension: a level's label or its value, a prompt's id or its text, a replicate from 1.
 
     Raises:
-        UsageError: an unknown dimension, or no picture lies there.
+        UsageError: a dimension is unknown, or no picture lies there.
     """
     kept = [row for row in rows if row.image and all(_lies_at(row.planned, name, where[name]) for name in where)]
     if not kept:
@@ -82,8 +82,8 @@ def pick(rows: Sequence[Row], how: Pick, metric: str | None, *, higher_is_better
 
     Args:
         rows: of one cell, each with a picture, in the order of the plan.
-        how: "median", "best" or "worst" by the metric, or the "first". Rows without a score come last.
-        metric: the score to go by; None = the first row.
+        how: "first", or "median", "best" or "worst" by the metric among the rows that have the score.
+        metric: the score to choose by. Without a metric, or where no row has the score, the first row is chosen.
         higher_is_better: of the metric; None is taken as True.
     """
     scored = [row for row in rows if metric is not None and math.isfinite(row.scores.get(metric, math.nan))]
@@ -102,7 +102,7 @@ def cells(rows: Iterable[Row], dimensions: Sequence[str]) -> dict[tuple[str, ...
 
 
 def checked_pick(how: str) -> Pick:
-    """A pick as a person wrote it.
+    """The pick that a person wrote.
 
     Raises:
         UsageError: there is no such pick.

@@ -1,7 +1,7 @@
 """Which pictures a metric looks at together: one, a pair, or a group.
 
-`score` feeds metrics by it and `result` finds the scores again by it, so that a score of an earlier, smaller group is
-not taken for that of today's. Knows rows and the seam of metrics; looks at no pixels.
+`verbs.score` makes a metric's items here, and `results` finds the stored scores by these items, so that the score of an
+earlier, smaller group is not taken for that of today's group. Knows rows and the seam of metrics, but no pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from teststrip.protocols import ArrangedMetric, Metric
 from teststrip.records import Cell, Image, Row
 
 Digests = tuple[str, ...]
-"""What a score is about, as it stands in the store: sorted where order means nothing."""
+"""The images that a score is about, as the store keeps them: sorted where their order means nothing."""
 
 
 def arranged(metric: Metric, rows: Sequence[Row]) -> dict[Digests, tuple[Row, ...]]:
@@ -22,19 +22,19 @@ def arranged(metric: Metric, rows: Sequence[Row]) -> dict[Digests, tuple[Row, ..
 
     Raises:
         DesignError: the study has no images that belong together as this metric needs them.
-        UsageError: a metric of pairs that does not say which.
+        UsageError: a metric of pairs does not say which images are a pair.
     """
     ordered = metric.card.arity is not None
     return {_digests(item, ordered=ordered): item for item in _items(metric, rows)}
 
 
 def holders(metric: Metric, item: tuple[Row, ...]) -> tuple[Row, ...]:
-    """The rows that a score belongs to: a pair's to its first image, a group's to all."""
+    """The rows that a score belongs to: a pair's score to the first image, a group's score to all images."""
     return item if metric.card.arity is None else item[:1]
 
 
 def image_of(row: Row) -> Image:
-    """The picture of a row that is known to have one."""
+    """The image of a row that is known to have one."""
     assert row.image is not None, "only rows with an image are arranged"
     return row.image
 

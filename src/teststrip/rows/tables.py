@@ -14,19 +14,19 @@ from teststrip import vocabulary
 from teststrip.records import Cell, Row, Study, Value, digest_of
 
 Columns = Mapping[str, Sequence[object]]
-"""A table: its columns by their heads, all of one length."""
+"""A table: columns of one length, by their heads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A setting and what became of it.
+    """A cell and what became of it.
 
     Attributes:
-        id: 16 hexadecimal digits of its levels.
-        name: its levels in words.
-        settings: what all its images have in common, and its level on each axis.
-        numbers: images, failures, and for each score the mean over its images, score units.
-        digests: of its images, in the order of the plan.
+        id: 16 hexadecimal digits of the cell's levels.
+        name: the cell's levels in words.
+        settings: the cell's level on each axis, and the settings that all its images have in common.
+        numbers: images, failures, and for each score the mean over the cell's images, score units.
+        digests: of the cell's images, in the order of the plan.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Arm:
 
 
 def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """One entry a planned shot in every column; what analysis reads.
+    """The table that analysis reads, with one entry a planned shot in every column.
 
     Columns: `prompt` (its id), `replicate`, `seed`, two for each axis (numbers where the axis is numeric, else labels;
     and the index of the level, since two levels may look alike as numbers), `missing` (None or the reason), `seconds`,
@@ -92,7 +92,7 @@ def records(rows: Iterable[Row]) -> list[dict[str, object]]:
 
 
 def images(rows: Sequence[Row]) -> dict[str, list[object]]:
-    """A line for each place of the design: where it is, all settings, what became of it, its scores."""
+    """A table with a line for each place of the design: prompt, replicate, settings, image or failure, scores."""
     settings = dict.fromkeys(name for row in rows for name in row.planned.shot.settings)
     axes = rows[0].planned.cell.levels if rows else ()
     scores = dict.fromkeys(name for row in rows for name in row.scores)
@@ -111,7 +111,7 @@ def images(rows: Sequence[Row]) -> dict[str, list[object]]:
 
 
 def arms(rows: Iterable[Row]) -> Iterator[Arm]:
-    """Each setting, in the order of the plan."""
+    """Each cell, in the order of the plan."""
     cells: dict[Cell, list[Row]] = {}
     for row in rows:
         cells.setdefault(row.planned.cell, []).append(row)
@@ -132,7 +132,7 @@ def arms(rows: Iterable[Row]) -> Iterator[Arm]:
 
 
 def settings(rows: Iterable[Row]) -> dict[str, list[object]]:
-    """A line for each setting, with its means."""
+    """A table with a line for each cell, with its means."""
     every = list(arms(rows))
     heads = dict.fromkeys(name for arm in every for name in arm.settings)
     numbers = dict.fromkeys(name for arm in every for name in arm.numbers)
@@ -149,14 +149,14 @@ def counts(rows: Iterable[Row]) -> tuple[int, int]:
 
 
 def missing(row: Row) -> str | None:
-    """Why a row has no picture; None when it has one."""
+    """Why a row has no image; None when it has one."""
     if row.image is not None:
         return None
     return row.failure.reason if row.failure else "not made yet"
 
 
 def _money(row: Row, price_an_hour: float | None) -> float:
-    """What a picture took, in the study's currency: what was paid for it, or its share of an hour; NaN = unknown."""
+    """The cost of an image in the study's currency: its price, or its share of an hour's cost; NaN = unknown."""
     if row.image is None:
         return math.nan
     paid = row.image.facts.get("price")

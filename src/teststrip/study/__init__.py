@@ -3,12 +3,12 @@
     reading      the order in which a file's parts are read        prompts   texts, prompt files, {word} places
     keys         the table of all keys                              engines   [engine], [engines.NAME]
     values       one value against one setting; ranges; labels      axes      levels, linked settings, exclusions
-    place        where something stands, for messages               question  [question], [trackers]
+    place        where a value stands, for messages                 question  [question], [trackers]
     overrides    --set KEY=VALUE                                    agreement what the parts mean together
     secrets      keys and addresses that must not be in a file      cells     combinations and their settings
     writing      a Study back to TOML                               reference JSON Schema and the page in the docs
 
-Behind this door everything is trusted and nothing is checked twice. Loads no weights, no torch.
+The rooms behind this one trust a `Study` and check nothing twice. Loads neither weights nor torch.
 """
 
 from teststrip.study.reading import parse, read, reopen, study

@@ -1,4 +1,4 @@
-"""What the parts of a study mean together: nothing set twice, nothing unused, no two cells the same, not endless."""
+"""What the parts of a study mean together: nothing is set twice or unused, all cells differ, the size is sane."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from teststrip.study.prompts import fill, words
 
 MOST_CELLS = 1_000_000
 MOST_SHOTS = 10_000_000
-CHECKED_ONE_BY_ONE = 256  # cells; beyond, only cells that show a level for the first time are tried on the engine
+CHECKED_ONE_BY_ONE = 256  # cells; of more, the engine checks only those that show a level for the first time
 
 
 def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
-    """Raise StudyError at the first thing that does not fit, whatever engine answers."""
+    """Check what does not depend on an engine.
+
+    Raises:
+        StudyError: two parts contradict each other; the message is about the first such pair.
+    """
     _check_size(study, place)
     _check_engines(study, engines, place)
     _check_set_once(study, engines, place)
@@ -64,7 +68,7 @@ def _check_engines(study: Study, engines: Mapping[str, Known], place: Place) -> 
 
 
 def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) -> None:
-    """A setting is fixed, or belongs to one axis, or to the table of an engine."""
+    """A setting is fixed, or belongs to one axis, or stands in the table of an engine."""
     setters: dict[str, str] = {}
 
     def claim(name: str, here: Place) -> None:
@@ -163,11 +167,11 @@ def _check_exclusions(study: Study, place: Place) -> None:
 
 
 def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) -> None:
-    """Let the engine judge what only it can: schedulers, models, values that do not go together.
+    """Let the engine check what it alone knows: schedulers, models, values that do not go together.
 
     Raises:
         StudyError: the engine refuses a cell.
-        EngineError: it cannot judge, for example because a model is not on this machine.
+        EngineError: the engine cannot check, for example because a model is not on this machine.
     """
     composition = Composition(study, {alias: known.knobs for alias, known in engines.items()})
     everyone = full_count(study) <= CHECKED_ONE_BY_ONE
@@ -206,7 +210,7 @@ def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str,
 def _parts(
     study: Study, levels: tuple[Level, ...], known: Known, place: Place
 ) -> Iterator[tuple[Place, dict[str, Value]]]:
-    """Each thing that was asked for, alone: a fixed setting, a level."""
+    """Each part of a cell by itself: one fixed setting, or one level."""
     for name, value in {**study.settings, **known.settings}.items():
         yield (known.place if name in known.settings else place / "settings") / name, {name: value}
     for axis, level in zip(study.axes, levels, strict=True):

@@ -28,7 +28,7 @@ class Context:
     """What axes are checked against.
 
     Attributes:
-        engines: all engines by alias; a setting must be known to each of them.
+        engines: all engines by alias; each of them must know a setting of the study.
         words: the `{word}` places of the prompts.
     """
 
@@ -37,7 +37,7 @@ class Context:
 
     @property
     def first(self) -> Known:
-        """The engine that names settings in messages when all agree."""
+        """The first engine: messages name it where all engines agree."""
         return next(iter(self.engines.values()))
 
     def is_setting(self, name: str) -> bool:
@@ -45,7 +45,14 @@ class Context:
         return any(name in known.knobs for known in self.engines.values())
 
     def knob(self, name: str, place: Place) -> tuple[Setting, str]:
-        """A setting that every engine knows, and how messages name its owner."""
+        """A setting that every engine knows.
+
+        Returns:
+            The setting, and how messages name the engine that owns it.
+
+        Raises:
+            StudyError: an engine has no such setting.
+        """
         for known in self.engines.values():
             if name not in known.knobs:
                 owner = self._without(known, name)
@@ -67,7 +74,7 @@ class Context:
 
 
 def read_settings(data: object, place: Place, context: Context) -> dict[str, Value]:
-    """What is held fixed."""
+    """The settings that are held fixed, by name."""
     settings: dict[str, Value] = {}
     for key, value in table(data, place).items():
         here = place / key
@@ -95,7 +102,7 @@ def read_axes(data: object, place: Place, context: Context) -> tuple[Axis, ...]:
 
 
 def read_exclusions(data: object, place: Place, axes: Sequence[Axis]) -> tuple[Mapping[str, tuple[str, ...]], ...]:
-    """Axis name to the labels that are left out together, for each [[exclude]]."""
+    """For each [[exclude]], the labels that are left out together, by the name of their axis."""
     if not isinstance(data, list):
         raise place.error(f"must be a list of tables, not {kind_of(data)}. Write [[exclude]]")
     by_name = {axis.name: axis for axis in axes}
@@ -128,7 +135,7 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
 
 
 def _same(mine: Value, asked: object) -> bool:
-    """Equal, where true is not 1."""
+    """Whether the values are equal, where true is not 1."""
     return mine is not None and mine == asked and isinstance(mine, bool) == isinstance(asked, bool)
 
 
@@ -172,7 +179,7 @@ def _unknown(key: str, place: Place, context: Context) -> Axis:
 
 
 def _values(value: object, place: Place) -> list[object]:
-    """The list that an axis is, ranges spread out."""
+    """The values of an axis as a list; a range is spread out."""
     if isinstance(value, Mapping):
         check_keys(table(value, place), RANGE, place)
         return list(spread(value, place))

@@ -1,4 +1,4 @@
-"""Which combinations of levels a study has, and which settings each of them means."""
+"""Which combinations of levels a study has, and which settings each combination means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def combinations(study: Study) -> Iterator[Labels]:
-    """Every cell, the last axis running fastest; excluded ones are left out."""
+    """Every cell that is not excluded; the last axis runs fastest."""
     cells = product(*([(axis.name, label) for label in axis.labels] for axis in study.axes))
     if not study.exclusions:
         yield from cells
@@ -27,7 +27,7 @@ def combinations(study: Study) -> Iterator[Labels]:
 
 
 def full_count(study: Study) -> int:
-    """How many combinations there are before any is excluded."""
+    """The number of combinations before any is excluded."""
     return prod(len(axis.levels) for axis in study.axes)
 
 
@@ -35,7 +35,7 @@ class Composition:
     """Puts together what a cell means: its engine, its settings, its words.
 
     Args:
-        study: the axes and what is held fixed.
+        study: the axes and the fixed settings.
         knobs: the settings of each engine, by alias.
     """
 
@@ -70,7 +70,7 @@ class Composition:
         return self._only if self._engine_axis is None else cell[self._engine_axis][1]
 
     def settings(self, cell: Labels) -> dict[str, Value]:
-        """All settings except prompt and seed: the engine's defaults, what is fixed, what the levels set."""
+        """All settings except prompt and seed: the engine's defaults, the fixed settings, and what the levels set."""
         alias = self.alias(cell)
         settings = self._fixed[alias].copy()
         for i, levels in zip(self._setting_axes, self._set[alias], strict=True):
@@ -78,12 +78,12 @@ class Composition:
         return settings
 
     def words(self, cell: Labels) -> dict[str, str]:
-        """What fills the places of the prompts."""
+        """The text that fills each `{word}` place of the prompts."""
         return {self._names[i]: str(self._by_label[i][cell[i][1]].settings[self._names[i]]) for i in self._words}
 
 
 def _asked(settings: Mapping[str, Value], knobs: Mapping[str, Setting]) -> dict[str, Value]:
-    """Without those that are None as their default is: nobody asked for them."""
+    """The settings without those that are None and whose default is None: the study does not ask for them."""
     return {
         name: value
         for name, value in settings.items()

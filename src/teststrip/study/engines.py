@@ -19,7 +19,7 @@ from teststrip.study.values import coerce
 
 DEFAULT = "diffusers"
 ONLY = "engine"
-"""The alias of a study's engine when there is one."""
+"""The alias of the engine in a study of one engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,11 @@ class Known:
 
     Attributes:
         alias: "engine", or the NAME of [engines.NAME].
-        ref: name and options. engine: the instance, without weights.
-        settings: those that stand in its table (`model`, `revision`, ...), coerced.
-        place: of its table.
+        ref: name and options.
+        engine: the instance, without weights.
+        settings: those that stand in the engine's table (`model`, `revision`, ...), coerced.
+        place: of the engine's table.
+        knobs: all settings of the engine, by name.
     """
 
     alias: str
@@ -42,7 +44,7 @@ class Known:
 
     @property
     def owner(self) -> str:
-        """How messages name it."""
+        """How messages name the engine."""
         return f"engine {self.ref.name!r}"
 
 
@@ -72,7 +74,7 @@ def _read(alias: str, value: object, place: Place) -> Known:
         raise (place / "name").error(str(error)) from None
     options: Mapping[str, Setting] = kind.options
     owner = f"engine {name!r}"
-    # Defaults are part of what was asked: saying dtype = "auto" and saying nothing are one thing.
+    # Defaults are part of what was asked, so that a study with dtype = "auto" and one without dtype have equal ids.
     given: dict[str, Value] = {
         key: option.default
         for key, option in options.items()
@@ -107,7 +109,11 @@ def _read(alias: str, value: object, place: Place) -> Known:
 
 
 def reserved(setting: str, place: Place) -> None:
-    """`prompt` and `seed` are settings of every engine, but the design gives them."""
+    """Refuse `prompt` and `seed`: every engine has these settings, but the design gives their values.
+
+    Raises:
+        StudyError: the setting is one of the two.
+    """
     if setting == "prompt":
         raise place.error('prompts are the blocks of the design. Write prompts = ["..."] at the top')
     if setting == "seed":

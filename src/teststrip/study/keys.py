@@ -1,6 +1,6 @@
 """Which keys a study file has: one table that the check, the JSON Schema and the reference in the docs all read.
 
-To add a key: one line here, and the code that reads it.
+To add a key, write one line here and the code that reads the key.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ class Key:
     """One key of a table.
 
     Attributes:
-        name: as written. kind: for the reference, in words. doc: one or two sentences.
-        schema: JSON Schema of its value. required: whether it must be there.
+        name: as a study file spells it.
+        kind: what the value is, in words, for the reference.
+        doc: one or two sentences.
+        schema: JSON Schema of the value.
+        required: whether the key must be there.
     """
 
     name: str
@@ -207,7 +210,11 @@ TABLES: Mapping[str, tuple[Key, ...]] = {
 
 
 def table(value: object, place: Place) -> Mapping[str, object]:
-    """The value, which must be a table with names as keys."""
+    """The value, checked to be a table with texts as keys.
+
+    Raises:
+        StudyError: it is no such table.
+    """
     if not isinstance(value, Mapping):
         raise place.error(f"must be a table, not {kind_of(value)}")
     for key in value:
@@ -217,7 +224,11 @@ def table(value: object, place: Place) -> Mapping[str, object]:
 
 
 def check_keys(data: Mapping[str, object], known: tuple[Key, ...], place: Place) -> None:
-    """Every key is known and every required one is there."""
+    """Check that every key is known and that every required key is there.
+
+    Raises:
+        StudyError: a key is unknown or missing.
+    """
     names = [key.name for key in known]
     for name in data:
         if name not in names:
@@ -228,7 +239,7 @@ def check_keys(data: Mapping[str, object], known: tuple[Key, ...], place: Place)
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
-    """What to say of a key that does not exist.
+    """The message about a key that does not exist.
 
     >>> unknown_key("promts", ["name", "prompts"])
     "unknown key 'promts'. Did you mean 'prompts'?"
@@ -238,5 +249,5 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
 
 
 def translated(name: str, known: Iterable[str]) -> str:
-    """A setting's name in Diffusers' spelling; an engine's own name for it comes first."""
+    """A setting's name in Diffusers' spelling; a name that the engine itself knows stays as it is."""
     return name if name in known else SYNONYMS.get(name, name)

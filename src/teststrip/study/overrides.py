@@ -1,7 +1,7 @@
 """`--set KEY=VALUE`: changes any key of a study before it is checked.
 
 KEY is a path as messages show it, `axes.guidance_scale` or `exclude[0].eta`; VALUE is TOML, where quotes around simple
-words may be left out, also inside a list. Nothing after the `=` removes the key.
+words may be left out, also inside a list. An empty VALUE removes the key.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ Path = tuple[str | int, ...]
 
 
 def apply(data: dict[str, object], overrides: Sequence[str]) -> frozenset[Path]:
-    """Change `data` in place; returns the paths that were set.
+    """Change `data` in place.
+
+    Returns:
+        The paths that were set.
 
     Raises:
-        UsageError: not KEY=VALUE, a path that leads nowhere, or a value that is no TOML.
+        UsageError: an override is not KEY=VALUE, its path leads nowhere, or its value is no TOML.
     """
     return frozenset(_apply_one(data, override) for override in overrides)
 
@@ -44,7 +47,7 @@ def _apply_one(data: dict[str, object], override: str) -> Path:
 
 
 def _inside(here: object, step: str | int, above: Path, *, create: bool) -> object:
-    """What stands one step further; an absent table is made, or None when there is nothing to remove."""
+    """The value one step further down. An absent table is made; where a key is to be removed, None stands for it."""
     if isinstance(here, dict) and isinstance(step, str):
         return here.setdefault(step, {}) if create else here.get(step)
     if isinstance(here, list) and isinstance(step, int) and step < len(here):
@@ -69,7 +72,7 @@ def _nothing(step: str | int, above: Path) -> UsageError:
 
 
 def _as_spelled(here: object, step: str | int) -> str | int:
-    """The spelling that the file already has: `--set axes.cfg=...` replaces its guidance_scale."""
+    """The key in the spelling that the file already has: `--set axes.cfg=...` replaces its guidance_scale."""
     if isinstance(here, dict) and isinstance(step, str) and step not in here:
         meant = SYNONYMS.get(step, step)
         return next((name for name in here if SYNONYMS.get(name, name) == meant), step)
@@ -93,7 +96,7 @@ def _path(text: str) -> Path:
 
 
 def value_of(text: str, override: str = "") -> object:
-    """A TOML value; a bare word is text, also inside a list.
+    """The value of a TOML expression; a bare word is text, also inside a list.
 
     >>> value_of("7.5"), value_of("[DDIMScheduler, 'a b']"), value_of("an owl")
     (7.5, ['DDIMScheduler', 'a b'], 'an owl')
@@ -112,7 +115,7 @@ def value_of(text: str, override: str = "") -> object:
 
 
 def _split(text: str) -> list[str]:
-    """Parts between commas that stand in no quotes and no brackets."""
+    """The parts between those commas that stand neither in quotes nor in brackets."""
     parts, depth, quote, start = [], 0, "", 0
     for i, character in enumerate(text):
         if quote:

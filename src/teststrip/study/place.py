@@ -1,4 +1,4 @@
-"""Where in a study something stands, for messages: `study.toml: axes.guidance_scale[2]`. Indices count from 0."""
+"""Where in a study a value stands, for messages: `study.toml: axes.guidance_scale[2]`. Indices count from 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from teststrip.errors import StudyError
 
-LONGEST_SHOWN = 60  # characters of a value repeated in a message: enough to find it again, one line of a terminal
+LONGEST_SHOWN = 60  # characters of a value that a message repeats: enough to find the value, in one terminal line
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Place:
     """A path of keys inside a study.
 
     Attributes:
-        file: the name of the study file, or "Study" for one made in Python.
+        file: the name of the study file, or "Study" for a study made in Python.
         keys: from the top; whole numbers are places in a list.
-        overridden: the paths that came from `--set`; messages about them say so.
+        overridden: the paths that came from `--set`; a message about one of them says so.
 
     >>> str(Place("study.toml") / "axes" / "guidance_scale" / 2)
     'study.toml: axes.guidance_scale[2]'
@@ -32,12 +32,12 @@ class Place:
         return replace(self, keys=(*self.keys, key))
 
     def __str__(self) -> str:
-        told = any(self.keys[: len(path)] == path for path in self.overridden)
-        file = f"{self.file} with --set" if told else self.file
+        overridden = any(self.keys[: len(path)] == path for path in self.overridden)
+        file = f"{self.file} with --set" if overridden else self.file
         return f"{file}: {dotted(self.keys)}" if self.keys else file
 
     def error(self, text: str) -> StudyError:
-        """The error to raise about what stands here."""
+        """The error to raise about the value that stands here."""
         return StudyError(f"{self}: {text}")
 
 
@@ -58,7 +58,7 @@ def dotted(keys: Iterable[str | int]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message repeats it, cut when long."""
+    """A value as a message repeats it; a long text is cut."""
     try:
         text = repr(value)
     except ValueError:  # a whole number of more digits than Python prints

@@ -17,9 +17,9 @@ from teststrip.study.values import checked_text
 MOST_PROMPTS = 100_000
 LARGEST_FILE = 64 * 2**20  # bytes
 ID_LENGTH = 32
-# A name in single braces. Doubled braces are the braces themselves; other braces are plain text.
+# A name in single braces is a place. Doubled braces are the braces themselves; other braces are plain text.
 WORD = re.compile(r"\{\{(\w[\w-]*)\}\}|\{([^\W\d][\w-]*)\}")
-# Reserved on Windows, with any extension and in any case: a folder of that name could not be unpacked there.
+# Windows reserves these names, with any extension and in any case, so a folder of that name cannot be unpacked there.
 DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
 
@@ -46,7 +46,7 @@ def read_prompts(value: object, place: Place, folder: Path) -> tuple[Prompt, ...
 
     Args:
         value: what stands under `prompts`.
-        place: of it.
+        place: of the value.
         folder: prompt files lie here or below.
     """
     if isinstance(value, str):
@@ -67,7 +67,11 @@ def read_prompts(value: object, place: Place, folder: Path) -> tuple[Prompt, ...
 
 
 def checked_id(name: str, place: Place) -> str:
-    """A prompt's id as files and reports can use it."""
+    """A prompt's id, checked to be one that files and reports can use.
+
+    Raises:
+        StudyError: they cannot.
+    """
     if not re.fullmatch(ID_PATTERN, name):
         raise place.error(
             f"{shown(name)} must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
@@ -76,7 +80,11 @@ def checked_id(name: str, place: Place) -> str:
 
 
 def portable(name: str, place: Place) -> str:
-    """A name that can be a file or folder on every system."""
+    """A name, checked to be one that a file or folder can have on every system.
+
+    Raises:
+        StudyError: Windows does not allow the name.
+    """
     if DEVICE.fullmatch(name):
         raise place.error(f"{shown(name)} is a device on Windows, where no file can have that name. Choose another")
     if name.endswith("."):
@@ -85,7 +93,7 @@ def portable(name: str, place: Place) -> str:
 
 
 def _entry(entry: object, place: Place) -> tuple[str, str | None, tuple[str, ...]]:
-    """Text, id if given, tags."""
+    """The text, the id or None, and the tags of an entry."""
     if isinstance(entry, str):
         return _text(entry, place), None, ()
     if not isinstance(entry, Mapping):
@@ -119,7 +127,7 @@ def _named(entries: list[tuple[Place, str, str | None, tuple[str, ...]]]) -> tup
             raise place.error(f"is the same text as {_where(places[text])}. For more images of it, raise replicates")
         places[text] = place
         if name is not None:
-            # Files on Windows and macOS do not tell "Owl" from "owl".
+            # Windows and macOS take "Owl" and "owl" for one file.
             if name.lower() in taken:
                 raise (place / "id").error(f"{name!r} is the id of {_where(taken[name.lower()])} too. Choose another")
             taken[name.lower()] = place
@@ -151,7 +159,7 @@ def _new_id(text: str, position: int, used: set[str]) -> str:
 
 
 def _from_file(value: Mapping[str, object], place: Place, folder: Path) -> Iterator[tuple[Place, object]]:
-    """Entries of a prompt file, each with its line."""
+    """The entries of a prompt file, each with its place: the file and the line."""
     check_keys(table(value, place), PROMPT_FILE, place)
     name, here = value["file"], place / "file"
     if not isinstance(name, str) or not name:

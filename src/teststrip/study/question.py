@@ -14,7 +14,7 @@ from teststrip.study.values import coerce
 
 
 def read_question(value: object, place: Place) -> Question:
-    """Metrics, margin, budget and price."""
+    """The question: metrics, margin, budget and price."""
     data = table(value, place)
     check_keys(data, QUESTION, place)
     metrics = _metrics(data.get("metrics", []), place / "metrics")
@@ -27,7 +27,7 @@ def read_question(value: object, place: Place) -> Question:
 
 
 def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
-    """Options by tracker's name, as the tracker declares them."""
+    """The options of each tracker by its name, coerced to what the tracker declares."""
     known = plugins.installed("trackers")
     trackers = {}
     for name, entry in table(value, place).items():
@@ -38,7 +38,7 @@ def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
 
 
 def read_metric_options(value: object, place: Place, metrics: tuple[str, ...]) -> dict[str, dict[str, Value]]:
-    """Options by metric's name, as the metric declares them."""
+    """The options of each metric by its name, coerced to what the metric declares."""
     found: dict[str, dict[str, Value]] = {}
     for name, entry in table(value, place).items():
         here = place / name
@@ -49,7 +49,7 @@ def read_metric_options(value: object, place: Place, metrics: tuple[str, ...]) -
 
 
 def _options(kind: plugins.Kind, name: str, value: object, place: Place) -> dict[str, Value]:
-    """What stands in the table of a metric or tracker, coerced to what its class declares."""
+    """The options in the table of a metric or tracker, coerced to what its class declares."""
     known: Mapping[str, Setting] = plugins.load(kind, name).options
     options, whose = {}, f"{kind[:-1]} {name!r}"
     for key, option in table(value, place).items():

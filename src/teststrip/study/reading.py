@@ -1,4 +1,4 @@
-"""From a file, a dict or keyword arguments to a checked `Study`: the order in which its parts are read."""
+"""Reads a checked `Study` from a file, a dict or keyword arguments, part by part."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(path: str | Path, overriding: Sequence[str] = ()) -> Study:
         overriding: `KEY=VALUE` each, as after `--set`.
 
     Raises:
-        StudyError: the file says something wrong; the message tells where, what, and the remedy.
+        StudyError: the file says something wrong; the message says where, what, and the remedy.
         UsageError: an override is not KEY=VALUE.
     """
     path = Path(path)
@@ -43,14 +43,14 @@ def read(path: str | Path, overriding: Sequence[str] = ()) -> Study:
 def reopen(path: str | Path) -> Study:
     """The study of a file that has run before, read without asking the engine whether it could run again.
 
-    A study folder that was mailed opens where its model is not.
+    A study folder that was mailed therefore opens on a machine without the model.
     """
     path = Path(path)
     return _study(_toml(path), Place(path.name), path.parent)[0]
 
 
 def parse(data: Mapping[str, object], *, place: str, folder: Path) -> Study:
-    """The study of a dict with the structure of the file; `place` names it in messages."""
+    """The study of a dict that is built like the file; `place` is the name of the study in messages."""
     return _judged(_plain(data), Place(place), folder)
 
 
@@ -91,14 +91,14 @@ def _toml(path: Path) -> dict[str, object]:
 
 
 def _syntax(message: str) -> str:
-    """`tomllib`'s message, the place first.
+    """The message of `tomllib`, with the place first.
 
     >>> _syntax("Invalid value (at line 3, column 5)")
     'line 3, column 5: not valid TOML: invalid value'
     """
     match = re.fullmatch(r"(.*) \(at (line \d+, column \d+|end of document)\)", message, re.DOTALL)
     if match is None:
-        # The one other error of Python's reader: its limit on the digits of a whole number.
+        # Python's reader has one other error: it limits the digits of a whole number.
         return "not valid TOML: a number has too many digits" if "digits" in message else f"not valid TOML: {message}"
     what = match[1][:1].lower() + match[1][1:]
     remedy = ". Is a key written twice?" if "overwrite" in what or "twice" in what else ""
@@ -106,9 +106,9 @@ def _syntax(message: str) -> str:
 
 
 def _plain(value: object, depth: int = 0) -> object:
-    """The same in TOML's own kinds: dicts, lists, texts, numbers."""
+    """The value in TOML's own kinds: dicts, lists, texts, numbers."""
     if depth > 2 * secrets.DEEPEST:
-        return value  # refused by `secrets.refuse`, which knows the place
+        return value  # `secrets.refuse` refuses it and knows the place
     if isinstance(value, Mapping):
         return {key: _plain(inner, depth + 1) for key, inner in value.items() if inner is not None or depth}
     if isinstance(value, list | tuple | range):

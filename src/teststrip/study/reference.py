@@ -1,4 +1,4 @@
-"""What `keys` says, for readers and editors: the page in the docs, the JSON Schema, the file of `teststrip init`."""
+"""Makes of `keys` what readers and editors use: the page in the docs, the JSON Schema, the file of `init`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from teststrip.study.engines import DEFAULT
 from teststrip.study.keys import SCALAR, TABLES, TEXT, Key
 from teststrip.vocabulary import SYNONYMS
 
-DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that TOML editors (Taplo) read
+DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest draft that TOML editors (Taplo) read
 
 
 def template() -> str:
@@ -21,7 +21,7 @@ def template() -> str:
 
 
 def schema() -> dict[str, object]:
-    """JSON Schema of a study file; settings of each installed engine are in it, for editors to complete."""
+    """JSON Schema of a study file. It holds the settings of all installed engines, for editors to complete."""
     definitions = {
         name: _object(keys, closed=name not in ("engine", "study")) for name, keys in TABLES.items() if name != "study"
     }
@@ -63,13 +63,13 @@ def _object(keys: tuple[Key, ...], *, closed: bool) -> dict[str, object]:
 
 
 def _for_engines() -> Iterator[dict[str, object]]:
-    """For each engine: its settings and options, where the study names that one engine."""
+    """For each installed engine, a rule on its settings and options in studies that name this engine alone."""
     for name in plugins.installed("engines"):
         try:
             kind = plugins.load("engines", name)
             knobs = dict(kind().settings)
         except TeststripError:
-            continue  # not installed here: nothing to complete
+            continue  # an engine that is not installed here has nothing to complete
         values = {key: _setting(knob) for key, knob in knobs.items() if key not in ("prompt", "seed")}
         values |= {old: values[new] for old, new in SYNONYMS.items() if new in values and old not in values}
         options = {key: _setting(option) for key, option in kind.options.items()}
@@ -86,7 +86,7 @@ def _for_engines() -> Iterator[dict[str, object]]:
 
 
 def _names(engine: str) -> dict[str, object]:
-    """Holds where `[engine] name` is this one; the default engine also where nothing is said."""
+    """A condition on `[engine] name`: it is this engine, or it is absent and this engine is the default."""
     said = {"properties": {"name": {"const": engine}}, **({} if engine == DEFAULT else {"required": ["name"]})}
     return {"properties": {"engine": said}, **({} if engine == DEFAULT else {"required": ["engine"]})}
 

@@ -1,4 +1,4 @@
-"""Finds keys, tokens and addresses that must not stand in a study file, since a study is zipped and mailed.
+"""Finds keys, tokens and addresses that must not stand in a study file, because a study is zipped and mailed.
 
 A message names the place and never repeats the secret.
 """
@@ -31,10 +31,10 @@ DEEPEST = 8
 
 
 def refuse(data: object, place: Place) -> None:
-    """Go through a whole study, however it is nested.
+    """Check every key and value of a study, however deep.
 
     Raises:
-        StudyError: a secret, an address in `[engine]` or `[trackers]`, or tables nested beyond sense.
+        StudyError: there is a secret, an address in `[engine]` or `[trackers]`, or a table nested beyond sense.
     """
     _walk(data, place, handed_on=False)
 

@@ -1,6 +1,6 @@
-"""One value against one setting: coerced to the setting's kind, inside its bounds, or an error that says what to write.
+"""Checks one value against one setting: its kind, its bounds, its choices. An error says what to write.
 
-Also what ranges give and how a value is spelled as a label. Knows neither files nor engines.
+Also spreads ranges and spells values as labels. Knows neither files nor engines.
 """
 
 from __future__ import annotations
@@ -16,16 +16,22 @@ from teststrip.study.place import Place, kind_of, shown
 
 MOST_LEVELS = 10_000
 LONGEST_TEXT = 20_000  # characters; the longest prompt a text encoder in use reads is far below
-LARGEST_WHOLE = 2**63 - 1  # SQLite's largest
+LARGEST_WHOLE = 2**63 - 1  # the largest whole number of SQLite
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 KINDS = {"float": "a number", "int": "a whole number", "str": "text in quotes", "bool": "true or false"}
 
 
 def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
-    """The value as the setting's kind; `owner` names whose setting it is: "engine 'diffusers'".
+    """The value, coerced to the setting's kind.
+
+    Args:
+        value: as the study gives it.
+        setting: what the value is for.
+        place: of the value.
+        owner: how messages name the engine, metric or tracker that has the setting: "engine 'diffusers'".
 
     Raises:
-        StudyError: wrong kind, not finite, outside the bounds or not among the choices.
+        StudyError: the value is of another kind, not finite, outside the bounds or not among the choices.
     """
     if value is None and setting.optional:
         return None
@@ -45,7 +51,11 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
 
 
 def checked_text(text: str, place: Place) -> str:
-    """Text without characters that no model and no terminal should be given, and not endless."""
+    """The text, checked for its length and for control characters, which could steer a terminal.
+
+    Raises:
+        StudyError: the text holds a control character or is too long.
+    """
     if found := CONTROL.search(text):
         raise place.error(f"holds the control character U+{ord(found.group()):04X}. Remove it")
     if len(text) > LONGEST_TEXT:
@@ -74,7 +84,7 @@ def _finite(value: float, place: Place) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise place.error(f"{shown(value)} is not a finite number")
-    return number + 0.0  # -0.0 is 0.0, or one guidance scale had two ids
+    return number + 0.0  # -0.0 becomes 0.0, because one guidance scale must not have two ids
 
 
 def _within(number: int | float, setting: Setting, place: Place, owner: str) -> int | float:
@@ -86,7 +96,7 @@ def _within(number: int | float, setting: Setting, place: Place, owner: str) -> 
 
 
 def label(value: Value) -> str:
-    """A value as people write it: 7.0 is "7".
+    """The value as people write it: 7.0 is "7".
 
     >>> label(7.0), label(0.5), label(True), label("")
     ('7', '0.5', 'true', '(empty)')
@@ -101,9 +111,9 @@ def label(value: Value) -> str:
 
 
 def spread(table: Mapping[str, object], place: Place) -> list[float | int]:
-    """The values of `{ from, to, count }` (evenly spaced) or `{ from, to, step }`; both ends belong to it.
+    """The values of `{ from, to, count }` (evenly spaced) or `{ from, to, step }`; both ends are among them.
 
-    Decimal arithmetic: 0 to 1 by 0.1 holds 0.3, not 0.30000000000000004.
+    Decimal arithmetic, so that 0 to 1 by 0.1 holds 0.3 and not 0.30000000000000004.
 
     >>> spread({"from": 0, "to": 1, "count": 5}, Place("study.toml"))
     [0, 0.25, 0.5, 0.75, 1]
@@ -139,6 +149,6 @@ def _decimal(table: Mapping[str, object], key: str, place: Place) -> Decimal:
 
 
 def _plain(value: Decimal) -> int | float:
-    # 12 digits: what a person can mean, and free of the last digits' rounding.
+    # 12 digits are all that a person can mean, and the rounding of the last digits is cut off.
     number = float(f"{value:.12g}")
     return int(number) if number.is_integer() and abs(number) < 1e15 else number

@@ -1,4 +1,4 @@
-"""A `Study` back to TOML: reading what is written here gives an equal study, prompt files and `--set` folded in."""
+"""Writes a `Study` as TOML, with prompt files and `--set` folded in. Reading that text gives an equal study."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return label(value)
     if isinstance(value, str):
-        # JSON's escapes are TOML's too, but for DEL, which JSON leaves as it is, and surrogate pairs.
+        # JSON's escapes are TOML's too, except DEL, which JSON does not escape, and surrogate pairs.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else str(value)

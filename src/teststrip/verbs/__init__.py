@@ -1,1 +1,1 @@
-"""The verbs of the command line: conductors that call every room below and that nothing below calls."""
+"""The verbs of the command line. A verb calls the rooms below it; no room below calls a verb."""

@@ -1,7 +1,7 @@
 """What a study would take, before anything is made: counts, cost, time, disk, and what its design can see.
 
-Time comes from the folder's own images of the same fingerprint; where there are none, from a short calibration: the
-cheapest cell of each engine, made twice in a process of its own, measured and thrown away.
+The time comes from the folder's own images of today's fingerprints. Where there are none, it comes from a short
+calibration: a process of its own makes two shots of each engine's cheapest cell, measures them and throws them away.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from teststrip import plan as planning
-from teststrip import study as spec
+from teststrip import study as studies
 from teststrip.analysis.power import outlook
 from teststrip.analysis.power.power import Variances
 from teststrip.errors import EngineError
@@ -29,7 +29,7 @@ from teststrip.store import Store
 from teststrip.verbs.resume import fingerprints
 from teststrip.verbs.run import RUNS
 
-CALIBRATION_SECONDS = 600  # a model that needs longer for two images is asked for its pace by a real run
+CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,14 @@ class Forecast:
     """A study, its plan, and what is known of its cost.
 
     Attributes:
-        study, plan: what is asked. folder: where it would lie.
-        summary: counts and costs. pace: seconds a denoiser call by engine alias, where known.
+        study: what is asked.
+        plan: the shots of the study.
+        folder: where the study would lie.
+        summary: counts and costs.
+        pace: seconds a denoiser call by engine alias, where known.
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
-        remarks: of engines, on shots that are made in another way than usual.
+        remarks: sentences of engines on settings that take a slower path.
     """
 
     study: Study
@@ -60,8 +63,8 @@ class Forecast:
 
 
 def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Forecast:
-    """The forecast of a study file; reads the folder if there is one, changes nothing."""
-    study = spec.read(path, overrides)
+    """The forecast of a study file. Reads the study's folder if there is one, and changes nothing."""
+    study = studies.read(path, overrides)
     plan = planning.of(study)
     folder = out or RUNS / study.name
     done, pace, size = _history(plan, folder)
@@ -78,10 +81,10 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
 
 
 def calibrated(forecast: Forecast) -> Forecast:
-    """The same with a measured pace: two images an engine, made in another process and thrown away.
+    """The forecast with a measured pace. A process of its own makes two images of each engine and throws them away.
 
     Raises:
-        EngineError: the engine could not make them; the message is the engine's.
+        EngineError: an engine could not make them; the message is the engine's.
     """
     pace = dict(forecast.pace)
     for alias, (ref, shots) in _samples(forecast.plan).items():
@@ -96,7 +99,7 @@ def calibrated(forecast: Forecast) -> Forecast:
 
 
 def lines(forecast: Forecast) -> Iterator[str]:
-    """The forecast for people, without the time."""
+    """The forecast in lines for people, without the time."""
     summary = forecast.summary
     yield f"{summary.study}: {_design(summary)} = {summary.images:,} images"
     if summary.excluded:
@@ -123,7 +126,7 @@ def lines(forecast: Forecast) -> Iterator[str]:
 
 
 def time_line(forecast: Forecast) -> str:
-    """How long what is left takes, and how that is known."""
+    """A line on how long the shots that are left take, and how that is known."""
     seconds = forecast.summary.seconds_left
     if not forecast.summary.left:
         return "Time: nothing is left to make"
@@ -133,7 +136,7 @@ def time_line(forecast: Forecast) -> str:
 
 
 def as_json(forecast: Forecast) -> dict[str, Any]:
-    """For programs."""
+    """The forecast as plain values, for programs."""
     return {
         **forecast.summary.as_dict(),
         "folder": str(forecast.folder),
@@ -176,18 +179,18 @@ def _design(summary: planning.PlanSummary) -> str:
 def _history(
     plan: planning.Plan, folder: Path
 ) -> tuple[set[str], dict[str, planning.Measured], planning.Measured | None]:
-    """What the folder knows: finished ids, pace by alias, mean size of an image."""
+    """What the folder knows: ids of shots with an image, pace by engine alias, mean size of an image."""
     if not (folder / LEDGER_FILE).is_file():
         return set(), {}, None
     with Store(folder) as store:
-        prints = _fingerprints(plan)
-        done = store.done({one.id for found in prints.values() for one in found})
+        today = _fingerprints(plan)
+        done = store.done({one.id for found in today.values() for one in found})
         if not done:
             return set(), {}, None
         sizes = [images[-1].size for shot, images in store.images().items() if shot in done]
         pace = {
             alias: planning.Measured(seconds, f"from earlier images of this folder, {seconds * 1000:.3g} ms a call")
-            for alias, found in prints.items()
+            for alias, found in today.items()
             if (seconds := store.pace({one.id for one in found})) is not None
         }
     mean = planning.Measured(sum(sizes) / len(sizes), f"mean of {len(sizes):,} images here") if sizes else None
@@ -207,7 +210,7 @@ def _fingerprints(plan: planning.Plan) -> dict[str, list[Fingerprint]]:
 
 
 def _remarks(plan: planning.Plan) -> tuple[str, ...]:
-    """What engines remark, each with the number of settings it is about."""
+    """The remarks of engines, each with the number of cells that it is about."""
     found: dict[str, int] = {}
     with LocalExecutor() as executor:
         for cell in plan.cells:
@@ -218,7 +221,7 @@ def _remarks(plan: planning.Plan) -> tuple[str, ...]:
 
 
 def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
-    """The cheapest cell of each engine, twice: two prompts, two replicates, or one shot."""
+    """Two shots of each engine's cheapest cell, of two prompts or else two replicates; one shot where there is one."""
     found: dict[str, tuple[EngineRef, list[Planned]]] = {}
     for alias, ref in plan.study.engines.items():
         cells = [cell for cell in plan.cells if plan.engine(cell) == ref]

@@ -19,9 +19,9 @@ class Outcome:
         made: images of this run.
         failed: failures of this run.
         final: shots that failed for good in an earlier run (refused, invalid) and were not tried again.
-        interrupted: the user stopped it; running again goes on.
+        interrupted: the user stopped the run; running again goes on.
         left: shots still without an image.
-        where: tracker to where its output can be seen, for those that say it.
+        where: where a tracker's output can be seen, by the tracker's name.
     """
 
     result: Result
@@ -33,13 +33,13 @@ class Outcome:
     where: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
-        """For programs: what was done and where, without the result itself."""
+        """What was done and where, as plain values for programs, without the result itself."""
         done = {name: getattr(self, name) for name in ("made", "failed", "final", "left", "interrupted")}
         return {**done, "folder": str(self.result.folder)}
 
 
 def views_of(folder: Path) -> dict[str, str]:
-    """Where page and report of a study folder lie, by what they are."""
+    """The paths of a study folder's page and report, by the words "page" and "report"."""
     return {
         "page": str((folder / PAGE / "index.html").resolve()),
         "report": str((folder / REPORT_FILE).resolve()),

@@ -1,4 +1,4 @@
-"""What a run goes on with: the shots that are done under today's fingerprints, and the command that goes on."""
+"""How a stopped run goes on: the shots that are done under today's fingerprints, and the command that resumes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from teststrip.store import Store
 RECIPE = "recipe"
 WORDS = {RECIPE: "the way in which Teststrip asks the model (its recipe)"}
 FIRST = {RECIPE: 1}
-"""What a fact was before any fingerprint held it."""
+"""The value of a fact in the fingerprints of versions that did not write it yet."""
 
 
 def fingerprints(plan: Plan, executor: Executor) -> dict[Cell, Fingerprint]:
-    """What would answer each cell today. Fingerprints depend on model and scheduler, so one shot a cell is enough."""
+    """What would answer each cell today. One shot a cell is enough, because prompt and seed change no fingerprint."""
     return {cell: executor.fingerprint(plan.first(cell).shot) for cell in plan.cells}
 
 
 def finished(plan: Plan, executor: Executor, store: Store, *, allow_mixed: bool) -> set[str]:
-    """Ids of planned shots that need not be made again: they have an image under today's fingerprint.
+    """The ids of planned shots that need not be made again, because they have an image under today's fingerprint.
 
     Raises:
-        StoreError: the study has images under another fingerprint, and mixing was not asked for.
+        StoreError: the study has images under another fingerprint, and `allow_mixed` is False.
     """
     everything = store.done()
     if not everything:

@@ -1,8 +1,8 @@
-"""Makes what a study asks for and does not have yet; scores it, concludes, writes the page.
+"""Makes the images that a study lacks, scores them, concludes, and writes page and report.
 
 A `Session` is the driver: the only writer of the folder. It knows no model: an executor runs engines, which answer
-shots with `Render` or `Failure`, and trackers hear whatever happens. `run` and `drive` call its stations once; an
-adaptive study, a gate or a notebook calls them again and again while engines stay loaded.
+shots with `Render` or `Failure`, and trackers are notified of what happens. `run` and `drive` call its stations once;
+an adaptive study, a gate or a notebook calls them again and again while engines stay loaded.
 """
 
 from __future__ import annotations
@@ -58,17 +58,19 @@ def run(
 
     Args:
         study: a `Study`, or the path of a study file.
-        out: the folder; default `runs/<name>`.
-        limit: at most this many shots in this run.
-        trackers: names or trackers; default the progress bar and those of the study file.
+        out: the folder, by default `runs/<name>`.
+        limit: the most shots that this run makes.
+        trackers: names or trackers, by default the progress bar and those of the study file.
         allow_mixed: keep images of other weights, versions or devices beside new ones.
-        retry: also try again what failed for good: refused, or invalid.
+        retry: also make shots again that failed for good (refused or invalid).
 
     Returns:
         The result, open for reading; close it or use it as a context manager.
 
     Raises:
-        StudyError, EngineError, StoreError: before anything is made.
+        StudyError: the study asks for something that does not exist.
+        EngineError: an engine cannot start.
+        StoreError: the folder cannot be used as it is.
         FolderBusy: another run holds the folder.
     """
     return drive(study, out, limit=limit, trackers=trackers, allow_mixed=allow_mixed, retry=retry).result
@@ -86,12 +88,15 @@ def drive(
     views: bool = True,
     executor: Executor | None = None,
 ) -> Outcome:
-    """As `run`, but says what this run did.
+    """Do what `run` does, with the arguments of `run` and three more.
 
     Args:
-        overrides: of the study file, KEY=VALUE each.
-        views: write page and report.
-        executor: where engines run; default this process.
+        overrides: changes to the study file, KEY=VALUE each.
+        views: whether to write page and report.
+        executor: where engines run, by default this process.
+
+    Returns:
+        What this run did.
     """
     session = Session.open(
         study,
@@ -117,9 +122,10 @@ class Session:
 
     Attributes:
         study: what is asked.
-        plan: its shots.
+        plan: the shots of the study.
         outcome: what was done so far; its result reads the folder.
-        stopped: set it, from any thread or signal handler, and what is in work is finished and nothing more begun.
+        stopped: any thread or signal handler may set this event; the session then finishes the shots in work and
+            begins no more.
     """
 
     def __init__(self, study: Study, store: Store, executor: Executor, listeners: Listeners) -> None:
@@ -149,10 +155,12 @@ class Session:
     ) -> Self:
         """Open folder and engines, find out what is done already, and notify the trackers that a run begins.
 
-        Args: as of `drive`.
+        The arguments are those of `drive`.
 
         Raises:
-            StudyError, EngineError, StoreError: before anything is made.
+            StudyError: the study asks for something that does not exist.
+            EngineError: an engine cannot start.
+            StoreError: the folder cannot be used as it is.
             FolderBusy: another run holds the folder.
         """
         study, text = _read(study, overrides)
@@ -185,7 +193,7 @@ class Session:
         return self.plan.without(self._done | self._final)
 
     def make(self, planned: Iterable[Planned]) -> None:
-        """Have these shots made, put every picture away, and notify the trackers of each. Engines stay open."""
+        """Let the executor make these shots, store each image, and notify the trackers of it. Engines stay open."""
         places: dict[str, Planned] = {}
 
         def asked(shots: Iterable[Planned]) -> Iterator[Shot]:
@@ -203,13 +211,13 @@ class Session:
         self.result.refresh()
 
     def score(self) -> None:
-        """Compute the scores that are missing; nothing where the run was stopped."""
+        """Compute the scores that are missing, unless the run was stopped."""
         if not self.stopped.is_set():
             score.score(self.result, emit=self._notify, stopped=self.stopped.is_set)
             self.result.refresh()
 
     def conclude(self) -> tuple[Finding, ...]:
-        """What can honestly be concluded now; nothing where the run was stopped."""
+        """What can honestly be concluded now; empty where the run was stopped."""
         return () if self.stopped.is_set() else self.result.findings
 
     def write_views(self) -> None:
@@ -220,14 +228,14 @@ class Session:
         report.write(self.result, self.result.folder)
 
     def announce(self) -> None:
-        """Notify the trackers of what is concluded: the run is over."""
+        """Notify the trackers that the run is over, and of what is concluded."""
         outcome = self.outcome
         outcome.interrupted = self.stopped.is_set()
         rows = tuple(self.result.rows())
         self._notify(Concluded(outcome.made, outcome.failed, self.conclude(), outcome.interrupted, rows))
 
     def close(self) -> None:
-        """Close engines, folder and trackers; the result goes on as a reader. May be called twice."""
+        """Close engines, folder and trackers. The result stays open for reading. A caller may close a session twice."""
         folder, where = self.result.folder, self._notify.where
         self._resources.close()
         self.outcome.interrupted = self.stopped.is_set()
@@ -248,7 +256,7 @@ class Session:
         self._notify(Started(self.study, total=len(self.plan), done=len(self._done), folder=str(folder)))
 
     def _by_engine(self, planned: Iterable[Planned]) -> Iterator[tuple[EngineRef, Iterator[Planned]]]:
-        """The shots, grouped so that no engine is visited twice; lazily where there is only one engine."""
+        """The shots by engine, each engine once. The shots of a single engine are pulled lazily."""
         order = list(self._engines)
         if len(order) > 1:
             planned = sorted(planned, key=lambda one: order.index(one.shot.engine.key))
@@ -256,7 +264,7 @@ class Session:
             yield self._engines[key], group
 
     def _keep(self, answer: Render | Failure, planned: Planned) -> None:
-        """Put an answer into the store. Bytes that are no sound picture fail their own shot alone."""
+        """Store an answer, count it, and notify the trackers."""
         outcome, kept = self.outcome, self._stored(answer)
         if isinstance(kept, Image):
             self._done.add(planned.shot.id)
@@ -268,6 +276,7 @@ class Session:
             self._notify(Failed(planned, kept, outcome.left))
 
     def _stored(self, answer: Render | Failure) -> Image | Failure:
+        """What the store keeps of an answer. Bytes that are no sound picture fail their own shot alone."""
         if isinstance(answer, Render):
             try:
                 return self._store.add(answer)
@@ -283,5 +292,5 @@ def _read(study: Study | str | Path, overrides: Sequence[str]) -> tuple[Study, s
             raise UsageError("overrides belong to a study file; change the Study itself instead")
         return study, studies.dump(study)
     read = studies.read(Path(study), overrides)
-    # The copy in the folder must stand alone: overrides and prompt files are folded in.
+    # The copy in the folder must stand alone, so overrides and prompt files are folded in.
     return read, studies.dump(read)

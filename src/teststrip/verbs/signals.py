@@ -1,4 +1,4 @@
-"""Ctrl-C during a run: the first one lets what is in work be finished, the second interrupts at once."""
+"""Ctrl-C during a run: after the first, the run finishes the shots in work; the second interrupts at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stopping(stopped: threading.Event) -> Iterator[None]:
-    """Within it the first Ctrl-C or SIGTERM sets the event; outside the main thread signals are left as they are."""
+    """Let the first Ctrl-C or SIGTERM set the event. Outside the main thread signals are left as they are."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Checks a study folder: every file against its hash, and on request a sample of pictures made again and compared."""
+"""Checks a study folder: every file against its hash, and on request a sample of pictures that are made again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from teststrip.records import Render, Row
 from teststrip.results import Result
 from teststrip.store import Problem, Store
 
-CLOSE = 1  # levels of 255: rounding of another batch shape, see docs/performance.md
+CLOSE = 1  # levels of 255: what rounding in a batch of another shape changes (docs/performance.md)
 
 
 @dataclass
@@ -24,9 +24,11 @@ class Verification:
 
     Attributes:
         files: images re-hashed.
-        problems: one line each: what, where, remedy.
-        same, close, different: pictures made again: equal pixels; within one level of 255; further off.
-        skipped: of the sample, not made again because something else would answer today.
+        problems: what, where and remedy, one line each.
+        same: pictures made again with equal pixels.
+        close: pictures made again whose pixels differ by at most one level of 255.
+        different: pictures made again whose pixels differ by more, and shots that fail now.
+        skipped: pictures of the sample that were not made again, because their fingerprint is not today's.
     """
 
     files: int = 0
@@ -38,11 +40,11 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """No damaged file and no picture that comes out differently."""
+        """Whether no file is damaged and no picture comes out differently."""
         return not self.problems and not self.different
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """The findings in lines for people."""
         yield f"{self.files} images re-hashed: {'all as recorded' if not self.problems else ''}".rstrip(": ")
         yield from self.problems
         if remade := self.same + self.close + self.different:
@@ -54,17 +56,17 @@ class Verification:
             yield f"{self.skipped} not made again: other weights, versions or device would answer them today"
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """The findings as plain values, for programs."""
         return {**asdict(self), "good": self.good}
 
 
 def verify(result: Result, sample: str = "0", *, executor: Executor | None = None) -> Verification:
-    """Re-hash every image of the folder; make a sample again and compare. Damaged images go to quarantine.
+    """Re-hash every image of the folder, and make a sample again to compare. Damaged images go to quarantine.
 
     Args:
         result: an opened study.
         sample: how many pictures to make again: a number, or a share such as "2%".
-        executor: where they are made; default this process. It is closed here.
+        executor: where the sample is made, by default this process; `verify` closes the executor.
 
     Raises:
         UsageError: the sample is neither a number nor a share.
@@ -88,7 +90,7 @@ def verify(result: Result, sample: str = "0", *, executor: Executor | None = Non
 
 
 def sample_size(text: str, total: int) -> int:
-    """How many of `total` a sample means.
+    """The number of pictures that a sample of `total` means.
 
     >>> sample_size("2%", 480), sample_size("3", 480), sample_size("0", 480)
     (10, 3, 0)
@@ -96,7 +98,7 @@ def sample_size(text: str, total: int) -> int:
     try:
         if text.strip().endswith("%"):
             share = float(text.strip()[:-1]) / 100
-            count = -(-int(share * total * 1000) // 1000)  # rounded up: a share of something is never nothing
+            count = -(-int(share * total * 1000) // 1000)  # rounded up: a share of some pictures is at least one
         else:
             count = int(text)
     except ValueError:
@@ -107,13 +109,13 @@ def sample_size(text: str, total: int) -> int:
 
 
 def _put_back(folder: Path, problems: Sequence[Problem]) -> None:
-    """Let the next run make the damaged pictures again; a run that is writing just now is left alone."""
+    """Let the next run make the damaged pictures again. Changes nothing while another run writes to the folder."""
     with suppress(StoreError), Store(folder, write=True) as store:
         store.repair(problems)
 
 
 def _spread(rows: list[Row], count: int) -> list[Row]:
-    """Rows taken by the order of their hashed ids: the same sample every time, spread over the whole design."""
+    """The rows of the lowest ids. Ids are hashes, so the sample spreads over the design and is equal every time."""
     return sorted(rows, key=lambda row: row.planned.shot.id)[:count]
 
 
