@@ -15,6 +15,8 @@ if "TESTSTRIP_CACHE" not in os.environ:  # what tests measure and hash is nothin
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.tiers"]
+
 settings.register_profile(
     "teststrip", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], max_examples=60
 )

@@ -175,6 +175,7 @@ def test_a_reader_cannot_write(folder):
         reader.add(render(8))
 
 
+@pytest.mark.process
 def test_a_second_writer_is_told_at_once_who_holds_the_folder(folder):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -203,6 +204,7 @@ with Store(sys.argv[1], write=True):
 """
 
 
+@pytest.mark.process
 def test_of_many_writers_that_start_together_one_at_a_time_writes(tmp_path):
     command = [sys.executable, str(PAINTER), str(tmp_path / "study"), "5"]
     crowd = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
@@ -462,6 +464,7 @@ def test_a_version_1_ledger_is_read_without_being_changed(version_1):
     assert not (version_1 / "study-version-1.sqlite").exists()
 
 
+@pytest.mark.process
 def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(version_1, tmp_path):
     before = contents(version_1 / "study.sqlite")
     for number in range(1, 200):
