@@ -4,9 +4,9 @@ A test is *quick* when it loads no torch, opens no browser and starts no process
 (`torch`, `browser` or `process`): the place of its file, a fixture that it asks for, or a decorator of its own. A test
 without a heavy mark is quick, so a new test of `tests/plan` needs nothing.
 
-`--tier quick` collects no file of a heavy place, so neither torch nor a browser need be installed. A guard stands there:
-a test that loads torch or starts a process fails, and the message says what to do. `--tier heavy` runs the other tests.
-Each test is in one of the two tiers.
+`--tier quick` collects no file of a heavy place, so neither torch nor a browser need be installed. A guard stands in
+that tier: a test that loads torch or starts a process fails, and the message says what to do. `--tier heavy` runs the
+other tests. Each test is in one of the two tiers.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tier", choices=("quick", "heavy", "all"), default="all", help=text)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("tier") == "quick":
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Put the guard up, but not in the process that starts pytest-xdist's workers: it runs no test."""
+    runs_tests = hasattr(session.config, "workerinput") or session.config.getoption("dist", "no") == "no"
+    if session.config.getoption("tier") == "quick" and runs_tests:
         sys.meta_path.insert(0, Libraries())
         sys.addaudithook(refuse_processes)
 
