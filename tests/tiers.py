@@ -37,6 +37,7 @@ PLACES = {
     "models/*": "torch",
     "test_cli.py": "process",
     "trackers/*": "process",
+    "test_wheel.py": "process",
     "views/test_javascript.py": "process",
     "weights/*": "torch",
 }
