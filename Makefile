@@ -19,7 +19,7 @@ quick: .venv/.installed-quick  ## tests without torch, browser and processes: a 
 
 coverage: .venv/.installed-quick  ## the quick tests, and how much of four rooms they run, branches included
 	$(PYTEST) --tier quick --cov --cov-report=
-	set -e; for room in $(MEASURED); do $(BIN)/coverage report --include "*/teststrip/$$room/*"; done
+	set -e; for room in $(MEASURED); do $(BIN)/coverage report --fail-under 90 --include "*/teststrip/$$room/*"; done
 
 heavy: .venv/.installed-dev .venv/.browsers  ## the other tests
 	$(PYTEST) --tier heavy
