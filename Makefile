@@ -3,14 +3,26 @@ PYTHON ?= python3
 BIN = .venv/bin
 EXTRAS = diffusers,view
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
+MEASURED = analysis pictures store study
 
-.PHONY: demo test check campaign bench docs clean
+.PHONY: demo test quick coverage heavy check campaign bench docs clean
 
 demo: .venv/.installed  ## the study this project began with, on the embedded model
 	$(BIN)/teststrip run examples/guidance_vs_steps.toml
 
-test: .venv/.installed-dev .venv/.browsers  ## all tests, browser included
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: coverage heavy  ## all tests, browser included, each once
+
+quick: .venv/.installed-quick  ## tests without torch, browser and processes: a minute
+	$(PYTEST) --tier quick
+
+coverage: .venv/.installed-quick  ## the quick tests, and how much of four rooms they run, branches included
+	$(PYTEST) --tier quick --cov --cov-report=
+	set -e; for room in $(MEASURED); do $(BIN)/coverage report --fail-under 90 --include "*/teststrip/$$room/*"; done
+
+heavy: .venv/.installed-dev .venv/.browsers  ## the other tests
+	$(PYTEST) --tier heavy
 
 check: .venv/.installed-dev  ## style, types, import contracts
 	$(BIN)/ruff check .
@@ -20,21 +32,29 @@ check: .venv/.installed-dev  ## style, types, import contracts
 	@command -v npm >/dev/null || { echo "no npm here: the page's scripts are not checked"; exit 0; }; \
 	npm install --no-audit --no-fund --silent && npm run --silent check
 
-campaign: .venv/.installed-dev  ## long kill tests and simulations
-	$(BIN)/python -m pytest -m slow --override-ini addopts="--strict-markers --import-mode=importlib -ra"
+campaign: .venv/.installed-dev  ## long kill tests, simulations, random examples, lowest versions, newer Pythons
+	$(BIN)/python -m pytest -m slow --durations 25
+	$(PYTEST) --tier quick --hypothesis-profile campaign
 	$(BIN)/python -m bench.calibration
+	$(BIN)/python -m tools.environments
 
 bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results
 	$(BIN)/python -m bench
 
 docs: .venv/.installed-dev  ## regenerate what is generated
 	$(BIN)/python -m teststrip.study reference > docs/study-file.md
+	$(BIN)/python -m teststrip.metrics > docs/metrics.md
+	$(BIN)/python -m tools.floor_plan
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@
+
+.venv/.installed-quick: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[parquet,test,view]'
 	touch $@
 
 .venv/.installed-dev: .venv/.installed

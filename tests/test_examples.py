@@ -53,6 +53,7 @@ def reduced(name: str) -> dict[str, object]:
     return data
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", SHOTS)
 def test_an_example_runs_on_the_embedded_model(name: str, tmp_path: Path) -> None:
     study = parse(reduced(name), place=name, folder=EXAMPLES)

@@ -65,6 +65,7 @@ def test_only_weights_and_the_store_hash_a_file() -> None:
         assert not [name for name in calls(tree) if name.endswith("file_digest")], path
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "module", ["teststrip", "records", "protocols", "study", "plan", "store", "verbs.run", "cli", "cli.studies"]
 )

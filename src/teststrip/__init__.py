@@ -1,7 +1,8 @@
 """Teststrip finds the right settings of a text-to-image model, with evidence.
 
 >>> import teststrip
->>> study = teststrip.Study(prompts=["an owl"], engine={"name": "pattern"}, axes={"guidance_scale": [1, 3]})
+>>> axes = {"guidance_scale": [1, 3]}
+>>> study = teststrip.Study(name="owl", engine={"name": "pattern"}, prompts=["an owl"], axes=axes)
 >>> [axis.name for axis in study.axes]
 ['guidance_scale']
 """

@@ -32,9 +32,10 @@ def test_the_first_design_of_this_project_would_see_two_thirds_of_a_seed_sd() ->
 @pytest.mark.parametrize("prompts", [6, 12, 40, 150])
 def test_power_is_statsmodels(prompts: int) -> None:
     theirs = TTestPower().power(0.4, prompts, 0.05)
-    assert power.power_different(prompts, 0.4, 1.0) == pytest.approx(theirs, abs=1e-9)
+    # SciPy 1.13, the lowest version, is 1.4e-8 and 1.1e-6 from later ones by its non-central t distribution.
+    assert power.power_different(prompts, 0.4, 1.0) == pytest.approx(theirs, abs=2e-8)
     seen = TTestPower().solve_power(nobs=prompts, alpha=0.05 / 7, power=0.8)
-    assert power.detectable(prompts, 1.0, contrasts=7) == pytest.approx(seen, rel=1e-6)
+    assert power.detectable(prompts, 1.0, contrasts=7) == pytest.approx(seen, rel=2e-6)
 
 
 def test_the_chance_to_show_equality_is_that_of_the_design_notes() -> None:

@@ -63,6 +63,7 @@ def test_every_metric_tells_all_its_facts(name):
     assert all(told.values())
 
 
+@pytest.mark.process
 def test_the_command_line_tells_what_the_card_says(tmp_path):
     said = " ".join(command("metrics", "clip_score", cwd=tmp_path).stdout.split())
     card = plugins.load("metrics", "clip_score")().card

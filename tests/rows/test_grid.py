@@ -114,6 +114,7 @@ def scored(values: list[float | None]) -> list[Row]:
     return rows
 
 
+@pytest.mark.process
 @pytest.mark.skipif(NODE is None, reason="no node on the PATH")
 @pytest.mark.parametrize("better", [True, False, None])
 def test_the_page_picks_the_same_picture(better: bool | None) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,7 @@ def test_a_reader_cannot_write(folder):
         reader.add(render(8))
 
 
+@pytest.mark.process
 def test_a_second_writer_is_told_at_once_who_holds_the_folder(folder):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -194,6 +196,15 @@ def test_a_second_writer_is_told_at_once_who_holds_the_folder(folder):
         assert len(store.done()) == 6
 
 
+def test_a_writer_that_has_not_written_its_name_yet_holds_the_folder_all_the_same(folder):
+    import fcntl
+
+    with (folder / "study.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(FolderBusy, match="another process is writing here"):
+            Store(folder, write=True)
+
+
 HOLD = """
 import sys
 from teststrip.store import Store
@@ -203,6 +214,7 @@ with Store(sys.argv[1], write=True):
 """
 
 
+@pytest.mark.process
 def test_of_many_writers_that_start_together_one_at_a_time_writes(tmp_path):
     command = [sys.executable, str(PAINTER), str(tmp_path / "study"), "5"]
     crowd = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
@@ -228,8 +240,9 @@ MOUNTS = """\
     ("path", "kind"),
     [("/home/me/runs", "nfs4"), ("/mnt/my drive/x", "fuse.sshfs"), ("/home/me/local/x", "xfs"), ("/home/men", "ext4")],
 )
-def test_the_file_system_of_a_folder_is_told_by_its_mount(path, kind):
-    assert file_system(Path(path), MOUNTS) == kind
+@pytest.mark.parametrize("before", ["", "a line of another form\n"])
+def test_the_file_system_of_a_folder_is_told_by_its_mount(path, kind, before):
+    assert file_system(Path(path), before + MOUNTS) == kind
 
 
 def test_a_network_file_system_is_refused_with_a_remedy(tmp_path):
@@ -482,6 +495,7 @@ def test_an_older_ledger_is_read_without_being_changed(older, version):
     assert not (older / f"study-version-{version}.sqlite").exists()
 
 
+@pytest.mark.process
 def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(older, version, tmp_path):
     before = contents(older / "study.sqlite")
     for number in range(1, 200):
@@ -581,8 +595,28 @@ def lie(record):
     return data[len(b"teststrip\0") :]
 
 
-@pytest.mark.parametrize("what", ["wrong name", "no record", "lying record", "no pixels", "a place that is taken"])
-def test_a_picture_without_a_row_that_cannot_be_believed_goes_into_quarantine(folder, tmp_path, what):
+def with_new_checksums(png: bytes) -> bytes:
+    """A PNG whose chunks were edited, with checksums that fit again."""
+    found, at = [png[:8]], 8
+    while at < len(png):
+        end = at + 8 + int.from_bytes(png[at : at + 4])
+        found.append(png[at:end] + zlib.crc32(png[at + 4 : end]).to_bytes(4))
+        at = end + 4
+    return b"".join(found)
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("wrong name", "not what the name says"),
+        ("no record", "no record inside"),
+        ("lying record", "contradicts itself"),
+        ("incomplete record", "is not complete"),
+        ("no pixels", "without header or pixels"),
+        ("a place that is taken", "another picture has its place"),
+    ],
+)
+def test_a_picture_without_a_row_that_cannot_be_believed_goes_into_quarantine(folder, tmp_path, what, why):
     with Store(tmp_path / "donor", write=True) as donor:
         data = donor.read(donor.add(render(77 if what != "a place that is taken" else 1)))
     if what == "a place that is taken":
@@ -591,15 +625,20 @@ def test_a_picture_without_a_row_that_cannot_be_believed_goes_into_quarantine(fo
         data = png(48, 48, 77)
     if what == "lying record":
         data = data.replace(b'"seed": 77', b'"seed": 78')
+    if what == "incomplete record":
+        data = data.replace(b'"seconds": 0.5', b'"seconds": "5"')
     if what == "no pixels":
         data = data.replace(b"IDAT", b"IDOT")
+    data = with_new_checksums(data)
     digest = files.digest_of_bytes(data) if what != "wrong name" else "f" * 64
     orphan = folder / files.address(digest, "png")
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(data)
     with Store(folder, write=True) as store:
         assert len(store.done()) == 6
-        assert [one.kind for one in store.incidents()] == ["unfit"]
+        (incident,) = store.incidents()
+        assert incident.kind == "unfit"
+        assert why in incident.facts["why"]
     assert not orphan.exists()
     assert (folder / "quarantine" / orphan.name).read_bytes() == data
 
@@ -622,11 +661,28 @@ def test_verify_names_an_orphan_and_an_unfinished_file_when_nobody_else_can_be_w
             assert reader.verify() == []
 
 
-def test_verify_names_a_shot_whose_settings_were_changed(folder):
-    execute(folder, "UPDATE shots SET asked = replace(asked, 'owl', 'cat') WHERE id = ?", shot(1).id)
+@pytest.mark.parametrize(
+    ("harm", "where"),
+    [
+        (f"UPDATE shots SET asked = replace(asked, 'owl', 'cat') WHERE id = '{shot(1).id}'", "shot"),
+        (f"UPDATE shots SET asked = '[]' WHERE id = '{shot(1).id}'", "shot"),
+        (f"UPDATE shots SET asked = 'an owl' WHERE id = '{shot(1).id}'", "shot"),
+        ("UPDATE fingerprints SET facts = '{}'", "fingerprint"),
+    ],
+)
+def test_verify_names_what_is_not_what_its_id_says(folder, harm, where):
+    execute(folder, harm)
     with Store(folder) as store:
         (problem,) = store.verify()
+    assert str(problem).startswith(f"study.sqlite: {where} ")
     assert (problem.kind, problem.what) == ("ledger", "is not what its id says")
+
+
+def test_a_row_whose_facts_are_no_table_is_refused_and_names_its_picture(folder):
+    image = image_of(folder)
+    execute(folder, "UPDATE images SET facts = '[]' WHERE digest = ?", image.digest)
+    with Store(folder) as store, pytest.raises(StoreError, match=image.digest[:12]):
+        store.images()
 
 
 def test_a_rebuilt_ledger_has_the_order_in_which_the_pictures_were_made(folder):

@@ -400,6 +400,7 @@ def test_ids_of_prompts_are_short_unique_and_made_from_the_text() -> None:
     ]
 
 
+@pytest.mark.process
 def test_reading_a_study_loads_neither_torch_nor_pydantic() -> None:
     code = (
         "import sys, teststrip.study, teststrip.plan;"

@@ -264,6 +264,7 @@ def wait_for_images(folder: Path, count: int, seconds: float = 60) -> None:
     raise AssertionError(f"{folder} never held {count} images")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does(tmp_path: Path, number: int) -> None:
     slow_study(tmp_path)
@@ -283,6 +284,7 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does(tmp_pat
     assert len(files(tmp_path / "runs/slow")) == 40
 
 
+@pytest.mark.process
 def test_a_second_run_on_a_folder_exits_4_and_says_who_holds_it(tmp_path: Path) -> None:
     slow_study(tmp_path)
     first = subprocess.Popen(
@@ -305,6 +307,7 @@ def test_trackers_are_notified_of_planned_places(tmp_path: Path) -> None:
     assert len(failed) == 2
 
 
+@pytest.mark.process
 def test_an_hour_s_price_makes_budgets_in_money_answerable(tmp_path: Path) -> None:
     asked = small_study(question={"metrics": ["sharpness"], "price_an_hour": 7.2})
     with teststrip.run(asked, tmp_path / "s", trackers=[]) as result:

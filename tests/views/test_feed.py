@@ -68,6 +68,7 @@ def test_a_run_between_two_looks_is_seen_after_a_short_rest(folder: Path) -> Non
         assert feed.board["progress"]["made"] == 6
 
 
+@pytest.mark.process
 def test_a_run_that_was_killed_is_over(folder: Path) -> None:
     go_on(folder, 4)
     writer = subprocess.Popen(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
+from urllib.parse import urlparse
 
 import httpx
 import pytest
@@ -91,6 +92,14 @@ def test_the_door_is_shown_to_strangers_and_the_page_to_guests(live: Live) -> No
     assert stranger.status_code == 401
     assert "little" not in stranger.text
     assert live.client.get("/").status_code == 200
+
+
+def test_a_link_that_is_opened_at_once_is_not_refused(live: Live) -> None:
+    def visit(link: str) -> None:
+        socket.create_connection(("127.0.0.1", urlparse(link).port), timeout=60).close()
+
+    with open_result(live.folder) as result:
+        server.serve(result, announce=visit, started=server.Server.stop)
 
 
 def test_a_used_link_is_replaced_by_a_new_one(live: Live) -> None:

@@ -366,6 +366,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host.strip("[]"), port))
+        listening.listen()  # a link that is opened at once waits for uvicorn instead of being refused
     except OSError as error:
         listening.close()
         raise UsageError(f"{host}:{port}: cannot listen there ({error.strerror}). Choose another --port") from error

@@ -1,0 +1,119 @@
+"""What `pip install teststrip` gives: the wheel in a fresh environment, with no extra. Asks the package registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import HTTPCookieProcessor, Request, build_opener
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "guidance_vs_steps.toml"
+CONSTRAINTS = ROOT / "constraints.txt"
+NAMED = {"PYTHONPATH", "VIRTUAL_ENV"}  # these would lead the new environment to the code and packages of this one
+OUTSIDE = {**{name: value for name, value in os.environ.items() if name not in NAMED}, "PYTHONWARNINGS": "error"}
+
+
+class Environment:
+    """A virtual environment of its own, and the wheel to install there."""
+
+    def __init__(self, folder: Path) -> None:
+        pip("wheel", "--no-deps", "--wheel-dir", folder, ROOT)
+        (self._wheel,) = folder.glob("*.whl")
+        venv.create(folder / "venv")
+        self._python = folder / "venv" / "bin" / "python"
+        self.teststrip = folder / "venv" / "bin" / "teststrip"
+
+    def install(self, extra: str = "") -> None:
+        # Nothing is compiled ahead: most modules of SciPy and pandas are never imported here.
+        wheel = f"teststrip{extra} @ {self._wheel.as_uri()}"
+        pip("--python", self._python, "install", "--no-compile", "--constraint", CONSTRAINTS, wheel)
+
+    def command(self, *words: str | Path, cwd: Path, code: int = 0) -> str:
+        """Run `teststrip WORDS` and return what it printed, errors included."""
+        done = subprocess.run(
+            [self.teststrip, *words], cwd=cwd, env=OUTSIDE, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+def pip(*words: str | Path) -> None:
+    environment = {**OUTSIDE, "PYTHONWARNINGS": "default"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    environment = Environment(tmp_path_factory.mktemp("wheel"))
+    environment.install()
+    return environment
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A folder with `old`, a study that a run left unfinished."""
+    with ZipFile(ROOT / "tests" / "store" / "old" / "version-2.zip") as archive:
+        archive.extractall(tmp_path / "old")
+    return tmp_path
+
+
+def test_the_bare_install_plans_for_the_pattern_engine_and_for_diffusers(base: Environment, room: Path) -> None:
+    assert "= 32 images" in base.command("plan", "old/study.toml", cwd=room)
+    assert "= 480 images" in base.command("plan", EXAMPLE, "--no-calibrate", cwd=room)
+
+
+def test_the_bare_install_reports_exports_verifies_and_finishes_a_study(base: Environment, room: Path) -> None:
+    assert "25 of 32 images" in base.command("report", "old", cwd=room)
+    base.command("run", "old/study.toml", "--out", "old", cwd=room, code=3)  # two shots of this study are refused
+    assert "30 of 32 images" in base.command("report", "old", cwd=room)
+    base.command("export", "old", "--to", "csv", cwd=room)
+    base.command("export", "old", "--to", "html", cwd=room)
+    base.command("verify", "old", cwd=room)
+
+
+def test_the_bare_install_lists_its_parts(base: Environment, room: Path) -> None:
+    for words in (["init", "new.toml"], ["engines"], ["metrics"], ["metrics", "sharpness"], ["trackers"]):
+        base.command(*words, cwd=room)
+
+
+@pytest.fixture
+def served(base: Environment, room: Path) -> Iterator[str]:
+    """The address of the live page of `old`, after the bare install said what `view` needs."""
+    said = base.command("view", "old", "--no-browser", cwd=room, code=2)
+    assert said == "teststrip: uvicorn is not installed. Run: pip install 'teststrip[view]'\n"
+    base.install("[view]")
+    words = [base.teststrip, "view", "old", "--no-browser"]
+    with subprocess.Popen(words, cwd=room, env=OUTSIDE, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            found = re.search(r"http://\S+", server.stdout.readline())
+            assert found
+            yield found[0]
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(timeout=60)
+
+
+def test_view_says_which_extra_it_needs_and_shows_the_page_with_it(served: str) -> None:
+    address, _, code = served.partition("/#launch=")
+    visitor = build_opener(HTTPCookieProcessor())
+    headers = {"Origin": address, "X-Teststrip": "1", "Content-Type": "application/json"}
+    visitor.open(Request(f"{address}/session", json.dumps({"code": code}).encode(), headers), timeout=60).close()
+    with visitor.open(f"{address}/", timeout=60) as answer:
+        assert answer.status == 200
+        assert b"<title>" in answer.read()
+    with visitor.open(f"{address}/data.js", timeout=60) as answer:
+        assert b"first-floor" in answer.read()
