@@ -64,6 +64,7 @@ def draws(name: str) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore")  # schedulers warn of what a pipeline does for them
+@pytest.mark.torch
 @pytest.mark.parametrize("name", schedulers.known())
 def test_each_scheduler_of_diffusers_that_draws_noise_by_default_is_known_as_noisy(name: str) -> None:
     diffusers = pytest.importorskip("diffusers")
@@ -87,6 +88,7 @@ def test_eta_makes_ddim_noisy_and_leaves_alone_who_ignores_it(name: str) -> None
     assert vocabulary.noise({"scheduler": "EulerDiscreteScheduler", "eta": 1.0}) == ""
 
 
+@pytest.mark.torch
 def test_a_sampler_made_noisy_by_its_configuration_is_known_by_what_the_engine_says() -> None:
     diffusers = pytest.importorskip("diffusers")
     for scheduler in (

@@ -19,7 +19,7 @@ from teststrip.errors import UsageError
 from teststrip.records import Cell, EngineRef, Image, Planned, Prompt, Row, Shot
 from teststrip.results import Result
 from teststrip.rows import grid
-from teststrip.trackers import telling
+from teststrip.trackers import content
 from teststrip.verbs import export
 from teststrip.verbs.run import drive
 
@@ -100,7 +100,7 @@ def test_notebook_sheet_and_trackers_show_the_same_picture_at_the_same_place(res
         rows="sampler", columns="guidance_scale", pick="first", side=32, where={"prompt": "bird"},
     )  # fmt: skip
     sheet = Pillow.open(result.folder / "sheet.png")
-    tracked = Pillow.open(io.BytesIO(dict(telling.grids(result.study, result.rows(), result.folder, 32))["bird"]))
+    tracked = Pillow.open(io.BytesIO(dict(content.grids(result.study, result.rows(), result.folder, 32))["bird"]))
     for picture in (notebook, sheet, tracked):
         assert [tiles(picture, row, result, 32) for row in first] == [1, 1, 1, 1]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from teststrip import pictures
 from teststrip.records import Image, Row
 from teststrip.rows import tables
 from teststrip.trackers import content
@@ -35,8 +36,7 @@ def image(data: bytes, caption: str) -> wandb.Image:
     import PIL.Image
     import wandb
 
-    with PIL.Image.open(io.BytesIO(data)) as opened:
-        return wandb.Image(opened.convert("RGB"), caption=caption)
+    return wandb.Image(PIL.Image.fromarray(pictures.decode(data)), caption=caption)
 
 
 def table(columns: tables.Columns, pictures: Sequence[wandb.Image | None] | None = None) -> wandb.Table:
