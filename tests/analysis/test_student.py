@@ -17,6 +17,11 @@ def test_quantiles_agree_with_scipy(p: float, degrees: int) -> None:
     assert student.quantile(p, degrees) == pytest.approx(special.stdtrit(degrees, p), abs=1e-9)
 
 
+@given(st.floats(1e-6, 1 - 1e-6), st.integers(5, 1_000) | st.integers(1_000, 10**7))
+def test_quantiles_of_large_designs_agree_with_scipy(p: float, degrees: int) -> None:
+    assert student.quantile(p, degrees) == pytest.approx(special.stdtrit(degrees, p), abs=1e-9)
+
+
 @given(st.floats(-5, 8), DEGREES, st.floats(0, 6))
 def test_noncentral_t_agrees_with_scipy(t: float, degrees: int, shift: float) -> None:
     assert student.noncentral_cdf(t, degrees, shift) == pytest.approx(stats.nct.cdf(t, degrees, shift), abs=1e-9)
