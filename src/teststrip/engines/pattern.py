@@ -176,7 +176,7 @@ def draw(
     phases = subject[24 : 24 + WAVES] / 256 + layout[:WAVES] / 256 / (1 + guidance_scale / 10)
     left = {"DPMSolverMultistepScheduler": 4 / (steps * steps)}.get(scheduler, 2 / steps)
     if scheduler == "EulerAncestralDiscreteScheduler":
-        # Fresh noise at each step: another number of steps is another picture, for ever.
+        # Fresh noise at each step: another number of steps always makes another picture.
         phases = phases + _bytes(scheduler, seed, steps)[:WAVES] / 256 / 8
         left = max(left, 0.02)
     left = min(1.0, left)
