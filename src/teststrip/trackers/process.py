@@ -149,7 +149,7 @@ def listen(name: str, events: BinaryIO) -> str:
     try:
         while True:
             try:
-                event = pickle.load(events)  # noqa: S301 - as above
+                event = pickle.load(events)  # noqa: S301 - the stream comes from our own parent process
             except EOFError:
                 break
             tracker.on_event(event)
