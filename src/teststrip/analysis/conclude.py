@@ -65,50 +65,50 @@ def findings(
         UsageError: an absent column, two rows in one place, something that is no number.
     """
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
-    infos = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
+    cards = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
     found: list[Finding] = []
-    for name, info in infos.items():
+    for name, card in cards.items():
         if name not in table:
             continue
         values = layout.values(table[name], name)
-        if info.arity == 2:
+        if card.arity == 2:
             drawn = list(table[noise]) if noise in table else None
             found += convergence.findings(
-                layout, values, info, axes=axes, settings=settings, noise=drawn, limits=_said(info)
+                layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
             )
         else:
-            found += of_metric(layout, values, info, margin, shared_seeds=shared_seeds)
-            found += audit.findings(layout, values, info)
+            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds)
+            found += audit.findings(layout, values, card)
     return (*found, *missing_images(layout))
 
 
 def of_metric(
     layout: Layout,
     values: Array,
-    info: Card,
+    card: Card,
     asked: float | Mapping[str, float],
     *,
     shared_seeds: bool = False,
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
-    if info.arity is None and values.shape[1] > 1:
+    if card.arity is None and values.shape[1] > 1:
         values = mean(values, 1, keepdims=True)  # a group's value, once
     if np.isnan(values).all() or _counted(values):
         return []
-    size = margin.margin_of(asked, info.name, values)
-    limits = _limits(layout, values, info, size, shared_seeds=shared_seeds)
+    size = margin.margin_of(asked, card.name, values)
+    limits = _limits(layout, values, card, size, shared_seeds=shared_seeds)
     found = []
     if contrasts := effects.planned(layout):
         judged = judge(values, layout, contrasts, size.value, size.se)
-        evidence = Evidence(layout, values, info, size, judged, limits)
+        evidence = Evidence(layout, values, card, size, judged, limits)
         found += [axis_finding.finding(evidence, axes) for axes in dict.fromkeys(c.axes for c in contrasts)]
     if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
-        found.append(cells.finding(layout, values, info, size, limits))
+        found.append(cells.finding(layout, values, card, size, limits))
     return found
 
 
-def _limits(layout: Layout, values: Array, info: Card, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
-    found = list(_said(info))
+def _limits(layout: Layout, values: Array, card: Card, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
+    found = list(_said(card))
     if len(layout.prompts) < MINIMUM_PROMPTS:
         found.append(
             f"{len(layout.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
@@ -117,10 +117,10 @@ def _limits(layout: Layout, values: Array, info: Card, size: Margin, *, shared_s
     if shared_seeds:
         found.append("All prompts share the same few seeds: the intervals are narrower than they should be.")
     found += [
-        f"{spoken(info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
+        f"{spoken(card.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
         "the picture: a rise is no proof of better pictures."
         for factor in layout.factors
-        if factor.name in info.rises_with
+        if factor.name in card.rises_with
     ]
     if size.note:
         found.append(f"Margin: {size.note}.")
@@ -128,14 +128,14 @@ def _limits(layout: Layout, values: Array, info: Card, size: Margin, *, shared_s
     absent = int(np.isnan(values[asked]).sum()) if values.shape == asked.shape else 0
     if absent:
         found.append(
-            f"{absent} of {int(asked.sum())} images have no {spoken(info.name)}; they are left out in pairs, "
+            f"{absent} of {int(asked.sum())} images have no {spoken(card.name)}; they are left out in pairs, "
             "never counted as 0."
         )
     return tuple(found)
 
 
-def _said(info: Card) -> tuple[str, ...]:
-    return (info.failure,) if info.failure else ()
+def _said(card: Card) -> tuple[str, ...]:
+    return (card.failure,) if card.failure else ()
 
 
 def _counted(values: Array) -> bool:
@@ -157,13 +157,13 @@ def missing_images(layout: Layout) -> tuple[Finding, ...]:
     if not failed.any():
         return ()
     values = np.where(known, failed.astype(float), np.nan)
-    info = Card("missing images", "", higher_is_better=False)
+    card = Card("missing images", "", higher_is_better=False)
     texts, counts = np.unique(layout.reasons[failed].astype(str), return_counts=True)
     reasons = sentences.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
     head = f"{int(failed.sum())} of {int(known.sum())} images are missing ({reasons})"
     return tuple(
         replace(finding, kind="missing", sentence=sentences.write_missing(finding, head))
-        for finding in of_metric(layout, values, info, {info.name: MISSING_MARGIN})
+        for finding in of_metric(layout, values, card, {card.name: MISSING_MARGIN})
         if finding.kind == "axis"
     )
 

@@ -1,7 +1,8 @@
 """Makes a few shots of one engine and prints how long a denoiser call takes. `forecast` runs this module as a process.
 
 Standard input holds JSON with engine name, options, operation and the settings of the shots. The last shot is measured,
-so that the time of loading weights counts only where there is one shot. Standard output holds one JSON object.
+so that the time of loading weights counts only where there is one shot. Standard output holds one JSON object:
+the seconds, or under "missing" the remedy where a package is not installed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 
+from teststrip import plugins
 from teststrip.errors import EngineError, TeststripError
 from teststrip.executors.local import open_engine
 from teststrip.records import EngineRef, Failure, Render, Shot
@@ -46,6 +48,9 @@ def main() -> int:
     try:
         with redirect_stdout(sys.stderr):  # a library that prints must not spoil the one line
             seconds = seconds_per_call(ref, [Shot(ref, settings) for settings in asked["shots"]])
+    except ModuleNotFoundError as error:
+        sys.stdout.write(json.dumps({"missing": str(plugins.missing(error))}) + "\n")
+        return 0
     except TeststripError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

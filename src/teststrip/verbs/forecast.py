@@ -19,7 +19,7 @@ from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.analysis.power import outlook
 from teststrip.analysis.power.power import Variances
-from teststrip.errors import EngineError
+from teststrip.errors import EngineError, MissingExtra
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Priced, Remarks
@@ -45,6 +45,7 @@ class Forecast:
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
         remarks: sentences of engines on settings that take a slower path.
+        untimed: why the time is not known, where it is not.
     """
 
     study: Study
@@ -55,6 +56,7 @@ class Forecast:
     done: frozenset[str] = frozenset()
     power: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    untimed: str = "no earlier images to judge by"
 
     @property
     def timed(self) -> bool:
@@ -87,9 +89,12 @@ def calibrated(forecast: Forecast) -> Forecast:
         EngineError: an engine could not make them; the message is the engine's.
     """
     pace = dict(forecast.pace)
-    for alias, (ref, shots) in _samples(forecast.plan).items():
-        if alias not in pace:
-            pace[alias] = _measured(ref, shots)
+    try:
+        for alias, (ref, shots) in _samples(forecast.plan).items():
+            if alias not in pace:
+                pace[alias] = _measured(ref, shots)
+    except MissingExtra as error:
+        return replace(forecast, untimed=str(error))
     summary = replace(
         forecast.plan.summary(forecast.done, pace=pace),
         bytes_left=forecast.summary.bytes_left,
@@ -131,7 +136,7 @@ def time_line(forecast: Forecast) -> str:
     if not forecast.summary.left:
         return "Time: nothing is left to make"
     if seconds is None:
-        return "Time: unknown; no earlier images to judge by"
+        return f"Time: unknown; {forecast.untimed}"
     return f"Time: about {duration(seconds)} ({forecast.summary.pace})"
 
 
@@ -263,7 +268,10 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
     if child.returncode:
         said = child.stderr.strip().splitlines() or ["no message"]
         raise EngineError(f"calibration failed: {said[-1]}. Plan with --no-calibrate to leave it out")
-    seconds = float(json.loads(child.stdout.strip().splitlines()[-1])["seconds_per_call"])
+    answer = json.loads(child.stdout.strip().splitlines()[-1])
+    if "missing" in answer:
+        raise MissingExtra(answer["missing"])
+    seconds = float(answer["seconds_per_call"])
     return planning.Measured(seconds, f"from a calibration of {len(shots)} images, {seconds * 1000:.3g} ms a call")
 
 

@@ -129,7 +129,7 @@ def _markdown(summary: Summary, drawn: frozenset[str]) -> str:
     lines = [f"# {_escape(summary.study.name)}", "", _size(summary) + ".", "", "## In short", ""]
     lines += [f"- {_escape(sentence)}" for sentence in summary.in_short()] or ["- Nothing to conclude from yet."]
     lines += ["", LEGEND, ""]
-    for metric in summary.infos:
+    for metric in summary.cards:
         lines += _metric(summary, metric, drawn)
     lines += ["## What this design can see", "", *(f"- {_escape(line)}" for line in summary.outlook), ""]
     if summary.missing:

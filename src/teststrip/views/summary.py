@@ -37,7 +37,7 @@ class Summary:
         places: how many images are planned.
         made: how many of them there are.
         table: the columns.
-        infos: what is known of each metric, in the study's order.
+        cards: what is known of each metric, in the study's order.
         findings: all of them.
         recommendations: one a metric of quality.
         dead: sentences about axes that change no pixel.
@@ -51,7 +51,7 @@ class Summary:
     places: int
     made: int
     table: Mapping[str, list[Any]]
-    infos: Mapping[str, Card]
+    cards: Mapping[str, Card]
     findings: tuple[Finding, ...]
     recommendations: tuple[analysis.Recommendation, ...]
     dead: tuple[str, ...]
@@ -73,14 +73,14 @@ class Summary:
     @property
     def unscored(self) -> list[str]:
         """Metrics that were asked for and have no score at all."""
-        return [name for name in self.infos if not np.isfinite(self._values(name)).any()]
+        return [name for name in self.cards if not np.isfinite(self._values(name)).any()]
 
     def _values(self, name: str) -> Array:
         return self.layout.values(self.table[name], name)
 
     def cell_means(self, name: str) -> list[tuple[str, float, float, int]]:
         """Each cell's label, mean score (prompts' heights taken out), median seconds, images; best first."""
-        info = self.infos[name]
+        card = self.cards[name]
         points = cells.estimates(self._values(name), self.layout)
         seconds = self._values("seconds").reshape(-1, len(points))
         rows = []
@@ -88,7 +88,7 @@ class Summary:
             known = seconds[:, c][~np.isnan(seconds[:, c])]
             middle = float(np.median(known)) if known.size else float("nan")
             rows.append((self.layout.spoken(c), point.mean, middle, point.images))
-        return sorted(rows, key=lambda row: row[1], reverse=info.higher_is_better is not False)
+        return sorted(rows, key=lambda row: row[1], reverse=card.higher_is_better is not False)
 
     def in_short(self) -> list[str]:
         """The sentences that matter, most urgent first: dead axes, findings about axes, advice, what is missing."""
@@ -113,7 +113,7 @@ class Summary:
         return [*self.dead, *unmade, *first, *together, *doubts, *advice, *missing, *unscored]
 
     def _counts_cost(self, metric: str) -> bool:
-        return metric in self.infos and not self.infos[metric].needs_pixels
+        return metric in self.cards and not self.cards[metric].needs_pixels
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -139,7 +139,7 @@ def of(result: Result) -> Summary:
         places=len(rows),
         made=sum(row.image is not None for row in rows),
         table=table,
-        infos=cards,
+        cards=cards,
         findings=result.findings,
         recommendations=result.recommendations,
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),

@@ -12,10 +12,10 @@ from teststrip.vocabulary import spoken
 
 def tables(summary: Summary) -> Iterator[str]:
     """Lines: for each score that was computed, a table an axis and one of all settings."""
-    for metric in summary.infos:
+    for metric in summary.cards:
         if metric in summary.unscored:
             continue
-        unit = summary.infos[metric].unit
+        unit = summary.cards[metric].unit
         yield from ("", spoken(metric) + (f" ({unit})" if unit else ""))
         for finding in summary.findings:
             if finding.metric == metric and finding.levels and finding.kind in ("axis", "convergence"):

@@ -75,25 +75,25 @@ def recommend(
     Raises:
         UsageError: an absent column (of the metric, or of the budget's cost), or a budget that cannot be read.
     """
-    info = Card(metric, higher_is_better=True) if isinstance(metric, str) else metric
+    card = Card(metric, higher_is_better=True) if isinstance(metric, str) else metric
     limit = costing.Budget.parse(budget) if budget else None
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
-    if info.name not in table:
-        raise UsageError(f"no column {info.name!r} to recommend by")
-    values = layout.values(table[info.name], info.name)
+    if card.name not in table:
+        raise UsageError(f"no column {card.name!r} to recommend by")
+    values = layout.values(table[card.name], card.name)
     column = costing.column_of(table, limit, axes)
     costs = costing.of_cells(layout, table, column)
     seconds = costing.of_cells(layout, table, "seconds" if "seconds" in table else None)
-    points = costing.points(layout, values, info, costs, seconds)
+    points = costing.points(layout, values, card, costs, seconds)
     case = _Case(
-        info=info,
+        card=card,
         layout=layout,
         values=values,
         costs=costs,
         points=points,
         column=column or "",
         budget=limit,
-        audits=audit.findings(layout, values, info),
+        audits=audit.findings(layout, values, card),
     )
     if reason := _forbidden(case):
         return _none(case, reason)
@@ -101,7 +101,7 @@ def recommend(
         return _none(case, sentences.audit_claim(case.doubt), outcome=case.doubt.outcome)
     if not case.allowed():
         return _none(case, _too_dear(case))
-    return _choose(case, margin_of(margin, info.name, values))
+    return _choose(case, margin_of(margin, card.name, values))
 
 
 def of_result_columns(
@@ -125,15 +125,15 @@ def of_result_columns(
     chosen = [cards.get(metric, Card(metric))] if metric else of_looks
     question = study.question
     return tuple(
-        recommend(table, info, axes=study.axes, margin=question.margin, budget=budget or question.budget)
-        for info in chosen
-        if metric or info.higher_is_better is not None
+        recommend(table, card, axes=study.axes, margin=question.margin, budget=budget or question.budget)
+        for card in chosen
+        if metric or card.higher_is_better is not None
     )
 
 
 @dataclass(frozen=True)
 class _Case:
-    info: Card
+    card: Card
     layout: Layout
     values: Array
     costs: Array
@@ -144,7 +144,7 @@ class _Case:
 
     @property
     def sign(self) -> float:
-        return -1.0 if self.info.higher_is_better is False else 1.0
+        return -1.0 if self.card.higher_is_better is False else 1.0
 
     @property
     def doubt(self) -> Finding | None:
@@ -160,11 +160,11 @@ class _Case:
 
 def _forbidden(case: _Case) -> str:
     """Why nothing may be recommended, or ""."""
-    info, prompts = case.info, len(case.layout.prompts)
-    score = spoken(info.name)
-    if info.higher_is_better is None:
+    card, prompts = case.card, len(case.layout.prompts)
+    score = spoken(card.name)
+    if card.higher_is_better is None:
         return f"neither end of {score} is the good one"
-    if not info.needs_pixels or info.arity == 2:
+    if not card.needs_pixels or card.arity == 2:
         return f"{score} does not say how good a picture is"
     if np.isnan(case.values).all():
         return f"there is no {score} yet"
@@ -190,8 +190,8 @@ def _scored(values: Array) -> int:
 
 def _none(case: _Case, reason: str, *, outcome: Outcome | None = None) -> Recommendation:
     return Recommendation(
-        metric=case.info.name,
-        sentence=f"No recommendation by {spoken(case.info.name)}: {reason}.",
+        metric=case.card.name,
+        sentence=f"No recommendation by {spoken(case.card.name)}: {reason}.",
         reason=reason,
         points=costing.by_cost(case.points),
         cost=case.column,
@@ -322,7 +322,7 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
             if worst < -size.value:
                 return _none(case, f"{choice.label} passed on the prompts that chose it and failed on held-out ones")
     recommendation = Recommendation(
-        metric=case.info.name,
+        metric=case.card.name,
         sentence="",
         choice=choice,
         best=best,
@@ -377,16 +377,16 @@ def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ..
     if not case.column:
         found.append("No column of cost: the best mean is all that can be named, not the cheapest that is not worse.")
     found += [
-        f"{spoken(case.info.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of the picture."
+        f"{spoken(case.card.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of the picture."
         for factor in case.layout.factors
-        if factor.name in case.info.rises_with
+        if factor.name in case.card.rises_with
     ]
     if not case.audits:
         found.append(
             "The score was not audited: the study has no known-bad setting (3 steps; guidance 30) to test it on."
         )
-    if case.info.failure:
-        found.append(case.info.failure)
+    if case.card.failure:
+        found.append(case.card.failure)
     if size.note:
         found.append(f"Margin: {size.note}.")
     return tuple(found)

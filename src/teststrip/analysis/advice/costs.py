@@ -119,7 +119,7 @@ def of_cells(layout: Layout, table: Columns, column: str | None) -> Array:
     return np.array([float(np.median(row)) if row.size else math.nan for row in known])
 
 
-def points(layout: Layout, values: Array, info: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
+def points(layout: Layout, values: Array, card: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
     """Every cell with its cost, score and whether it is on the frontier, in the order of the layout.
 
     Args:
@@ -127,7 +127,7 @@ def points(layout: Layout, values: Array, info: Card, costs: Array, seconds: Arr
         costs: [cells], NaN = unknown.
         seconds: [cells], NaN = unknown.
     """
-    sign = -1.0 if info.higher_is_better is False else 1.0
+    sign = -1.0 if card.higher_is_better is False else 1.0
     estimates = cells.estimates(values, layout)
     score = np.array([sign * estimate.mean for estimate in estimates])
     return tuple(

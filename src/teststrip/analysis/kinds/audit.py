@@ -23,7 +23,7 @@ FEW_STEPS, ENOUGH_STEPS = 3, 8
 EXTREME_GUIDANCE, MODERATE_GUIDANCE = 30, (2, 12)
 
 
-def findings(layout: Layout, values: Array, info: Card) -> list[Finding]:
+def findings(layout: Layout, values: Array, card: Card) -> list[Finding]:
     """One audit for each known-bad level in the study; none where the study has none, or too few prompts to ask.
 
     Args:
@@ -33,9 +33,9 @@ def findings(layout: Layout, values: Array, info: Card) -> list[Finding]:
         Findings by their outcome: `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: neither
         can be said.
     """
-    if not info.needs_pixels or info.arity == 2 or info.higher_is_better is None:
+    if not card.needs_pixels or card.arity == 2 or card.higher_is_better is None:
         return []
-    found = (_audit(layout, values, info, axis) for axis in range(len(layout.factors)))
+    found = (_audit(layout, values, card, axis) for axis in range(len(layout.factors)))
     return [finding for finding in found if finding is not None]
 
 
@@ -58,7 +58,7 @@ def known_bad(factor: Factor) -> tuple[int, int] | None:
     return None
 
 
-def _audit(layout: Layout, values: Array, info: Card, axis: int) -> Finding | None:
+def _audit(layout: Layout, values: Array, card: Card, axis: int) -> Finding | None:
     levels = known_bad(layout.factors[axis])
     if levels is None:
         return None
@@ -68,7 +68,7 @@ def _audit(layout: Layout, values: Array, info: Card, axis: int) -> Finding | No
     outer, inner = intervals.paired_interval(difference), intervals.paired_interval(difference, 0.90)
     if int(outer.prompts) < MINIMUM_PROMPTS:
         return None
-    worse = -1.0 if info.higher_is_better else 1.0
+    worse = -1.0 if card.higher_is_better else 1.0
     sure = float(outer.low) > 0 or float(outer.high) < 0
     outcome: Outcome = "blind" if not sure else "sees" if float(outer.mean) * worse > 0 else "misled"
     p = float(intervals.t_p(difference))
@@ -82,7 +82,7 @@ def _audit(layout: Layout, values: Array, info: Card, axis: int) -> Finding | No
         verdict="different" if sure else "inconclusive",
     )
     found = Finding(
-        metric=info.name,
+        metric=card.name,
         axis=layout.factors[axis].name,
         contrast=row.contrast,
         effect=row.effect,
@@ -97,7 +97,7 @@ def _audit(layout: Layout, values: Array, info: Card, axis: int) -> Finding | No
         method="a known-bad setting against a good one, paired by prompt and seed; Student's t on prompts",
         more_prompts=None if outcome == "blind" else 0,
         kind="audit",
-        unit=info.unit,
+        unit=card.unit,
         comparisons=(row,),
         asked=contrast.asked,
         outcome=outcome,

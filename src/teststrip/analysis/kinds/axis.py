@@ -31,7 +31,7 @@ class Evidence:
     Attributes:
         layout: who stands where.
         values: [prompts, replicates, cells], score units.
-        info: what is known of the metric.
+        card: what is known of the metric.
         margin: of the metric.
         judged: all contrasts of the metric.
         limits: what holds for each finding of the metric.
@@ -39,7 +39,7 @@ class Evidence:
 
     layout: Layout
     values: Array
-    info: Card
+    card: Card
     margin: Margin
     judged: Judgement
     limits: tuple[str, ...]
@@ -60,7 +60,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     more, alternative = _settling(evidence, verdict, chosen, pairs)
     factors = [evidence.layout.factors[i] for i in axes]
     found = Finding(
-        metric=evidence.info.name,
+        metric=evidence.card.name,
         axis=" × ".join(factor.name for factor in factors),
         contrast=row.contrast,
         effect=row.effect,
@@ -72,10 +72,10 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         prompts=row.prompts,
         images=_images(evidence, axes),
         verdict=verdict,
-        method=_method(judged, head, row, evidence.info),
+        method=_method(judged, head, row, evidence.card),
         more_prompts=more,
         kind="interaction" if len(axes) > 1 else "axis",
-        unit=evidence.info.unit,
+        unit=evidence.card.unit,
         seed_sd=size.seed_sd,
         levels=cells.levels(evidence.values, evidence.layout, axes[0])
         if len(axes) == 1
@@ -119,7 +119,7 @@ def _settling(
     return more, f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
 
 
-def _method(judged: Judgement, head: int, row: Comparison, info: Card) -> str:
+def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
     """One line: test, correction, cross-checks of the headline contrast."""
     d = judged.differences[head]
     d = d[~np.isnan(d)]
@@ -134,7 +134,7 @@ def _method(judged: Judgement, head: int, row: Comparison, info: Card) -> str:
     if d.size >= 10 and d.std() > 0 and abs(((d - d.mean()) ** 3).mean() / d.std() ** 3) > SKEWED:
         boot = intervals.bootstrap_t(d)
         parts.append(f"skewed: bootstrap-t interval {sentences.between(float(boot.low), float(boot.high))}")
-    if info.arity is None:
+    if card.arity is None:
         parts.append("one value a prompt and cell")
     return "; ".join(parts)
 

@@ -55,17 +55,17 @@ def of_grid(
     )
 
 
-def first_cell(points: tuple[Estimate, ...], info: Card) -> int:
+def first_cell(points: tuple[Estimate, ...], card: Card) -> int:
     """The cell with the best mean; the highest where the metric has no better end."""
-    sign = -1.0 if info.higher_is_better is False else 1.0
+    sign = -1.0 if card.higher_is_better is False else 1.0
     means = [sign * point.mean if math.isfinite(point.mean) else -math.inf for point in points]
     return int(np.argmax(means))
 
 
-def finding(layout: Layout, values: Array, info: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
+def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
     """Every cell against the one that stands first, corrected for having looked for the first among all."""
     points = estimates(values, layout)
-    best = first_cell(points, info)
+    best = first_cell(points, card)
     others = [cell for cell in range(len(points)) if cell != best]
     differences = effects.cell_pairs(values, [(cell, best) for cell in others])
     p = intervals.t_p(differences)
@@ -99,7 +99,7 @@ def finding(layout: Layout, values: Array, info: Card, size: Margin, limits: tup
     verdict = verdicts.of_axis(decided, decided)
     head = max(rows, key=lambda row: abs(row.effect) if math.isfinite(row.effect) else -1.0)
     found = Finding(
-        metric=info.name,
+        metric=card.name,
         axis="",
         contrast=head.contrast,
         effect=head.effect,
@@ -115,12 +115,12 @@ def finding(layout: Layout, values: Array, info: Card, size: Margin, limits: tup
         "comparison's own",
         more_prompts=0 if verdict in ("different", "equivalent") else None,
         kind="cells",
-        unit=info.unit,
+        unit=card.unit,
         seed_sd=size.seed_sd,
         levels=points,
         comparisons=rows,
         limits=(*limits, LUCK),
         asked=head.asked,
     )
-    word = "highest" if info.higher_is_better is None else "best"
+    word = "highest" if card.higher_is_better is None else "best"
     return replace(found, sentence=sentences.write_cells(found, best=layout.spoken(best), word=word))

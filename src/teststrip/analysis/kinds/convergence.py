@@ -97,7 +97,7 @@ def _slope(distance: Array, steps: Sequence[float]) -> float:
 def findings(
     layout: Layout,
     values: Array,
-    info: Card,
+    card: Card,
     *,
     axes: Sequence[str | Axis] = (),
     settings: Mapping[str, Value] | None = None,
@@ -130,7 +130,7 @@ def findings(
         ]
         name = ", ".join(layout.factors[i].labels[k] for i, k in zip(words, levels, strict=True))
         samplers = _drawn(layout, cells, noise) if noise else _named(layout, cells, axes, settings or {})
-        group = _Group(info, layout.factors[where[0]].name, name, limits)
+        group = _Group(card, layout.factors[where[0]].name, name, limits)
         if samplers:
             names, draw = sentences.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
             why = f"{names} {draw} fresh noise at each step, so more steps make another picture, not a better copy"
@@ -168,13 +168,13 @@ class _Group:
     """Pictures that are looked at together, and what every finding about them says.
 
     Attributes:
-        info: what is known of the metric.
+        card: what is known of the metric.
         axis: the column of steps.
         name: the levels of the axes of words that these pictures have; "" = all.
         limits: what holds for each finding.
     """
 
-    info: Card
+    card: Card
     axis: str
     name: str
     limits: tuple[str, ...]
@@ -213,7 +213,7 @@ def _concluded(group: _Group, found: Knees, *, levels: Sequence[LevelRef], image
         verdict = "equivalent" if rows[-1].effect >= MOST_PROMPTS else "inconclusive"
     low, high = _median_interval(knee)
     finding = Finding(
-        metric=group.info.name,
+        metric=group.card.name,
         axis=group.axis,
         contrast=f"knee{sentences.with_group(group.name)}",
         effect=float(np.sort(knee)[(knee.size - 1) // 2]),
@@ -272,7 +272,7 @@ def _point(found: Knees, k: int, label: str) -> Estimate:
 def _refusal(group: _Group, why: str) -> Finding:
     of = sentences.with_group(group.name)
     return Finding(
-        metric=group.info.name,
+        metric=group.card.name,
         axis=group.axis,
         contrast=f"knee{of}",
         effect=math.nan,

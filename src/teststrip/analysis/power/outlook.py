@@ -47,16 +47,16 @@ def planned_contrasts(study: Study, cells: Sequence[Cell]) -> int:
     return sum(contrast.planned for contrast in effects.planned(layout))
 
 
-def measured(study: Study, table: Columns, infos: Mapping[str, Card]) -> Variances | None:
+def measured(study: Study, table: Columns, cards: Mapping[str, Card]) -> Variances | None:
     """The spread of the first score of single pictures that has enough values; None where there is none.
 
     Args:
         study: what was asked.
         table: the columns of its result.
-        infos: what is known of each metric, most interesting first. Costs, distances and scores of groups are passed
+        cards: what is known of each metric, most interesting first. Costs, distances and scores of groups are passed
             over, since the design is planned for scores of single pictures.
     """
     from teststrip.analysis.power import pilot
 
-    names = [name for name, info in infos.items() if info.needs_pixels and info.arity == 1]
+    names = [name for name, card in cards.items() if card.needs_pixels and card.arity == 1]
     return pilot.of_columns(table, names, axes=study.axes)

@@ -83,7 +83,7 @@ def quantile(p: float, degrees: int) -> float:
             (((3 * square + 19) * square + 17) * square - 15) / 384,
             ((((79 * square + 776) * square + 1482) * square - 1920) * square - 945) / 92160,
         )
-        return x * (1 + sum(term / degrees**power for power, term in enumerate(terms, 1)))
+        return x * (1 + math.fsum(term / float(degrees) ** power for power, term in enumerate(terms, 1)))
     return _root(lambda t: cdf(t, degrees) - p, -1e5, 1e5)
 
 
