@@ -8,3 +8,8 @@
 
 The loaders of Diffusers' pipelines are in `diffusion`, and use the last three.
 """
+
+from teststrip.weights.encoder import Chosen
+from teststrip.weights.loading import Weights, find, load, read
+
+__all__ = ["Chosen", "Weights", "find", "load", "read"]
