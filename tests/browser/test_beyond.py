@@ -295,11 +295,7 @@ def test_the_page_in_one_file_shows_the_same_pictures(visitors: Callable[..., Vi
 def test_a_large_picture_is_shown_by_the_thumbnail_in_the_study_s_folder(
     visitors: Callable[..., Visitor], tmp_path: Path
 ) -> None:
-    text = (
-        'name = "large"\nprompts = ["an owl"]\n[engine]\nname = "pattern"\n[settings]\nwidth = 320\nheight = 320\n'
-        '[axes]\nguidance_scale = [1, 7]\n[question]\nmetrics = ["sharpness"]\n'
-    )
-    with make(tmp_path / "large", text) as result:
+    with make(tmp_path / "large", name="large", prompts=["an owl"], settings={"width": 320, "height": 320}) as result:
         visitor = visitors((result.folder / "page" / "index.html").as_uri()).open()
         shown = visitor.page.locator("[role=gridcell] img")
         expect(shown).to_have_count(2)

@@ -30,9 +30,11 @@ def test_firefox_shows_the_pictures_that_chromium_shows(
         seen = np.asarray(opened.convert("L").resize((WIDTH // 2, HEIGHT // 2)), float)
     found = []
     for section in range(2):  # two prompts: along guidance the pictures differ in contrast, which likeness cannot see
-        source = visitor.cell(section, 1, 0).locator("img").get_attribute("src")
+        image = visitor.cell(section, 1, 0).locator("img")
+        source, box = image.get_attribute("src"), image.bounding_box()
+        assert box
         file = visitor.page.evaluate("source => new URL(source, document.baseURI).pathname", source)
-        found.append(place_of(Path(file), seen))
+        found.append(place_of(Path(file), seen, round(box["width"] / 2)))
     (rose, left, top), (owl, beside, height) = found
     assert min(rose, owl) > 0.75  # half a pixel of shift costs noise that much; another picture reaches 0.3
     assert (beside > left, height) == (True, top)
@@ -51,10 +53,10 @@ def photograph(address: str, folder: Path) -> Path:
     return picture
 
 
-def place_of(file: Path, seen: np.ndarray) -> tuple[float, int, int]:
-    """Where a picture stands in a screenshot of half the size: likeness (1 = the same), left, top."""
+def place_of(file: Path, seen: np.ndarray, about: int) -> tuple[float, int, int]:
+    """Where a picture of about that many pixels stands in a screenshot: likeness (1 = the same), left, top."""
     best = (0.0, 0, 0)
-    for side in range(58, 68):  # a browser's fonts decide what is left for the columns
+    for side in range(about - 5, about + 6):  # a browser's fonts decide what is left for the columns
         with Image.open(file) as opened:
             wanted = np.asarray(opened.convert("L").resize((side, side)), float)
         likeness = match_template(seen, wanted)

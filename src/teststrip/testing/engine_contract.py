@@ -4,7 +4,7 @@ To use it: subclass, and give the fixtures `engine` (a new one), `ref` (the Engi
 (settings for a small, quick picture, without prompt and seed).
 
 An engine that counts no denoiser calls, because it asks a model elsewhere, returns None from `calls`; one whose service
-does not promise equal pictures for equal seeds sets `repeatable = False` on the suite.
+does not promise equal pictures for equal seeds says so by `seeds`, and no test asks for them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,18 @@ from PIL import Image as Picture
 from teststrip import plugins
 from teststrip.errors import StudyError
 from teststrip.protocols import Engine
-from teststrip.records import EngineRef, Failure, Fingerprint, Reason, Render, Setting, Shot, Value, canonical_json
+from teststrip.records import (
+    EngineRef,
+    Failure,
+    Fingerprint,
+    Reason,
+    Render,
+    Seeds,
+    Setting,
+    Shot,
+    Value,
+    canonical_json,
+)
 
 KINDS = {"float": float, "int": int, "str": str, "bool": bool}
 STRANGE_PROMPTS = {
@@ -42,13 +53,7 @@ def pixels_of(render: Render) -> np.ndarray:
 
 
 class EngineContract:
-    """Tests that hold for any engine.
-
-    Attributes:
-        repeatable: the same shot is the same picture, whenever and beside whatever it is made.
-    """
-
-    repeatable = True
+    """Tests that hold for any engine."""
 
     @pytest.fixture
     def shots(self, ref: EngineRef, knobs: Mapping[str, Value]) -> list[Shot]:
@@ -60,6 +65,7 @@ class EngineContract:
 
     def test_it_fits_the_seam(self, engine: Engine) -> None:
         assert isinstance(engine, Engine)
+        assert engine.seeds in get_args(Seeds)
 
     def test_every_option_is_an_argument_of_the_class_and_the_other_way_round(self, engine: Engine) -> None:
         arguments = inspect.signature(type(engine)).parameters
@@ -129,7 +135,7 @@ class EngineContract:
             assert answer.facts.get("denoiser_calls") == engine.calls(answer.shot.settings)
 
     def test_the_same_shot_is_the_same_picture_in_any_company(self, engine: Engine, shots: list[Shot]) -> None:
-        if not self.repeatable:
+        if engine.seeds != "exact":
             pytest.skip("this engine does not promise equal pictures")
         together = {a.shot.id: pixels_of(a) for a in engine.render(shots) if isinstance(a, Render)}
         for shot in reversed(shots):
