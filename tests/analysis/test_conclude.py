@@ -205,7 +205,7 @@ def test_a_level_without_pictures_leaves_the_others_a_verdict() -> None:
     table["score"] = [None if g == 9.0 else s for g, s in zip(table["guidance_scale"], table["score"], strict=True)]
     finding = conclude(table)[0]
     assert finding.verdict == "equivalent"
-    assert any(limit.startswith("9 could not be judged") for limit in finding.limits)
+    assert any(limit.startswith("9 rests on 0 of 120 prompts") for limit in finding.limits)
 
 
 def test_a_number_that_is_counted_is_not_inferred_about() -> None:

@@ -163,12 +163,3 @@ def test_words_are_compared_pair_by_pair_and_every_pair_is_planned() -> None:
         "Heun against UniPC",
     ]
     assert all(c.planned for c in asked)
-
-
-def test_level_means_do_not_move_when_a_cell_is_missing() -> None:
-    axes = {"guidance_scale": (1.0, 3.0)}
-    values = np.array([[[10.0, 11.0]], [[0.0, 1.0]], [[0.0, np.nan]]])
-    layout = columns.read(study(3, 1, axes), list(axes))
-    means, images = effects.level_means(values, layout.grid((0,)))
-    assert (np.nanmean(means, axis=0)[1] - np.nanmean(means, axis=0)[0]) == pytest.approx(1.0, abs=1e-6)
-    assert images.tolist() == [3, 2]

@@ -98,7 +98,7 @@ def of_metric(
     size = margin.margin_of(asked, card.name, values)
     limits = _limits(layout, values, card, size, shared_seeds=shared_seeds)
     found = []
-    if contrasts := effects.planned(layout):
+    if contrasts := effects.planned(layout, values):
         judged = judge(values, layout, contrasts, size.value, size.se)
         evidence = Evidence(layout, values, card, size, judged, limits)
         found += [axis_finding.finding(evidence, axes) for axes in dict.fromkeys(c.axes for c in contrasts)]

@@ -282,8 +282,10 @@ def _change(finding: Finding, score: str, axis: str) -> str:
 
 
 def _extreme(finding: Finding) -> str:
-    best = max(finding.levels, key=lambda level: level.mean if finding.effect > 0 else -level.mean)
-    return best.label
+    rows = (row.asked for row in finding.comparisons if row.asked.kind == "pair")
+    compared = {level.index for asked in rows for level in (*asked.plus, *asked.minus)}
+    levels = [level for index, level in enumerate(finding.levels) if index in compared]
+    return max(levels, key=lambda level: level.mean if finding.effect > 0 else -level.mean).label
 
 
 def _largest(finding: Finding) -> str:
@@ -326,7 +328,7 @@ def listed(words: Sequence[str]) -> str:
 
 def percent(share: float) -> str:
     """A share as people read it: 0.667 -> "67 %"."""
-    return f"{share * 100:.0f} %"
+    return f"{fixed(share * 100, 0)} %"
 
 
 VERDICTS: dict[Verdict, str] = {

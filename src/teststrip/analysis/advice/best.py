@@ -1,17 +1,16 @@
-"""The cheapest setting that is not worse, or the reason why there is none to recommend.
+"""The cheapest setting that is not worse, or what is known instead, or the reason why there is none to recommend.
 
-The best mean of many settings is partly luck, and "not surely worse" is not "not worse". So: on four fifths of the
-prompts the setting with the best mean is found, and every cheaper one must *prove* that it is not worse by more than
-the margin; the choice is then looked at again on the fifth of the prompts that had no say. Knows columns; no store.
+The best mean of many settings is partly luck, and "not surely worse" is not "not worse". So a setting is recommended
+when it *proves* that it is not worse than any other one by more than the margin; where none does, the text says "no
+winner yet". Whole settings are compared, never sums of what each axis does (docs/decisions/0013). Knows columns; no
+store.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,15 @@ from numpy.typing import NDArray
 from teststrip.analysis import sentences
 from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice.recommendation import Recommendation, write
-from teststrip.analysis.kinds import audit
-from teststrip.analysis.numbers import columns, effects, intervals, multiplicity
+from teststrip.analysis.kinds import audit, cells
+from teststrip.analysis.numbers import columns, effects, intervals, means, multiplicity
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
-from teststrip.analysis.power.settle import cautious_sd, needed_equivalent
+from teststrip.analysis.power.settle import cautious_sd, needed_different
 from teststrip.errors import UsageError, nearest
 from teststrip.records import (
     DEFAULT_MARGIN,
@@ -36,21 +35,11 @@ from teststrip.records import (
     Card,
     Comparison,
     Contrast,
-    Estimate,
     Finding,
     Outcome,
     Study,
 )
 from teststrip.vocabulary import spoken
-
-HELD_OUT = 0.2
-FEWEST_TO_HOLD_OUT = 10
-"""Below so many prompts none are held out: what is left would be too few to choose by."""
-
-ALONE = (
-    "Settings are compared as sums of what each axis does on average over the others: there is no sign that axes work "
-    "together, but no proof that they do not. The held-out prompts compare the two settings themselves."
-)
 
 
 def recommend(
@@ -84,7 +73,7 @@ def recommend(
     column = costing.column_of(table, limit, axes)
     costs = costing.of_cells(layout, table, column)
     seconds = costing.of_cells(layout, table, "seconds" if "seconds" in table else None)
-    points = costing.points(layout, values, card, costs, seconds)
+    points = costing.points(layout, values, card, costs.middle, seconds.middle)
     case = _Case(
         card=card,
         layout=layout,
@@ -136,7 +125,7 @@ class _Case:
     card: Card
     layout: Layout
     values: Array
-    costs: Array
+    costs: costing.Costs
     points: tuple[costing.Point, ...]
     column: str
     budget: costing.Budget | None
@@ -154,7 +143,7 @@ class _Case:
     def allowed(self) -> list[int]:
         """Cells with scores, within the budget."""
         scored: NDArray[np.bool_] = np.any(~np.isnan(self.values), axis=(0, 1))
-        within = self.costs <= self.budget.amount if self.budget else np.full(scored.shape, fill_value=True)
+        within = self.costs.middle <= self.budget.amount if self.budget else np.full(scored.shape, fill_value=True)
         return [int(c) for c in np.flatnonzero(scored & within)]
 
 
@@ -170,14 +159,14 @@ def _forbidden(case: _Case) -> str:
         return f"there is no {score} yet"
     if prompts < MINIMUM_PROMPTS:
         return f"{prompts} prompts cannot rank settings; the least is {MINIMUM_PROMPTS}"
-    choosing = _scored(case.values[~split(case.layout.prompts)])
-    if choosing < MINIMUM_PROMPTS:
-        return f"of the prompts that choose only {choosing} have {score} yet; the least is {MINIMUM_PROMPTS}"
+    if (scored := _scored(case.values)) < MINIMUM_PROMPTS:
+        return f"only {scored} of {prompts} prompts have {score} yet; the least is {MINIMUM_PROMPTS}"
     return ""
 
 
 def _too_dear(case: _Case) -> str:
-    cheapest = np.nanmin(case.costs) if np.isfinite(case.costs).any() else math.nan
+    known = case.costs.middle
+    cheapest = np.nanmin(known) if np.isfinite(known).any() else math.nan
     unit = costing.UNITS[case.column]
     budget = case.budget.text if case.budget else ""
     return f"no setting costs at most {budget}; the cheapest takes {sentences.number(float(cheapest))} {unit}".rstrip()
@@ -201,148 +190,115 @@ def _none(case: _Case, reason: str, *, outcome: Outcome | None = None) -> Recomm
     )
 
 
-def split(prompts: Sequence[str]) -> NDArray[np.bool_]:
-    """Which prompts are held out: a fifth, chosen by the hash of their ids, the same in every run."""
-    held = np.zeros(len(prompts), dtype=bool)
-    if len(prompts) >= FEWEST_TO_HOLD_OUT:
-        ranks = [hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest() for prompt in prompts]
-        order = sorted(range(len(prompts)), key=ranks.__getitem__)
-        held[order[: round(len(prompts) * HELD_OUT)]] = True
-    return held
-
-
 @dataclass(frozen=True)
 class Choice:
     """The outcome of the rule on arrays.
 
     Attributes:
-        best: the cell with the best mean.
-        choice: the cell to recommend.
-        candidates: the cheaper cells.
-        differences: [candidates, prompts], each candidate minus the best; above zero = better.
-        p: of each candidate, that it is not worse; after Holm.
+        cells: the cells that were compared, [N].
+        best: the one with the best mean, an index of `cells`.
+        choice: the one to name, an index of `cells`; where nothing is settled, `best`.
+        settled: the choice is proved not to be worse than any other cell by the margin.
+        differences: [N, prompts], each cell minus `best`; above zero = better.
+        p: [N], of the claim that the cell is not worse than any other one by the margin; after Holm.
+        cheaper: [N], the cell costs surely less than `best`.
+        behind: [N], the cell is surely worse than `best`.
     """
 
+    cells: tuple[int, ...]
     best: int
     choice: int
-    candidates: tuple[int, ...]
+    settled: bool
     differences: Array
     p: Array
+    cheaper: NDArray[np.bool_]
+    behind: NDArray[np.bool_]
 
 
-def choose(
-    values: Array, layout: Layout, costs: Array, allowed: Sequence[int], *, sign: float, margin: Margin, additive: bool
-) -> Choice:
-    """The rule itself.
+def choose(values: Array, costs: costing.Costs, cells: Sequence[int], *, sign: float, margin: Margin) -> Choice:
+    """The rule itself: the cheapest cell that is proved not worse than *every* other one.
+
+    The best of all is one of the others, so a cell that is worse than it by the margin passes in at most 5 % of studies
+    (an intersection-union test for each cell, Holm over cells).
 
     Args:
-        values: [prompts, replicates, cells] of the prompts that choose.
-        costs: [cells].
-        allowed: cells to choose from.
+        values: [prompts, replicates, cells].
+        costs: of all cells.
+        cells: those to choose from, at least one, each with enough prompts.
         sign: 1 when higher is better, else -1.
-        additive: compare settings as sums of what each axis does (`works_alone`), else as whole cells.
+        margin: of the score.
+
+    Source:
+        Hsu 1984, multiple comparisons with the best.
     """
-    means = sign * (_additive_means(values, layout, allowed) if additive else _cell_means(values, allowed))
-    best = allowed[int(np.nanargmax(means))]
-    # Where costs are unknown nothing is cheaper.
-    cheaper = [c for c in allowed if costs[c] < costs[best]]
-    pairs = [(c, best) for c in cheaper]
-    differences = sign * (_additive_pairs(values, layout, pairs) if additive else effects.cell_pairs(values, pairs))
-    p = intervals.one_sided_p(differences, -margin.value, extra_se=margin.se)
-    enough = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS
-    proved = multiplicity.holm(np.where(enough, p, np.nan)) if cheaper else p
-    rank = dict(zip(allowed, means, strict=True))
-    passing = [c for c, q in zip(cheaper, proved, strict=True) if q < ALPHA]
-    choice = min(passing, key=lambda c: (costs[c], -rank[c]), default=best)
-    return Choice(best, choice, tuple(cheaper), differences, proved)
+    chosen = np.asarray(cells)
+    count = len(cells)
+    score = sign * means.of_levels(values, chosen[None, :]).levels
+    best = int(np.argmax(score))
+    worst = np.zeros(count)
+    for c in range(count):
+        against = sign * effects.cell_pairs(values, [(chosen[c], other) for other in np.delete(chosen, c)])
+        p = intervals.one_sided_p(against, -margin.value, extra_se=margin.se)
+        worst[c] = np.where(_tested(against), p, 1.0).max(initial=0.0)
+    # One of the cells is the best, so at most all others can pass wrongly.
+    proved = multiplicity.holm(worst, spare=1)
+    differences = sign * effects.cell_pairs(values, [(c, chosen[best]) for c in chosen])
+    # Corrected for all pairs, because the scores themselves picked the best.
+    apart = intervals.t_p(differences) * count * (count - 1) / 2 < ALPHA
+    behind = apart & _tested(differences) & (mean(differences, -1) < 0)
+    less = np.array([costs.surely_below(c)[chosen] for c in chosen])  # [a, b]: b costs surely less than a
+    passing = (proved < ALPHA) & ~less[:, best]
+    choice = best
+    if passing.any():
+        cheapest = int(np.argmin(np.where(passing, np.nan_to_num(costs.middle[chosen], nan=math.inf), math.inf)))
+        equal = passing & ~less[:, cheapest]
+        choice = int(np.argmax(np.where(equal, score, -math.inf)))
+    settled = bool(passing.any() or behind.sum() == count - 1)
+    return Choice(tuple(cells), best, choice, settled, differences, proved, less[best], behind)
 
 
-def works_alone(values: Array, layout: Layout) -> bool:
-    """No sign that two axes work together: no interaction reaches p < .05 even without correction.
-
-    Then a setting is judged by what each of its levels does on average over the other axes, which needs far fewer
-    prompts than comparing whole cells.
-    """
-    contrasts = [contrast for contrast in effects.planned(layout) if contrast.kind == "interaction"]
-    p = [float(intervals.t_p(effects.per_prompt(values, layout, contrast)[0])) for contrast in contrasts]
-    return bool(p) and all(q >= ALPHA for q in p)
-
-
-def _cell_means(values: Array, allowed: Sequence[int]) -> Array:
-    means, _ = effects.level_means(values, np.asarray(allowed, dtype=np.intp)[None, :])
-    return intervals.paired_interval(means.T).mean
-
-
-def _additive_means(values: Array, layout: Layout, allowed: Sequence[int]) -> Array:
-    """Sums of what each level does, up to a constant; [allowed]."""
-    total = np.zeros(len(allowed))
-    for axis in range(len(layout.factors)):
-        means, _ = effects.level_means(values, layout.grid((axis,)))
-        average = intervals.paired_interval(means.T).mean
-        total += np.array([average[layout.cells[c][axis]] for c in allowed])
-    return total
-
-
-def _additive_pairs(values: Array, layout: Layout, pairs: Sequence[tuple[int, int]]) -> Array:
-    """Within-prompt differences [pairs, prompts]: for each axis its two levels, averaged over the other axes."""
-
-    @cache
-    def of_levels(axis: int, plus: int, minus: int) -> Array:
-        return effects.per_prompt(values, layout, effects.pair(layout, axis, plus, minus))[0]
-
-    found = np.zeros((len(pairs), values.shape[0]))
-    for row, (a, b) in enumerate(pairs):
-        for axis, (plus, minus) in enumerate(zip(layout.cells[a], layout.cells[b], strict=True)):
-            if plus != minus:
-                found[row] += of_levels(axis, plus, minus)
-    return found
+def _tested(differences: Array) -> NDArray[np.bool_]:
+    """Which comparisons [..., prompts] rest on enough prompts."""
+    enough: NDArray[np.bool_] = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS
+    return enough
 
 
 def _choose(case: _Case, size: Margin) -> Recommendation:
-    held = split(case.layout.prompts)
-    values = case.values[~held]
-    choosing = _scored(values)
-    additive = works_alone(values, case.layout)
-    made = choose(values, case.layout, case.costs, case.allowed(), sign=case.sign, margin=size, additive=additive)
-    best, choice = case.points[made.best], case.points[made.choice]
-    rows = tuple(
-        _compared(case, size, case.sign * d, c, made.best, float(q))
-        for c, d, q in zip(made.candidates, made.differences, made.p, strict=True)
-    )
-    against = rows[made.candidates.index(made.choice)] if made.choice != made.best else None
-    held_out, fresh = None, None
-    if held.any():
-        own = intervals.paired_interval(mean(case.values[held][..., made.choice], 1))
-        seen = int((~np.isnan(case.values[held][..., made.choice])).sum())
-        fresh = Estimate(choice.label, None, float(own.mean), float(own.low), float(own.high), int(own.prompts), seen)
-        if against is not None:
-            difference = effects.cell_pairs(case.values[held], [(made.choice, made.best)])[0]
-            held_out = _compared(case, size, difference, made.choice, made.best, math.nan)
-            worst = held_out.high if case.sign > 0 else -held_out.low
-            if worst < -size.value:
-                return _none(case, f"{choice.label} passed on the prompts that chose it and failed on held-out ones")
+    allowed = case.allowed()
+    enough = means.enough(case.values, np.asarray(allowed)[None, :])
+    judged = [c for c, good in zip(allowed, enough, strict=True) if good]
+    made = choose(case.values, case.costs, judged, sign=case.sign, margin=size)
+    best, choice = case.points[judged[made.best]], case.points[judged[made.choice]]
+    rows = [
+        _compared(case, size, case.sign * d, c, judged[made.best], float(q))
+        for c, d, q in zip(judged, made.differences, made.p, strict=True)
+    ]
+    prompts = _scored(case.values)
     recommendation = Recommendation(
         metric=case.card.name,
         sentence="",
         choice=choice,
         best=best,
-        against_best=against,
-        held_out=held_out,
-        fresh=fresh,
-        candidates=rows,
+        # A single setting has beaten nothing, unless nothing else was allowed.
+        settled=made.settled and len(judged) >= min(len(allowed), 2),
+        against_best=rows[made.choice] if made.choice != made.best else None,
+        candidates=tuple(row for row, cheaper in zip(rows, made.cheaper, strict=True) if cheaper),
+        rivals=len(judged) - 1,
+        behind=int(made.behind.sum()),
+        unproved=int((made.cheaper & ~made.behind).sum()),
+        saves=1 - choice.cost / best.cost if made.cheaper[made.choice] else 0.0,
         points=costing.by_cost(case.points),
         cost=case.column,
         unit=costing.UNITS.get(case.column, ""),
         margin=size.value,
-        prompts=choosing,
+        prompts=prompts,
         budget=case.budget.text if case.budget else "",
-        method=f"best mean on {choosing} prompts; every cheaper setting against it, one-sided t on prompts "
-        f"for “not worse by more than {size.text}” at 5 %, Holm over {len(rows)}; settings compared as "
-        f"{'sums of what each axis does' if additive else 'whole cells'}; {int(held.sum())} prompts held out",
-        limits=(*((ALONE,) if additive else ()), *_limits(case, size, held)),
+        method=f"{len(judged)} whole settings, each against every other; one-sided t on {prompts} prompts for “not "
+        f"worse by more than {size.text}” at 5 %, Holm over settings; “surely behind” by two-sided t, corrected for "
+        "all pairs",
+        limits=(*_limits(case, size), *_poor(case, set(allowed) - set(judged))),
     )
-    more = _more(made, size) if against is None and rows else None
-    return replace(recommendation, sentence=write(recommendation, margin=size.text, more=more))
+    return replace(recommendation, sentence=write(recommendation, margin=size.text, more=_more(made, size)))
 
 
 def _compared(case: _Case, size: Margin, difference: Array, cell: int, best: int, p: float) -> Comparison:
@@ -359,21 +315,24 @@ def _compared(case: _Case, size: Margin, difference: Array, cell: int, best: int
 
 
 def _more(made: Choice, size: Margin) -> int | None:
-    """Prompts, held out ones included, at which an equal cheaper setting would prove itself in 80 % of studies."""
-    usable = [sd for sd in map(cautious_sd, made.differences) if math.isfinite(sd)]
+    """Prompts at which a setting as good as the best would prove itself in 80 % of studies; None = out of reach."""
+    doubtful = ~made.behind
+    doubtful[made.best] = False
+    asked = doubtful & made.cheaper if (doubtful & made.cheaper).any() else doubtful
+    usable = [sd for sd in map(cautious_sd, made.differences[asked]) if sd > 0]
     if not usable or not size.value > 0:
         return None
-    # One-sided at 5 %: the same prompts as two one-sided tests need when the truth lies at one side only.
-    needed = needed_equivalent(size.value, min(usable))
-    return None if needed >= MANY else round_up(needed / (1 - HELD_OUT))
+    needed = needed_different(size.value, min(usable), contrasts=max(len(made.cells) - 1, 1))
+    return None if needed >= MANY else round_up(needed)
 
 
-def _limits(case: _Case, size: Margin, held: NDArray[np.bool_]) -> tuple[str, ...]:
+def _poor(case: _Case, poor: Collection[int]) -> list[str]:
+    """A sentence on each setting that may be shown but never recommended."""
+    return cells.left_out(cells.estimates(case.values, case.layout), poor)
+
+
+def _limits(case: _Case, size: Margin) -> tuple[str, ...]:
     found = []
-    if not held.any():
-        found.append(
-            f"Fewer than {FEWEST_TO_HOLD_OUT} prompts: none held out, so the best setting's score is flattered by luck."
-        )
     if not case.column:
         found.append("No column of cost: the best mean is all that can be named, not the cheapest that is not worse.")
     found += [

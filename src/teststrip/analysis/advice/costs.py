@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teststrip.analysis.kinds import cells
+from teststrip.analysis.numbers import means
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.errors import UsageError
@@ -110,17 +112,54 @@ def _any_number(column: Iterable[Any]) -> bool:
     return any(value is not None and value == value for value in column)
 
 
-def of_cells(layout: Layout, table: Columns, column: str | None) -> Array:
-    """The cost of a picture in each cell: the median, so that a warm-up or a busy moment does not count. [C]."""
+@dataclass(frozen=True)
+class Costs:
+    """What a picture costs in each cell.
+
+    Attributes:
+        middle: [C] the median over pictures, so that a warm-up or a busy moment does not count; NaN = unknown.
+        noise: [C] half the notch of a box plot; medians whose notches overlap are one cost. 0 for counted calls.
+
+    Source:
+        McGill, Tukey & Larsen 1978, variations of box plots.
+    """
+
+    middle: Array
+    noise: Array
+
+    def surely_below(self, cell: int) -> NDArray[np.bool_]:
+        """Which cells cost surely less than this one; [C]."""
+        found: NDArray[np.bool_] = self.middle + self.noise < self.middle[cell] - self.noise[cell]
+        return found
+
+
+def of_cells(layout: Layout, table: Columns, column: str | None) -> Costs:
+    """The cost of a picture in each cell."""
+    unknown = np.full(len(layout.cells), math.nan)
     if column is None:
-        return np.full(len(layout.cells), math.nan)
+        return Costs(unknown, unknown)
     flat = layout.values(table[column], column).reshape(-1, len(layout.cells))
-    known = [row[~np.isnan(row)] for row in flat.T]
-    return np.array([float(np.median(row)) if row.size else math.nan for row in known])
+    middle, noise = unknown.copy(), unknown.copy()
+    for cell, row in enumerate(flat.T):
+        if (known := row[~np.isnan(row)]).size:
+            low, middle[cell], high = np.quantile(known, [0.25, 0.5, 0.75])
+            noise[cell] = notch(low, high, known.size)
+    return Costs(middle, noise)
+
+
+def notch(low: Array | float, high: Array | float, pictures: int) -> Array:
+    """Half the notch of a box plot, from the quartiles: two medians differ at about 5 % where notches do not meet.
+
+    >>> float(notch(10.0, 10.0, 60))
+    0.0
+    """
+    return np.asarray(1.57 * (np.asarray(high) - low) / math.sqrt(pictures))
 
 
 def points(layout: Layout, values: Array, card: Card, costs: Array, seconds: Array) -> tuple[Point, ...]:
     """Every cell with its cost, score and whether it is on the frontier, in the order of the layout.
+
+    A cell with fewer prompts than the others is a point, but not on the frontier, because the frontier advises.
 
     Args:
         values: [prompts, replicates, cells].
@@ -129,7 +168,8 @@ def points(layout: Layout, values: Array, card: Card, costs: Array, seconds: Arr
     """
     sign = -1.0 if card.higher_is_better is False else 1.0
     estimates = cells.estimates(values, layout)
-    score = np.array([sign * estimate.mean for estimate in estimates])
+    enough = means.enough(values, np.arange(len(estimates))[None, :])
+    score = np.where(enough, [sign * estimate.mean for estimate in estimates], math.nan)
     return tuple(
         Point(
             label=layout.spoken(c),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from teststrip.analysis import sentences
 from teststrip.analysis.advice.costs import Point
-from teststrip.records import Comparison, Estimate, Outcome
+from teststrip.records import Comparison, Outcome
 from teststrip.vocabulary import spoken
 
 
@@ -18,18 +18,21 @@ class Recommendation:
     Attributes:
         metric: the score it goes by.
         sentence: what a person would write.
-        choice: the recommended setting; None without a recommendation.
-        best: the setting with the best mean; None without a recommendation.
-        reason: why there is none; "" = there is one.
-        against_best: the choice minus the best on the prompts that chose; None when they are one setting.
-        held_out: the choice minus the best on the prompts that had no say; None when those are too few.
-        fresh: the choice's own score on the prompts that had no say, 95 % interval over prompts.
-        candidates: every cheaper setting against the best; `equivalent` = proved not worse.
+        choice: the recommended setting, or the one to take if one must be named now; None where not even that is said.
+        best: the setting with the best mean; None where there is no choice.
+        settled: the choice is proved not to be worse than any other setting by the margin; False = no winner yet.
+        reason: why there is no choice; "" = there is one.
+        against_best: the choice minus the best; None when they are one setting.
+        candidates: every cheaper setting against the best; `equivalent` = proved not worse than any setting.
+        rivals: how many other settings were compared.
+        behind: how many of them are surely worse than the best.
+        unproved: how many of them cost less than the best and are not surely worse.
+        saves: the share of the best setting's cost that the choice saves; 0 where that may be noise.
         points: all settings, cheapest first.
         cost: the column of cost.
         unit: how to write a cost.
         margin: score units.
-        prompts: how many chose.
+        prompts: how many have scores.
         budget: as written, or "".
         method: as in a Finding.
         limits: as in a Finding.
@@ -40,11 +43,14 @@ class Recommendation:
     sentence: str
     choice: Point | None = None
     best: Point | None = None
+    settled: bool = False
     reason: str = ""
     against_best: Comparison | None = None
-    held_out: Comparison | None = None
-    fresh: Estimate | None = None
     candidates: tuple[Comparison, ...] = ()
+    rivals: int = 0
+    behind: int = 0
+    unproved: int = 0
+    saves: float = 0.0
     points: tuple[Point, ...] = ()
     cost: str = ""
     unit: str = ""
@@ -67,38 +73,54 @@ def write(made: Recommendation, *, margin: str, more: int | None) -> str:
     choice, best, against = made.choice, made.best, made.against_best
     assert choice is not None
     assert best is not None
-    score = spoken(made.metric)
+    score, on = spoken(made.metric), f"{made.prompts} prompts"
     within = f" within {made.budget}" if made.budget else ""
     cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
-    if against is None:
-        text = f"Use {choice.label}{cost}: the best mean {score}{within}, {made.prompts} prompts."
-        if made.candidates:
-            text += " No cheaper setting has proved that it is not worse."
-            if more and more > made.prompts:
-                text += f" About {more:,} prompts would let an equal one prove it."
-    else:
-        digits = sentences.digits_of(against.low, against.high)
-        saved = 1 - choice.cost / best.cost if best.cost else 0.0
-        text = (
-            f"Use {choice.label}{cost}: the cheapest setting{within} that is not worse in {score} than the best, "
-            f"{best.label} ({_cost(best, made.unit)}), by more than {margin}: "
-            f"{sentences.fixed(against.effect, digits, signed=True)} "
-            f"(95 % interval {sentences.between(against.low, against.high)}), {made.prompts} prompts; "
-            f"it saves {saved * 100:.0f} %."
+    if not made.settled:
+        return _no_winner(made, cost=cost, within=within, more=more)
+    use = f"Use {choice.label}{cost}"
+    if made.rivals == 0:
+        return f"{use}: the only setting{within}, {on}."
+    if against is not None:
+        what = "the cheapest setting" if made.saves else "a setting"
+        return (
+            f"{use}: {what}{within} that is not worse in {score} than any other by more than {margin}. "
+            f"Against {best.label} ({_cost(best, made.unit)}), which scored best: {_difference(against)}, {on}"
+            f"{f'; it saves {sentences.percent(made.saves)}' if made.saves >= 0.005 else ''}."
         )
-    return text + _on_held_out(made)
+    if made.behind == made.rivals:
+        return f"{use}: every other setting{within} is surely worse in {score}, {on}."
+    text = f"{use}: no other setting{within} is better in {score} by more than {margin}, {on}."
+    return text + (f" No cheaper setting has proved as much.{_prove(made, more)}" if made.unproved else "")
 
 
-def _on_held_out(made: Recommendation) -> str:
-    row, own = made.held_out, made.fresh
-    parts = []
-    if row is not None and math.isfinite(row.low):
-        effect = sentences.fixed(row.effect, sentences.digits_of(row.low, row.high), signed=True)
-        parts.append(f"against the best {effect} ({sentences.between(row.low, row.high)})")
-    if own is not None and math.isfinite(own.low):
-        mean = sentences.fixed(own.mean, sentences.digits_of(own.low, own.high))
-        parts.append(f"its own {spoken(made.metric)} {mean} ({sentences.between(own.low, own.high)})")
-    return f" On {own.prompts} prompts that had no say: {sentences.listed(parts)}." if parts and own else ""
+def _no_winner(made: Recommendation, *, cost: str, within: str, more: int | None) -> str:
+    """What is said where no setting is proved not to be worse than all others."""
+    choice = made.choice
+    assert choice is not None
+    left = made.rivals - made.behind
+    if made.rivals == 0:
+        known = "has no rival with as many prompts"
+    elif made.behind == 0:
+        known = f"scored best of {made.rivals + 1} settings{within} on these {made.prompts} prompts, but "
+        known += "the other one is not surely behind" if left == 1 else "none of the others is surely behind"
+    else:
+        behind, ahead = (f"{count} {'is' if count == 1 else 'are'}" for count in (made.behind, left))
+        known = f"scored best of {made.rivals + 1} settings{within} on these {made.prompts} prompts; "
+        known += f"of the others {behind} surely behind, {ahead} not"
+    return (
+        f"No winner yet by {spoken(made.metric)}: {choice.label} {known}. "
+        f"If you must choose now: {choice.label}{cost}.{_prove(made, more)}"
+    )
+
+
+def _prove(made: Recommendation, more: int | None) -> str:
+    return f" About {more:,} prompts would let an equal one prove itself." if more and more > made.prompts else ""
+
+
+def _difference(row: Comparison) -> str:
+    digits = sentences.digits_of(row.low, row.high)
+    return f"{sentences.fixed(row.effect, digits, signed=True)} (95 % interval {sentences.between(row.low, row.high)})"
 
 
 def _cost(point: Point, unit: str) -> str:

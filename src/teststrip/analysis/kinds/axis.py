@@ -11,7 +11,7 @@ import numpy as np
 
 from teststrip.analysis import sentences
 from teststrip.analysis.kinds import cells
-from teststrip.analysis.numbers import effects, intervals, verdicts
+from teststrip.analysis.numbers import effects, intervals, means, verdicts
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
 from teststrip.analysis.numbers.effects import WeightedContrast
@@ -59,6 +59,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     row = rows[head]
     more, alternative = _settling(evidence, verdict, chosen, pairs)
     factors = [evidence.layout.factors[i] for i in axes]
+    compared = [rows[i] for i in pairs]
     found = Finding(
         metric=evidence.card.name,
         axis=" × ".join(factor.name for factor in factors),
@@ -81,13 +82,13 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         if len(axes) == 1
         else _along(evidence, judged.contrasts[head]),
         comparisons=tuple(rows[i] for i in chosen),
-        limits=(*evidence.limits, *_left_out(factors, [rows[i] for i in asked if i not in pairs])),
+        limits=(*evidence.limits, *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs])),
         alternative=alternative,
         asked=row.asked,
     )
     if len(axes) > 1:
         return replace(found, sentence=sentences.write_interaction(found, margin=size.text))
-    return replace(found, sentence=sentences.write(found, span=_span(factors[0]), margin=size.text))
+    return replace(found, sentence=sentences.write(found, span=_span(factors[0], compared), margin=size.text))
 
 
 def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pairs: Sequence[int]) -> int:
@@ -139,10 +140,12 @@ def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
     return "; ".join(parts)
 
 
-def _span(factor: Factor) -> str:
+def _span(factor: Factor, pairs: Sequence[Comparison]) -> str:
+    """The levels that were compared, in words."""
+    compared = {level.index for row in pairs for level in (*row.asked.plus, *row.asked.minus)}
+    order = [k for k in factor.rising if k in compared]
     if factor.numbers is None:
-        return f"({sentences.listed(factor.labels)})"
-    order = factor.rising
+        return f"({sentences.listed([factor.labels[k] for k in order])})"
     return f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
 
 
@@ -173,14 +176,15 @@ def _images(evidence: Evidence, axes: tuple[int, ...]) -> int:
     return int((~np.isnan(evidence.values[..., np.unique(grid[grid >= 0])])).sum())
 
 
-def _left_out(factors: Sequence[Factor], rows: Sequence[Comparison]) -> list[str]:
-    """Levels none of whose pairs could be judged, because nearly all of their pictures are missing."""
-    if len(factors) > 1:
+def _left_out(evidence: Evidence, axes: tuple[int, ...], rows: Sequence[Comparison]) -> list[str]:
+    """Levels that were not compared, because they rest on fewer prompts than the others or could not be paired."""
+    if len(axes) > 1:
         return []
+    layout, labels = evidence.layout, evidence.layout.factors[axes[0]].labels
+    poor = set(range(len(labels))) - set(means.judged(evidence.values, layout.grid(axes)))
     gone = Counter(level.index for row in rows for level in (*row.asked.plus, *row.asked.minus))
-    labels = factors[0].labels
-    return [
+    return cells.left_out(cells.levels(evidence.values, layout, axes[0]), poor) + [
         f"{label} could not be judged: pictures of fewer than {MINIMUM_PROMPTS} prompts."
         for index, label in enumerate(labels)
-        if len(labels) > 1 and gone[index] == len(labels) - 1
+        if len(labels) > 1 and gone[index] == len(labels) - len(poor) - 1
     ]

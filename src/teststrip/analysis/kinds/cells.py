@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from teststrip.analysis import sentences
-from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
+from teststrip.analysis.numbers import effects, intervals, means, multiplicity, verdicts
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.comparing import comparison
@@ -18,7 +19,7 @@ from teststrip.records import Card, Contrast, Estimate, Finding
 
 MOST_CELLS = 40
 """Up to here all pairs are corrected together by max-t (780 of them); beyond, Bonferroni over all pairs."""
-LUCK = "The first of many settings owes part of its lead to luck; `best` estimates it on held-out prompts."
+LUCK = "The first of many settings owes part of its lead to luck."
 
 
 def levels(values: Array, layout: Layout, axis: int) -> tuple[Estimate, ...]:
@@ -34,49 +35,62 @@ def estimates(values: Array, layout: Layout) -> tuple[Estimate, ...]:
 
 
 def of_grid(
-    values: Array, grid: effects.Indices, labels: tuple[str, ...], numbers: tuple[float, ...] | None
+    values: Array, grid: means.Indices, labels: tuple[str, ...], numbers: tuple[float, ...] | None
 ) -> tuple[Estimate, ...]:
     """Points of a chart for the columns of a grid of cells [M, K]; labels and numbers are [K]."""
-    means, images = effects.level_means(values, grid)
-    interval = intervals.paired_interval(means.T)
+    found = means.of_levels(values, grid)
+    interval = intervals.paired_interval(found.by_prompt.T)
     # Morey 2008: taking the prompts' heights out takes 1/K of the variance with them; give it back.
     half = (interval.high - interval.mean) * math.sqrt(len(labels) / max(len(labels) - 1, 1))
     return tuple(
         Estimate(
             label,
             numbers[k] if numbers else None,
-            float(interval.mean[k]),
-            float(interval.mean[k] - half[k]),
-            float(interval.mean[k] + half[k]),
-            int(interval.prompts[k]),
-            int(images[k]),
+            float(found.levels[k]),
+            float(found.levels[k] - half[k]),
+            float(found.levels[k] + half[k]),
+            int(found.prompts[k]),
+            int(found.images[k]),
         )
         for k, label in enumerate(labels)
     )
 
 
-def first_cell(points: tuple[Estimate, ...], card: Card) -> int:
-    """The cell with the best mean; the highest where the metric has no better end."""
+def first_cell(points: tuple[Estimate, ...], card: Card, judged: Sequence[int]) -> int:
+    """The cell with the best mean among those that are judged; the highest where the metric has no better end."""
     sign = -1.0 if card.higher_is_better is False else 1.0
-    means = [sign * point.mean if math.isfinite(point.mean) else -math.inf for point in points]
-    return int(np.argmax(means))
+    return max(judged, key=lambda cell: sign * points[cell].mean if math.isfinite(points[cell].mean) else -math.inf)
+
+
+def left_out(points: Sequence[Estimate], unjudged: Collection[int]) -> list[str]:
+    """A sentence on each level or cell that rests on fewer prompts than the others."""
+    most = max((point.prompts for point in points), default=0)
+    return [
+        f"{points[k].label} rests on {points[k].prompts} of {most} prompts: shown, never compared or recommended."
+        for k in sorted(unjudged)
+    ]
 
 
 def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
-    """Every cell against the one that stands first, corrected for having looked for the first among all."""
+    """Every cell against the one that stands first, corrected for having looked for the first among all.
+
+    A cell with fewer prompts than the others is a point of the chart and has no row: it is never first, and never
+    changes what is said of the others.
+    """
     points = estimates(values, layout)
-    best = first_cell(points, card)
-    others = [cell for cell in range(len(points)) if cell != best]
+    judged = means.judged(values, np.arange(len(points))[None, :])
+    best = first_cell(points, card, judged)
+    others = [cell for cell in judged if cell != best]
     differences = effects.cell_pairs(values, [(cell, best) for cell in others])
     p = intervals.t_p(differences)
-    if len(points) <= MOST_CELLS:
+    if len(judged) <= MOST_CELLS:
         # All pairs, not only those with the winner: the winner was picked by the same data.
-        pairs = list(combinations(range(len(points)), 2))
+        pairs = list(combinations(judged, 2))
         together = dict(zip(pairs, multiplicity.max_t(effects.cell_pairs(values, pairs)), strict=True))
         family = np.array([together[min(cell, best), max(cell, best)] for cell in others])
         correction = f"max-t over all {len(pairs)} pairs of settings, by sign flips of prompts"
     else:
-        count = len(points) * (len(points) - 1) // 2
+        count = len(judged) * (len(judged) - 1) // 2
         family = np.minimum(p * count, 1.0)
         correction = f"Bonferroni over all {count:,} pairs of settings"
     outer = intervals.paired_interval(differences)
@@ -119,7 +133,7 @@ def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tup
         seed_sd=size.seed_sd,
         levels=points,
         comparisons=rows,
-        limits=(*limits, LUCK),
+        limits=(*limits, LUCK, *left_out(points, set(range(len(points))) - set(judged))),
         asked=head.asked,
     )
     word = "highest" if card.higher_is_better is None else "best"

@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from teststrip.analysis.numbers import means
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.records import Contrast
 
-Indices = NDArray[np.intp]
 SHAPES: tuple[Literal["trend", "bend"], ...] = ("trend", "bend")
 
 
@@ -76,25 +76,36 @@ def bend_weights(x: Array) -> Array:
     return weights
 
 
-def planned(layout: Layout) -> tuple[WeightedContrast, ...]:
+def planned(layout: Layout, values: Array | None = None) -> tuple[WeightedContrast, ...]:
     """All contrasts of a layout: for each axis trend, bend, pairs; for each two axes their interaction.
 
     Of a numeric axis the adjacent pairs are planned, of an axis of words all pairs.
+
+    Args:
+        layout: the axes.
+        values: [prompts, replicates, cells]; levels that have fewer prompts in them than the others are in no contrast
+            of their axis (`means.judged`), and such combinations in no interaction. None = there are no scores yet.
     """
     found: list[WeightedContrast] = []
     for i, factor in enumerate(layout.factors):
         if len(factor.labels) > 1:
-            found += _of_axis(layout, i)
+            levels = factor.rising
+            if values is not None:
+                judged = means.judged(values, layout.grid((i,)))
+                levels = [k for k in levels if k in judged]
+            found += _of_axis(layout, i, levels)
     for i, j in combinations(range(len(layout.factors)), 2):
         if min(len(layout.factors[i].labels), len(layout.factors[j].labels)) > 1:
-            found += _of_two(layout, i, j)
+            there: NDArray[np.bool_] = np.any(layout.grid((i, j)) >= 0, axis=0)
+            enough = there if values is None else means.enough(values, layout.grid((i, j)))
+            # Where only poor combinations could tell, their few prompts are asked: the finding says how many.
+            found += _of_two(layout, i, j, enough) or _of_two(layout, i, j, there)
     return tuple(found)
 
 
-def _of_two(layout: Layout, i: int, j: int) -> list[WeightedContrast]:
-    """Interactions of two axes; of words, double differences against their first levels."""
+def _of_two(layout: Layout, i: int, j: int, there: NDArray[np.bool_]) -> list[WeightedContrast]:
+    """Interactions of two axes from the combinations that are there; of words, double differences against the first."""
     first, second = layout.factors[i], layout.factors[j]
-    there: NDArray[np.bool_] = np.any(layout.grid((i, j)) >= 0, axis=0)
     found = []
     for one in _simple(layout, i):
         for other in _simple(layout, j):
@@ -126,23 +137,26 @@ def _without_main(product: Array, there: NDArray[np.bool_], shape: tuple[int, in
     return weights
 
 
-def _of_axis(layout: Layout, i: int) -> list[WeightedContrast]:
+def _of_axis(layout: Layout, i: int, order: Sequence[int]) -> list[WeightedContrast]:
+    """Contrasts of the levels in `order`, which rises."""
     factor = layout.factors[i]
-    order = factor.rising
     found = []
     if factor.numbers is not None and len(order) > 2:
-        x, logarithmic = scale(factor.numbers)
-        trend, bend = (_ends(layout, i, kind, logarithmic=logarithmic) for kind in SHAPES)
-        found += [WeightedContrast(trend, (i,), trend_weights(x)), WeightedContrast(bend, (i,), bend_weights(x))]
+        x, logarithmic = scale([factor.numbers[k] for k in order])
+        for kind, of in zip(SHAPES, (trend_weights, bend_weights), strict=True):
+            weights = np.zeros(len(factor.labels))
+            weights[order] = of(x)
+            found.append(WeightedContrast(_ends(layout, i, kind, order, logarithmic=logarithmic), (i,), weights))
     for a, b in combinations(range(len(order)), 2):
         adjacent = b == a + 1 or factor.numbers is None
         found.append(pair(layout, i, order[b], order[a], planned=adjacent))
     return found
 
 
-def _ends(layout: Layout, axis: int, kind: Literal["trend", "bend"], *, logarithmic: bool) -> Contrast:
-    """A contrast of all levels of an axis, named by its highest and its lowest."""
-    order = layout.factors[axis].rising
+def _ends(
+    layout: Layout, axis: int, kind: Literal["trend", "bend"], order: Sequence[int], *, logarithmic: bool
+) -> Contrast:
+    """A contrast of the levels of an axis in rising order, named by the highest and the lowest."""
     plus, minus = layout.level(axis, order[-1]), layout.level(axis, order[0])
     return Contrast(kind, (plus,), (minus,), logarithmic=logarithmic)
 
@@ -152,7 +166,8 @@ def _simple(layout: Layout, axis: int) -> list[WeightedContrast]:
     factor = layout.factors[axis]
     if factor.numbers is not None:
         x, logarithmic = scale(factor.numbers)
-        return [WeightedContrast(_ends(layout, axis, "trend", logarithmic=logarithmic), (axis,), trend_weights(x))]
+        trend = _ends(layout, axis, "trend", factor.rising, logarithmic=logarithmic)
+        return [WeightedContrast(trend, (axis,), trend_weights(x))]
     return [pair(layout, axis, k, 0) for k in range(1, len(factor.labels))]
 
 
@@ -248,25 +263,3 @@ def cell_pairs(values: Array, pairs: Sequence[tuple[int, int]]) -> Array:
     first, second = np.array(pairs).T
     difference = np.moveaxis(values[..., first] - values[..., second], -1, 0)  # [pairs, ..., P, R]
     return mean(difference, -1)
-
-
-def level_means(values: Array, grid: Indices) -> tuple[Array, Array]:
-    """For a chart: the scores at each level with what belongs to the prompt taken out.
-
-    Args:
-        values: [P, R, C].
-        grid: [M, K] cell indices of K levels, from `Layout.grid`.
-
-    Returns:
-        levels [P, K]: each prompt's mean at each level, less the prompt's own height, plus the mean height
-        (an additive fit, so that a missing cell does not move its prompt's others); and images [K].
-    """
-    padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
-    sets = padded[..., grid].reshape(values.shape[0], -1, grid.shape[1])  # [P, R * M, K]
-    present = ~np.isnan(sets)
-    means = mean(sets, 1)
-    height = np.zeros((means.shape[0], 1))
-    for _ in range(20):  # exact at once without missing cells; 20 rounds leave errors far below any interval
-        level = mean(means - height, 0, keepdims=True)
-        height = mean(means - level, 1, keepdims=True)
-    return means - height + np.nanmean(height) if np.isfinite(height).any() else means, present.sum(axis=(0, 1))
