@@ -350,6 +350,11 @@ def rare(prompts: int) -> World:
     return guided(4, prompts=40, seeds=1, unmade=(beyond(GUIDANCE, 6.0, prompts),))
 
 
+def leading(prompts: int) -> World:
+    """Four guidances of which one leads by 1.0, five times the margin."""
+    return guided(4, mean=lambda g: 1.0 if g == 4 else 0.0, prompts=prompts)
+
+
 def coin(prompts: int) -> World:
     """0/1 scores of two levels whose chances differ by exactly the margin; most pairs are ties."""
     return guided(2, mean=lambda g: 0.70 if g == 3 else 0.65, prompts=prompts, seeds=1, margin=0.05, zero_one=True)
@@ -395,6 +400,7 @@ ALL: dict[str, World] = {
     "an excluded combination": holed(40),
     "a half-refused combination": holed(40, refused=True),
     "a level made for 3 of 40 prompts": rare(3),
+    "a clear winner": leading(20),
     "0/1 scores": coin(30),
     "two broken levels": broken_levels(30),
     "opposite prompts": opposed(100),

@@ -187,8 +187,10 @@ LIARS = {
     "always different": replace(verdicts.PRODUCT, findings=always_different),
     "always equal": replace(verdicts.PRODUCT, findings=always_equal),
     "never covers": replace(verdicts.PRODUCT, findings=always_zero),
-    "names the worst": replace(verdicts.PRODUCT, recommend=lambda world, _: max(world.made(), key=world.behind)),
-    "names the rare": replace(verdicts.PRODUCT, recommend=lambda world, _: world.settings[-1]),
+    "names the worst": replace(
+        verdicts.PRODUCT, recommend=lambda world, _: (max(world.made(), key=world.behind), True)
+    ),
+    "names the rare": replace(verdicts.PRODUCT, recommend=lambda world, _: (world.settings[-1], False)),
     "promises too early": replace(verdicts.PRODUCT, named=lambda *_, **__: 6),
 }
 
@@ -244,14 +246,22 @@ def test_an_interval_for_these_prompts_is_held_against_their_own_truth(key: str)
     assert verdicts.state(SMALL[key], verdicts.count_block(key, 0, 60, seed=4, judge=liar)) == "broken"
 
 
-@pytest.mark.parametrize("key", ["best twisted 20", "best excluded 12", "best rare 1"])
-def test_who_names_nothing_is_no_liar(key: str) -> None:
+def test_who_never_names_a_winner_breaks_the_promise_to_find_a_clear_one() -> None:
     silent = replace(verdicts.PRODUCT, recommend=lambda *_: None)
-    assert verdicts.count_block(key, 0, 15, seed=2, judge=silent).hits == 0
+    row = SMALL["best leads"]
+    assert verdicts.state(row, verdicts.count_block(row.key, 0, 15, seed=2, judge=silent)) == "broken"
+
+
+@pytest.mark.parametrize("key", ["best twisted 20", "best excluded 12"])
+def test_who_names_no_winner_is_no_liar(key: str) -> None:
+    for recommend in (lambda *_: None, lambda world, _: (max(world.made(), key=world.behind), False)):
+        careful = replace(verdicts.PRODUCT, recommend=recommend)
+        count = verdicts.count_block(key, 0, 15, seed=2, judge=careful)
+        assert count.hits == 0
 
 
 def test_who_names_the_best_setting_is_no_liar() -> None:
-    honest = replace(verdicts.PRODUCT, recommend=lambda world, _: world.best()[0])
+    honest = replace(verdicts.PRODUCT, recommend=lambda world, _: (world.best()[0], True))
     for key in ("best twisted 20", "best excluded 12", "best refused 12"):
         count = verdicts.count_block(key, 0, 100, seed=2, judge=honest)
         assert verdicts.state(SMALL[key], count) == "held"
