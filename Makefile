@@ -36,6 +36,7 @@ campaign: .venv/.installed-dev  ## long kill tests, simulations, random examples
 	$(BIN)/python -m pytest -m slow --durations 25
 	$(PYTEST) --tier quick --hypothesis-profile campaign
 	$(BIN)/python -m bench.calibration
+	$(BIN)/python -m bench.verdicts
 	$(BIN)/python -m tools.environments
 
 bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results
