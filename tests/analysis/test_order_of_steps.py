@@ -82,7 +82,7 @@ def test_a_tiny_step_out_of_order_is_not_worth_a_word():
 
 def test_a_broken_last_level_but_one_is_not_mistaken_for_pictures_that_still_change():
     found = finding(5, 6, (50, 100, 150, 200), broken={150: 7.0}, spread=0.1, seed=0)
-    assert "cannot be said: pictures at 150 steps are out of order" in found.sentence
+    assert "pictures at 150 steps are out of order, so where they stop changing cannot be said" in found.sentence
     assert "add levels above" not in found.sentence
 
 

@@ -236,7 +236,7 @@ def write_convergence(finding: Finding) -> str:
         interval = f"95 % interval {finding.low:g} to {finding.high:g}"
         text = f"pictures stop changing{of} at {finding.effect:g} steps in the middle prompt ({interval})"
     elif any(row.asked.plus[0].index == before.index for row in broken):
-        text = f"where pictures stop changing{of} cannot be said: pictures at {before.label} steps are out of order"
+        text = f"pictures{of} at {before.label} steps are out of order, so where they stop changing cannot be said"
     else:
         text = (
             f"pictures are still changing{of} at {before.label} steps, the last but one, in the middle prompt; where "
