@@ -100,10 +100,13 @@ class LooksAhead(Protocol):
 
 @runtime_checkable
 class Remarks(Protocol):
-    """Optional: an engine that can say why some settings take another path than the others."""
+    """Optional: an engine that can say which settings are not made as they read, and why."""
 
     def remark(self, settings: Mapping[str, Value]) -> str:
-        """What `teststrip plan` should say about a shot with these settings, as a clause; "" for an ordinary shot."""
+        """What `teststrip plan` should say about a shot with these settings: a clause a line; "" for an ordinary shot.
+
+        A clause goes on after "4 of 16 settings ": "made one after another, not in batches: ...".
+        """
         ...
 
 

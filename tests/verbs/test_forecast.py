@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import teststrip
+from teststrip.study import writing
 from teststrip.verbs import forecast
 from teststrip.verbs.run import drive
 from teststrip.views import report
@@ -56,3 +57,28 @@ def test_plan_and_report_say_the_same_of_what_a_design_can_see(
     if "planned comparisons" in planned[0] and limit is None and measured:
         family = planned[0].split("corrected for ")[1].split(" planned")[0]
         assert f"Holm over {family} planned contrasts" in contrasts
+
+
+def test_plan_of_the_first_study_says_that_150_steps_are_not_150_steps() -> None:
+    example = Path(__file__).parents[2] / "examples" / "guidance_vs_steps.toml"
+    planned = forecast.of(example)
+    (remark,) = planned.remarks
+    assert remark.startswith(
+        "4 of 16 settings will not get the 150 steps of DDIM that were asked for: each step goes back 6"
+    )
+    assert remark.endswith("Take 125 or 200 steps")
+    assert any(remark in line for line in forecast.lines(planned))
+
+
+def test_settings_of_which_two_things_are_to_be_said_get_two_lines(tmp_path: Path) -> None:
+    asked = teststrip.Study(
+        name="two",
+        engine={"name": "diffusers", "offload": "sequential"},
+        prompts=["a rose"],
+        axes={"scheduler": ["HeunDiscreteScheduler", "DDIMScheduler"], "num_inference_steps": [50, 150]},
+    )
+    file = tmp_path / "study.toml"
+    file.write_text(writing.dump(asked), "utf-8")
+    told = forecast.of(file, tmp_path / "run").remarks
+    assert [line.split(" settings ")[0] for line in told] == ["1 of 4", "4 of 4", "1 of 4", "1 of 4"]
+    assert sum("calls of the model" in line for line in told) == 2

@@ -31,6 +31,9 @@ NEEDS: Final = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "sc
 RUNGE_KUTTA_EXTRA: Final = 9
 """PNDM's warm-up, where it is on: three steps take four calls each."""
 
+STRIDE: Final = re.compile(r"prev_timestep = timestep - self\.config\.num_train_timesteps // self\.num_inference_steps")
+"""How the source of a class says that a step goes back by whole training times."""
+
 
 @dataclass(frozen=True, slots=True)
 class SchedulerClass:
@@ -40,11 +43,21 @@ class SchedulerClass:
         name: of the class.
         compatible: the classes that can take its configuration.
         order: 2 for a scheduler that calls the denoiser twice a step.
+        spacing: how its times are spaced unless a configuration says otherwise; "" where it does not space times so.
+        extra: 1 where `leading` and `linspace` space one step more than is asked and leave out the last; else 0.
+        rounds: whether `linspace` rounds its times.
+        strides: whether a step goes back by whole training times // steps, wherever the next step begins.
+        distilled: whether the times are chosen among those of a distillation.
     """
 
     name: str
     compatible: frozenset[str]
     order: int
+    spacing: str = ""
+    extra: int = 0
+    rounds: bool = False
+    strides: bool = False
+    distilled: bool = False
 
 
 @cache
@@ -66,8 +79,25 @@ def known() -> Mapping[str, SchedulerClass]:
                 (karras | ALSO_NOISE if "KarrasDiffusionSchedulers" in words else frozenset())
                 | frozenset(re.findall(r"\"(\w+)\"", words)),
                 int(order.group(1)) if order else 1,
+                **_spacing(body),
             )
     return found
+
+
+def _spacing(body: str) -> dict[str, Any]:
+    """What the body of a class says about its training times: the fields of SchedulerClass from `spacing` on."""
+    distilled = "original_inference_steps" in body
+    default = re.search(r'^        timestep_spacing: .*= "(\w+)",', body, re.M)
+    if not default or not (distilled or 'timestep_spacing == "' in body):
+        return {}
+    where = [re.findall(r"^    def (\w+)", body[: found.start()], re.M)[-1] for found in STRIDE.finditer(body)]
+    return {
+        "spacing": default.group(1),
+        "extra": int("// (num_inference_steps + 1)" in body),
+        "rounds": bool(re.search(r"np\.linspace\([^()]*\)\s*\.round\(\)", body)),
+        "strides": any(name.startswith("step") for name in where),
+        "distilled": distilled,
+    }
 
 
 @cache

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
-from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedulers, source
+from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedule, schedulers, source
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
@@ -152,19 +152,18 @@ class DiffusersEngine:
             self._check_lora(str(lora))
 
     def remark(self, settings: Mapping[str, Value]) -> str:
-        """Says that shots with these settings are made one after another, and why; "" when they share forwards."""
-        pipeline = self._pipeline(self._model(settings))
+        """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""
+        model = self._model(settings)
+        pipeline = self._pipeline(model)
         why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
-        return f"made one after another, not in batches: {why}" if why else ""
+        alone = [f"made one after another, not in batches: {why}"] if why else []
+        return "\n".join([*schedule.remarks(*self._sampling(model, settings)), *alone])
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""
         model = self._model(settings)
         pipeline = self._pipeline(model)
-        default = pipeline.knobs.get("num_inference_steps") if pipeline else None
-        steps = settings.get("num_inference_steps") or (default.default if default else None) or 50
-        name, config = model.scheduler
-        calls = schedulers.calls(str(settings.get("scheduler") or name), int(steps), config)
+        calls = schedulers.calls(*self._sampling(model, settings))
         return calls * (pipeline.rows(settings, model.config) if pipeline else 2)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
@@ -300,6 +299,14 @@ class DiffusersEngine:
         if key not in self._models:
             self._models[key] = models.find(*key, self._config)
         return self._models[key]
+
+    def _sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
+        """The scheduler's class, the number of steps, and the configuration of the model's own scheduler."""
+        pipeline = self._pipeline(model)
+        default = pipeline.knobs.get("num_inference_steps") if pipeline else None
+        steps = settings.get("num_inference_steps") or (default.default if default else None) or 50
+        name, config = model.scheduler
+        return str(settings.get("scheduler") or name), int(steps), config
 
     def _pipeline(self, model: models.Model) -> pipelines.PipelineClass | None:
         found = pipelines.find(model.pipeline)

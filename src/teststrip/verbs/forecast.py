@@ -44,7 +44,7 @@ class Forecast:
         pace: seconds a denoiser call by engine alias, where known.
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
-        remarks: sentences of engines on settings that take a slower path.
+        remarks: sentences of engines on settings that are not made as they read, or on a slower path.
         untimed: why the time is not known, where it is not.
     """
 
@@ -220,7 +220,8 @@ def _remarks(plan: planning.Plan) -> tuple[str, ...]:
     with LocalExecutor() as executor:
         for cell in plan.cells:
             engine = executor.engine(plan.engine(cell))
-            if isinstance(engine, Remarks) and (remark := engine.remark(plan.first(cell).shot.settings)):
+            said = engine.remark(plan.first(cell).shot.settings) if isinstance(engine, Remarks) else ""
+            for remark in said.splitlines():
                 found[remark] = found.get(remark, 0) + 1
     return tuple(f"{count:,} of {len(plan.cells):,} settings {remark}" for remark, count in found.items())
 

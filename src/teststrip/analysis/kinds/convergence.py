@@ -1,8 +1,9 @@
 """From how many steps on a picture no longer changes: the knee of each prompt, and how many prompts have converged.
 
 Reads distances of each picture to the same prompt and seed at the most steps. Where the sampler draws fresh noise at
-each step that distance means nothing, and a finding says so instead of drawing a curve. Knows numbers; `vocabulary`
-knows which samplers draw noise.
+each step that distance means nothing, and a finding says so instead of drawing a curve. A level whose pictures are
+surely further from those at the most steps than pictures with fewer steps is named: something other than its steps has
+changed there. Knows numbers; `vocabulary` knows which samplers draw noise.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ MOST_PROMPTS = 0.9
 """This share of prompts must have converged below the highest level for the verdict `equivalent`."""
 SHALLOW = -0.3
 """Log-log slope of distance against steps above which pictures do not settle; a first-order sampler has about -1."""
+BY_CHANCE = 0.05
+"""The chance to name a level that breaks the order where none does, over all levels of a finding."""
 MOST_GROUPS = 12
 """Above so many combinations of the other axes of words, one finding is about all of them."""
 
@@ -190,21 +193,90 @@ def _finding(
     chosen = [[c for c in cells if layout.cells[c][axis] == k] for k in order]
     if any(not level for level in chosen):
         return None
+    seeds = values.shape[:2]
+    each = np.stack([_median(values[..., k].reshape(-1, len(k))).reshape(seeds) for k in chosen], axis=-1)
     distance = np.stack([_median(values[..., level].reshape(len(values), -1)) for level in chosen], axis=1)
     # A similarity ends at its own top (1), a distance at 0: both become a distance to the reference.
-    distance = np.abs(distance - np.where(np.isnan(distance[:, -1:]), 0.0, distance[:, -1:]))
+    each, distance = (np.abs(found - np.nan_to_num(found[..., -1:])) for found in (each, distance))
     found = knees(distance, [numbers[k] for k in order], tolerance=tolerance)
     if np.isnan(found.knee).all():
         return None
+    levels = [layout.level(axis, k) for k in order]
+    broken = _broken(found, each, levels)
     if found.slope > SHALLOW:
         shallow = sentences.fixed(found.slope, 2)
-        return _refusal(group, f"distances hardly shrink with more steps (log-log slope {shallow})")
+        why = f"distances hardly shrink with more steps (log-log slope {shallow})"
+        return _refusal(group, why, broken, levels[-1])
     images = int((~np.isnan(values[..., list(cells)])).sum())
-    return _concluded(group, found, levels=[layout.level(axis, k) for k in order], images=images)
+    return _concluded(group, found, levels=levels, broken=broken, images=images)
 
 
-def _concluded(group: _Group, found: Knees, *, levels: Sequence[LevelRef], images: int) -> Finding:
-    """The finding of knees; `levels` are those of the steps, rising."""
+def _broken(found: Knees, each: Array, levels: Sequence[LevelRef]) -> tuple[Comparison, ...]:
+    """The levels that are surely and clearly further from the most steps than the next smaller number of steps is.
+
+    Surely: the exact one-sided sign test, with Holm's correction over all levels. Its unit is the prompt, or the pair
+    of pictures where there are too few prompts; the latter speaks of these prompts alone. Clearly: by more than the
+    distance that counts as the same picture.
+
+    Args:
+        found: the knees and distances.
+        each: [prompts, replicates, levels], distances of single seeds.
+        levels: of the steps, rising.
+    """
+    few = len(each) < MINIMUM_PROMPTS
+    tested = []
+    for k in range(1, len(levels) - 1):
+        further = (each[..., k] - each[..., k - 1]).ravel() if few else found.distance[:, k] - found.distance[:, k - 1]
+        further = further[~np.isnan(further)]
+        up, down = int((further > 0).sum()), int((further < 0).sum())
+        # Of the pairs that differ, at least so many up where up and down are equally likely.
+        p = float(special.bdtrc(up - 1, up + down, 0.5)) if up else 1.0
+        tested.append((p, k, further))
+    rows = []
+    corrected = 0.0
+    for rank, (p, k, further) in enumerate(sorted(tested, key=lambda one: one[0])):
+        corrected = max(corrected, min(1.0, p * (len(tested) - rank)))
+        if corrected > BY_CHANCE:
+            break
+        if np.median(further) > np.nanmedian(found.tolerance):
+            rows.append(_further(each[..., k - 1 : k + 1], further, p, corrected, (levels[k], levels[k - 1])))
+    return tuple(sorted(rows, key=lambda row: row.asked.plus[0].index))
+
+
+def _further(each: Array, further: Array, p: float, corrected: float, pair: tuple[LevelRef, LevelRef]) -> Comparison:
+    """The row of a level that breaks the order.
+
+    Args:
+        each: [prompts, replicates, 2], the distances of both levels.
+        further: by how much each unit of the test is further away.
+        p: of the sign test.
+        corrected: the same after Holm's correction.
+        pair: the level and the next smaller one.
+    """
+    low, high = _median_interval(further)
+    inner_low, inner_high = _median_interval(further, 0.90)
+    both = ~np.isnan(each[..., 0] + each[..., 1])
+    asked = Contrast("pair", pair[:1], pair[1:])
+    return Comparison(
+        contrast=sentences.contrast(asked),
+        asked=asked,
+        effect=float(np.median(further)),
+        low=low,
+        high=high,
+        inner_low=inner_low,
+        inner_high=inner_high,
+        p=p,
+        p_family=corrected,
+        prompts=int(both.any(axis=1).sum()),
+        images=2 * int(both.sum()),
+        verdict="different",
+    )
+
+
+def _concluded(
+    group: _Group, found: Knees, *, levels: Sequence[LevelRef], broken: tuple[Comparison, ...], images: int
+) -> Finding:
+    """The finding of knees; `levels` are those of the steps, rising, and `broken` the rows of those out of order."""
     knee = found.knee[~np.isnan(found.knee)]
     rows = tuple(_row(found, k, level) for k, level in enumerate(levels[:-1]))
     if knee.size < MINIMUM_PROMPTS:
@@ -227,11 +299,12 @@ def _concluded(group: _Group, found: Knees, *, levels: Sequence[LevelRef], image
         verdict=verdict,
         method="distance to the same prompt and seed at the most steps, median over seeds; knee = least steps from "
         "which on it stays within the tolerance; shares with Clopper and Pearson's interval, the median knee with that "
-        f"of order statistics; log-log slope {sentences.fixed(found.slope, 2)}",
+        "of order statistics; levels out of order by an exact one-sided sign test with Holm's correction; log-log "
+        f"slope {sentences.fixed(found.slope, 2)}",
         kind="convergence",
         unit="steps",
         levels=tuple(_point(found, k, level.label) for k, level in enumerate(levels)),
-        comparisons=rows,
+        comparisons=(*rows, *broken),
         limits=(*group.limits, "It says that pictures stopped changing, not that they are good."),
         group=group.name,
     )
@@ -269,7 +342,7 @@ def _point(found: Knees, k: int, label: str) -> Estimate:
     return Estimate(label, found.steps[k], middle, low, high, column.size, column.size)
 
 
-def _refusal(group: _Group, why: str) -> Finding:
+def _refusal(group: _Group, why: str, broken: tuple[Comparison, ...] = (), most: LevelRef | None = None) -> Finding:
     of = sentences.with_group(group.name)
     return Finding(
         metric=group.card.name,
@@ -289,7 +362,13 @@ def _refusal(group: _Group, why: str) -> Finding:
         unit="steps",
         limits=group.limits,
         group=group.name,
-        sentence=f"Paired convergence is not defined here{of}: {why}.",
+        comparisons=broken,
+        sentence=" ".join(
+            [
+                f"Paired convergence is not defined here{of}: {why}.",
+                *(sentences.out_of_order(row, most.label) for row in broken if most),
+            ]
+        ),
     )
 
 
@@ -306,15 +385,15 @@ def _median(values: Array) -> Array:
     return middle
 
 
-def _median_interval(values: Array) -> tuple[float, float]:
-    """The 95 % interval of a median by order statistics; the whole range where there are too few to exclude any."""
+def _median_interval(values: Array, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a median by order statistics; the whole range where there are too few to exclude any."""
     ordered = np.sort(values)
     count = ordered.size
     if count == 0:
         return math.nan, math.nan
-    # The largest k with P(Binomial(count, 1/2) < k) <= 2.5 %.
+    # The largest k with P(Binomial(count, 1/2) < k) <= 2.5 % (at 95 %).
     k = 0
-    while k < count // 2 and special.bdtr(k, count, 0.5) <= 0.025:
+    while k < count // 2 and special.bdtr(k, count, 0.5) <= (1 - level) / 2:
         k += 1
     return float(ordered[max(k - 1, 0)]), float(ordered[count - 1 - max(k - 1, 0)])
 
