@@ -11,6 +11,12 @@ from typing import Literal
 MINIMUM_PROMPTS = 6
 """Fewer prompts cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
 
+MINIMUM_DEGREES = MINIMUM_PROMPTS - 1
+"""Paired seeds need so many degrees of freedom for a verdict on these prompts: 1 prompt × 6 seeds, 5 × 2."""
+
+Scope = Literal["these prompts", "prompts like these"]
+"""What an answer is about: the very prompts of the study, seed by seed; or prompts of their kind, prompt by prompt."""
+
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
 Outcome = Literal["sees", "blind", "misled"]
