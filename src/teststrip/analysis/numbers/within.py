@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from teststrip.analysis.numbers import effects, judging, verdicts
@@ -149,13 +150,14 @@ def judge(
     images = np.where(np.isnan(differences), 0, images).sum(axis=(-2, -1))
     margin, margin_se = (np.asarray(x)[..., None] for x in (margin, margin_se))
     found = sample(differences, shared_seeds=shared_seeds)
-    enough = found.nominal >= MINIMUM_DEGREES
+    enough: NDArray[np.bool_] = np.asarray(found.nominal >= MINIMUM_DEGREES)
     tally = _Tally.of(differences, _step(values))
     p = np.where(tally.one_size, np.maximum(t_p(found), tally.p), t_p(found))
     tested = np.where(enough, p, np.nan)
     family = judging.corrected(contrasts, tested)
     planned = np.array([contrast.planned for contrast in contrasts])
-    members = np.where(planned, (planned & enough).sum(axis=-1)[..., None], enough.sum(axis=-1)[..., None])
+    asked, among = np.logical_and(planned, enough).sum(axis=-1), enough.sum(axis=-1)
+    members = np.where(planned, asked[..., None], among[..., None])
     outer = interval(found, 1 - (1 - 0.95) / np.maximum(members, 1))
     inner = tally.widened(interval(found, 0.90, extra_se=margin_se))
     decided = verdicts.decide(
@@ -181,8 +183,8 @@ def _step(values: Array) -> Array:
     known = ~np.isnan(flat)
     low = np.where(known, flat, np.inf).min(axis=-1, keepdims=True)
     high = np.where(known, flat, -np.inf).max(axis=-1, keepdims=True)
-    two: Array = (~known | (flat == low) | (flat == high)).all(axis=-1)
-    return np.where(two & known.any(axis=-1), (high - low)[..., 0], 0.0)
+    two = (~known | (flat == low) | (flat == high)).all(axis=-1)
+    return np.where(np.logical_and(two, known.any(axis=-1)), (high - low)[..., 0], 0.0)
 
 
 @dataclass(frozen=True, slots=True)
