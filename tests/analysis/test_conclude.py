@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -30,16 +31,112 @@ def conclude(table: Any, axes: Any = GUIDANCE, **more: Any) -> tuple[Finding, ..
 
 
 @pytest.mark.parametrize("prompts", [2, 3, 4, 5])
-def test_fewer_than_six_prompts_are_never_enough_for_a_verdict(prompts: int) -> None:
+def test_two_to_five_prompts_are_never_enough_for_prompts_in_general(prompts: int) -> None:
+    table = study(prompts, 6, SEED_STUDY, lambda c: 3 * float(c[0]))
+    general = [finding for finding in conclude(table, SEED_STUDY) if finding.scope == "prompts like these"]
+    assert {finding.verdict for finding in general} == {"insufficient design"}
+    assert {row.verdict for finding in general for row in finding.comparisons} == {"insufficient design"}
+    assert {f.verdict for f in conclude(table, SEED_STUDY, scope="prompts like these")} == {"insufficient design"}
+
+
+@pytest.mark.parametrize("prompts", [1, 2, 5])
+def test_a_few_prompts_with_six_seeds_get_answers_about_themselves(prompts: int) -> None:
+    """A large rise with guidance is found on these prompts; the honest line about others stands beside it."""
     found = conclude(study(prompts, 6, SEED_STUDY, lambda c: 3 * float(c[0])), SEED_STUDY)
-    assert {finding.verdict for finding in found} == {"insufficient design"}
-    assert {row.verdict for finding in found for row in finding.comparisons} == {"insufficient design"}
+    guidance = found[0]
+    assert (guidance.scope, guidance.verdict, guidance.leads) == ("these prompts", "different", True)
+    opening = "On this prompt, " if prompts == 1 else f"On these {prompts} prompts, "
+    assert guidance.sentence.startswith(f"{opening}score rises with guidance: +")
+    assert f"{6 * prompts} paired seeds" in guidance.sentence
+    assert guidance.beside.startswith("For prompts like these: this design cannot tell")
+    assert sentences.told(guidance) == f"{guidance.sentence} {guidance.beside}"
+    assert not found[1].leads
+    assert found[1].beside == ""
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.1, 3.0])
+@pytest.mark.parametrize("prompts", [1, 4, 9, 30])
+@pytest.mark.parametrize("seeds", [1, 2, 6])
+def test_each_question_is_led_by_one_scope_the_wider_one_where_it_has_a_verdict(
+    seeds: int, prompts: int, effect: float
+) -> None:
+    found = conclude(study(prompts, seeds, SEED_STUDY, lambda c: effect * float(c[0])), SEED_STUDY)
+    questions = [f for f in found if f.kind in ("axis", "interaction")]
+    assert [f.axis for f in questions if f.leads] == list(dict.fromkeys(f.axis for f in questions))
+    supported = prompts * (seeds - 1) >= 5
+    assert {f.scope for f in questions} == {"prompts like these", *(["these prompts"] if supported else [])}
+    for lead, other in pairwise(questions):
+        assert bool(lead.beside) == (lead.leads and supported)
+        if lead.axis == other.axis and lead.scope == "these prompts":
+            assert other.verdict not in ("different", "equivalent")
+
+
+def test_a_question_about_one_scope_silences_the_other() -> None:
+    table = study(12, 3, SEED_STUDY)
+    for scope in ("these prompts", "prompts like these"):
+        found = conclude(table, SEED_STUDY, scope=scope)
+        assert {f.scope for f in found if f.kind in ("axis", "interaction")} == {scope}
+        assert all(f.leads and not f.beside for f in found)
+    alone = conclude(study(2, 2, GUIDANCE), scope="these prompts")[0]
+    assert alone.verdict == "insufficient design"
+    assert alone.sentence.startswith("On these 2 prompts, 4 paired seeds cannot settle whether")
+
+
+def test_prompts_that_answer_in_opposite_ways_are_not_contradicted_across_scopes() -> None:
+    """Half of them rise and a few fall: sure of these, open for others, and each sentence says which it means."""
+    table = study(8, 6, GUIDANCE)
+    for i, (prompt, guidance) in enumerate(zip(table["prompt"], table["guidance_scale"], strict=True)):
+        table["score"][i] += guidance * (9.0 if prompt in ("p0", "p1", "p2") else -3.0)
+    lead, other = conclude(table)[:2]
+    assert (lead.scope, lead.verdict) == ("these prompts", "different")
+    assert other.verdict == "inconclusive"
+    assert lead.beside.startswith("For prompts like these: cannot tell yet, ")
+    assert lead.sentence.startswith("On these 8 prompts, ")
+    assert other.sentence.startswith("For prompts like these, it is not settled whether guidance 6 to 9 matters")
+
+
+def test_a_prompt_with_one_paired_seed_left_is_named_and_left_out() -> None:
+    table = study(4, 6, GUIDANCE, lambda c: 3 * float(c[0]))
+    for i, (prompt, seed) in enumerate(zip(table["prompt"], table["replicate"], strict=True)):
+        if prompt == "p2" and seed > 0:
+            table["missing"][i], table["score"][i] = "refused", None
+    lead = conclude(table)[0]
+    assert lead.prompts == 3
+    assert lead.sentence.startswith("On these 3 prompts, ")
+    assert any(limit.startswith("p2 has fewer than two paired seeds") for limit in lead.limits)
+
+
+def test_a_score_of_groups_says_that_it_has_no_seeds_to_count() -> None:
+    card = {"score": Card("score", arity=None)}
+    for scope in ("both", "these prompts"):
+        found = analysis.findings(study(5, 6, GUIDANCE), card, axes=list(GUIDANCE), scope=scope)
+        assert {finding.verdict for finding in found} == {"insufficient design"}
+        assert any(limit.startswith("A score of a group is one value a prompt") for limit in found[0].limits)
+
+
+def test_a_score_of_two_values_says_how_many_seeds_would_do() -> None:
+    table = study(1, 6, GUIDANCE)
+    table["score"] = [float(score > 0) for score in table["score"]]
+    found = [f for f in conclude(table) if f.scope == "these prompts"]
+    assert any("A score of two values: 6 paired seeds settle little here; from 8 on" in m for m in found[0].limits)
+
+
+def test_as_many_more_seeds_as_promised_mostly_settle_it() -> None:
+    settled = 0
+    for seed in range(12):
+        first = conclude(study(5, 3, GUIDANCE, seed=seed), scope="these prompts", margin={"score": 0.4})[0]
+        assert first.more_seeds is not None
+        more = study(5, 3 + min(first.more_seeds, 80), GUIDANCE, seed=seed)
+        again = conclude(more, scope="these prompts", margin={"score": 0.4})[0]
+        settled += again.more_seeds == 0
+    assert settled >= 8  # 80 % promised; fewer than 8 of 12 has a chance of 7 %, and the seeds are fixed
 
 
 def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_settle_it() -> None:
-    guidance = conclude(study(5, 6, SEED_STUDY), SEED_STUDY)[0]
+    lead, guidance = conclude(study(5, 6, SEED_STUDY), SEED_STUDY)[:2]
+    assert lead.verdict != "insufficient design"
     assert guidance.sentence.startswith(
-        "5 prompts cannot settle whether guidance 6 to 9 matters to score. What they suggest"
+        "For prompts like these, 5 prompts cannot settle whether guidance 6 to 9 matters to score. What they suggest"
     )
     assert "as description only" in guidance.sentence
     assert "prompts × 1 seed" in guidance.sentence
@@ -53,7 +150,7 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
 def test_an_axis_that_does_nothing_is_found_equivalent_with_enough_prompts() -> None:
     finding = conclude(study(150, 2, GUIDANCE))[0]
     assert finding.sentence == (
-        "Guidance 6 to 9 makes no difference that matters to score: "
+        "For prompts like these, guidance 6 to 9 makes no difference that matters to score: "
         "all pairs within ±0.2 SD (90 % interval), 150 prompts."
     )
     assert finding.verdict == "equivalent"
@@ -69,7 +166,7 @@ def test_an_axis_that_does_nothing_is_found_equivalent_with_enough_prompts() -> 
 def test_an_axis_that_does_something_is_found_different_with_its_direction() -> None:
     finding = conclude(study(40, 2, GUIDANCE, lambda c: -0.4 * float(c[0])))[0]
     assert finding.verdict == "different"
-    assert finding.sentence.startswith("Score falls with guidance: −1.2")
+    assert finding.sentence.startswith("For prompts like these, score falls with guidance: −1.2")
     assert finding.low < -1.2 < finding.high
     assert finding.p < 0.05
     assert finding.more_prompts == 0
@@ -86,7 +183,7 @@ def test_a_plateau_is_told_beside_a_rise() -> None:
     axes = {"num_inference_steps": (2.0, 4.0, 8.0, 16.0)}
     truth = {2.0: -2.0, 4.0: -1.0, 8.0: 0.0, 16.0: 0.0}
     finding = conclude(study(150, 2, axes, lambda c: truth[float(c[0])]), axes)[0]
-    assert finding.sentence.startswith("Score rises with steps: +")
+    assert finding.sentence.startswith("For prompts like these, score rises with steps: +")
     assert finding.sentence.endswith("Between 8 and 16 nothing that matters.")
 
 
@@ -95,7 +192,7 @@ def test_an_open_question_says_about_how_many_more_prompts() -> None:
     assert finding.verdict == "inconclusive"
     assert finding.more_prompts
     assert finding.more_prompts > 12
-    assert "Cannot tell whether guidance 6 to 9 matters to score" in finding.sentence
+    assert "it is not settled whether guidance 6 to 9 matters to score" in finding.sentence
 
 
 def test_as_many_more_prompts_as_promised_mostly_settle_it() -> None:
@@ -130,7 +227,9 @@ def test_an_interaction_is_found_and_told() -> None:
     found = conclude(study(60, 2, SEED_STUDY, lambda c: 0.01 * float(c[0]) * float(c[1]) / 10), SEED_STUDY)
     together = next(finding for finding in found if finding.kind == "interaction")
     assert together.verdict == "different"
-    assert together.sentence.startswith("What guidance does to score depends on steps: from 6 to 9 it makes +")
+    assert together.sentence.startswith(
+        "For prompts like these, what guidance does to score depends on steps: from 6 to 9 it makes +"
+    )
 
 
 def test_an_interaction_is_told_by_what_happens_at_both_ends() -> None:

@@ -43,7 +43,13 @@ def test_everything_a_file_can_say_survives(toy: type[ToyEngine]) -> None:
             "cfg": [1, 2.5],
         },
         exclude=[{"engine": "a", "my arm": ["slow"], "cfg": 1}],
-        question={"metrics": ["sharpness"], "margin": {"sharpness": 2.5}, "budget": "0.02 USD", "price_an_hour": 0.9},
+        question={
+            "metrics": ["sharpness"],
+            "margin": {"sharpness": 2.5},
+            "budget": "0.02 USD",
+            "price_an_hour": 0.9,
+            "scope": "these prompts",
+        },
         trackers={"wandb": {"project": "p", "side": 128, "per_setting": True}, "progress": {}},
     )
     assert again(study) == study

@@ -526,6 +526,12 @@ WRONG = [
         "question.price_an_hour: 0 must be above 0 and finite",
     ),
     Wrong(
+        "a scope that is none",
+        HEAD + '[question]\nscope = "these prompt"\n',
+        "question.scope: 'these prompt' is no scope. Did you mean 'these prompts'? Known: these prompts,"
+        " prompts like these, both",
+    ),
+    Wrong(
         "a question misspelled",
         HEAD + "[question]\nmargins = 1\n",
         "question: unknown key 'margins'. Did you mean 'margin'?",

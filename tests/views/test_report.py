@@ -46,9 +46,10 @@ def test_the_report_opens_with_what_was_found(told: str, result: Result) -> None
     opening = told.split("## Sharpness", maxsplit=1)[0]
     assert "8 prompts × 2 seeds × 6 settings, 94 of 96 images" in opening
     axes = [finding for finding in result.findings if finding.kind in ("axis", "convergence")]
-    assert axes
+    assert {finding.scope for finding in axes} == {"these prompts", "prompts like these"}
     for finding in axes:
-        assert report._escape(finding.sentence) in opening
+        assert (report._escape(finding.sentence) in opening) == finding.leads
+        assert report._escape(finding.beside) in opening
 
 
 def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Result) -> None:
@@ -59,7 +60,8 @@ def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Resul
         section = told[place:].split("\n### ", maxsplit=1)[0].split("\n## ", maxsplit=1)[0]
         assert finding.kind == "convergence" or "| comparison |" in section
         assert "Method: " in section
-        assert f"n = {finding.prompts} prompts, {finding.images:,} images." in section
+        seeds = f"{finding.seeds} paired seeds, " if finding.scope == "these prompts" else ""
+        assert f"n = {finding.prompts} prompts, {seeds}{finding.images:,} images." in section
         for limit in finding.limits:
             assert report._escape(limit) in section
 
@@ -110,15 +112,22 @@ def test_an_axis_that_changes_no_pixel_is_the_first_thing_said(tmp_path: Path) -
     assert first.startswith("- eta changes nothing: 0 and 0.5 gave identical pixels")
 
 
-def test_the_first_study_is_told_that_five_prompts_settle_nothing(tmp_path: Path) -> None:
+def test_the_first_study_is_told_about_its_five_prompts_and_that_they_settle_nothing_in_general(tmp_path: Path) -> None:
     axes = {"guidance_scale": [6, 7, 8, 9], "num_inference_steps": [50, 100, 150, 200]}
     with run(
         tmp_path / "run", prompts=["a", "b", "c", "d", "e"], axes=axes, question={"metrics": ["sharpness"]}
     ) as made:
         lines = report.text(made)
-    assert "5 prompts cannot settle whether guidance 6 to 9 matters to sharpness" in lines
-    assert "as description only" in lines
+        leading = [finding for finding in made.findings if finding.kind == "axis" and finding.leads]
+        told = report.markdown(made)
+    assert {finding.scope for finding in leading} == {"these prompts"}
+    assert not {finding.verdict for finding in leading} & {"insufficient design"}
+    assert "On these 5 prompts, " in lines
+    assert "For prompts like these: this design cannot tell (5 prompts)." in lines
+    assert "5 prompts cannot settle whether guidance 6 to 9 matters to sharpness" in told
+    assert "as description only" in told
     assert "prompts × 1 seed" in lines
+    assert "On these 5 prompts: 10 paired seeds find a difference of" in lines
     assert "5 prompts cannot settle anything" in lines
     assert "No recommendation by sharpness: 5 prompts cannot rank settings; the least is 6." in lines
 

@@ -5,8 +5,10 @@ Knows no store and no picture; a notebook may call `findings` on any table of sc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -14,17 +16,22 @@ from teststrip.analysis import sentences
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds.axis import Evidence
-from teststrip.analysis.numbers import columns, effects, margin
+from teststrip.analysis.numbers import columns, effects, margin, within
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
-from teststrip.analysis.numbers.judging import judge
+from teststrip.analysis.numbers.judging import Judgement, judge
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Study, Value
+from teststrip.analysis.numbers.verdicts import ALPHA
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
 from teststrip.vocabulary import spoken
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting, because no engine was asked yet."""
 
+HERE: Scope = "these prompts"
+WIDE: Scope = "prompts like these"
+BY_GROUP = "A score of a group is one value a prompt: without seeds to count, nothing is said of these prompts."
+SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
 MISSING_MARGIN = 0.05
 """Shares of missing images closer than this are called equal."""
 
@@ -41,6 +48,7 @@ def findings(
     noise: str = "sampler_noise",
     shared_seeds: bool = False,
     settings: Mapping[str, Value] | None = None,
+    scope: Literal[Scope, "both"] = "both",
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -56,10 +64,11 @@ def findings(
             column the samplers' names decide.
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
         settings: what was the same in every picture; names the scheduler where that is no axis.
+        scope: what the answers about axes are about: these very prompts, prompts like these, or both.
 
     Returns:
-        For each metric: each axis, each interaction, all cells, its audit; of a metric of pairs the knee of
-        convergence; then where pictures are missing.
+        For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
+        first; all cells, its audit; of a metric of pairs the knee of convergence; then where pictures are missing.
 
     Raises:
         UsageError: an absent column, two rows in one place, something that is no number.
@@ -77,7 +86,7 @@ def findings(
                 layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
             )
         else:
-            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds)
+            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope)
             found += audit.findings(layout, values, card)
     return (*found, *missing_images(layout))
 
@@ -89,33 +98,75 @@ def of_metric(
     asked: float | Mapping[str, float],
     *,
     shared_seeds: bool = False,
+    scope: Literal[Scope, "both"] = "prompts like these",
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
-    if card.arity is None and values.shape[1] > 1:
+    by_group = card.arity is None and values.shape[1] > 1
+    if by_group:
         values = mean(values, 1, keepdims=True)  # a group's value, once
     if np.isnan(values).all() or _counted(values):
         return []
     size = margin.margin_of(asked, card.name, values)
-    limits = _limits(layout, values, card, size, shared_seeds=shared_seeds)
-    found = []
+    both = _limits(layout, values, card, size)
+    if by_group and scope != WIDE:
+        both = (*both, BY_GROUP)
+    wide = (*both, *_limits_of_prompts(layout, shared_seeds=shared_seeds))
+    found: list[Finding] = []
     if contrasts := effects.planned(layout, values):
-        judged = judge(values, layout, contrasts, size.value, size.se)
-        evidence = Evidence(layout, values, card, size, judged, limits)
-        found += [axis_finding.finding(evidence, axes) for axes in dict.fromkeys(c.axes for c in contrasts)]
-    if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
-        found.append(cells.finding(layout, values, card, size, limits))
+        scopes = []
+        if scope != HERE:
+            judged = judge(values, layout, contrasts, size.value, size.se)
+            scopes.append(Evidence(layout, values, card, size, judged, wide))
+        if scope != WIDE:
+            judged = within.judge(values, layout, contrasts, size.value, size.seeds_se, shared_seeds=shared_seeds)
+            if scope == HERE or (judged.verdict != "insufficient design").any():
+                limits = (*both, *_limits_of_seeds(judged, values))
+                scopes.append(Evidence(layout, values, card, size, judged, limits, shared_seeds))
+        for axes in dict.fromkeys(c.axes for c in contrasts):
+            found += _in_order([axis_finding.finding(evidence, axes) for evidence in scopes])
+    if scope != HERE and sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
+        found.append(cells.finding(layout, values, card, size, wide))
     return found
 
 
-def _limits(layout: Layout, values: Array, card: Card, size: Margin, *, shared_seeds: bool) -> tuple[str, ...]:
-    found = list(_said(card))
+def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
+    """One question in one or two scopes: the wider one leads if it has a verdict, else the one that says more."""
+    if len(found) < 2:
+        return found
+    wide, here = found
+    narrow = wide.verdict not in SETTLED and (here.verdict in SETTLED or wide.verdict == "insufficient design")
+    lead, other = (here, wide) if narrow else (wide, here)
+    return replace(lead, beside=sentences.write_beside(other)), replace(other, leads=False)
+
+
+def _limits_of_prompts(layout: Layout, *, shared_seeds: bool) -> list[str]:
+    """What limits answers about prompts like these."""
+    found = []
     if len(layout.prompts) < MINIMUM_PROMPTS:
         found.append(
             f"{len(layout.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
-            "so nothing here is a verdict."
+            "so nothing here is a verdict on prompts like these."
         )
     if shared_seeds:
         found.append("All prompts share the same few seeds: the intervals are narrower than they should be.")
+    return found
+
+
+def _limits_of_seeds(judged: Judgement, values: Array) -> list[str]:
+    """What limits answers about these prompts: a score of two values needs pairs enough for an exact test."""
+    assert judged.seeds is not None
+    if np.unique(values[~np.isnan(values)]).size > 2:
+        return []
+    needed = math.floor(math.log2(2 * max(judged.size, 1) / ALPHA)) + 1
+    have = int(judged.seeds.max(initial=0))
+    if have >= needed:
+        return []
+    return [f"A score of two values: {have} paired seeds settle little here; from {needed} on a clear answer can show."]
+
+
+def _limits(layout: Layout, values: Array, card: Card, size: Margin) -> tuple[str, ...]:
+    """What limits answers in every scope."""
+    found = list(_said(card))
     found += [
         f"{spoken(card.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
         "the picture: a rise is no proof of better pictures."
@@ -177,4 +228,5 @@ def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -
         margin=study.question.margin,
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
         settings=study.settings,
+        scope=study.question.scope,
     )

@@ -85,28 +85,65 @@ def _from_to(asked: Contrast) -> str:
     return f"{asked.minus[0].label} to {asked.plus[0].label}"
 
 
-def write(finding: Finding, *, span: str = "", margin: str = "", group: str = "prompts") -> str:
+def scope(finding: Finding) -> str:
+    """What a finding is about, to begin a sentence with: "on these 5 prompts", "for prompts like these"."""
+    if finding.scope == "prompts like these":
+        return "for prompts like these"
+    return "on this prompt" if finding.prompts == 1 else f"on these {finding.prompts} prompts"
+
+
+def told(finding: Finding) -> str:
+    """A finding's sentence, and the other scope's beside it."""
+    return f"{finding.sentence} {finding.beside}".rstrip()
+
+
+def _begun(finding: Finding, text: str) -> str:
+    """A sentence that begins with its scope."""
+    opening = scope(finding)
+    return f"{opening[0].upper()}{opening[1:]}, {text}"
+
+
+def _blocks(finding: Finding) -> str:
+    """What a finding counts: "30 prompts", or of these prompts "30 paired seeds"."""
+    if finding.scope == "these prompts":
+        return f"{finding.seeds} paired seed{'' if finding.seeds == 1 else 's'}"
+    return f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}"
+
+
+def write_beside(finding: Finding) -> str:
+    """What one scope says, to stand beside the sentence of the other: its verdict and the number behind it."""
+    opening = scope(finding)
+    verdict = VERDICTS[finding.verdict]
+    if finding.verdict == "insufficient design":
+        amount = f" ({_blocks(finding)})"
+    elif finding.verdict == "equivalent" or finding.asked is None:
+        amount = ""
+    else:
+        amount = f", {contrast(finding.asked)}: {_effect(finding)}"
+    return f"{opening[0].upper()}{opening[1:]}: {verdict}{amount}.{_settle(finding)}"
+
+
+def write(finding: Finding, *, span: str = "", margin: str = "") -> str:
     """The sentence of a finding about an axis.
 
     Args:
         finding: everything but its sentence.
         span: the levels in words: "6 to 9", "DDIM, Euler a and UniPC".
         margin: as a person wrote it: "0.2 SD".
-        group: what the blocks are called.
     """
     score, axis = spoken(finding.metric), spoken(finding.axis)
     subject = f"{axis} {span}".strip()
     make, matter = ("make", "matter") if plural(axis) else ("makes", "matters")
-    blocks = f"{finding.prompts} {group if finding.prompts != 1 else group.rstrip('s')}"
+    blocks = _blocks(finding)
     if finding.verdict == "equivalent":
-        scope = "the difference lies" if _single(finding) else "all pairs"
+        pairs = "the difference lies" if _single(finding) else "all pairs"
         claim = f"{subject} {make} no difference that matters to {score}"
-        text = f"{claim}: {scope} within ±{margin} (90 % interval), {blocks}."
+        text = f"{claim}: {pairs} within ±{margin} (90 % interval), {blocks}."
     elif finding.verdict == "different":
         text = f"{_change(finding, score, axis)}, {blocks}.{_plateau(finding)}"
     elif finding.verdict == "inconclusive":
         text = (
-            f"cannot tell whether {subject} {matter} to {score}: {_largest(finding)}, {blocks}, "
+            f"it is not settled whether {subject} {matter} to {score}: {_largest(finding)}, {blocks}, "
             f"and ±{margin} is what matters.{_settle(finding)}"
         )
     else:
@@ -114,7 +151,7 @@ def write(finding: Finding, *, span: str = "", margin: str = "", group: str = "p
             f"{blocks} cannot settle whether {subject} {matter} to {score}. What they suggest, as description only: "
             f"{_largest(finding)}.{_settle(finding)}"
         )
-    return text[0].upper() + text[1:]
+    return _begun(finding, text)
 
 
 def write_interaction(finding: Finding, *, margin: str = "") -> str:
@@ -129,7 +166,7 @@ def write_interaction(finding: Finding, *, margin: str = "") -> str:
     score = spoken(finding.metric)
     first, second = (spoken(level.axis) for level in asked.plus)
     axes = listed([first, second])
-    blocks = f"{finding.prompts} prompts"
+    blocks = _blocks(finding)
     if finding.verdict == "equivalent":
         text = (
             f"what {first} does to {score} does not depend on {second} in any way that matters: within ±{margin} "
@@ -146,7 +183,7 @@ def write_interaction(finding: Finding, *, margin: str = "") -> str:
         text = f"what {first} does to {score} depends on {second}{change} {_effect(finding)}, {blocks}."
     elif finding.verdict == "inconclusive":
         text = (
-            f"cannot tell whether {axes} work on {score} together: {_effect(finding)}, {blocks}, "
+            f"it is not settled whether {axes} work on {score} together: {_effect(finding)}, {blocks}, "
             f"and ±{margin} is what matters.{_settle(finding)}"
         )
     else:
@@ -154,7 +191,7 @@ def write_interaction(finding: Finding, *, margin: str = "") -> str:
             f"{blocks} cannot settle whether {axes} work on {score} together; what they suggest: "
             f"{_effect(finding)}.{_settle(finding)}"
         )
-    return text[0].upper() + text[1:]
+    return _begun(finding, text)
 
 
 def _first_change(asked: Contrast) -> str:
@@ -322,6 +359,9 @@ def _largest(finding: Finding) -> str:
 
 
 def _settle(finding: Finding) -> str:
+    if finding.more_seeds:
+        seeds = f"{finding.more_seeds:,} more seed{'' if finding.more_seeds == 1 else 's'}"
+        return f" About {seeds} a prompt would settle it."
     if not finding.more_prompts:
         return ""
     more = f" About {finding.more_prompts:,} more prompt{'' if finding.more_prompts == 1 else 's'} would settle it"

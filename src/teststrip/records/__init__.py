@@ -28,6 +28,7 @@ from teststrip.records.asked import (
 )
 from teststrip.records.canonical import Value, canonical_json, digest_of
 from teststrip.records.concluded import (
+    MINIMUM_DEGREES,
     MINIMUM_PROMPTS,
     Comparison,
     Contrast,
@@ -35,6 +36,7 @@ from teststrip.records.concluded import (
     Finding,
     LevelRef,
     Outcome,
+    Scope,
     Verdict,
 )
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
@@ -42,6 +44,7 @@ from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, St
 __all__ = [
     "BUDGET",
     "DEFAULT_MARGIN",
+    "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
     "Axis",
     "Card",
@@ -68,6 +71,7 @@ __all__ = [
     "Render",
     "Row",
     "Saved",
+    "Scope",
     "Score",
     "Scored",
     "Seeds",

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from teststrip.records.canonical import Value, digest_of
+from teststrip.records.concluded import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,14 @@ class Question:
         margin: the smallest difference that matters: within-prompt seed SD, or {metric: score units}.
         budget: for the recommendation, as written: "4s", "50 calls", "0.02 USD"; None = no budget.
         price_an_hour: what an hour of the machine costs, in the budget's currency; None = unknown.
+        scope: what the answers are about: the very prompts of the study, prompts of their kind, or both.
     """
 
     metrics: tuple[str, ...] = ()
     margin: float | Mapping[str, float] = DEFAULT_MARGIN
     budget: str | None = None
     price_an_hour: float | None = None
+    scope: Literal[Scope, "both"] = "both"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,12 @@ from typing import Literal
 MINIMUM_PROMPTS = 6
 """Fewer prompts cannot reach p < .05 in an exact two-sided sign-flip test: 2 / 2**5 = .0625."""
 
+MINIMUM_DEGREES = MINIMUM_PROMPTS - 1
+"""Paired seeds need so many degrees of freedom for a verdict on these prompts: 1 prompt × 6 seeds, 5 × 2."""
+
+Scope = Literal["these prompts", "prompts like these"]
+"""What an answer is about: the very prompts of the study, seed by seed; or prompts of their kind, prompt by prompt."""
+
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
 Outcome = Literal["sees", "blind", "misled"]
@@ -82,7 +88,7 @@ class Comparison:
         contrast: what is compared, in words, for people.
         asked: what is compared, as a record, for code.
         effect: score units.
-        low, high: the 95 % interval of this contrast alone.
+        low, high: the 95 % interval: of this contrast alone, or of these prompts together with all others asked.
         inner_low, inner_high: the 90 % interval; inside the margin = equivalent (two one-sided tests at 5 %).
         p: two-sided, of this contrast alone.
         p_family: after the family's correction; NaN = not tested.
@@ -134,6 +140,12 @@ class Finding:
         asked: what is compared, as a record, for code; None where there are no two sides (convergence).
         group: of convergence, the levels of the axes of words, as people write them; "" = all.
         outcome: of an audit; None = the finding is no audit.
+        scope: what the finding is about: the very prompts of the study, or prompts of their kind.
+        seeds: how many paired seeds it rests on where seeds are the unit of evidence; else 0.
+        more_seeds: about how many further seeds a prompt would settle a question about these prompts; 0 = settled or no
+            such question; None = unknown.
+        leads: False where the same question is answered in the other scope by a finding that is told first.
+        beside: what the other scope says, in a sentence, of a finding that leads; "" = there is no other.
     """
 
     metric: str
@@ -161,3 +173,8 @@ class Finding:
     asked: Contrast | None = None
     group: str = ""
     outcome: Outcome | None = None
+    scope: Scope = "prompts like these"
+    seeds: int = 0
+    more_seeds: int | None = 0
+    leads: bool = True
+    beside: str = ""

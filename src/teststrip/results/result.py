@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from teststrip import analysis
 from teststrip import plan as planning
 from teststrip import study as studies
+from teststrip.analysis.sentences import told
 from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
 from teststrip.records import Card, Finding, Fingerprint, Image, Planned, Row, Study
@@ -198,7 +199,7 @@ class Result:
         return notebook.html(
             title=self.study.name,
             facts=f"{self.made} of {len(self.plan)} images · {self.folder}",
-            sentences=[finding.sentence for finding in self.findings[:3]] if self.made else [],
+            sentences=[told(finding) for finding in self.findings if finding.leads][:3] if self.made else [],
             grid=self.grid(across, down, side=96, where=where) if shown else None,
             caption=first.text if where else "",
         )

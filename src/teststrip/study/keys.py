@@ -197,6 +197,13 @@ QUESTION = (
         "What an hour of this machine costs, in the budget's currency: an image then costs its share of it.",
         {"type": "number", "exclusiveMinimum": 0},
     ),
+    Key(
+        "scope",
+        'text, "both"',
+        'What the answers are about: `"these prompts"`, where seeds are the evidence (at least two a prompt);'
+        ' `"prompts like these"`, where prompts are (at least six); or `"both"`.',
+        {"enum": ["these prompts", "prompts like these", "both"]},
+    ),
 )
 
 TABLES: Mapping[str, tuple[Key, ...]] = {

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from teststrip import plugins
 from teststrip.errors import among, nearest
-from teststrip.records import BUDGET, DEFAULT_MARGIN, Question, Setting, Value
+from teststrip.records import BUDGET, DEFAULT_MARGIN, Question, Scope, Setting, Value
 from teststrip.study.keys import QUESTION, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.values import coerce
 
 
 def read_question(value: object, place: Place) -> Question:
-    """The question: metrics, margin, budget and price."""
+    """The question: metrics, margin, budget, price and scope."""
     data = table(value, place)
     check_keys(data, QUESTION, place)
     metrics = _metrics(data.get("metrics", []), place / "metrics")
@@ -23,7 +24,8 @@ def read_question(value: object, place: Place) -> Question:
     if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET, budget)):
         raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
     price = data.get("price_an_hour")
-    return Question(metrics, margin, budget, None if price is None else _positive(price, place / "price_an_hour"))
+    hourly = None if price is None else _positive(price, place / "price_an_hour")
+    return Question(metrics, margin, budget, hourly, _scope(data.get("scope", "both"), place / "scope"))
 
 
 def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
@@ -88,6 +90,13 @@ def _margin(value: object, place: Place, metrics: tuple[str, ...]) -> float | Ma
 def _not_asked(name: str, metrics: tuple[str, ...]) -> str:
     hint = nearest(name, metrics) or ". Add it there or remove it here"
     return f"is not among question.metrics{hint}"
+
+
+def _scope(value: object, place: Place) -> Literal[Scope, "both"]:
+    known: tuple[Literal[Scope, "both"], ...] = (*get_args(Scope), "both")
+    if value not in known:
+        raise place.error(f"{shown(value)} is no scope{among(str(value), known, 'Known')}")
+    return known[known.index(value)]
 
 
 def _positive(value: object, place: Place) -> float:

@@ -46,6 +46,7 @@ def _lines(study: Study) -> Iterator[str]:
             "margin": question.margin,
             "budget": question.budget,
             "price_an_hour": question.price_an_hour,
+            "scope": None if question.scope == "both" else question.scope,
         },
     )
     for metric, chosen in study.metric_options.items():

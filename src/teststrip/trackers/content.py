@@ -28,7 +28,7 @@ MOST_PIXELS = 20 * 10**6
 
 _ID = "account.json"  # so called since the first version, whose folders must be found again
 _OF_A_FINDING = (
-    *("kind", "metric", "axis", "contrast", "verdict", "effect", "low", "high", "unit", "margin", "p"),
+    *("kind", "metric", "axis", "scope", "contrast", "verdict", "effect", "low", "high", "unit", "margin", "p"),
     *("prompts", "images", "sentence", "method"),
 )
 

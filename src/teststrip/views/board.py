@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from teststrip.analysis.sentences import between, digits_of, fixed, number
+from teststrip.analysis.sentences import between, digits_of, fixed, number, told
 from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken
@@ -80,7 +80,7 @@ def build(
         "metrics": [_metric(cards.get(name, Card(name))) for name in names],
         "cells": cells.seen,
         "places": places,
-        "findings": [_finding(finding) for finding in findings],
+        "findings": [_finding(finding) for finding in sorted(findings, key=lambda finding: not finding.leads)],
         "warnings": list(warnings),
         "progress": progress(places),
     }
@@ -218,12 +218,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "level": _number(finding.level),
         "margin": _number(finding.margin),
         "p": _number(finding.p),
+        "scope": finding.scope,
         "prompts": finding.prompts,
         "images": finding.images,
         "verdict": finding.verdict,
         "method": finding.method,
         "more_prompts": finding.more_prompts,
-        "sentence": finding.sentence or f"{spoken(finding.metric)}: {finding.contrast}",
+        "sentence": told(finding) or f"{spoken(finding.metric)}: {finding.contrast}",
         "detail": _detail(finding),
         "kind": finding.kind,
         "design": finding.alternative,
@@ -251,6 +252,7 @@ def _detail(finding: Finding) -> str:
         interval = f", {finding.level * 100:.0f} % from {between(finding.low, finding.high)}"
         parts.append(effect + (interval if math.isfinite(finding.low) else ""))
     parts.append(f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}")
+    parts += [f"{finding.seeds} paired seeds"] if finding.seeds else []
     return " · ".join(parts)
 
 

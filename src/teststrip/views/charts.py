@@ -82,7 +82,7 @@ def drawn(findings: Sequence[Finding], recommendations: Sequence[Recommendation]
 
 def name_of(finding: Finding) -> str:
     """The file of a finding's chart: "clip_score-num_inference_steps.svg"."""
-    return _file(finding.metric, finding.axis, finding.group)
+    return _file(finding.metric, finding.axis, finding.group, finding.scope if finding.scope == "these prompts" else "")
 
 
 def frontier_name(recommendation: Recommendation) -> str:

@@ -31,10 +31,11 @@ MOST_ROWS = 100
 """Rows of a table of settings; the rest is counted."""
 
 LEGEND = (
-    "Unit of evidence: the prompt. Every comparison is made inside a prompt and seed and averaged over the prompt's "
-    "seeds; intervals and tests count prompts, not images. **Different**: p < .05 after Holm over the planned "
-    "contrasts of this metric. **No difference that matters**: the 90 % interval lies inside the margin. Anything "
-    "else is open, and said to be."
+    "Every comparison is made inside a prompt and seed. **For prompts like these** the unit of evidence is the prompt: "
+    "its seeds are averaged, intervals and tests count prompts. **On these prompts** it is the seed within a prompt, "
+    "and nothing is said about other prompts. Images are never counted. **Different**: p < .05 after Holm over the "
+    "planned contrasts of this metric, in each scope apart. **No difference that matters**: the 90 % interval lies "
+    "inside the margin. Anything else is open, and said to be."
 )
 
 
@@ -168,7 +169,7 @@ def _heading(finding: Finding) -> str:
     if finding.kind == "cells" or finding.asked is None:
         return "Settings compared"
     axes = " and ".join(spoken(level.axis) for level in finding.asked.plus)
-    return f"Audit: {axes}" if finding.kind == "audit" else axes
+    return f"Audit: {axes}" if finding.kind == "audit" else f"{axes}, {finding.scope}"
 
 
 def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
@@ -194,7 +195,8 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
         yield from (*_table(heads, rows), "")
         if len(finding.comparisons) > MOST_ROWS:
             yield from (f"… and {len(finding.comparisons) - MOST_ROWS} more.", "")
-    facts = [f"Method: {finding.method}.", f"n = {finding.prompts} prompts, {finding.images:,} images."]
+    seeds = f"{finding.seeds} paired seeds, " if finding.seeds else ""
+    facts = [f"Method: {finding.method}.", f"n = {finding.prompts} prompts, {seeds}{finding.images:,} images."]
     if math.isfinite(finding.margin) and finding.kind in ("axis", "interaction", "cells"):
         unit = f" {finding.unit}" if finding.unit else ""
         facts.append(f"Margin: ±{number(finding.margin)}{unit}.")

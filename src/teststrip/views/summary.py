@@ -17,6 +17,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
+from teststrip.analysis.sentences import told
 from teststrip.records import Card, Finding, Study
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken
@@ -93,12 +94,14 @@ class Summary:
     def in_short(self) -> list[str]:
         """The sentences that matter, most urgent first: dead axes, findings about axes, advice, what is missing."""
         first = [
-            finding.sentence
+            told(finding)
             for finding in self.findings
             if finding.kind in ("axis", "convergence")
+            and finding.leads
             and (finding.verdict == "different" or not self._counts_cost(finding.metric))
         ]
-        together = [f.sentence for f in self.findings if f.kind == "interaction" and f.verdict == "different"]
+        joint = [f for f in self.findings if f.kind == "interaction" and f.leads]
+        together = [told(finding) for finding in joint if finding.verdict == "different"]
         doubts = [f.sentence for f in self.findings if f.outcome in ("blind", "misled")]
         # Where an audit forbids the recommendation, the audit says so already.
         advice = [made.sentence for made in self.recommendations if made.outcome is None]

@@ -18,7 +18,8 @@ def tables(summary: Summary) -> Iterator[str]:
         unit = summary.cards[metric].unit
         yield from ("", spoken(metric) + (f" ({unit})" if unit else ""))
         for finding in summary.findings:
-            if finding.metric == metric and finding.levels and finding.kind in ("axis", "convergence"):
+            shown = finding.leads and finding.kind in ("axis", "convergence")
+            if finding.metric == metric and finding.levels and shown:
                 yield from ("", *_levels(finding))
         rows = [
             [label, number(mean), f"{number(seconds)} s", f"{images:,}"]

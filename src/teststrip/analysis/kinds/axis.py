@@ -11,10 +11,11 @@ import numpy as np
 
 from teststrip.analysis import sentences
 from teststrip.analysis.kinds import cells
-from teststrip.analysis.numbers import effects, intervals, means, verdicts
+from teststrip.analysis.numbers import effects, intervals, means, verdicts, within
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
 from teststrip.analysis.numbers.effects import WeightedContrast
+from teststrip.analysis.numbers.intervals import Interval
 from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.power import settle
@@ -35,6 +36,7 @@ class Evidence:
         margin: of the metric.
         judged: all contrasts of the metric.
         limits: what holds for each finding of the metric.
+        shared_seeds: all prompts used the same few seeds.
     """
 
     layout: Layout
@@ -43,6 +45,12 @@ class Evidence:
     margin: Margin
     judged: Judgement
     limits: tuple[str, ...]
+    shared_seeds: bool = False
+
+    @property
+    def by_seeds(self) -> bool:
+        """Whether these very prompts are meant, so that seeds are the unit of evidence."""
+        return self.judged.scope == "these prompts"
 
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
@@ -51,13 +59,13 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     rows = judged.rows()
     chosen = [i for i, contrast in enumerate(judged.contrasts) if contrast.axes == axes]
     asked = [i for i in chosen if judged.contrasts[i].kind in ("pair", "interaction")]
-    pairs = [i for i in asked if rows[i].prompts >= MINIMUM_PROMPTS] or asked
+    pairs = [i for i in asked if rows[i].verdict != "insufficient design"] or asked
     planned = [i for i in chosen if judged.contrasts[i].planned]
     verdict = verdicts.of_axis(judged.verdict[pairs], judged.verdict[planned])
     head = _headline(verdict, judged, chosen=planned, pairs=pairs)
     equivalent = verdict == "equivalent"
     row = rows[head]
-    more, alternative = _settling(evidence, verdict, chosen, pairs)
+    settling = _settling(evidence, verdict, chosen, pairs)
     factors = [evidence.layout.factors[i] for i in axes]
     compared = [rows[i] for i in pairs]
     found = Finding(
@@ -73,18 +81,23 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         prompts=row.prompts,
         images=_images(evidence, axes),
         verdict=verdict,
-        method=_method(judged, head, row, evidence.card),
-        more_prompts=more,
+        method=_by_seeds(judged, head) if evidence.by_seeds else _method(judged, head, row, evidence.card),
+        more_prompts=settling.prompts,
         kind="interaction" if len(axes) > 1 else "axis",
         unit=evidence.card.unit,
         seed_sd=size.seed_sd,
-        levels=cells.levels(evidence.values, evidence.layout, axes[0])
-        if len(axes) == 1
-        else _along(evidence, judged.contrasts[head]),
+        levels=_points(evidence, axes[0]) if len(axes) == 1 else _along(evidence, judged.contrasts[head]),
         comparisons=tuple(rows[i] for i in chosen),
-        limits=(*evidence.limits, *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs])),
-        alternative=alternative,
+        limits=(
+            *evidence.limits,
+            *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs]),
+            *(_prompts_left_out(evidence, chosen) if evidence.by_seeds else ()),
+        ),
+        alternative=settling.alternative,
         asked=row.asked,
+        scope=judged.scope,
+        seeds=int(judged.seeds[head]) if judged.seeds is not None else 0,
+        more_seeds=settling.seeds,
     )
     if len(axes) > 1:
         return replace(found, sentence=sentences.write_interaction(found, margin=size.text))
@@ -97,27 +110,44 @@ def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pai
         return max(pairs, key=lambda i: max(abs(judged.inner.low[i]), abs(judged.inner.high[i])))
     if verdict == "different":
         different = [i for i in chosen if judged.verdict[i] == "different"]
-        shapes = {judged.contrasts[i].kind: i for i in different if judged.contrasts[i].kind in ("trend", "bend")}
+        # An interval that holds together with others may be wider than Holm's p is strict: then the pair speaks.
+        sure = [i for i in different if judged.outer.low[i] * judged.outer.high[i] > 0]
+        shapes = {judged.contrasts[i].kind: i for i in sure if judged.contrasts[i].kind in ("trend", "bend")}
         if shapes:
             return max(shapes.values(), key=lambda i: abs(judged.outer.mean[i]))
         return min(different, key=lambda i: judged.family[i])
     return max(pairs, key=lambda i: np.nan_to_num(abs(judged.outer.mean[i]), nan=-1.0))
 
 
-def _settling(
-    evidence: Evidence, verdict: Verdict, chosen: Sequence[int], pairs: Sequence[int]
-) -> tuple[int | None, str]:
-    """What would bring a verdict: more prompts of this design, and in words a study of one seed a prompt."""
+@dataclass(frozen=True)
+class _Settling:
+    """What would bring a verdict.
+
+    Attributes:
+        prompts: so many more of this design; 0 = no question is left to them, None = unknown.
+        seeds: so many more a prompt; 0 = no question is left to them, None = unknown.
+        alternative: a study of one seed a prompt, in words; "" = none.
+    """
+
+    prompts: int | None = 0
+    seeds: int | None = 0
+    alternative: str = ""
+
+
+def _settling(evidence: Evidence, verdict: Verdict, chosen: Sequence[int], pairs: Sequence[int]) -> _Settling:
     if verdict in ("different", "equivalent"):
-        return 0, ""
+        return _Settling()
     judged, margin = evidence.judged, evidence.margin.value
+    if evidence.by_seeds:
+        return _Settling(None, settle.more_seeds(judged, chosen, pairs, margin))
     more = settle.more_prompts(judged, chosen, pairs, margin)
     _, replicates, count = evidence.values.shape
     if replicates < 2:
-        return more, ""
+        return _Settling(more)
     single = [sd_of_one_seed(evidence.values, evidence.layout, contrast) for contrast in judged.contrasts]
     prompts = settle.one_seed_prompts(judged, chosen, pairs, margin, single)
-    return more, f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
+    design = f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
+    return _Settling(more, alternative=design)
 
 
 def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
@@ -140,6 +170,20 @@ def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
     return "; ".join(parts)
 
 
+def _by_seeds(judged: Judgement, head: int) -> str:
+    """One line: test, correction, intervals of the headline contrast where seeds are the unit."""
+    assert judged.seeds is not None
+    prompts, seeds = int(judged.outer.prompts[head]), int(judged.seeds[head])
+    parts = [
+        f"paired by prompt and seed; mean over {prompts} prompt{'s' * (prompts != 1)} of the mean over their seeds",
+        f"Student's t with Satterthwaite's degrees of freedom, {seeds} paired seeds",
+    ]
+    if judged.size > 1:
+        parts.append(f"Holm over {judged.size} planned contrasts (other pairs: over all {len(judged.contrasts)})")
+        parts.append("95 % intervals hold together (Bonferroni)")
+    return "; ".join([*parts, "equivalence by two one-sided tests at 5 %"])
+
+
 def _span(factor: Factor, pairs: Sequence[Comparison]) -> str:
     """The levels that were compared, in words."""
     compared = {level.index for row in pairs for level in (*row.asked.plus, *row.asked.minus)}
@@ -155,8 +199,7 @@ def _along(evidence: Evidence, interaction: WeightedContrast) -> tuple[Estimate,
     found = []
     for part in effects.along(evidence.layout, interaction):
         at = part.asked.plus[-1]
-        differences, images = effects.per_prompt(evidence.values, evidence.layout, part)
-        own = intervals.paired_interval(differences)
+        own, images = _alone(evidence, part)
         found.append(
             Estimate(
                 label=at.label,
@@ -165,10 +208,46 @@ def _along(evidence: Evidence, interaction: WeightedContrast) -> tuple[Estimate,
                 low=float(own.low),
                 high=float(own.high),
                 prompts=int(own.prompts),
-                images=int(images.sum()),
+                images=images,
             )
         )
     return tuple(found)
+
+
+def _alone(evidence: Evidence, part: WeightedContrast) -> tuple[Interval, int]:
+    """The 95 % interval of a contrast that is not corrected for others, and how many images stand behind it."""
+    if evidence.by_seeds:
+        differences, images = within.per_seed(evidence.values, evidence.layout, part)
+        return within.interval(within.sample(differences, shared_seeds=evidence.shared_seeds)), int(images.sum())
+    differences, images = effects.per_prompt(evidence.values, evidence.layout, part)
+    return intervals.paired_interval(differences), int(images.sum())
+
+
+def _points(evidence: Evidence, axis: int) -> tuple[Estimate, ...]:
+    """The levels of an axis as points of a chart; the scope says whether prompts or seeds scatter."""
+    values, layout = evidence.values, evidence.layout
+    if not evidence.by_seeds:
+        return cells.levels(values, layout, axis)
+    factor = layout.factors[axis]
+    grid = layout.grid((axis,))
+    whole = means.of_levels(values, grid)
+    each = means.of_levels(values.reshape(-1, 1, values.shape[-1]), grid).by_prompt  # a seed in the place of a prompt
+    seen = each.T.reshape(len(factor.labels), *values.shape[:2])
+    own = within.interval(within.sample(seen, shared_seeds=evidence.shared_seeds))
+    # Morey 2008, as in `cells.of_grid`: taking out each seed's height takes out 1/K of the variance.
+    half = (own.high - own.mean) * math.sqrt(len(factor.labels) / max(len(factor.labels) - 1, 1))
+    return tuple(
+        Estimate(
+            label,
+            factor.numbers[k] if factor.numbers else None,
+            float(whole.levels[k]),
+            float(whole.levels[k] - half[k]),
+            float(whole.levels[k] + half[k]),
+            int(own.prompts[k]),
+            int(whole.images[k]),
+        )
+        for k, label in enumerate(factor.labels)
+    )
 
 
 def _images(evidence: Evidence, axes: tuple[int, ...]) -> int:
@@ -183,8 +262,21 @@ def _left_out(evidence: Evidence, axes: tuple[int, ...], rows: Sequence[Comparis
     layout, labels = evidence.layout, evidence.layout.factors[axes[0]].labels
     poor = set(range(len(labels))) - set(means.judged(evidence.values, layout.grid(axes)))
     gone = Counter(level.index for row in rows for level in (*row.asked.plus, *row.asked.minus))
+    few = "too few paired seeds" if evidence.by_seeds else f"pictures of fewer than {MINIMUM_PROMPTS} prompts"
     return cells.left_out(cells.levels(evidence.values, layout, axes[0]), poor) + [
-        f"{label} could not be judged: pictures of fewer than {MINIMUM_PROMPTS} prompts."
+        f"{label} could not be judged: {few}."
         for index, label in enumerate(labels)
         if len(labels) > 1 and gone[index] == len(labels) - len(poor) - 1
+    ]
+
+
+def _prompts_left_out(evidence: Evidence, chosen: Sequence[int]) -> list[str]:
+    """Prompts that show no spread over seeds in some comparison, because a single pair of pictures is left or none."""
+    gone = np.flatnonzero(np.isnan(evidence.judged.differences[list(chosen)]).any(axis=0))
+    names = [evidence.layout.prompts[place] for place in gone]
+    if not names:
+        return []
+    has, is_ = ("has", "is") if len(names) == 1 else ("have", "are")
+    return [
+        f"{sentences.listed(names)} {has} fewer than two paired seeds in some comparisons and {is_} left out there."
     ]

@@ -17,7 +17,7 @@ from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.effects import WeightedContrast
-from teststrip.records import MINIMUM_PROMPTS, Comparison
+from teststrip.records import MINIMUM_PROMPTS, Comparison, Scope
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Judgement:
         family: `p` after Holm: of a planned contrast over the planned ones; of any other over all, and no smaller than
             its axis' own (NaN = too few prompts to be tested).
         verdict: one of four, as text.
+        scope: what the verdicts are about.
+        seeds: how many paired seeds stand behind each contrast, where they are the unit of evidence.
     """
 
     contrasts: tuple[WeightedContrast, ...]
@@ -44,6 +46,8 @@ class Judgement:
     p: Array
     family: Array
     verdict: NDArray[np.str_]
+    scope: Scope = "prompts like these"
+    seeds: Array | None = None
 
     @property
     def size(self) -> int:
@@ -90,14 +94,23 @@ def judge(
     outer = intervals.paired_interval(differences, 0.95)
     inner = intervals.paired_interval(differences, 0.90, extra_se=margin_se)
     p = intervals.t_p(differences)
-    planned = np.array([contrast.planned for contrast in contrasts])
-    tested = np.where(outer.prompts >= MINIMUM_PROMPTS, p, np.nan)
-    first = multiplicity.holm(np.where(planned, tested, np.nan))
-    family = np.where(planned, first, np.maximum(multiplicity.holm(tested), _gate(contrasts, first)))
+    family = corrected(contrasts, np.where(outer.prompts >= MINIMUM_PROMPTS, p, np.nan))
     decided = verdicts.decide(
         p=family, inner_low=inner.low, inner_high=inner.high, margin=margin, prompts=outer.prompts
     )
     return Judgement(tuple(contrasts), differences, images, outer, inner, p, family, decided)
+
+
+def corrected(contrasts: Sequence[WeightedContrast], tested: Array) -> Array:
+    """Holm's p: of a planned contrast over the planned ones, of any other over all and no less than `_gate`.
+
+    Args:
+        contrasts: all of the family.
+        tested: [..., contrasts], two-sided p of each alone; NaN = not tested.
+    """
+    planned = np.array([contrast.planned for contrast in contrasts])
+    first = multiplicity.holm(np.where(planned, tested, np.nan))
+    return np.where(planned, first, np.maximum(multiplicity.holm(tested), _gate(contrasts, first)))
 
 
 def _gate(contrasts: Sequence[WeightedContrast], first: Array) -> Array:

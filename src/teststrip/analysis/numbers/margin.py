@@ -27,6 +27,7 @@ class Margin:
         text: as a person would write it: "0.2 SD", "0.5".
         seed_sd: SD between seeds of one prompt in one cell, score units; NaN = unknown.
         note: what stands in for the seed SD where it cannot be seen; "" = nothing.
+        seeds_se: the standard error of `value` where these very prompts are meant and only seeds scatter.
     """
 
     value: float
@@ -34,6 +35,7 @@ class Margin:
     text: str
     seed_sd: float
     note: str = ""
+    seeds_se: float = 0.0
 
 
 def margin_of(
@@ -69,7 +71,16 @@ def margin_of(
         )
     if in_units:
         return Margin(number, 0.0, f"{number:.3g}", sd)
-    return Margin(number * sd, number * se, f"{number:.3g} SD", sd, note)
+    degrees = 0 if seed_sd is not None else _seed_degrees(values)
+    # Normal theory: var(s) = s² / (2 df).
+    seeds_se = number * sd / math.sqrt(2 * degrees) if degrees else 0.0
+    return Margin(number * sd, number * se, f"{number:.3g} SD", sd, note, seeds_se)
+
+
+def _seed_degrees(values: Array) -> int:
+    """Degrees of freedom of the seeds [P, R, C]; a seed that is seen in many cells counts once."""
+    seeds = (~np.isnan(values)).any(axis=-1).sum(axis=-1)
+    return int(np.maximum(seeds - 1, 0).sum())
 
 
 def pooled_seed_sd(values: Array) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 equivalent: the 90 % interval lies inside the margin (two one-sided tests at 5 %), whether or not zero does too.
 different: else, when the family-corrected p is below .05.
 inconclusive: else.
-insufficient design: always below MINIMUM_PROMPTS prompts, whatever the numbers say.
+insufficient design: always below MINIMUM_PROMPTS prompts, or as few seeds, whatever the numbers say.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def decide(
         p: two-sided, after the family's correction; NaN = not tested for difference.
         inner_low, inner_high: the 90 % interval, score units.
         margin: smallest difference that matters, score units.
-        prompts: how many differences the comparison rests on.
+        prompts: how many differences the comparison rests on, one more than its degrees of freedom. Where seeds are the
+            unit of evidence: one more than the paired seeds beyond one a prompt.
 
     >>> str(decide(p=0.001, inner_low=0.3, inner_high=0.6, margin=0.2, prompts=40))
     'different'

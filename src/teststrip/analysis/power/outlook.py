@@ -25,14 +25,24 @@ def of_study(study: Study, cells: Sequence[Cell], variances: Variances | None = 
         cells: the settings that its plan has.
         variances: of scores that exist (`measured`); None = those usual for scores.
     """
-    return power.explain(
-        len(study.prompts),
-        len(study.seeds) if study.seeds else study.replicates,
-        margin=study.question.margin,
-        contrasts=max(planned_contrasts(study, cells), 1),
-        cells=len(cells),
-        variances=variances,
-    )
+    prompts, replicates = len(study.prompts), len(study.seeds) if study.seeds else study.replicates
+    contrasts, scope = max(planned_contrasts(study, cells), 1), study.question.scope
+    lines: list[str] = []
+    if scope != "prompts like these":
+        shared = study.seeds is not None and prompts > 1
+        lines.append(
+            power.explain_here(prompts, replicates, contrasts=contrasts, variances=variances, shared_seeds=shared)
+        )
+    if scope != "these prompts":
+        lines += power.explain(
+            prompts,
+            replicates,
+            margin=study.question.margin,
+            contrasts=contrasts,
+            cells=len(cells),
+            variances=variances,
+        )
+    return tuple(lines)
 
 
 def planned_contrasts(study: Study, cells: Sequence[Cell]) -> int:

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from teststrip.analysis.power import student
 from teststrip.analysis.sentences import percent
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS
 
 PILOT = (12, 2)
 """Prompts and seeds that make a pilot."""
@@ -255,7 +255,7 @@ def explain(
         variances: default those usual for scores.
 
     >>> print(explain(5, 6, cells=16)[0])
-    5 prompts cannot settle anything: no exact two-sided test on fewer than 6 prompts reaches p < .05.
+    For prompts like these: 5 prompts cannot settle anything; no exact test on fewer than 6 prompts reaches p < .05.
     """
     variances = variances or Variances()
     size = _margin_in_sd(margin, variances)
@@ -264,14 +264,14 @@ def explain(
     lines = []
     if prompts < MINIMUM_PROMPTS:
         lines.append(
-            f"{prompts} prompts cannot settle anything: no exact two-sided test on fewer than {MINIMUM_PROMPTS} "
-            "prompts reaches p < .05."
+            f"For prompts like these: {prompts} prompts cannot settle anything; no exact test on fewer than "
+            f"{MINIMUM_PROMPTS} prompts reaches p < .05."
         )
     else:
         among = f", corrected for {contrasts} planned comparisons" if contrasts > 1 else ""
         lines.append(
-            f"{prompts} prompts × {replicates} {_seeds(replicates)}: finds a difference of {now.detectable:.2f} SD "
-            f"between two settings in 80 % of studies{among}."
+            f"For prompts like these: {prompts} prompts × {replicates} {_seeds(replicates)} find a difference of "
+            f"{now.detectable:.2f} SD between two settings in 80 % of studies{among}."
         )
         lines.append(
             f"Shows that two equal settings are equal within ±{size:.3g} SD in {percent(now.equivalence)} of studies."
@@ -295,6 +295,58 @@ def explain(
     if isinstance(margin, Mapping) and variances.metric not in margin:
         lines.append(f"The study's margins are in score units: until those scores are measured ±{size} SD stands in.")
     return tuple(lines)
+
+
+def detectable_here(prompts: int, replicates: int, *, contrasts: int = 1, variances: Variances | None = None) -> float:
+    """The smallest true difference on these very prompts that is found in 80 % of studies, in seed SD.
+
+    A prompt's own response is part of what is asked, so images alone scatter. The degrees of freedom are what
+    Satterthwaite's come to where prompts scatter alike.
+
+    Returns:
+        inf where the design has too few seeds for a verdict on these prompts.
+
+    >>> round(detectable_here(5, 6), 2), detectable_here(5, 1)
+    (0.38, inf)
+    """
+    variances = variances or Variances()
+    if prompts * (replicates - 1) < MINIMUM_DEGREES:
+        return math.inf
+    degrees = max(int((replicates - 1) / (replicates + 1) * (prompts * (replicates - 1) + 2)), 1)
+    sd = math.sqrt(2) * variances.residual / variances.seed
+    seen = detectable(degrees + 1, sd, contrasts=contrasts)
+    return seen * math.sqrt((degrees + 1) / (prompts * replicates))
+
+
+def explain_here(
+    prompts: int,
+    replicates: int,
+    *,
+    contrasts: int = 1,
+    variances: Variances | None = None,
+    shared_seeds: bool = False,
+) -> str:
+    """What `plan` prints about answers on these very prompts.
+
+    Args:
+        prompts, replicates, contrasts, variances: as in `explain`.
+        shared_seeds: all prompts have the same seeds, which are then counted once.
+
+    >>> print(explain_here(1, 3))
+    On this prompt: nothing can be settled with 3 seeds a prompt; 6 would do.
+    """
+    these = "this prompt" if prompts == 1 else f"these {prompts} prompts"
+    rows = 1 if shared_seeds else prompts
+    least = detectable_here(rows, replicates, contrasts=contrasts, variances=variances)
+    if math.isinf(least):
+        needed = math.ceil(MINIMUM_DEGREES / rows) + 1
+        seeds = f"{replicates} {_seeds(replicates)} a prompt"
+        return f"On {these}: nothing can be settled with {seeds}; {needed} would do."
+    among = f", corrected for {contrasts} planned comparisons" if contrasts > 1 else ""
+    return (
+        f"On {these}: {rows * replicates} paired seeds find a difference of {least:.2f} SD between two settings in "
+        f"80 % of studies{among}."
+    )
 
 
 def _margin_in_sd(margin: float | Mapping[str, float], variances: Variances) -> float:

@@ -41,6 +41,24 @@ def one_seed_prompts(
     return None if total >= MANY else round_up(total)
 
 
+def more_seeds(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int], margin: float) -> int | None:
+    """About how many further seeds a prompt bring a verdict on these prompts in 80 % of studies; None = out of reach.
+
+    Args:
+        judged: a single study, judged for these prompts.
+        chosen, pairs, margin: as in `more_prompts`.
+    """
+    assert judged.seeds is not None
+    seeds, prompts = judged.seeds, np.maximum(judged.outer.prompts, 1)
+    spread = np.array(
+        [cautious(sd, int(n)) for sd, n in zip(judged.outer.se * np.sqrt(seeds), seeds - prompts + 1, strict=True)]
+    )
+    total = _total(judged, chosen, pairs, spread, margin)
+    have = min((float(seeds[i] / prompts[i]) for i in pairs), default=0.0)
+    most = float(prompts[list(pairs)].max()) if pairs else 1.0
+    return None if total >= MANY else max(round_up(math.ceil(total / most - have)), 1)
+
+
 def cautious(sd: float, prompts: int) -> float:
     """The 80 % upper confidence limit of an SD (Browne 1995), as `power.cautious`; NaN below two prompts."""
     if prompts < 2:
@@ -90,7 +108,7 @@ def needed_different(difference: float, sd: float, *, power: float = 0.8, contra
 
 
 def _total(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int], spread: Array, margin: float) -> int:
-    """Prompts for a verdict: every pair equivalent, or any planned contrast different."""
+    """Prompts (or paired seeds) for a verdict: every pair equivalent, or any planned contrast different."""
     if not pairs or not np.isfinite(spread[list(pairs)]).all() or not margin > 0:
         return MANY
     effect = judged.outer.mean

@@ -13,7 +13,7 @@
  * @typedef {{at: number[], engine: string, options: Record<string, unknown>, settings: Record<string, unknown>}} Cell
  * @typedef {{metric: string, axis: string, contrast: string, effect: number | null, low: number | null,
  *   high: number | null, level: number | null, margin: number | null, p: number | null, prompts: number,
- *   images: number, verdict: string, method: string, more_prompts: number | null, sentence: string, detail: string,
+ *   images: number, scope: string, verdict: string, method: string, more_prompts: number | null, sentence: string, detail: string,
  *   kind?: string, design?: string, limits?: string[],
  *   levels?: {label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number,
  *   text: string}[]}} Finding
