@@ -12,7 +12,7 @@ import sys
 from contextlib import redirect_stdout
 
 from teststrip import plugins
-from teststrip.errors import EngineError, TeststripError
+from teststrip.errors import EngineError, MissingExtra, TeststripError
 from teststrip.executors.local import open_engine
 from teststrip.records import EngineRef, Failure, Render, Shot
 
@@ -48,8 +48,9 @@ def main() -> int:
     try:
         with redirect_stdout(sys.stderr):  # a library that prints must not spoil the one line
             seconds = seconds_per_call(ref, [Shot(ref, settings) for settings in asked["shots"]])
-    except ModuleNotFoundError as error:
-        sys.stdout.write(json.dumps({"missing": str(plugins.missing(error))}) + "\n")
+    except (MissingExtra, ModuleNotFoundError) as error:
+        missing = plugins.missing(error) if isinstance(error, ModuleNotFoundError) else error
+        sys.stdout.write(json.dumps({"missing": str(missing)}) + "\n")
         return 0
     except TeststripError as error:
         sys.stderr.write(f"{error}\n")
