@@ -113,6 +113,22 @@ def test_a_session_that_cannot_open_leaves_nothing_held(tmp_path: Path) -> None:
     Session.open(teststrip.Study(**KEYS), tmp_path / "s", trackers=[]).close()
 
 
+def test_what_goes_wrong_inside_a_session_is_what_the_caller_sees(tmp_path: Path) -> None:
+    executor = Counting()
+
+    def broken() -> None:
+        with Session.open(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], executor=executor) as session:
+            session.make(islice(session.todo(), 1))
+            (tmp_path / "s" / "study.sqlite").rename(tmp_path / "gone.sqlite")  # no reader could be opened any more
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert executor.closed == 1
+    (tmp_path / "gone.sqlite").rename(tmp_path / "s" / "study.sqlite")
+    Session.open(teststrip.Study(**KEYS), tmp_path / "s", trackers=[]).close()
+
+
 def test_what_was_concluded_is_not_computed_again_after_the_run(tmp_path: Path) -> None:
     listener = Listener()
     with Session.open(teststrip.Study(**KEYS), tmp_path / "s", trackers=[listener]) as session:

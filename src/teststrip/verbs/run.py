@@ -180,8 +180,11 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:  # nothing is opened anew, so that what went wrong is what the caller sees
+            self._resources.close()
 
     @property
     def result(self) -> Result:
