@@ -10,6 +10,8 @@ FAULT plants a fault that the harness must find, or dies at an exact place:
     no-recovery     nothing is mended when the folder is opened
     no-fsync        nothing waits for the disk (no kill can show this: the order of system calls does)
     statement:N     dies at the N-th statement that reaches SQLite
+
+The first three have a slow disk, so that a kill meets the moment in which they go wrong on any machine.
 """
 
 from __future__ import annotations
@@ -74,6 +76,17 @@ class InPlace(Store):
             os.fsync(file.fileno())
 
 
+def slow_disk() -> None:
+    """Make every wait for the disk last as long as on a worn one."""
+    sync = files.sync
+
+    def slow(file: object) -> None:
+        time.sleep(0.02)
+        sync(file)
+
+    files.sync = slow
+
+
 def die_at(number: int) -> None:
     """Make every connection count its statements, and the process kill itself when the count is full."""
     connect, left = sqlite3.connect, [number]
@@ -93,6 +106,8 @@ def die_at(number: int) -> None:
 
 def main(folder: str, count: str, fault: str = "") -> int:
     kind = {"row-first": RowFirst, "in-place": InPlace}.get(fault, Store)
+    if fault in {"row-first", "in-place", "no-recovery"}:
+        slow_disk()
     if fault == "no-recovery":
         recovery.recover = lambda _: None
     elif fault == "no-fsync":

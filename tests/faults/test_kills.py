@@ -34,7 +34,7 @@ def test_a_run_killed_at_a_thousand_random_moments_loses_and_doubles_nothing(tmp
     ],
 )
 def test_the_harness_finds_a_planted_fault(tmp_path, fault, kills, seen):
-    outcome = killed_painter(tmp_path / "s", count=100, fault=fault, kills=kills, patient=False)
+    outcome = killed_painter(tmp_path / "s", count=300, fault=fault, kills=kills, patient=False)
     assert seen in outcome.faults
 
 
