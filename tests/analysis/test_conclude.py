@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.analysis.scored import SEED_STUDY, study
 
 from teststrip import analysis
-from teststrip.analysis import sentences
 from teststrip.analysis.numbers import columns, verdicts
+from teststrip.analysis.sentences import answers
 from teststrip.errors import UsageError
 from teststrip.records import Axis, Card, Finding, Level
 from teststrip.views import charts, report
@@ -49,7 +49,7 @@ def test_a_few_prompts_with_six_seeds_get_answers_about_themselves(prompts: int)
     assert guidance.sentence.startswith(f"{opening}score rises with guidance: +")
     assert f"{6 * prompts} paired seeds" in guidance.sentence
     assert guidance.beside.startswith("For prompts like these: this design cannot tell")
-    assert sentences.told(guidance) == f"{guidance.sentence} {guidance.beside}"
+    assert answers.told(guidance) == f"{guidance.sentence} {guidance.beside}"
     assert not found[1].leads
     assert found[1].beside == ""
 
@@ -143,7 +143,7 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
     assert guidance.alternative in guidance.sentence
     assert guidance.more_prompts
     assert f"About {guidance.more_prompts:,} more prompts would settle it" in guidance.sentence
-    assert "About 1 more prompt would settle it" in sentences.write(replace(guidance, more_prompts=1))
+    assert "About 1 more prompt would settle it" in answers.write(replace(guidance, more_prompts=1))
     assert "5 prompts: no exact two-sided test" in " ".join(guidance.limits)
 
 
@@ -334,7 +334,7 @@ def test_sentence_table_and_chart_are_one_record() -> None:
         replace(level, mean=level.mean + 100, low=level.low + 100, high=level.high + 100) for level in found.levels
     )
     made = replace(found, effect=7.25, low=7.125, high=7.375, comparisons=rows, levels=levels)
-    told = sentences.write(made, span="6 to 9", margin="0.2 SD")
+    told = answers.write(made, span="6 to 9", margin="0.2 SD")
     (row,) = (report.comparison_row(row) for row in made.comparisons if row.asked == made.asked)
     assert row[1] == "+7.25"
     assert row[2] == "7.12 to 7.38"

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.analysis.scored import study
 
-from teststrip.analysis import sentences
 from teststrip.analysis.numbers import columns, effects
 from teststrip.analysis.numbers.effects import WeightedContrast
+from teststrip.analysis.sentences import phrases
 
 AXES = {"guidance_scale": (1.0, 3.0, 5.0, 7.5), "num_inference_steps": (2.0, 4.0, 8.0)}
 
@@ -157,7 +157,7 @@ def test_words_are_compared_pair_by_pair_and_every_pair_is_planned() -> None:
     axes = {"scheduler": ("DDIM", "UniPC", "Heun")}
     layout, _ = read(study(2, 1, axes), axes)
     asked = effects.planned(layout)
-    assert [sentences.contrast(c.asked) for c in asked] == [
+    assert [phrases.contrast(c.asked) for c in asked] == [
         "UniPC against DDIM",
         "Heun against DDIM",
         "Heun against UniPC",

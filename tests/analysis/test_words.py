@@ -13,7 +13,7 @@ from tests.analysis.scored import study
 
 import teststrip
 from teststrip import analysis
-from teststrip.analysis import sentences
+from teststrip.analysis.sentences import phrases
 from teststrip.records import Axis, Card, Contrast, Level, LevelRef
 
 SOURCE = Path(teststrip.__file__).parent
@@ -240,4 +240,4 @@ def test_a_contrast_is_said_from_its_record() -> None:
         Contrast("settings", (high, oil), (low, plain)): "guidance 9, style oil against guidance 6, style plain",
         Contrast("share", (high,)): "converged at 9 (share of prompts)",
     }
-    assert {asked: sentences.contrast(asked) for asked in said} == said
+    assert {asked: phrases.contrast(asked) for asked in said} == said

@@ -16,7 +16,7 @@ from tests.browser.conftest import Visitor, address_of, make, median, places
 
 import teststrip
 from teststrip import pictures, plan
-from teststrip.analysis.sentences import told
+from teststrip.analysis.sentences.answers import told
 from teststrip.records import Row
 from teststrip.results.result import Result
 from teststrip.verbs import export

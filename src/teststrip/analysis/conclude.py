@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 
-from teststrip.analysis import sentences
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds.axis import Evidence
@@ -22,6 +21,7 @@ from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.judging import Judgement, judge
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
+from teststrip.analysis.sentences import answers, missing, phrases
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
 from teststrip.vocabulary import spoken
 
@@ -136,7 +136,7 @@ def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
     wide, here = found
     narrow = wide.verdict not in SETTLED and (here.verdict in SETTLED or wide.verdict == "insufficient design")
     lead, other = (here, wide) if narrow else (wide, here)
-    return replace(lead, beside=sentences.write_beside(other)), replace(other, leads=False)
+    return replace(lead, beside=answers.write_beside(other)), replace(other, leads=False)
 
 
 def _limits_of_prompts(layout: Layout, *, shared_seeds: bool) -> list[str]:
@@ -210,10 +210,10 @@ def missing_images(layout: Layout) -> tuple[Finding, ...]:
     values = np.where(known, failed.astype(float), np.nan)
     card = Card("missing images", "", higher_is_better=False)
     texts, counts = np.unique(layout.reasons[failed].astype(str), return_counts=True)
-    reasons = sentences.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
+    reasons = phrases.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
     head = f"{int(failed.sum())} of {int(known.sum())} images are missing ({reasons})"
     return tuple(
-        replace(finding, kind="missing", sentence=sentences.write_missing(finding, head))
+        replace(finding, kind="missing", sentence=missing.write(finding, head))
         for finding in of_metric(layout, values, card, {card.name: MISSING_MARGIN})
         if finding.kind == "axis"
     )

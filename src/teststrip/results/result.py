@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from teststrip import analysis
 from teststrip import plan as planning
 from teststrip import study as studies
-from teststrip.analysis.sentences import told
+from teststrip.analysis.sentences.answers import told
 from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
 from teststrip.records import Card, Finding, Fingerprint, Image, Planned, Row, Study

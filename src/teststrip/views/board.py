@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from teststrip.analysis.sentences import between, digits_of, fixed, number, told
+from teststrip.analysis.sentences.answers import told
+from teststrip.analysis.sentences.phrases import between, digits_of, fixed, number
 from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.numbers.effects import scale
-from teststrip.analysis.sentences import number
+from teststrip.analysis.sentences.phrases import number
 from teststrip.records import Finding
 from teststrip.vocabulary import spoken
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from teststrip import disk
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import VERDICTS, between, digits_of, fixed, number, setting, with_group
+from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, fixed, number, setting, with_group
 from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
 from teststrip.views import charts, text_tables

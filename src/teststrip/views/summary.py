@@ -17,7 +17,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
-from teststrip.analysis.sentences import told
+from teststrip.analysis.sentences.answers import told
 from teststrip.records import Card, Finding, Study
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from teststrip.analysis.sentences import between, digits_of, fixed, number
+from teststrip.analysis.sentences.phrases import between, digits_of, fixed, number
 from teststrip.records import Finding
 from teststrip.views.summary import Summary
 from teststrip.vocabulary import spoken

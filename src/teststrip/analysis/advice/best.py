@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis import sentences
 from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice.recommendation import Recommendation, write
 from teststrip.analysis.kinds import audit, cells
@@ -27,6 +26,7 @@ from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_different
+from teststrip.analysis.sentences import audits, phrases
 from teststrip.errors import UsageError, nearest
 from teststrip.records import (
     DEFAULT_MARGIN,
@@ -87,7 +87,7 @@ def recommend(
     if reason := _forbidden(case):
         return _none(case, reason)
     if case.doubt:
-        return _none(case, sentences.audit_claim(case.doubt), outcome=case.doubt.outcome)
+        return _none(case, audits.claim(case.doubt), outcome=case.doubt.outcome)
     if not case.allowed():
         return _none(case, _too_dear(case))
     return _choose(case, margin_of(margin, card.name, values))
@@ -169,7 +169,7 @@ def _too_dear(case: _Case) -> str:
     cheapest = np.nanmin(known) if np.isfinite(known).any() else math.nan
     unit = costing.UNITS[case.column]
     budget = case.budget.text if case.budget else ""
-    return f"no setting costs at most {budget}; the cheapest takes {sentences.number(float(cheapest))} {unit}".rstrip()
+    return f"no setting costs at most {budget}; the cheapest takes {phrases.number(float(cheapest))} {unit}".rstrip()
 
 
 def _scored(values: Array) -> int:

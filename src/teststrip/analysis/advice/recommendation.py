@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from teststrip.analysis import sentences
 from teststrip.analysis.advice.costs import Point
+from teststrip.analysis.sentences import phrases
 from teststrip.records import Comparison, Outcome
 from teststrip.vocabulary import spoken
 
@@ -86,7 +86,7 @@ def write(made: Recommendation, *, margin: str, more: int | None) -> str:
         return (
             f"{use}: {what}{within} that is not worse in {score} than any other by more than {margin}. "
             f"Against {best.label} ({_cost(best, made.unit)}), which scored best: {_difference(against)}, {on}"
-            f"{f'; it saves {sentences.percent(made.saves)}' if made.saves >= 0.005 else ''}."
+            f"{f'; it saves {phrases.percent(made.saves)}' if made.saves >= 0.005 else ''}."
         )
     if made.behind == made.rivals:
         return f"{use}: every other setting{within} is surely worse in {score}, {on}."
@@ -119,9 +119,9 @@ def _prove(made: Recommendation, more: int | None) -> str:
 
 
 def _difference(row: Comparison) -> str:
-    digits = sentences.digits_of(row.low, row.high)
-    return f"{sentences.fixed(row.effect, digits, signed=True)} (95 % interval {sentences.between(row.low, row.high)})"
+    digits = phrases.digits_of(row.low, row.high)
+    return f"{phrases.fixed(row.effect, digits, signed=True)} (95 % interval {phrases.between(row.low, row.high)})"
 
 
 def _cost(point: Point, unit: str) -> str:
-    return f"{sentences.number(point.cost)} {unit}".strip()
+    return f"{phrases.number(point.cost)} {unit}".strip()

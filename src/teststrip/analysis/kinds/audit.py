@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from teststrip.analysis import sentences
 from teststrip.analysis.kinds.convergence import STEPS
 from teststrip.analysis.numbers import effects, intervals
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
 from teststrip.analysis.numbers.comparing import comparison
+from teststrip.analysis.sentences import audits
 from teststrip.records import MINIMUM_PROMPTS, Card, Finding, Outcome
 
 GUIDANCE = "guidance_scale"
@@ -102,4 +102,4 @@ def _audit(layout: Layout, values: Array, card: Card, axis: int) -> Finding | No
         asked=contrast.asked,
         outcome=outcome,
     )
-    return replace(found, sentence=sentences.write_audit(found))
+    return replace(found, sentence=audits.write(found))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teststrip.analysis import sentences
 from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import effects, intervals, means, verdicts, within
 from teststrip.analysis.numbers.arrays import Array
@@ -19,6 +18,7 @@ from teststrip.analysis.numbers.intervals import Interval
 from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.power import settle
+from teststrip.analysis.sentences import answers, phrases
 from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Verdict
 
 SKEWED = 1.0
@@ -100,8 +100,8 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         more_seeds=settling.seeds,
     )
     if len(axes) > 1:
-        return replace(found, sentence=sentences.write_interaction(found, margin=size.text))
-    return replace(found, sentence=sentences.write(found, span=_span(factors[0], compared), margin=size.text))
+        return replace(found, sentence=answers.write_interaction(found, margin=size.text))
+    return replace(found, sentence=answers.write(found, span=_span(factors[0], compared), margin=size.text))
 
 
 def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pairs: Sequence[int]) -> int:
@@ -164,7 +164,7 @@ def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
         parts.append(f"sign flips over prompts p = {flip:.2g} ({agree} with t, p = {row.p:.2g})")
     if d.size >= 10 and d.std() > 0 and abs(((d - d.mean()) ** 3).mean() / d.std() ** 3) > SKEWED:
         boot = intervals.bootstrap_t(d)
-        parts.append(f"skewed: bootstrap-t interval {sentences.between(float(boot.low), float(boot.high))}")
+        parts.append(f"skewed: bootstrap-t interval {phrases.between(float(boot.low), float(boot.high))}")
     if card.arity is None:
         parts.append("one value a prompt and cell")
     return "; ".join(parts)
@@ -189,7 +189,7 @@ def _span(factor: Factor, pairs: Sequence[Comparison]) -> str:
     compared = {level.index for row in pairs for level in (*row.asked.plus, *row.asked.minus)}
     order = [k for k in factor.rising if k in compared]
     if factor.numbers is None:
-        return f"({sentences.listed([factor.labels[k] for k in order])})"
+        return f"({phrases.listed([factor.labels[k] for k in order])})"
     return f"{factor.labels[order[0]]} to {factor.labels[order[-1]]}"
 
 
@@ -277,6 +277,4 @@ def _prompts_left_out(evidence: Evidence, chosen: Sequence[int]) -> list[str]:
     if not names:
         return []
     has, is_ = ("has", "is") if len(names) == 1 else ("have", "are")
-    return [
-        f"{sentences.listed(names)} {has} fewer than two paired seeds in some comparisons and {is_} left out there."
-    ]
+    return [f"{phrases.listed(names)} {has} fewer than two paired seeds in some comparisons and {is_} left out there."]

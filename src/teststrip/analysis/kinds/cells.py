@@ -9,12 +9,12 @@ from itertools import combinations
 
 import numpy as np
 
-from teststrip.analysis import sentences
 from teststrip.analysis.numbers import effects, intervals, means, multiplicity, verdicts
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.sentences import settings
 from teststrip.records import Card, Contrast, Estimate, Finding
 
 MOST_CELLS = 40
@@ -137,4 +137,4 @@ def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tup
         asked=head.asked,
     )
     word = "highest" if card.higher_is_better is None else "best"
-    return replace(found, sentence=sentences.write_cells(found, best=layout.spoken(best), word=word))
+    return replace(found, sentence=settings.write(found, best=layout.spoken(best), word=word))

@@ -17,9 +17,9 @@ import numpy as np
 from scipy import special
 
 from teststrip import vocabulary
-from teststrip.analysis import sentences
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
+from teststrip.analysis.sentences import phrases, stops
 from teststrip.records import (
     MINIMUM_PROMPTS,
     Axis,
@@ -135,7 +135,7 @@ def findings(
         samplers = _drawn(layout, cells, noise) if noise else _named(layout, cells, axes, settings or {})
         group = _Group(card, layout.factors[where[0]].name, name, limits)
         if samplers:
-            names, draw = sentences.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
+            names, draw = phrases.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
             why = f"{names} {draw} fresh noise at each step, so more steps make another picture, not a better copy"
             found.append(_refusal(group, why))
         else:
@@ -204,7 +204,7 @@ def _finding(
     levels = [layout.level(axis, k) for k in order]
     broken = _broken(found, each, levels)
     if found.slope > SHALLOW:
-        shallow = sentences.fixed(found.slope, 2)
+        shallow = phrases.fixed(found.slope, 2)
         why = f"distances hardly shrink with more steps (log-log slope {shallow})"
         return _refusal(group, why, broken, levels[-1])
     images = int((~np.isnan(values[..., list(cells)])).sum())
@@ -258,7 +258,7 @@ def _further(each: Array, further: Array, p: float, corrected: float, pair: tupl
     both = ~np.isnan(each[..., 0] + each[..., 1])
     asked = Contrast("pair", pair[:1], pair[1:])
     return Comparison(
-        contrast=sentences.contrast(asked),
+        contrast=phrases.contrast(asked),
         asked=asked,
         effect=float(np.median(further)),
         low=low,
@@ -287,7 +287,7 @@ def _concluded(
     finding = Finding(
         metric=group.card.name,
         axis=group.axis,
-        contrast=f"knee{sentences.with_group(group.name)}",
+        contrast=f"knee{phrases.with_group(group.name)}",
         effect=float(np.sort(knee)[(knee.size - 1) // 2]),
         low=low,
         high=high,
@@ -300,7 +300,7 @@ def _concluded(
         method="distance to the same prompt and seed at the most steps, median over seeds; knee = least steps from "
         "which on it stays within the tolerance; shares with Clopper and Pearson's interval, the median knee with that "
         "of order statistics; levels out of order by an exact one-sided sign test with Holm's correction; log-log "
-        f"slope {sentences.fixed(found.slope, 2)}",
+        f"slope {phrases.fixed(found.slope, 2)}",
         kind="convergence",
         unit="steps",
         levels=tuple(_point(found, k, level.label) for k, level in enumerate(levels)),
@@ -308,7 +308,7 @@ def _concluded(
         limits=(*group.limits, "It says that pictures stopped changing, not that they are good."),
         group=group.name,
     )
-    return replace(finding, sentence=sentences.write_convergence(finding))
+    return replace(finding, sentence=stops.write(finding))
 
 
 def _row(found: Knees, k: int, level: LevelRef) -> Comparison:
@@ -320,7 +320,7 @@ def _row(found: Knees, k: int, level: LevelRef) -> Comparison:
     inner_low, inner_high = _share_interval(hits, count, 0.90)
     verdict: Verdict = "equivalent" if hits / count >= MOST_PROMPTS else "different"
     return Comparison(
-        contrast=sentences.contrast(asked),
+        contrast=phrases.contrast(asked),
         asked=asked,
         effect=hits / count,
         low=low,
@@ -343,7 +343,7 @@ def _point(found: Knees, k: int, label: str) -> Estimate:
 
 
 def _refusal(group: _Group, why: str, broken: tuple[Comparison, ...] = (), most: LevelRef | None = None) -> Finding:
-    of = sentences.with_group(group.name)
+    of = phrases.with_group(group.name)
     return Finding(
         metric=group.card.name,
         axis=group.axis,
@@ -366,7 +366,7 @@ def _refusal(group: _Group, why: str, broken: tuple[Comparison, ...] = (), most:
         sentence=" ".join(
             [
                 f"Paired convergence is not defined here{of}: {why}.",
-                *(sentences.out_of_order(row, most.label) for row in broken if most),
+                *(stops.out_of_order(row, most.label) for row in broken if most),
             ]
         ),
     )

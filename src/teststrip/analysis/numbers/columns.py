@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis import sentences
 from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.sentences import phrases
 from teststrip.errors import UsageError
 from teststrip.records import Axis, LevelRef
 
@@ -79,11 +79,11 @@ class Layout:
 
     def label(self, cell: int) -> str:
         """A cell in words: "guidance_scale 7, num_inference_steps 50"."""
-        return sentences.setting(self.levels(cell), str)
+        return phrases.setting(self.levels(cell), str)
 
     def spoken(self, cell: int) -> str:
         """A cell as people say it: "guidance 7, steps 50"."""
-        return sentences.setting(self.levels(cell))
+        return phrases.setting(self.levels(cell))
 
     def grid(self, axes: Sequence[int]) -> NDArray[np.intp]:
         """Cell index [M, K]: K = combinations of the levels of `axes`, M = of all other axes; -1 = left out."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from teststrip.analysis import sentences
 from teststrip.analysis.numbers.intervals import Interval
+from teststrip.analysis.sentences import phrases
 from teststrip.records import Comparison, Contrast, Verdict
 
 
@@ -22,7 +22,7 @@ def comparison(
         verdict: one of four.
     """
     return Comparison(
-        contrast=sentences.contrast(asked),
+        contrast=phrases.contrast(asked),
         asked=asked,
         effect=float(outer.mean),
         low=float(outer.low),

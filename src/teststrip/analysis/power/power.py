@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from teststrip.analysis.power import student
-from teststrip.analysis.sentences import percent
+from teststrip.analysis.sentences.phrases import percent
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS
 
 PILOT = (12, 2)

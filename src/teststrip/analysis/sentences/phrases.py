@@ -1,0 +1,107 @@
+"""Numbers, levels and contrasts in words: what every sentence of the analysis is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from teststrip.records import Contrast, LevelRef, Verdict
+from teststrip.vocabulary import spoken
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Three significant digits and a true minus: -0.1234 -> "−0.123"."""
+    if not math.isfinite(value):
+        return "unknown" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    # Below this it is the rounding of sums of scores, not a score.
+    text = f"{abs(value):.3g}" if abs(value) > 1e-12 else "0"
+    text = f"{abs(value):,.0f}" if "e+" in text else text
+    sign = "−" if value < 0 and float(text.replace(",", "")) != 0 else "+" if signed else ""
+    return sign + text
+
+
+def between(low: float, high: float) -> str:
+    """An interval in words, with the digits its width deserves: "−0.23 to 0.03"."""
+    digits = digits_of(low, high)
+    return f"{fixed(low, digits)} to {fixed(high, digits)}"
+
+
+def digits_of(low: float, high: float) -> int:
+    """Decimals that show two significant digits of the interval's half-width; a number is no surer than that.
+
+    >>> digits_of(-0.234, 0.0274), digits_of(120.0, 180.0)
+    (2, 0)
+    """
+    half = (high - low) / 2
+    return min(max(1 - math.floor(math.log10(half)), 0), 9) if math.isfinite(half) and half > 0 else 3
+
+
+def fixed(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number with so many decimals and a true minus; no sign before a zero."""
+    if not math.isfinite(value):
+        return number(value)
+    text = f"{abs(value):,.{digits}f}"
+    zero = not text.strip("0.,")
+    return ("" if zero else "−" if value < 0 else "+" if signed else "") + text
+
+
+def percent(share: float) -> str:
+    """A share as people read it: 0.667 -> "67 %"."""
+    return f"{fixed(share * 100, 0)} %"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as in a sentence: "8, 16 and 32"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def plural(name: str) -> bool:
+    """Whether a verb after this spoken name stands in the plural: "steps make", "guidance makes"."""
+    return name.endswith("s") and not name.endswith("ss")
+
+
+def setting(levels: Sequence[LevelRef], name: Callable[[str], str] = spoken) -> str:
+    """A whole setting: "guidance 7, steps 50"; `name` says how an axis is called."""
+    return ", ".join(f"{name(level.axis)} {level.label}" for level in levels) or "the only setting"
+
+
+def contrast(asked: Contrast) -> str:
+    """What is compared, as a table says it: "8 against 6", "linear trend, 6 to 9"."""
+    if asked.kind == "settings":
+        return f"{setting(asked.plus)} against {setting(asked.minus)}"
+    if asked.kind == "share":
+        return f"converged at {asked.plus[0].label} (share of prompts)"
+    if asked.kind == "interaction":
+        return " by ".join(
+            f"{plus.axis} ({'trend' if plus.axis in asked.trends else against(plus, minus)})"
+            for plus, minus in zip(asked.plus, asked.minus, strict=True)
+        )
+    (plus,), (minus,) = asked.plus, asked.minus
+    if asked.kind == "pair":
+        return against(plus, minus)
+    name = "linear trend" if asked.kind == "trend" else "quadratic trend (bend)"
+    return f"{name}, {from_to(asked)}{' on a log scale' if asked.logarithmic else ''}"
+
+
+def against(plus: LevelRef, minus: LevelRef) -> str:
+    """Two levels in words: "8 against 6"."""
+    return f"{plus.label} against {minus.label}"
+
+
+def from_to(asked: Contrast) -> str:
+    """The ends of a trend in words: "6 to 9"."""
+    return f"{asked.minus[0].label} to {asked.plus[0].label}"
+
+
+def with_group(group: str) -> str:
+    """The group that a finding of convergence is about, to stand after a word: " with UniPC"; "" = all."""
+    return f" with {group}" if group else ""
+
+
+VERDICTS: dict[Verdict, str] = {
+    "different": "different",
+    "equivalent": "no difference that matters",
+    "inconclusive": "cannot tell yet",
+    "insufficient design": "this design cannot tell",
+}
+"""Verdicts as table cells say them."""
