@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from teststrip.analysis.advice import best
 from teststrip.analysis.advice.costs import Costs
-from teststrip.analysis.numbers import columns, effects, intervals, judging, margin, verdicts
+from teststrip.analysis.numbers import columns, effects, intervals, judging, margin, samples, verdicts
 from teststrip.analysis.power.power import Variances, detectable
 
 Array = NDArray[np.float64]
@@ -147,9 +147,9 @@ def under_null(rng: np.random.Generator, setting: Setting, studies: int) -> dict
     naive: list[Array] = []
     for count in chunks(studies):
         values = simulate(rng, setting, count, layout)
-        sd, se = margin.pooled_seed_sd(values)
+        sd, se = margin.sd_of_seeds(values)
         judged = judging.judge(values, layout, contrasts, MARGIN * sd, MARGIN * se)
-        covered.append(_covers_zero(judged.outer))
+        covered.append(_covers_zero(samples.interval(judged.sample)))
         planned = [i for i, contrast in enumerate(contrasts) if contrast.planned]
         different.append((judged.verdict[:, planned] == "different").any(axis=-1))
         anything.append((judged.verdict == "different").any(axis=-1))
@@ -168,7 +168,7 @@ def under_null(rng: np.random.Generator, setting: Setting, studies: int) -> dict
     }
 
 
-def _covers_zero(interval: intervals.Interval) -> Array:
+def _covers_zero(interval: samples.Interval) -> Array:
     """1 or 0; NaN where there is no interval because too little is left."""
     inside = (interval.low <= 0) & (interval.high >= 0)
     return np.where(np.isnan(interval.low), np.nan, inside)
@@ -194,7 +194,7 @@ def at_margin(rng: np.random.Generator, setting: Setting, studies: int) -> dict[
     exact: list[Array] = []
     for count in chunks(studies):
         values = simulate(rng, setting, count, layout, effect)
-        sd, se = margin.pooled_seed_sd(values)
+        sd, se = margin.sd_of_seeds(values)
         judged = judging.judge(values, layout, contrasts, MARGIN * sd, MARGIN * se)
         sized.append(judged.verdict[:, 0] == "equivalent")
         d = judged.differences[:, 0]
@@ -220,7 +220,7 @@ def at_promise(rng: np.random.Generator, setting: Setting, studies: int) -> dict
     found: list[Array] = []
     for count in chunks(studies):
         values = simulate(rng, setting, count, layout, effect)
-        sd, se = margin.pooled_seed_sd(values)
+        sd, se = margin.sd_of_seeds(values)
         judged = judging.judge(values, layout, contrasts, MARGIN * sd, MARGIN * se)
         found.append(judged.verdict[:, middle] == "different")
     return {"promised": promised, "found": float(np.concatenate(found).mean())}
@@ -238,7 +238,7 @@ def recommended(rng: np.random.Generator, studies: int, *, prompts: int = 40) ->
     wrong, cheapest, flattery = 0, 0, []
     for count in chunks(studies):
         for values in simulate(rng, Setting("balanced", prompts), count, layout, truth):
-            sd, se = margin.pooled_seed_sd(values)
+            sd, se = margin.sd_of_seeds(values)
             size = margin.Margin(float(MARGIN * sd), float(MARGIN * se), "0.2 SD", float(sd))
             made = best.choose(values, costs, cells, sign=1.0, margin=size)
             wrong += made.settled and made.choice < 2

@@ -48,7 +48,7 @@ def test_the_campaign_counts_the_verdicts_that_a_report_tells() -> None:
     layout = calibration.layout_of(setting)
     effect = np.array([0.5 * cell[1] for cell in layout.cells])
     values = calibration.simulate(np.random.default_rng(14), setting, 2, layout, effect)
-    sd, se = margin.pooled_seed_sd(values)
+    sd, se = margin.sd_of_seeds(values)
     from teststrip.analysis.numbers import effects
 
     judged = judging.judge(values, layout, effects.planned(layout), 0.2 * sd, 0.2 * se)

@@ -308,7 +308,18 @@ def test_a_level_without_pictures_leaves_the_others_a_verdict() -> None:
 
 
 def test_a_number_that_is_counted_is_not_inferred_about() -> None:
-    assert analysis.findings(study(10, 2, SEED_STUDY), ["denoiser_calls"], axes=list(SEED_STUDY)) == ()
+    calls = {"denoiser_calls": Card("denoiser_calls", needs_pixels=False)}
+    assert analysis.findings(study(10, 2, SEED_STUDY), calls, axes=list(SEED_STUDY)) == ()
+
+
+@pytest.mark.parametrize("prompts", [6, 10, 40])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_score_that_is_constant_within_levels_is_the_clearest_answer_there_is(prompts: int, seeds: int) -> None:
+    table = study(prompts, seeds, {"num_inference_steps": (4.0, 30.0)})
+    table["score"] = [float(steps == 30) for steps in table["num_inference_steps"]]
+    found = [f for f in analysis.findings(table, ["score"], axes=["num_inference_steps"]) if f.kind == "axis"]
+    assert {finding.verdict for finding in found} == {"different"}
+    assert {finding.effect for finding in found} == {1.0}
 
 
 def test_a_score_that_rises_with_guidance_mechanically_says_so() -> None:

@@ -110,7 +110,7 @@ def test_a_null_study_is_not_called_different_more_often_than_promised() -> None
                 for name, value in zip(table, (p, r, float(k)), strict=True):
                     table[name].append(value)
     layout = columns.read(table, ["knob"])
-    sd, se = margin.pooled_seed_sd(score)
+    sd, se = margin.sd_of_seeds(score)
     judged = judging.judge(score, layout, effects.planned(layout), 0.2 * sd, 0.2 * se)
     wrong = int((judged.verdict == "different").any(axis=-1).sum())
     assert wrong <= stats.binom.ppf(0.999, studies, 0.05)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from teststrip.analysis.numbers import columns, effects, intervals, within
+from teststrip.analysis.numbers import columns, effects, intervals, judging, samples
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.judging import Judgement
@@ -32,7 +32,8 @@ def layout_of(prompts: int, seeds: int, levels: tuple[float, ...] = LEVELS) -> L
 
 def judge(values: Array, levels: tuple[float, ...] = LEVELS, margin: float = 0.2, **more: Any) -> Judgement:
     layout = layout_of(*values.shape[-3:-1], levels)
-    return within.judge(values, layout, effects.planned(layout), margin, **more)
+    pairing = judging.Pairing(**more)
+    return judging.judge(values, layout, effects.planned(layout), margin, scope=judging.HERE, pairing=pairing)
 
 
 def scattered(spread: Array, seeds: int, levels: int = 2, *, seed: int = 0) -> Array:
@@ -53,7 +54,6 @@ def test_for_one_prompt_it_is_the_paired_t_test_over_seeds(differences: Array) -
     assert judged.p[0] == pytest.approx(second.pvalue, rel=1e-9, abs=1e-300)
     ends = second.confidence_interval(0.95)
     assert (judged.outer.low[0], judged.outer.high[0]) == pytest.approx((ends.low, ends.high), rel=1e-9, abs=1e-9)
-    assert judged.seeds is not None
     assert judged.seeds[0] == differences.size
 
 
@@ -63,7 +63,7 @@ def test_the_error_of_prompts_that_scatter_alike_is_that_of_a_fixed_effects_anov
     rng = np.random.default_rng([prompts, seeds])
     one = rng.standard_normal(seeds)
     differences = rng.standard_normal((prompts, 1)) + np.stack([rng.permutation(one) for _ in range(prompts)])
-    found = within.sample(differences)
+    found = samples.over_seeds(differences)
     design = np.kron(np.eye(prompts), np.ones((seeds, 1)))
     coefficients, squares, *_ = np.linalg.lstsq(design, differences.ravel(), rcond=None)
     square = squares[0] / (prompts * (seeds - 1))
@@ -76,18 +76,21 @@ def test_the_error_of_prompts_that_scatter_alike_is_that_of_a_fixed_effects_anov
 @given(arrays.arrays(float, (2, 7), elements=scores, unique=True))
 def test_two_prompts_with_opposite_signs_are_welchs_test(differences: Array) -> None:
     """Half the difference of two means, each with its own spread: Welch 1947 by SciPy."""
-    found = within.sample(differences * np.array([[1.0], [-1.0]]))
+    found = samples.over_seeds(differences * np.array([[1.0], [-1.0]]))
     second = stats.ttest_ind(differences[0], differences[1], equal_var=False)
     assert found.degrees == pytest.approx(second.df, rel=1e-6)
     assert found.mean / found.se == pytest.approx(second.statistic, rel=1e-6, abs=1e-9)
-    assert within.t_p(found) == pytest.approx(second.pvalue, rel=1e-5, abs=1e-300)
+    assert samples.t_p(found) == pytest.approx(second.pvalue, rel=1e-5, abs=1e-300)
 
 
 @given(arrays.arrays(float, (3, 4), elements=scores), st.integers(0, 2), st.floats(-5, 5), st.floats(0.1, 5))
 def test_order_of_prompts_does_not_count_and_units_only_scale(
     differences: Array, turn: int, shift: float, times: float
 ) -> None:
-    found, moved = within.sample(differences), within.sample(np.roll(differences * times + shift, turn, axis=0))
+    found, moved = (
+        samples.over_seeds(differences),
+        samples.over_seeds(np.roll(differences * times + shift, turn, axis=0)),
+    )
     assert moved.mean == pytest.approx(found.mean * times + shift, abs=1e-9)
     assert moved.se == pytest.approx(found.se * times, rel=1e-6, abs=1e-9)
 
@@ -148,10 +151,9 @@ def test_a_prompt_with_one_paired_seed_is_left_out_and_a_missing_picture_takes_i
     judged = judge(values)
     kept = judge(np.stack([values[0, :7], values[2, [0, 1, 2, 3, 4, 6, 7]]]))
     assert judged.outer.prompts[0] == 2
-    assert judged.seeds is not None
     assert judged.seeds[0] == 8 + 7
     assert kept.outer.prompts[0] == 2
-    alone = within.sample(values[..., 1] - values[..., 0])
+    alone = samples.over_seeds(values[..., 1] - values[..., 0])
     assert judged.outer.mean[0] == pytest.approx(alone.mean)
     assert alone.mean == pytest.approx(
         (np.mean(values[0, :, 1] - values[0, :, 0]) + np.nanmean(values[2, :, 1] - values[2, :, 0])) / 2
@@ -163,10 +165,9 @@ def test_seeds_that_all_prompts_share_are_counted_once(prompts: int) -> None:
     """One seed moves all prompts together: the sample is as large as there are seeds, however many the prompts."""
     rng = np.random.default_rng(prompts)
     common = rng.standard_normal((STUDIES, 1, 7, 2)) + 0.3 * rng.standard_normal((STUDIES, prompts, 7, 2))
-    judged = judge(common, shared_seeds=True)
+    judged = judge(common, shared=True)
     assert (judged.verdict == "different").mean() <= 0.06
     assert judged.outer.prompts[0, 0] == prompts
-    assert judged.seeds is not None
     assert judged.seeds[0, 0] == 7
 
 

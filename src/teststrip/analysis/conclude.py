@@ -15,11 +15,12 @@ import numpy as np
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds.axis import Evidence
-from teststrip.analysis.numbers import columns, effects, margin, within
+from teststrip.analysis.numbers import columns, effects, margin
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
-from teststrip.analysis.numbers.judging import Judgement, judge
+from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Judgement, Pairing, judge
 from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.samples import LEAST_SHARED_SEEDS
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.sentences import answers, missing, phrases
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
@@ -28,8 +29,6 @@ from teststrip.vocabulary import spoken
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting, because no engine was asked yet."""
 
-HERE: Scope = "these prompts"
-WIDE: Scope = "prompts like these"
 BY_GROUP = "A score of a group is one value a prompt: without seeds to count, nothing is said of these prompts."
 SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
 MISSING_MARGIN = 0.05
@@ -47,6 +46,7 @@ def findings(
     missing: str | None = "missing",
     noise: str = "sampler_noise",
     shared_seeds: bool = False,
+    paired_seeds: bool = True,
     settings: Mapping[str, Value] | None = None,
     scope: Literal[Scope, "both"] = "both",
 ) -> tuple[Finding, ...]:
@@ -62,7 +62,8 @@ def findings(
         missing: the column of reasons for missing pictures.
         noise: the column that says which sampler drew fresh noise at each step, "" for none; where there is no such
             column the samplers' names decide.
-        shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
+        shared_seeds: all prompts used the same few seeds, so that prompts and seeds are two samples, crossed.
+        paired_seeds: a seed gives its picture again; False = two settings of a prompt have no seed in common.
         settings: what was the same in every picture; names the scheduler where that is no axis.
         scope: what the answers about axes are about: these very prompts, prompts like these, or both.
 
@@ -74,6 +75,7 @@ def findings(
         UsageError: an absent column, two rows in one place, something that is no number.
     """
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
+    pairing = Pairing(paired=paired_seeds, shared=shared_seeds)
     cards = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
     found: list[Finding] = []
     for name, card in cards.items():
@@ -86,7 +88,7 @@ def findings(
                 layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
             )
         else:
-            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope)
+            found += of_metric(layout, values, card, margin, pairing=pairing, scope=scope)
             found += audit.findings(layout, values, card)
     return (*found, *missing_images(layout))
 
@@ -97,31 +99,31 @@ def of_metric(
     card: Card,
     asked: float | Mapping[str, float],
     *,
-    shared_seeds: bool = False,
-    scope: Literal[Scope, "both"] = "prompts like these",
+    pairing: Pairing = OWN_SEEDS,
+    scope: Literal[Scope, "both"] = WIDE,
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
     by_group = card.arity is None and values.shape[1] > 1
     if by_group:
         values = mean(values, 1, keepdims=True)  # a group's value, once
-    if np.isnan(values).all() or _counted(values):
+    if np.isnan(values).all() or _idle(card, values):
         return []
     size = margin.margin_of(asked, card.name, values)
     both = _limits(layout, values, card, size)
     if by_group and scope != WIDE:
         both = (*both, BY_GROUP)
-    wide = (*both, *_limits_of_prompts(layout, shared_seeds=shared_seeds))
+    wide = (*both, *_limits_of_prompts(layout, pairing))
     found: list[Finding] = []
     if contrasts := effects.planned(layout, values):
         scopes = []
         if scope != HERE:
-            judged = judge(values, layout, contrasts, size.value, size.se)
-            scopes.append(Evidence(layout, values, card, size, judged, wide))
+            judged = judge(values, layout, contrasts, size.value, size.se, pairing=pairing)
+            scopes.append(Evidence(layout, values, card, size, judged, wide, pairing))
         if scope != WIDE:
-            judged = within.judge(values, layout, contrasts, size.value, size.seeds_se, shared_seeds=shared_seeds)
+            judged = judge(values, layout, contrasts, size.value, size.seeds_se, scope=HERE, pairing=pairing)
             if scope == HERE or (judged.verdict != "insufficient design").any():
                 limits = (*both, *_limits_of_seeds(judged, values))
-                scopes.append(Evidence(layout, values, card, size, judged, limits, shared_seeds))
+                scopes.append(Evidence(layout, values, card, size, judged, limits, pairing))
         for axes in dict.fromkeys(c.axes for c in contrasts):
             found += _in_order([axis_finding.finding(evidence, axes) for evidence in scopes])
     if scope != HERE and sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
@@ -139,7 +141,7 @@ def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
     return replace(lead, beside=answers.write_beside(other)), replace(other, leads=False)
 
 
-def _limits_of_prompts(layout: Layout, *, shared_seeds: bool) -> list[str]:
+def _limits_of_prompts(layout: Layout, pairing: Pairing) -> list[str]:
     """What limits answers about prompts like these."""
     found = []
     if len(layout.prompts) < MINIMUM_PROMPTS:
@@ -147,14 +149,18 @@ def _limits_of_prompts(layout: Layout, *, shared_seeds: bool) -> list[str]:
             f"{len(layout.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
             "so nothing here is a verdict on prompts like these."
         )
-    if shared_seeds:
-        found.append("All prompts share the same few seeds: the intervals are narrower than they should be.")
+    if pairing.shared and pairing.paired:
+        seeds = len(layout.replicates)
+        few = f"; from {seeds} seeds nothing can be concluded" if seeds < LEAST_SHARED_SEEDS else ""
+        found.append(
+            "All prompts share the same few seeds, so the luck of each seed counts in every prompt: the intervals are "
+            f"wider for it{few}. Leave `seeds` out, and each prompt gets seeds of its own."
+        )
     return found
 
 
 def _limits_of_seeds(judged: Judgement, values: Array) -> list[str]:
     """What limits answers about these prompts: a score of two values needs pairs enough for an exact test."""
-    assert judged.seeds is not None
     if np.unique(values[~np.isnan(values)]).size > 2:
         return []
     needed = math.floor(math.log2(2 * max(judged.size, 1) / ALPHA)) + 1
@@ -189,8 +195,12 @@ def _said(card: Card) -> tuple[str, ...]:
     return (card.failure,) if card.failure else ()
 
 
-def _counted(values: Array) -> bool:
-    """Whether each cell has one number in all its pictures: counted (denoiser calls), so there is nothing to infer."""
+def _idle(card: Card, values: Array) -> bool:
+    """Whether there is nothing to infer: one number everywhere, or a count that is fixed in each cell (its calls)."""
+    if np.nanmax(values) <= np.nanmin(values):
+        return True
+    if card.needs_pixels:
+        return False
     flat = values.reshape(-1, values.shape[-1])
     with np.errstate(invalid="ignore"):
         low = np.where(np.isnan(flat), np.inf, flat).min(axis=0)

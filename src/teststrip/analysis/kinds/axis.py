@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teststrip.analysis.kinds import cells
-from teststrip.analysis.numbers import effects, intervals, means, verdicts, within
+from teststrip.analysis.numbers import effects, intervals, judging, means, samples, verdicts
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
 from teststrip.analysis.numbers.effects import WeightedContrast
-from teststrip.analysis.numbers.intervals import Interval
-from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
+from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, Judgement, Pairing, sd_of_one_seed
 from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.power import settle
 from teststrip.analysis.sentences import answers, phrases
 from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Verdict
@@ -36,7 +36,7 @@ class Evidence:
         margin: of the metric.
         judged: all contrasts of the metric.
         limits: what holds for each finding of the metric.
-        shared_seeds: all prompts used the same few seeds.
+        pairing: what a seed means in the study.
     """
 
     layout: Layout
@@ -45,12 +45,12 @@ class Evidence:
     margin: Margin
     judged: Judgement
     limits: tuple[str, ...]
-    shared_seeds: bool = False
+    pairing: Pairing = OWN_SEEDS
 
     @property
     def by_seeds(self) -> bool:
         """Whether these very prompts are meant, so that seeds are the unit of evidence."""
-        return self.judged.scope == "these prompts"
+        return self.judged.scope == HERE
 
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
@@ -96,7 +96,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         alternative=settling.alternative,
         asked=row.asked,
         scope=judged.scope,
-        seeds=int(judged.seeds[head]) if judged.seeds is not None else 0,
+        seeds=int(judged.seeds[head]) if evidence.by_seeds else 0,
         more_seeds=settling.seeds,
     )
     if len(axes) > 1:
@@ -172,7 +172,6 @@ def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
 
 def _by_seeds(judged: Judgement, head: int) -> str:
     """One line: test, correction, intervals of the headline contrast where seeds are the unit."""
-    assert judged.seeds is not None
     prompts, seeds = int(judged.outer.prompts[head]), int(judged.seeds[head])
     parts = [
         f"paired by prompt and seed; mean over {prompts} prompt{'s' * (prompts != 1)} of the mean over their seeds",
@@ -216,11 +215,10 @@ def _along(evidence: Evidence, interaction: WeightedContrast) -> tuple[Estimate,
 
 def _alone(evidence: Evidence, part: WeightedContrast) -> tuple[Interval, int]:
     """The 95 % interval of a contrast that is not corrected for others, and how many images stand behind it."""
-    if evidence.by_seeds:
-        differences, images = within.per_seed(evidence.values, evidence.layout, part)
-        return within.interval(within.sample(differences, shared_seeds=evidence.shared_seeds)), int(images.sum())
-    differences, images = effects.per_prompt(evidence.values, evidence.layout, part)
-    return intervals.paired_interval(differences), int(images.sum())
+    alone = judging.judge(
+        evidence.values, evidence.layout, [part], math.inf, scope=evidence.judged.scope, pairing=evidence.pairing
+    )
+    return alone.outer[0], int(alone.images[0])
 
 
 def _points(evidence: Evidence, axis: int) -> tuple[Estimate, ...]:
@@ -233,7 +231,7 @@ def _points(evidence: Evidence, axis: int) -> tuple[Estimate, ...]:
     whole = means.of_levels(values, grid)
     each = means.of_levels(values.reshape(-1, 1, values.shape[-1]), grid).by_prompt  # a seed in the place of a prompt
     seen = each.T.reshape(len(factor.labels), *values.shape[:2])
-    own = within.interval(within.sample(seen, shared_seeds=evidence.shared_seeds))
+    own = samples.interval(samples.over_seeds(seen, shared_seeds=evidence.pairing.shared))
     # Morey 2008, as in `cells.of_grid`: taking out each seed's height takes out 1/K of the variance.
     half = (own.high - own.mean) * math.sqrt(len(factor.labels) / max(len(factor.labels) - 1, 1))
     return tuple(

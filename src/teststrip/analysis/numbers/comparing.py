@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teststrip.analysis.numbers.intervals import Interval
+from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.sentences import phrases
 from teststrip.records import Comparison, Contrast, Verdict
 

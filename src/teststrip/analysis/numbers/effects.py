@@ -236,6 +236,41 @@ def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tup
     return difference, images
 
 
+def per_seed(values: Array, layout: Layout, contrast: WeightedContrast) -> tuple[Array, Array]:
+    """The contrast inside each prompt and seed, averaged over the other axes.
+
+    Args:
+        values: [..., prompts, replicates, cells], score units, NaN = missing.
+
+    Returns:
+        Differences [..., prompts, replicates] (NaN = this seed cannot tell) and images used, in the same shape.
+    """
+    alone = values.reshape(*values.shape[:-3], -1, 1, values.shape[-1])
+    differences, images = per_prompt(alone, layout, contrast)
+    return differences.reshape(values.shape[:-1]), images.reshape(values.shape[:-1])
+
+
+def cell_weights(there: NDArray[np.bool_], layout: Layout, contrast: WeightedContrast) -> Array:
+    """The weight of each whole cell in the contrast, where cells share no seeds; a prompt at a time.
+
+    Args:
+        there: [..., prompts, cells], which cells have pictures enough.
+
+    Returns:
+        The same shape. Only complete combinations of the other axes count; all 0 in a prompt that has none.
+    """
+    grid = layout.grid(contrast.axes)
+    used = np.flatnonzero(contrast.weights)
+    grid, weights = grid[:, used], contrast.weights[used]
+    padded = np.concatenate([there, np.zeros((*there.shape[:-1], 1), dtype=bool)], axis=-1)
+    whole = padded[..., grid].all(axis=-1)  # [..., P, M]
+    share = whole / np.maximum(whole.sum(axis=-1, keepdims=True), 1)
+    found = np.zeros(padded.shape)
+    for m, row in enumerate(grid):
+        found[..., row] += share[..., m, None] * weights
+    return found[..., :-1]
+
+
 def _intra_block(sets: Array, weights: Array) -> tuple[Array, NDArray[np.intp]]:
     """The contrast by least squares with a height for each set: [prompts, sets, levels] -> two of [prompts]."""
     present = ~np.isnan(sets)

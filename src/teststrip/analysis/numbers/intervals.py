@@ -6,39 +6,16 @@ thousand simulated studies run through the very code that judges a real one. Kno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy import special
 
-from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers import samples
+from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.samples import Interval
 from teststrip.errors import UsageError
 
 EXACT_FLIPS = 12
 """Up to this many prompts all 2**n sign flips are counted; beyond, a fixed random sample of FLIPS."""
 FLIPS = 9_999
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean and its interval; arrays of one shape.
-
-    Attributes:
-        mean: score units.
-        low, high: the ends of the interval, score units.
-        se: standard error of the mean.
-        prompts: how many differences there were; degrees of freedom are one less.
-    """
-
-    mean: Array
-    low: Array
-    high: Array
-    se: Array
-    prompts: Array
-
-    def __getitem__(self, index: int) -> Interval:
-        """One of many: the interval at this place of the first axis."""
-        return Interval(self.mean[index], self.low[index], self.high[index], self.se[index], self.prompts[index])
 
 
 def paired_interval(differences: Array, level: float = 0.95, *, extra_se: Array | float = 0.0) -> Interval:
@@ -64,10 +41,7 @@ def paired_interval(differences: Array, level: float = 0.95, *, extra_se: Array 
     """
     if not 0 < level < 1:
         raise UsageError(f"level {level} is not strictly between 0 and 1; 0.95 means 95 %")
-    count, middle, se = _moments(differences)
-    quantile = special.stdtrit(np.maximum(count - 1, 1), 0.5 + level / 2)
-    half = quantile * np.hypot(se, extra_se)
-    return Interval(middle, middle - half, middle + half, se, count)
+    return samples.interval(samples.over_prompts(differences), level, extra_se=extra_se)
 
 
 def t_p(differences: Array, null: Array | float = 0.0) -> Array:
@@ -75,21 +49,12 @@ def t_p(differences: Array, null: Array | float = 0.0) -> Array:
 
     Differences that are all equal have no error: p is 1 where they equal the null, else 0.
     """
-    count, middle, se = _moments(differences)
-    distance = middle - null
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(se > 0, distance / se, np.where(distance == 0, 0.0, np.inf))
-    p: Array = 2 * special.stdtr(np.maximum(count - 1, 1), -np.abs(t))
-    return np.where(count >= 2, p, np.nan)
+    return samples.t_p(samples.over_prompts(differences), null)
 
 
 def one_sided_p(differences: Array, bound: Array | float, *, extra_se: Array | float = 0.0) -> Array:
     """p of the claim "the mean difference is above `bound`" (not inferior when the bound is minus the margin)."""
-    count, middle, se = _moments(differences)
-    total = np.hypot(se, extra_se)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(total > 0, (middle - bound) / total, np.where(middle >= bound, np.inf, -np.inf))
-    return np.where(count >= 2, special.stdtr(np.maximum(count - 1, 1), -t), np.nan)
+    return samples.one_sided_p(samples.over_prompts(differences), bound, extra_se=extra_se)
 
 
 def tost_p(differences: Array, margin: Array | float, *, extra_se: Array | float = 0.0) -> Array:
@@ -140,25 +105,13 @@ def bootstrap_t(differences: Array, level: float = 0.95, *, draws: int = 4_999, 
     kept = differences[~np.isnan(differences)]
     if kept.size < 10:
         raise UsageError(f"bootstrap-t needs at least 10 prompts, there are {kept.size}; use paired_interval")
-    _, middle, se = _moments(kept)
+    whole = samples.over_prompts(kept)
+    middle, se = whole.mean, whole.se
     drawn = np.random.default_rng(seed).choice(kept, size=(draws, kept.size))
-    _, means, errors = _moments(drawn)
-    usable = errors > 0
-    t = (means[usable] - middle) / errors[usable]
+    again = samples.over_prompts(drawn)
+    usable = again.se > 0
+    t = (again.mean[usable] - middle) / again.se[usable]
     if t.size == 0:
         return Interval(middle, middle, middle, se, np.asarray(float(kept.size)))
     low, high = np.quantile(t, [0.5 + level / 2, 0.5 - level / 2])
     return Interval(middle, middle - low * se, middle - high * se, se, np.asarray(float(kept.size)))
-
-
-def _moments(differences: Array) -> tuple[Array, Array, Array]:
-    """Count, mean and standard error over the last axis, without NaN."""
-    present = ~np.isnan(differences)
-    count = present.sum(axis=-1).astype(float)
-    middle = mean(differences, -1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = np.where(present, differences - middle[..., None], 0.0)
-        variance = np.where(count > 1, (deviation**2).sum(axis=-1) / (count - 1), np.nan)
-        # Rounding, not spread: all differences equal but for the last bits.
-        variance = np.where(variance < (1e-12 * np.abs(middle)) ** 2, 0.0, variance)
-        return count, middle, np.sqrt(variance / count)

@@ -1,6 +1,7 @@
 """All contrasts of a metric at once: estimate, correct, decide. Any leading axes (many studies) go through together.
 
-Knows arrays; `conclude` makes findings of them, `bench/calibration.py` counts how often they are wrong.
+One rule for both scopes: they differ in what their samples are made of (`samples`), and in nothing after that. Knows
+arrays; `conclude` makes findings of them, `bench` counts how often they are wrong.
 """
 
 from __future__ import annotations
@@ -12,12 +13,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis.numbers import effects, intervals, multiplicity, verdicts
-from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers import effects, multiplicity, samples, ties, verdicts
+from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.effects import WeightedContrast
-from teststrip.records import MINIMUM_PROMPTS, Comparison, Scope
+from teststrip.analysis.numbers.samples import Interval, Sample
+from teststrip.records import MINIMUM_DEGREES, Comparison, Scope
+
+LEVEL = 0.95
+"""Coverage of the intervals of all contrasts together."""
+HERE: Scope = "these prompts"
+WIDE: Scope = "prompts like these"
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What a seed means in a study.
+
+    Attributes:
+        paired: a seed gives its picture again, so that two settings can be compared seed by seed.
+        shared: all prompts use the same few seeds.
+    """
+
+    paired: bool = True
+    shared: bool = False
+
+
+OWN_SEEDS = Pairing()
+"""Each prompt has seeds of its own, and they can be had again."""
 
 
 @dataclass(frozen=True)
@@ -28,32 +52,40 @@ class Judgement:
         contrasts: what was asked.
         differences: [..., contrasts, prompts], score units.
         images: how many stand behind each contrast.
-        outer: the 95 % interval.
-        inner: the 90 % interval, widened by the margin's own error.
+        sample: the mean of each contrast, its error and degrees of freedom.
+        outer: the 95 % intervals, which hold together (Bonferroni): those of the planned contrasts among themselves, of
+            any other one among all.
+        inner: the 90 % interval of each contrast alone, widened by the margin's own error.
         p: two-sided, of each contrast alone.
         family: `p` after Holm: of a planned contrast over the planned ones; of any other over all, and no smaller than
-            its axis' own (NaN = too few prompts to be tested).
+            its axis' own (NaN = too little evidence to be tested).
         verdict: one of four, as text.
         scope: what the verdicts are about.
-        seeds: how many paired seeds stand behind each contrast, where they are the unit of evidence.
+        paired: two settings are compared seed by seed.
     """
 
     contrasts: tuple[WeightedContrast, ...]
     differences: Array
     images: Array
-    outer: intervals.Interval
-    inner: intervals.Interval
+    sample: Sample
+    outer: Interval
+    inner: Interval
     p: Array
     family: Array
     verdict: NDArray[np.str_]
-    scope: Scope = "prompts like these"
-    seeds: Array | None = None
+    scope: Scope = WIDE
+    paired: bool = True
 
     @property
     def size(self) -> int:
         """How many planned contrasts Holm corrects for (in a single study)."""
         planned = np.array([contrast.planned for contrast in self.contrasts])
         return int((planned & ~np.isnan(self.family)).sum(axis=-1).max(initial=0))
+
+    @property
+    def seeds(self) -> Array:
+        """How many paired seeds stand behind each contrast, where they are the unit of evidence."""
+        return self.sample.seeds
 
     def rows(self) -> tuple[Comparison, ...]:
         """A single study's contrasts as rows of a table."""
@@ -77,6 +109,9 @@ def judge(
     contrasts: Sequence[WeightedContrast],
     margin: Array | float,
     margin_se: Array | float = 0.0,
+    *,
+    scope: Scope = WIDE,
+    pairing: Pairing = OWN_SEEDS,
 ) -> Judgement:
     """Estimate, correct and decide every contrast.
 
@@ -85,20 +120,127 @@ def judge(
         layout: what the last three axes stand for.
         contrasts: at least one.
         margin: score units; a scalar, or an array of the leading axes.
-        margin_se: the standard error of the margin, in the same shape.
+        margin_se: the standard error of the margin (over seeds, where these prompts are meant), in the same shape.
+        scope: what the verdicts are about.
+        pairing: what a seed means in this study.
     """
-    both = [effects.per_prompt(values, layout, contrast) for contrast in contrasts]
-    differences = np.stack([d for d, _ in both], axis=-2)
-    images = np.stack([np.where(np.isnan(d), 0, count).sum(axis=-1) for d, count in both], axis=-1)
+    step = ties.step_of(values)
+    found = _Evidence.of(values, layout, contrasts, scope, pairing, counted=bool(np.any(step > 0)))
+    sample = found.sample
+    counted = ties.tally(found.units, step)
     margin, margin_se = (np.asarray(x)[..., None] for x in (margin, margin_se))
-    outer = intervals.paired_interval(differences, 0.95)
-    inner = intervals.paired_interval(differences, 0.90, extra_se=margin_se)
-    p = intervals.t_p(differences)
-    family = corrected(contrasts, np.where(outer.prompts >= MINIMUM_PROMPTS, p, np.nan))
+    enough: NDArray[np.bool_] = np.asarray(sample.nominal >= MINIMUM_DEGREES)
+    p = samples.t_p(sample)
+    p = np.where(counted.few & ~np.isnan(p), np.fmax(p, counted.p), p)
+    family = corrected(contrasts, np.where(enough, p, np.nan))
+    outer = samples.interval(sample, 1 - (1 - LEVEL) / members(contrasts, enough))
+    inner = counted.widened(samples.interval(sample, 0.90, extra_se=margin_se), 0.90)
     decided = verdicts.decide(
-        p=family, inner_low=inner.low, inner_high=inner.high, margin=margin, prompts=outer.prompts
+        p=family, inner_low=inner.low, inner_high=inner.high, margin=margin, prompts=sample.nominal + 1
     )
-    return Judgement(tuple(contrasts), differences, images, outer, inner, p, family, decided)
+    return Judgement(
+        contrasts=tuple(contrasts),
+        differences=found.differences,
+        images=found.images,
+        sample=sample,
+        outer=counted.widened(outer, LEVEL),
+        inner=inner,
+        p=p,
+        family=family,
+        verdict=decided,
+        scope=scope,
+        paired=pairing.paired,
+    )
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What every contrast rests on.
+
+    Attributes:
+        sample: the mean of each contrast and its error.
+        differences: [..., contrasts, prompts].
+        units: [..., contrasts, units, pairs], the differences one by one; a unit is what scatters independently.
+        images: [..., contrasts].
+    """
+
+    sample: Sample
+    differences: Array
+    units: Array
+    images: Array
+
+    @classmethod
+    def of(
+        cls,
+        values: Array,
+        layout: Layout,
+        contrasts: Sequence[WeightedContrast],
+        scope: Scope,
+        pairing: Pairing,
+        *,
+        counted: bool,
+    ) -> _Evidence:
+        """Gather it; `counted` = the differences are needed pair by pair."""
+        if scope == HERE:
+            kind = cls._of_these if pairing.paired else cls._unpaired
+            return kind(values, layout, contrasts, pairing)
+        if not pairing.paired:
+            values = mean(values, -2, keepdims=True)
+        whole = [effects.per_prompt(values, layout, contrast) for contrast in contrasts]
+        differences = np.stack([d for d, _ in whole], axis=-2)
+        images = np.stack([np.where(np.isnan(d), 0, count).sum(axis=-1) for d, count in whole], axis=-1)
+        crossed = pairing.shared and pairing.paired
+        units = differences[..., None]
+        if counted or crossed:
+            units = np.stack([effects.per_seed(values, layout, contrast)[0] for contrast in contrasts], axis=-3)
+        return cls(
+            samples.over_both(units) if crossed else samples.over_prompts(differences), differences, units, images
+        )
+
+    @classmethod
+    def _of_these(
+        cls, values: Array, layout: Layout, contrasts: Sequence[WeightedContrast], pairing: Pairing
+    ) -> _Evidence:
+        both = [effects.per_seed(values, layout, contrast) for contrast in contrasts]
+        pairs = np.stack([d for d, _ in both], axis=-3)
+        least = 1 if pairing.shared else samples.LEAST_SEEDS
+        pairs = np.where((~np.isnan(pairs)).sum(axis=-1, keepdims=True) >= least, pairs, np.nan)
+        images = np.stack([count for _, count in both], axis=-3)
+        return cls(
+            samples.over_seeds(pairs, shared_seeds=pairing.shared),
+            mean(pairs, -1),
+            np.swapaxes(pairs, -1, -2) if pairing.shared else pairs.reshape(*pairs.shape[:-2], -1, 1),
+            np.where(np.isnan(pairs), 0, images).sum(axis=(-2, -1)),
+        )
+
+    @classmethod
+    def _unpaired(cls, values: Array, layout: Layout, contrasts: Sequence[WeightedContrast], _: Pairing) -> _Evidence:
+        count = (~np.isnan(values)).sum(axis=-2)
+        middle = mean(values, -2)
+        deviation = np.where(np.isnan(values), 0.0, values - middle[..., None, :])
+        variance = (deviation**2).sum(axis=-2) / np.maximum(count - 1, 1)
+        weights = np.stack(
+            [effects.cell_weights(count >= samples.LEAST_SEEDS, layout, contrast) for contrast in contrasts], axis=-3
+        )
+        middle, variance, count = (x[..., None, :, :] for x in (middle, variance, count))
+        used = weights != 0
+        differences = np.where(used, weights * middle, 0.0).sum(axis=-1)
+        differences = np.where(used.any(axis=-1), differences, np.nan)
+        sample = samples.unpaired(*np.broadcast_arrays(middle, variance, count, weights))
+        return cls(sample, differences, differences[..., None], np.where(used, count, 0).sum(axis=(-2, -1)))
+
+
+def members(contrasts: Sequence[WeightedContrast], enough: NDArray[np.bool_]) -> Array:
+    """How many intervals each contrast's interval has to hold together with; at least 1.
+
+    Args:
+        contrasts: all of the family.
+        enough: [..., contrasts] whether there is evidence enough to test it.
+    """
+    planned = np.array([contrast.planned for contrast in contrasts])
+    asked, among = (planned & enough).sum(axis=-1), enough.sum(axis=-1)
+    found: Array = np.maximum(np.where(planned, asked[..., None], among[..., None]), 1).astype(float)
+    return found
 
 
 def corrected(contrasts: Sequence[WeightedContrast], tested: Array) -> Array:

@@ -62,7 +62,7 @@ def margin_of(
     if seed_sd is not None:
         sd, se = seed_sd, 0.0
     elif values.shape[1] > 1:
-        sd, se = (float(x) for x in pooled_seed_sd(values))
+        sd, se = (float(x) for x in sd_of_seeds(values))
     else:
         sd, se = paired_sd(values)
         note = (
@@ -83,33 +83,37 @@ def _seed_degrees(values: Array) -> int:
     return int(np.maximum(seeds - 1, 0).sum())
 
 
-def pooled_seed_sd(values: Array) -> tuple[Array, Array]:
-    """SD between seeds of the same prompt and cell, pooled over all of them, and its standard error.
+def sd_of_seeds(values: Array) -> tuple[Array, Array]:
+    """SD between seeds of the same prompt in the same cell: the median over cells, and its standard error.
+
+    The median, so that a few cells in which everything falls apart (2 steps) do not widen the margin of the rest.
 
     Args:
         values: [..., prompts, replicates, cells]; NaN = missing.
 
     Returns:
-        Two arrays [...], score units. The error is by linearisation over prompts: the prompts are the sample.
+        Two arrays [...], score units. The error is that of the middle cell by linearisation over prompts: the prompts
+        are the sample, and cells share the luck of their seeds.
     """
     present = ~np.isnan(values)
-    count = present.sum(axis=-2)
-    deviations = values - mean(values, -2, keepdims=True)
+    freedom = np.maximum(present.sum(axis=-2) - 1, 0).astype(float)  # [..., P, C]
+    deviations = np.where(present, values - mean(values, -2, keepdims=True), 0.0)
+    squares = (deviations**2).sum(axis=-2)
+    total = freedom.sum(axis=-2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        squares = np.where(present, deviations**2, 0.0).sum(axis=(-2, -1))  # [..., P]
-        freedom = np.maximum(count - 1, 0).sum(axis=-1).astype(float)
-        return _root_with_error(squares, freedom)
-
-
-def _root_with_error(squares: Array, freedom: Array) -> tuple[Array, Array]:
-    """The root of a ratio of sums over prompts, and its standard error by linearisation."""
-    prompts = (freedom > 0).sum(axis=-1)
-    total = freedom.sum(axis=-1)
-    variance = squares.sum(axis=-1) / total
-    sd = np.sqrt(variance)
-    residual = squares - variance[..., None] * freedom
-    of_variance = np.sqrt(prompts / np.maximum(prompts - 1, 1) * (residual**2).sum(axis=-1)) / total
-    return sd, np.where(sd > 0, of_variance / (2 * sd), 0.0)
+        variance = squares.sum(axis=-2) / total  # [..., C]
+        order = np.argsort(np.where(np.isnan(variance), np.inf, variance), axis=-1)
+        known = (total > 0).sum(axis=-1, keepdims=True)
+        middle = [np.take_along_axis(order, np.maximum(known - 1 + up, 0) // 2, axis=-1) for up in (0, 1)]
+        sd = np.sqrt(variance)
+        residual = (squares - variance[..., None, :] * freedom) / (2 * sd * total)[..., None, :]
+        prompts = (freedom.sum(axis=-1) > 0).sum(axis=-1)
+        low, high = (np.take_along_axis(residual, cell[..., None, :], axis=-1)[..., 0] for cell in middle)
+        pull = (low + high) / 2
+        error = np.sqrt(prompts / np.maximum(prompts - 1, 1) * (pull**2).sum(axis=-1))
+    low, high = (np.take_along_axis(sd, cell, axis=-1)[..., 0] for cell in middle)
+    found = (low + high) / 2
+    return found, np.where(found > 0, error, np.where(np.isnan(found), np.nan, 0.0))
 
 
 def paired_sd(values: Array) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, read
-from teststrip.analysis.numbers.margin import paired_sd, pooled_seed_sd
+from teststrip.analysis.numbers.margin import paired_sd, sd_of_seeds
 from teststrip.analysis.power.power import PILOT, Variances
 from teststrip.records import Axis
 
@@ -46,7 +46,7 @@ def variances(values: Array, *, margin_sd: float | None = None) -> Variances | N
     within, between = _components(values, pairs)
     seed = margin_sd
     if seed is None:
-        seed = float(pooled_seed_sd(values)[0]) if replicates > 1 else paired_sd(values)[0]
+        seed = float(sd_of_seeds(values)[0]) if replicates > 1 else paired_sd(values)[0]
     if not (math.isfinite(between) and math.isfinite(seed) and seed > 0):
         return None
     enough = prompts >= PILOT[0] and replicates >= PILOT[1]

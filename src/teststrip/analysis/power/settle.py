@@ -48,7 +48,6 @@ def more_seeds(judged: Judgement, chosen: Sequence[int], pairs: Sequence[int], m
         judged: a single study, judged for these prompts.
         chosen, pairs, margin: as in `more_prompts`.
     """
-    assert judged.seeds is not None
     seeds, prompts = judged.seeds, np.maximum(judged.outer.prompts, 1)
     spread = np.array(
         [cautious(sd, int(n)) for sd, n in zip(judged.outer.se * np.sqrt(seeds), seeds - prompts + 1, strict=True)]
