@@ -36,9 +36,8 @@ def test_the_cheapest_setting_of_a_plateau_is_recommended_not_the_luckiest() -> 
     for made in dear:
         assert made.against_best
         assert made.against_best.inner_low > -made.margin
-        assert "the cheapest setting that is not worse in score than any other by more than 0.2 SD" in made.sentence
-        assert "Against steps 32 (32 calls), which scored best: " in made.sentence
-        assert made.sentence.endswith("; it saves 50 %.")
+        assert "the cheapest setting that no other beats in score by as much as " in made.sentence
+        assert " against steps 32 (32 calls), which scored best, and saves 50 %." in made.sentence
 
 
 def test_a_budget_leaves_only_what_it_pays_for() -> None:
@@ -73,8 +72,8 @@ def test_where_nothing_is_proved_there_is_no_winner_yet_and_the_first_is_named_a
     assert made.choice == made.best
     assert not made.settled
     assert made.sentence.startswith(
-        f"No winner yet by score: {made.choice.label} scored best of 4 settings on these 12 prompts, "
-        "but none of the others is surely behind. If you must choose now: "
+        f"For prompts like these, no winner yet by score: {made.choice.label} scored best of 4 settings "
+        "on these 12 prompts, but none of the others is surely behind. If you must choose now: "
     )
     assert "saves" not in made.sentence
 
@@ -90,7 +89,9 @@ def test_a_setting_that_beats_all_others_needs_no_margin() -> None:
     made = recommend(study(40, 2, STEPS, lambda c: float(c[0])), margin={"score": 0.001})
     assert made.settled
     assert (
-        made.sentence == "Use steps 32 (32 calls a picture): every other setting is surely worse in score, 40 prompts."
+        made.sentence
+        == "For prompts like these, use steps 32 (32 calls a picture): every other setting is surely worse "
+        "in score (40 prompts)."
     )
 
 
@@ -140,14 +141,37 @@ def test_a_setting_without_a_rival_that_has_as_many_prompts_has_not_won() -> Non
     ]
     made = recommend(table)
     assert not made.settled
-    assert "No winner yet by score: steps 32 has no rival with as many prompts." in made.sentence
+    assert "no winner yet by score: steps 32 has no rival with as many prompts." in made.sentence
 
 
 @pytest.mark.parametrize("prompts", [2, 5])
-def test_five_prompts_recommend_nothing(prompts: int) -> None:
-    made = recommend(steps_study(prompts, 6))
+def test_few_prompts_recommend_nothing_for_prompts_like_these(prompts: int) -> None:
+    made = recommend(steps_study(prompts, 6), scope="prompts like these")
     assert made.choice is None
-    assert made.sentence == f"No recommendation by score: {prompts} prompts cannot rank settings; the least is 6."
+    refused = (
+        f"For prompts like these, no recommendation by score: {prompts} prompts cannot rank settings; the least is 6."
+    )
+    assert made.sentence == refused
+    here = recommend(steps_study(prompts, 6))
+    assert here.scope == "these prompts"
+    assert here.sentence.startswith(f"On these {prompts} prompts, ")
+    assert here.sentence.endswith(refused)
+
+
+@pytest.mark.parametrize(("prompts", "seeds"), [(1, 5), (2, 3), (5, 1)])
+def test_too_few_prompts_and_seeds_recommend_nothing_at_all(prompts: int, seeds: int) -> None:
+    made = recommend(steps_study(prompts, seeds))
+    assert made.choice is None
+    assert "cannot rank settings" in made.reason
+
+
+@pytest.mark.parametrize("prompts", [1, 3, 5])
+def test_of_few_prompts_with_many_seeds_the_winner_is_named_for_them(prompts: int) -> None:
+    made = recommend(steps_study(prompts, 12), margin={"score": 0.9})
+    assert made.settled
+    assert made.choice
+    assert made.choice.label == "steps 16"
+    assert f"On th{'is prompt' if prompts == 1 else f'ese {prompts} prompts'}, use steps 16" in made.sentence
 
 
 def test_a_score_without_a_good_end_recommends_nothing() -> None:
@@ -212,7 +236,7 @@ def test_budgets_are_read_as_the_study_file_writes_them(text: str, column: str) 
 def test_prompts_that_have_no_scores_yet_do_not_count(scored: int) -> None:
     table = steps_study(40)
     table["score"] = [s if int(p[1:]) < scored else None for p, s in zip(table["prompt"], table["score"], strict=True)]
-    made = recommend(table)
+    made = recommend(table, scope="prompts like these")
     if scored == 5:
         assert made.choice is None
         assert made.reason == "only 5 of 40 prompts have score yet; the least is 6"

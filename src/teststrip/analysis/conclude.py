@@ -14,7 +14,7 @@ import numpy as np
 
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
-from teststrip.analysis.kinds.axis import Evidence
+from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import columns, effects, margin
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
@@ -23,6 +23,7 @@ from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.samples import LEAST_SHARED_SEEDS
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.sentences import answers, missing, phrases
+from teststrip.analysis.sentences import settings as whole_settings
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
 from teststrip.vocabulary import spoken
 
@@ -114,8 +115,8 @@ def of_metric(
         both = (*both, BY_GROUP)
     wide = (*both, *_limits_of_prompts(layout, pairing))
     found: list[Finding] = []
+    scopes: list[Evidence] = []
     if contrasts := effects.planned(layout, values):
-        scopes = []
         if scope != HERE:
             judged = judge(values, layout, contrasts, size.value, size.se, pairing=pairing)
             scopes.append(Evidence(layout, values, card, size, judged, wide, pairing))
@@ -126,8 +127,12 @@ def of_metric(
                 scopes.append(Evidence(layout, values, card, size, judged, limits, pairing))
         for axes in dict.fromkeys(c.axes for c in contrasts):
             found += _in_order([axis_finding.finding(evidence, axes) for evidence in scopes])
-    if scope != HERE and sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
-        found.append(cells.finding(layout, values, card, size, wide))
+    if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
+        both_scopes = [
+            cells.finding(layout, values, card, size, evidence.limits, scope=evidence.judged.scope, pairing=pairing)
+            for evidence in scopes
+        ]
+        found += _in_order(both_scopes)
     return found
 
 
@@ -138,7 +143,8 @@ def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
     wide, here = found
     narrow = wide.verdict not in SETTLED and (here.verdict in SETTLED or wide.verdict == "insufficient design")
     lead, other = (here, wide) if narrow else (wide, here)
-    return replace(lead, beside=answers.write_beside(other)), replace(other, leads=False)
+    beside = whole_settings.write_beside if lead.kind == "cells" else answers.write_beside
+    return replace(lead, beside=beside(other)), replace(other, leads=False)
 
 
 def _limits_of_prompts(layout: Layout, pairing: Pairing) -> list[str]:

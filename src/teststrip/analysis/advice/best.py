@@ -11,17 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from teststrip.analysis.advice import costs as costing
-from teststrip.analysis.advice.recommendation import Recommendation, write
+from teststrip.analysis.advice import recommendation
+from teststrip.analysis.advice.choice import Choice, choose
+from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.kinds import audit, cells
-from teststrip.analysis.numbers import columns, effects, intervals, means, multiplicity
-from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers import columns, means
+from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.comparing import comparison
+from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
 from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
@@ -30,6 +34,7 @@ from teststrip.analysis.sentences import audits, phrases
 from teststrip.errors import UsageError, nearest
 from teststrip.records import (
     DEFAULT_MARGIN,
+    MINIMUM_DEGREES,
     MINIMUM_PROMPTS,
     Axis,
     Card,
@@ -37,6 +42,7 @@ from teststrip.records import (
     Contrast,
     Finding,
     Outcome,
+    Scope,
     Study,
 )
 from teststrip.vocabulary import spoken
@@ -52,13 +58,18 @@ def recommend(
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",
+    shared_seeds: bool = False,
+    paired_seeds: bool = True,
+    scope: Literal[Scope, "both"] = "both",
 ) -> Recommendation:
     """The cheapest setting that is not worse than the best by more than the margin.
+
+    For prompts like these where that can be said; else for these very prompts, where that can be said.
 
     Args:
         table: one entry an image in each column; `denoiser_calls`, `seconds` or `money` among them.
         metric: the score to go by; a plain name means "higher is better".
-        axes, margin, prompt, replicate, missing: as in `findings`.
+        axes, margin, prompt, replicate, missing, shared_seeds, paired_seeds, scope: as in `findings`.
         budget: "4s", "50 calls", "0.02 USD": only settings that cost at most that much a picture.
 
     Raises:
@@ -83,6 +94,7 @@ def recommend(
         column=column or "",
         budget=limit,
         audits=audit.findings(layout, values, card),
+        pairing=Pairing(paired=paired_seeds, shared=shared_seeds),
     )
     if reason := _forbidden(case):
         return _none(case, reason)
@@ -90,11 +102,34 @@ def recommend(
         return _none(case, audits.claim(case.doubt), outcome=case.doubt.outcome)
     if not case.allowed():
         return _none(case, _too_dear(case))
-    return _choose(case, margin_of(margin, card.name, values))
+    size = margin_of(margin, card.name, values)
+    made = [_about(case, size, about) for about in (WIDE, HERE) if scope in (about, "both")]
+    return _leading(made)
+
+
+def _about(case: _Case, size: Margin, scope: Scope) -> Recommendation:
+    """The recommendation in one scope, or why there is none."""
+    case = replace(case, scope=scope)
+    reason = _few(case)
+    return _none(case, reason) if reason else _choose(case, size)
+
+
+def _leading(made: Sequence[Recommendation]) -> Recommendation:
+    """Of one question in one or two scopes the wider answer if it is settled, else the one that says more."""
+    lead, *others = sorted(made, key=lambda one: (not one.settled, one.choice is None))
+    if others and lead.choice is not None and lead.scope == HERE:
+        return replace(lead, sentence=f"{lead.sentence} {recommendation.beside(others[0])}")
+    return lead
 
 
 def of_result_columns(
-    table: Columns, study: Study, cards: Mapping[str, Card], *, metric: str | None = None, budget: str | None = None
+    table: Columns,
+    study: Study,
+    cards: Mapping[str, Card],
+    *,
+    metric: str | None = None,
+    budget: str | None = None,
+    paired_seeds: bool = True,
 ) -> tuple[Recommendation, ...]:
     """One recommendation for each of a study's metrics that says how good a picture is, or for the one named.
 
@@ -104,6 +139,7 @@ def of_result_columns(
         cards: what is known of the study's metrics.
         metric: only this one.
         budget: default the study's.
+        paired_seeds: as in `findings`.
 
     Raises:
         UsageError: no such metric in these results.
@@ -114,7 +150,16 @@ def of_result_columns(
     chosen = [cards.get(metric, Card(metric))] if metric else of_looks
     question = study.question
     return tuple(
-        recommend(table, card, axes=study.axes, margin=question.margin, budget=budget or question.budget)
+        recommend(
+            table,
+            card,
+            axes=study.axes,
+            margin=question.margin,
+            budget=budget or question.budget,
+            shared_seeds=study.seeds is not None and len(study.prompts) > 1,
+            paired_seeds=paired_seeds,
+            scope=question.scope,
+        )
         for card in chosen
         if metric or card.higher_is_better is not None
     )
@@ -130,10 +175,12 @@ class _Case:
     column: str
     budget: costing.Budget | None
     audits: Sequence[Finding]
+    pairing: Pairing = OWN_SEEDS
+    scope: Scope = WIDE
 
     @property
-    def sign(self) -> float:
-        return -1.0 if self.card.higher_is_better is False else 1.0
+    def sign(self) -> int:
+        return -1 if self.card.higher_is_better is False else 1
 
     @property
     def doubt(self) -> Finding | None:
@@ -149,19 +196,37 @@ class _Case:
 
 def _forbidden(case: _Case) -> str:
     """Why nothing may be recommended, or ""."""
-    card, prompts = case.card, len(case.layout.prompts)
-    score = spoken(card.name)
+    card, score = case.card, spoken(case.card.name)
     if card.higher_is_better is None:
         return f"neither end of {score} is the good one"
     if not card.needs_pixels or card.arity == 2:
         return f"{score} does not say how good a picture is"
     if np.isnan(case.values).all():
         return f"there is no {score} yet"
-    if prompts < MINIMUM_PROMPTS:
-        return f"{prompts} prompts cannot rank settings; the least is {MINIMUM_PROMPTS}"
-    if (scored := _scored(case.values)) < MINIMUM_PROMPTS:
-        return f"only {scored} of {prompts} prompts have {score} yet; the least is {MINIMUM_PROMPTS}"
     return ""
+
+
+def _few(case: _Case) -> str:
+    """Why the design can recommend nothing in this scope, or ""."""
+    prompts, scored, score = len(case.layout.prompts), _scored(case.values), spoken(case.card.name)
+    if case.scope == WIDE:
+        if prompts < MINIMUM_PROMPTS:
+            return f"{_count(prompts, 'prompt')} cannot rank settings; the least is {MINIMUM_PROMPTS}"
+        if scored < MINIMUM_PROMPTS:
+            return f"only {scored} of {_count(prompts, 'prompt')} have {score} yet; the least is {MINIMUM_PROMPTS}"
+        return ""
+    if case.card.arity is None:
+        return f"{score} is one value a prompt, so there are no seeds to go by"
+    rows = 1 if case.pairing.shared else scored
+    seeds = case.values.shape[1]
+    if rows * (seeds - 1) < MINIMUM_DEGREES:
+        needed = math.ceil(MINIMUM_DEGREES / max(rows, 1)) + 1
+        return f"{_count(seeds, 'seed')} a prompt cannot rank settings; {needed} would do"
+    return ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _too_dear(case: _Case) -> str:
@@ -180,8 +245,9 @@ def _scored(values: Array) -> int:
 def _none(case: _Case, reason: str, *, outcome: Outcome | None = None) -> Recommendation:
     return Recommendation(
         metric=case.card.name,
-        sentence=f"No recommendation by {spoken(case.card.name)}: {reason}.",
+        sentence=recommendation.refused(case.card.name, reason, case.scope, _scored(case.values)),
         reason=reason,
+        scope=case.scope,
         points=costing.by_cost(case.points),
         cost=case.column,
         unit=costing.UNITS.get(case.column, ""),
@@ -190,99 +256,25 @@ def _none(case: _Case, reason: str, *, outcome: Outcome | None = None) -> Recomm
     )
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The outcome of the rule on arrays.
-
-    Attributes:
-        cells: the cells that were compared, [N].
-        best: the one with the best mean, an index of `cells`.
-        choice: the one to name, an index of `cells`; where nothing is settled, `best`.
-        settled: the choice is proved not to be worse than any other cell by the margin.
-        differences: [N, prompts], each cell minus `best`; above zero = better.
-        p: [N], of the claim that the cell is not worse than any other one by the margin; after Holm.
-        cheaper: [N], the cell costs surely less than `best`.
-        behind: [N], the cell is surely worse than `best`.
-    """
-
-    cells: tuple[int, ...]
-    best: int
-    choice: int
-    settled: bool
-    differences: Array
-    p: Array
-    cheaper: NDArray[np.bool_]
-    behind: NDArray[np.bool_]
-
-
-def choose(values: Array, costs: costing.Costs, cells: Sequence[int], *, sign: float, margin: Margin) -> Choice:
-    """The rule itself: the cheapest cell that is proved not worse than *every* other one.
-
-    The best of all is one of the others, so a cell that is worse than it by the margin passes in at most 5 % of studies
-    (an intersection-union test for each cell, Holm over cells).
-
-    Args:
-        values: [prompts, replicates, cells].
-        costs: of all cells.
-        cells: those to choose from, at least one, each with enough prompts.
-        sign: 1 when higher is better, else -1.
-        margin: of the score.
-
-    Source:
-        Hsu 1984, multiple comparisons with the best.
-    """
-    chosen = np.asarray(cells)
-    count = len(cells)
-    score = sign * means.of_levels(values, chosen[None, :]).levels
-    best = int(np.argmax(score))
-    worst = np.zeros(count)
-    for c in range(count):
-        against = sign * effects.cell_pairs(values, [(chosen[c], other) for other in np.delete(chosen, c)])
-        p = intervals.one_sided_p(against, -margin.value, extra_se=margin.se)
-        worst[c] = np.where(_tested(against), p, 1.0).max(initial=0.0)
-    # One of the cells is the best, so at most all others can pass wrongly.
-    proved = multiplicity.holm(worst, spare=1)
-    differences = sign * effects.cell_pairs(values, [(c, chosen[best]) for c in chosen])
-    # Corrected for all pairs, because the scores themselves picked the best.
-    apart = intervals.t_p(differences) * count * (count - 1) / 2 < ALPHA
-    behind = apart & _tested(differences) & (mean(differences, -1) < 0)
-    less = np.array([costs.surely_below(c)[chosen] for c in chosen])  # [a, b]: b costs surely less than a
-    passing = (proved < ALPHA) & ~less[:, best]
-    choice = best
-    if passing.any():
-        cheapest = int(np.argmin(np.where(passing, np.nan_to_num(costs.middle[chosen], nan=math.inf), math.inf)))
-        equal = passing & ~less[:, cheapest]
-        choice = int(np.argmax(np.where(equal, score, -math.inf)))
-    settled = bool(passing.any() or behind.sum() == count - 1)
-    return Choice(tuple(cells), best, choice, settled, differences, proved, less[best], behind)
-
-
-def _tested(differences: Array) -> NDArray[np.bool_]:
-    """Which comparisons [..., prompts] rest on enough prompts."""
-    enough: NDArray[np.bool_] = (~np.isnan(differences)).sum(axis=-1) >= MINIMUM_PROMPTS
-    return enough
-
-
 def _choose(case: _Case, size: Margin) -> Recommendation:
     allowed = case.allowed()
     enough = means.enough(case.values, np.asarray(allowed)[None, :])
     judged = [c for c, good in zip(allowed, enough, strict=True) if good]
-    made = choose(case.values, case.costs, judged, sign=case.sign, margin=size)
+    made = choose(case.values, case.costs, judged, sign=case.sign, margin=size, scope=case.scope, pairing=case.pairing)
     best, choice = case.points[judged[made.best]], case.points[judged[made.choice]]
-    rows = [
-        _compared(case, size, case.sign * d, c, judged[made.best], float(q))
-        for c, d, q in zip(judged, made.differences, made.p, strict=True)
-    ]
+    rows = _rows(case, made, size)
     prompts = _scored(case.values)
-    recommendation = Recommendation(
+    seeds = int(made.against_best.sample.seeds.max(initial=0))
+    units = f"{seeds} paired seeds" if case.scope == HERE else f"{prompts} prompts"
+    found = Recommendation(
         metric=case.card.name,
         sentence="",
         choice=choice,
         best=best,
         # A single setting has beaten nothing, unless nothing else was allowed.
         settled=made.settled and len(judged) >= min(len(allowed), 2),
-        against_best=rows[made.choice] if made.choice != made.best else None,
-        candidates=tuple(row for row, cheaper in zip(rows, made.cheaper, strict=True) if cheaper),
+        against_best=rows.get(made.choice),
+        candidates=tuple(row for c, row in rows.items() if made.cheaper[c]),
         rivals=len(judged) - 1,
         behind=int(made.behind.sum()),
         unproved=int((made.cheaper & ~made.behind).sum()),
@@ -293,33 +285,41 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
         margin=size.value,
         prompts=prompts,
         budget=case.budget.text if case.budget else "",
-        method=f"{len(judged)} whole settings, each against every other; one-sided t on {prompts} prompts for “not "
-        f"worse by more than {size.text}” at 5 %, Holm over settings; “surely behind” by two-sided t, corrected for "
-        "all pairs",
+        method=f"{len(judged)} whole settings, each against every other; one-sided t on {units} "
+        f"for “not worse by more than {size.text}” at 5 %, Holm over settings; “surely behind” by two-sided t, "
+        "corrected for all pairs",
         limits=(*_limits(case, size), *_poor(case, set(allowed) - set(judged))),
+        scope=case.scope,
     )
-    return replace(recommendation, sentence=write(recommendation, margin=size.text, more=_more(made, size)))
+    more = _more(made, size) if case.scope == WIDE else None
+    return replace(found, sentence=recommendation.write(found, more=more))
 
 
-def _compared(case: _Case, size: Margin, difference: Array, cell: int, best: int, p: float) -> Comparison:
-    """A setting against the best; `p` is that of "not worse", corrected."""
-    return comparison(
-        Contrast("settings", case.layout.levels(cell), case.layout.levels(best)),
-        outer=intervals.paired_interval(difference),
-        inner=intervals.paired_interval(difference, 0.90, extra_se=size.se),
-        p=float(intervals.one_sided_p(case.sign * difference, -size.value, extra_se=size.se)),
-        p_family=p,
-        images=int((~np.isnan(case.values[..., [cell, best]])).sum()),
-        verdict="equivalent" if p < ALPHA else "inconclusive",
-    )
+def _rows(case: _Case, made: Choice, size: Margin) -> dict[int, Comparison]:
+    """Every setting against the best, by its index in the choice; `p_family` is that of "not worse", corrected."""
+    outer, error = made.against_best.interval(), size.se if case.scope == WIDE else size.seeds_se
+    inner = made.against_best.interval(0.90, extra_se=error)
+    alone = made.against_best.not_below_p(-size.value, extra_se=error)
+    best = made.cells[made.best]
+    return {
+        c: comparison(
+            Contrast("settings", case.layout.levels(made.cells[c]), case.layout.levels(best)),
+            outer=outer[i].signed(case.sign),
+            inner=inner[i].signed(case.sign),
+            p=float(alone[i]),
+            p_family=float(made.p[c]),
+            images=int((~np.isnan(case.values[..., [made.cells[c], best]])).sum()),
+            verdict="equivalent" if made.p[c] < ALPHA else "inconclusive",
+        )
+        for i, c in enumerate(made.others)
+    }
 
 
 def _more(made: Choice, size: Margin) -> int | None:
     """Prompts at which a setting as good as the best would prove itself in 80 % of studies; None = out of reach."""
-    doubtful = ~made.behind
-    doubtful[made.best] = False
-    asked = doubtful & made.cheaper if (doubtful & made.cheaper).any() else doubtful
-    usable = [sd for sd in map(cautious_sd, made.differences[asked]) if sd > 0]
+    doubtful = [i for i, c in enumerate(made.others) if not made.behind[c]]
+    cheap = [i for i in doubtful if made.cheaper[made.others[i]]]
+    usable = [sd for sd in map(cautious_sd, made.against_best.differences[cheap or doubtful]) if sd > 0]
     if not usable or not size.value > 0:
         return None
     needed = needed_different(size.value, min(usable), contrasts=max(len(made.cells) - 1, 1))

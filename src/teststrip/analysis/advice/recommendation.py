@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from teststrip.analysis.advice.costs import Point
 from teststrip.analysis.sentences import phrases
-from teststrip.records import Comparison, Outcome
+from teststrip.records import Comparison, Outcome, Scope
 from teststrip.vocabulary import spoken
 
 
@@ -37,6 +37,7 @@ class Recommendation:
         method: as in a Finding.
         limits: as in a Finding.
         outcome: of the audit that forbids a recommendation; None = none does.
+        scope: what the recommendation is for: prompts like these, or these very prompts.
     """
 
     metric: str
@@ -60,37 +61,54 @@ class Recommendation:
     method: str = ""
     limits: tuple[str, ...] = ()
     outcome: Outcome | None = None
+    scope: Scope = "prompts like these"
 
 
-def write(made: Recommendation, *, margin: str, more: int | None) -> str:
+def refused(metric: str, reason: str, scope: Scope, prompts: int) -> str:
+    """The sentence that says why nothing is recommended."""
+    return f"{_opening(scope, prompts)}, no recommendation by {spoken(metric)}: {reason}."
+
+
+def beside(made: Recommendation) -> str:
+    """What one scope says, to stand beside the sentence of the other, which is settled."""
+    return made.sentence if made.reason else f"{_opening(made.scope, made.prompts)} there is no winner yet."
+
+
+def _opening(scope: Scope, prompts: int) -> str:
+    if scope == "prompts like these":
+        return "For prompts like these"
+    return "On this prompt" if prompts == 1 else f"On these {prompts} prompts"
+
+
+def write(made: Recommendation, *, more: int | None) -> str:
     """The sentence of a recommendation, from its record.
 
     Args:
         made: all but its sentence.
-        margin: as a person wrote it.
         more: prompts that would let a cheaper setting pass; None = unknown.
     """
     choice, best, against = made.choice, made.best, made.against_best
     assert choice is not None
     assert best is not None
-    score, on = spoken(made.metric), f"{made.prompts} prompts"
+    score, enough = spoken(made.metric), phrases.number(made.margin)
     within = f" within {made.budget}" if made.budget else ""
     cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
     if not made.settled:
         return _no_winner(made, cost=cost, within=within, more=more)
-    use = f"Use {choice.label}{cost}"
+    use = f"{_opening(made.scope, made.prompts)}, use {choice.label}{cost}"
+    on = f" ({made.prompts} prompts)" if made.scope == "prompts like these" else ""
     if made.rivals == 0:
-        return f"{use}: the only setting{within}, {on}."
+        return f"{use}: the only setting{within}{on}."
     if against is not None:
         what = "the cheapest setting" if made.saves else "a setting"
+        saved = f", and saves {phrases.percent(made.saves)}" if made.saves >= 0.005 else ""
         return (
-            f"{use}: {what}{within} that is not worse in {score} than any other by more than {margin}. "
-            f"Against {best.label} ({_cost(best, made.unit)}), which scored best: {_difference(against)}, {on}"
-            f"{f'; it saves {phrases.percent(made.saves)}' if made.saves >= 0.005 else ''}."
+            f"{use}: {what}{within} that no other beats in {score} by as much as {enough}{on}. It scores "
+            f"{_difference(against)} against {best.label} ({_cost(best, made.unit)}), which scored best{saved}."
         )
     if made.behind == made.rivals:
-        return f"{use}: every other setting{within} is surely worse in {score}, {on}."
-    text = f"{use}: no other setting{within} is better in {score} by more than {margin}, {on}."
+        return f"{use}: every other setting{within} is surely worse in {score}{on}."
+    text = f"{use}: no other setting{within} beats it in {score} by as much as {enough}{on}."
     return text + (f" No cheaper setting has proved as much.{_prove(made, more)}" if made.unproved else "")
 
 
@@ -99,17 +117,18 @@ def _no_winner(made: Recommendation, *, cost: str, within: str, more: int | None
     choice = made.choice
     assert choice is not None
     left = made.rivals - made.behind
+    on = _opening("these prompts", made.prompts).lower()
     if made.rivals == 0:
         known = "has no rival with as many prompts"
     elif made.behind == 0:
-        known = f"scored best of {made.rivals + 1} settings{within} on these {made.prompts} prompts, but "
+        known = f"scored best of {made.rivals + 1} settings{within} {on}, but "
         known += "the other one is not surely behind" if left == 1 else "none of the others is surely behind"
     else:
         behind, ahead = (f"{count} {'is' if count == 1 else 'are'}" for count in (made.behind, left))
-        known = f"scored best of {made.rivals + 1} settings{within} on these {made.prompts} prompts; "
+        known = f"scored best of {made.rivals + 1} settings{within} {on}; "
         known += f"of the others {behind} surely behind, {ahead} not"
     return (
-        f"No winner yet by {spoken(made.metric)}: {choice.label} {known}. "
+        f"{_opening(made.scope, made.prompts)}, no winner yet by {spoken(made.metric)}: {choice.label} {known}. "
         f"If you must choose now: {choice.label}{cost}.{_prove(made, more)}"
     )
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teststrip.analysis.kinds import cells
+from teststrip.analysis.kinds import cells, doubles
+from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import effects, intervals, judging, means, samples, verdicts
-from teststrip.analysis.numbers.arrays import Array
-from teststrip.analysis.numbers.columns import Factor, Layout
+from teststrip.analysis.numbers.columns import Factor
 from teststrip.analysis.numbers.effects import WeightedContrast
-from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, Judgement, Pairing, sd_of_one_seed
-from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.power import settle
 from teststrip.analysis.sentences import answers, phrases
@@ -23,34 +22,6 @@ from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Findi
 
 SKEWED = 1.0
 """Sample skewness of prompt differences from which the method line has the bootstrap-t interval as well."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that is known of one metric in one study.
-
-    Attributes:
-        layout: who stands where.
-        values: [prompts, replicates, cells], score units.
-        card: what is known of the metric.
-        margin: of the metric.
-        judged: all contrasts of the metric.
-        limits: what holds for each finding of the metric.
-        pairing: what a seed means in the study.
-    """
-
-    layout: Layout
-    values: Array
-    card: Card
-    margin: Margin
-    judged: Judgement
-    limits: tuple[str, ...]
-    pairing: Pairing = OWN_SEEDS
-
-    @property
-    def by_seeds(self) -> bool:
-        """Whether these very prompts are meant, so that seeds are the unit of evidence."""
-        return self.judged.scope == HERE
 
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
@@ -100,7 +71,8 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         more_seeds=settling.seeds,
     )
     if len(axes) > 1:
-        return replace(found, sentence=answers.write_interaction(found, margin=size.text))
+        found = replace(found, sentence=answers.write_interaction(found, margin=size.text))
+        return doubles.checked(found, evidence, (axes[0], axes[1]))
     return replace(found, sentence=answers.write(found, span=_span(factors[0], compared), margin=size.text))
 
 

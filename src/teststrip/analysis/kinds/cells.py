@@ -13,9 +13,11 @@ from teststrip.analysis.numbers import effects, intervals, means, multiplicity, 
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.comparing import comparison
+from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
 from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.settings import Pairs, compared
 from teststrip.analysis.sentences import settings
-from teststrip.records import Card, Contrast, Estimate, Finding
+from teststrip.records import Card, Contrast, Estimate, Finding, Scope
 
 MOST_CELLS = 40
 """Up to here all pairs are corrected together by max-t (780 of them); beyond, Bonferroni over all pairs."""
@@ -71,7 +73,16 @@ def left_out(points: Sequence[Estimate], unjudged: Collection[int]) -> list[str]
     ]
 
 
-def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tuple[str, ...]) -> Finding:
+def finding(
+    layout: Layout,
+    values: Array,
+    card: Card,
+    size: Margin,
+    limits: tuple[str, ...],
+    *,
+    scope: Scope = WIDE,
+    pairing: Pairing = OWN_SEEDS,
+) -> Finding:
     """Every cell against the one that stands first, corrected for having looked for the first among all.
 
     A cell with fewer prompts than the others is a point of the chart and has no row: it is never first, and never
@@ -81,29 +92,24 @@ def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tup
     judged = means.judged(values, np.arange(len(points))[None, :])
     best = first_cell(points, card, judged)
     others = [cell for cell in judged if cell != best]
-    differences = effects.cell_pairs(values, [(cell, best) for cell in others])
-    p = intervals.t_p(differences)
-    if len(judged) <= MOST_CELLS:
-        # All pairs, not only those with the winner: the winner was picked by the same data.
-        pairs = list(combinations(judged, 2))
-        together = dict(zip(pairs, multiplicity.max_t(effects.cell_pairs(values, pairs)), strict=True))
-        family = np.array([together[min(cell, best), max(cell, best)] for cell in others])
-        correction = f"max-t over all {len(pairs)} pairs of settings, by sign flips of prompts"
-    else:
-        count = len(judged) * (len(judged) - 1) // 2
-        family = np.minimum(p * count, 1.0)
-        correction = f"Bonferroni over all {count:,} pairs of settings"
-    outer = intervals.paired_interval(differences)
-    inner = intervals.paired_interval(differences, 0.90, extra_se=size.se)
+    found = compared(values, [(cell, best) for cell in others], scope=scope, pairing=pairing)
+    family, correction = _together(values, judged, others, best, found, pairing)
+    family = np.where(found.tested, family, np.nan)
+    outer = found.interval()
+    inner = found.interval(0.90, extra_se=size.se if scope == WIDE else size.seeds_se)
     decided = verdicts.decide(
-        p=family, inner_low=inner.low, inner_high=inner.high, margin=size.value, prompts=outer.prompts
+        p=family,
+        inner_low=inner.low,
+        inner_high=inner.high,
+        margin=size.value,
+        prompts=found.sample.nominal + 1,
     )
     rows = tuple(
         comparison(
             Contrast("settings", layout.levels(cell), layout.levels(best)),
             outer=outer[i],
             inner=inner[i],
-            p=float(p[i]),
+            p=float(found.p[i]),
             p_family=float(family[i]),
             images=points[cell].images + points[best].images,
             verdict=verdicts.named(decided[i]),
@@ -112,7 +118,8 @@ def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tup
     )
     verdict = verdicts.of_axis(decided, decided)
     head = max(rows, key=lambda row: abs(row.effect) if math.isfinite(row.effect) else -1.0)
-    found = Finding(
+    unit = "prompts" if scope == WIDE else "seeds within prompts"
+    made = Finding(
         metric=card.name,
         axis="",
         contrast=head.contrast,
@@ -125,8 +132,8 @@ def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tup
         prompts=min(row.prompts for row in rows),
         images=int((~np.isnan(values)).sum()),
         verdict=verdict,
-        method=f"whole settings, paired by prompt and seed; Student's t on prompts; {correction}; intervals are each "
-        "comparison's own",
+        method=f"whole settings, {'' if pairing.paired else 'not '}paired by prompt and seed; Student's t on {unit}; "
+        f"{correction}; intervals are each comparison's own",
         more_prompts=0 if verdict in ("different", "equivalent") else None,
         kind="cells",
         unit=card.unit,
@@ -135,6 +142,22 @@ def finding(layout: Layout, values: Array, card: Card, size: Margin, limits: tup
         comparisons=rows,
         limits=(*limits, LUCK, *left_out(points, set(range(len(points))) - set(judged))),
         asked=head.asked,
+        scope=scope,
+        seeds=int(found.sample.seeds.max(initial=0)) if scope == HERE else 0,
     )
     word = "highest" if card.higher_is_better is None else "best"
-    return replace(found, sentence=settings.write(found, best=layout.spoken(best), word=word))
+    return replace(made, sentence=settings.write(made, best=layout.spoken(best), word=word))
+
+
+def _together(
+    values: Array, judged: Sequence[int], others: Sequence[int], best: int, found: Pairs, pairing: Pairing
+) -> tuple[Array, str]:
+    """The p of each cell against the best, corrected for all pairs, and how; the best was picked by the same data."""
+    count = len(judged) * (len(judged) - 1) // 2
+    prompts_alone = found.sample.seeds.max(initial=0) == 0
+    if len(judged) > MOST_CELLS or not prompts_alone or not pairing.paired or found.tally.few.any():
+        return np.minimum(found.p * count, 1.0), f"Bonferroni over all {count:,} pairs of settings"
+    pairs = list(combinations(judged, 2))
+    together = dict(zip(pairs, multiplicity.max_t(effects.cell_pairs(values, pairs)), strict=True))
+    family = np.array([together[min(cell, best), max(cell, best)] for cell in others])
+    return family, f"max-t over all {count} pairs of settings, by sign flips of prompts"

@@ -179,6 +179,30 @@ def pair(layout: Layout, axis: int, plus: int, minus: int, *, planned: bool = Tr
     return WeightedContrast(asked, (axis,), weights, planned)
 
 
+def double_differences(layout: Layout, axes: tuple[int, int], values: Array) -> tuple[WeightedContrast, ...]:
+    """Every change of every change: all pairs of levels of one axis by all pairs of levels of the other.
+
+    Only what the planned interaction cannot see is left to these: an axis may act on the other without any trend.
+
+    Args:
+        layout: the axes.
+        axes: two of them, by their indices.
+        values: [prompts, replicates, cells]; a combination with fewer prompts than the others is in none.
+    """
+    first, second = (len(layout.factors[axis].labels) for axis in axes)
+    enough = means.enough(values, layout.grid(axes)).reshape(first, second)
+    found = []
+    for a, b in combinations(range(first), 2):
+        for c, d in combinations(range(second), 2):
+            if enough[[a, a, b, b], [c, d, c, d]].all():
+                one, other = pair(layout, axes[0], b, a), pair(layout, axes[1], d, c)
+                asked = Contrast(
+                    "interaction", (*one.asked.plus, *other.asked.plus), (*one.asked.minus, *other.asked.minus)
+                )
+                found.append(WeightedContrast(asked, axes, np.outer(one.weights, other.weights).ravel()))
+    return tuple(found)
+
+
 def along(layout: Layout, interaction: WeightedContrast) -> tuple[WeightedContrast, ...]:
     """What an interaction's first axis does at each level of its second.
 
@@ -221,7 +245,8 @@ def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tup
     """
     grid = layout.grid(contrast.axes)
     # A pair looks at its two levels alone; in a fit all other levels say how high their sets are.
-    wanted = contrast.weights != 0 if contrast.kind == "pair" else np.any(grid >= 0, axis=0)
+    alone = contrast.kind == "pair" or (contrast.kind == "interaction" and not contrast.asked.trends)
+    wanted = contrast.weights != 0 if alone else np.any(grid >= 0, axis=0)
     used = np.flatnonzero(wanted)
     weights, grid = contrast.weights[used], grid[:, used]
     padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
@@ -231,7 +256,7 @@ def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tup
     present = ~np.isnan(whole)
     difference, images = mean(whole, -1), present.sum(axis=-1) * used.size
     broken = ~present.all(axis=-1)
-    if contrast.kind != "pair" and broken.any():
+    if not alone and broken.any():
         difference[broken], images[broken] = _intra_block(sets[broken], weights)
     return difference, images
 

@@ -143,7 +143,7 @@ def judge(
         differences=found.differences,
         images=found.images,
         sample=sample,
-        outer=counted.widened(outer, LEVEL),
+        outer=_no_surer_than(family, counted.widened(outer, LEVEL)),
         inner=inner,
         p=p,
         family=family,
@@ -228,6 +228,20 @@ class _Evidence:
         differences = np.where(used.any(axis=-1), differences, np.nan)
         sample = samples.unpaired(*np.broadcast_arrays(middle, variance, count, weights))
         return cls(sample, differences, differences[..., None], np.where(used, count, 0).sum(axis=(-2, -1)))
+
+
+def _no_surer_than(family: Array, outer: Interval) -> Interval:
+    """Intervals that hold 0 where the corrected p does not exclude it, so that no interval says more than the verdict.
+
+    Source:
+        Strassburger & Bretz 2008, simultaneous bounds that are compatible with a stepwise test.
+    """
+    open_ = family >= verdicts.ALPHA
+    low, high = (
+        np.where(open_, np.minimum(outer.low, 0), outer.low),
+        np.where(open_, np.maximum(outer.high, 0), outer.high),
+    )
+    return Interval(outer.mean, low, high, outer.se, outer.prompts)
 
 
 def members(contrasts: Sequence[WeightedContrast], enough: NDArray[np.bool_]) -> Array:

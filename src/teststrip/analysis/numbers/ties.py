@@ -53,6 +53,17 @@ class Tally:
         tail = special.betainc(np.maximum(more, 1e-9), less + 1, 0.5)
         return np.where(more > 0, np.minimum(2 * tail, 1.0), 1.0)
 
+    def not_below_p(self, least: Array | float) -> Array:
+        """p of the claim "the mean difference is above `least`" (score units, below 0), from the counts.
+
+        Source:
+            Tango 1998, the score test whose interval `bound` is.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.minimum(-np.asarray(least) / self.size, 1.0)
+        p: Array = special.ndtr(_score(self.down, self.up, self.pairs, share))
+        return np.where(share < 1, p, 0.0)
+
     def widened(self, interval: Interval, level: float) -> Interval:
         """An interval, not shorter than what the counts allow; unchanged where there is nothing to count."""
         quantile = float(special.ndtri(0.5 + level / 2))

@@ -31,7 +31,7 @@ def told(finding: Finding) -> str:
     return f"{finding.sentence} {finding.beside}".rstrip()
 
 
-def _begun(finding: Finding, text: str) -> str:
+def begun(finding: Finding, text: str) -> str:
     """A sentence that begins with its scope."""
     opening = scope(finding)
     return f"{opening[0].upper()}{opening[1:]}, {text}"
@@ -85,7 +85,7 @@ def write(finding: Finding, *, span: str = "", margin: str = "") -> str:
             f"{blocks} cannot settle whether {subject} {matter} to {score}. What they suggest, as description only: "
             f"{_largest(finding)}.{_settle(finding)}"
         )
-    return _begun(finding, text)
+    return begun(finding, text)
 
 
 def write_interaction(finding: Finding, *, margin: str = "") -> str:
@@ -115,6 +115,13 @@ def write_interaction(finding: Finding, *, margin: str = "") -> str:
         )
         change = f": {_first_change(asked)} {ends}; along {second} that changes by" if ends else ", by"
         text = f"what {first} does to {score} depends on {second}{change} {_effect(finding)}, {blocks}."
+    elif finding.verdict == "inconclusive" and _only_lines(finding):
+        (plus, high), (minus, low) = asked.plus, asked.minus
+        text = (
+            f"there is no sign that the rise or fall of {score} with {first} changes with {second}, but only straight "
+            f"lines were tried: what {first} {against(plus, minus)} makes may still differ by "
+            f"{between(finding.low, finding.high)} between {second} {low.label} and {high.label}, {blocks}."
+        )
     elif finding.verdict == "inconclusive":
         text = (
             f"it is not settled whether {axes} work on {score} together: {_effect(finding)}, {blocks}, "
@@ -125,7 +132,13 @@ def write_interaction(finding: Finding, *, margin: str = "") -> str:
             f"{blocks} cannot settle whether {axes} work on {score} together; what they suggest: "
             f"{_effect(finding)}.{_settle(finding)}"
         )
-    return _begun(finding, text)
+    return begun(finding, text)
+
+
+def _only_lines(finding: Finding) -> bool:
+    """Whether the planned questions are answered with "no", and only what is no straight line is left open."""
+    planned = finding.comparisons[:-1]
+    return bool(planned) and all(row.asked.trends and row.verdict == "equivalent" for row in planned)
 
 
 def _first_change(asked: Contrast) -> str:
