@@ -15,11 +15,11 @@ import numpy as np
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds.axis import Evidence
-from teststrip.analysis.numbers import columns, effects, margin, within
+from teststrip.analysis.numbers import columns, effects, within
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.judging import Judgement, judge
-from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.sentences import answers, missing, phrases
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
@@ -49,6 +49,7 @@ def findings(
     shared_seeds: bool = False,
     settings: Mapping[str, Value] | None = None,
     scope: Literal[Scope, "both"] = "both",
+    known_bad: audit.KnownBad | None = None,
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -65,6 +66,7 @@ def findings(
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
         settings: what was the same in every picture; names the scheduler where that is no axis.
         scope: what the answers about axes are about: these very prompts, prompts like these, or both.
+        known_bad: combinations of levels that are known to be bad, to test scores on; None = what is usually bad.
 
     Returns:
         For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
@@ -87,7 +89,9 @@ def findings(
             )
         else:
             found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope)
-            found += audit.findings(layout, values, card)
+            if not np.isnan(values).all():
+                size = margin_of(margin, card.name, values)
+                found += audit.findings(layout, values, card, size, known_bad=known_bad, shared_seeds=shared_seeds)
     return (*found, *missing_images(layout))
 
 
@@ -106,7 +110,7 @@ def of_metric(
         values = mean(values, 1, keepdims=True)  # a group's value, once
     if np.isnan(values).all() or _counted(values):
         return []
-    size = margin.margin_of(asked, card.name, values)
+    size = margin_of(asked, card.name, values)
     both = _limits(layout, values, card, size)
     if by_group and scope != WIDE:
         both = (*both, BY_GROUP)
@@ -229,4 +233,5 @@ def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
         settings=study.settings,
         scope=study.question.scope,
+        known_bad=audit.of_study(study),
     )

@@ -52,13 +52,14 @@ def recommend(
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",
+    known_bad: audit.KnownBad | None = None,
 ) -> Recommendation:
     """The cheapest setting that is not worse than the best by more than the margin.
 
     Args:
         table: one entry an image in each column; `denoiser_calls`, `seconds` or `money` among them.
         metric: the score to go by; a plain name means "higher is better".
-        axes, margin, prompt, replicate, missing: as in `findings`.
+        axes, margin, prompt, replicate, missing, known_bad: as in `findings`.
         budget: "4s", "50 calls", "0.02 USD": only settings that cost at most that much a picture.
 
     Raises:
@@ -82,15 +83,16 @@ def recommend(
         points=points,
         column=column or "",
         budget=limit,
-        audits=audit.findings(layout, values, card),
     )
     if reason := _forbidden(case):
         return _none(case, reason)
+    size = margin_of(margin, card.name, values)
+    case = replace(case, audits=audit.findings(layout, values, card, size, known_bad=known_bad))
     if case.doubt:
         return _none(case, audits.claim(case.doubt), outcome=case.doubt.outcome)
     if not case.allowed():
         return _none(case, _too_dear(case))
-    return _choose(case, margin_of(margin, card.name, values))
+    return _choose(case, size)
 
 
 def of_result_columns(
@@ -112,9 +114,16 @@ def of_result_columns(
         raise UsageError(f"no scores of {metric!r} here{nearest(metric, cards)}. There are: {', '.join(cards)}")
     of_looks = [card for card in cards.values() if card.needs_pixels and card.arity != 2]
     chosen = [cards.get(metric, Card(metric))] if metric else of_looks
-    question = study.question
+    question, known_bad = study.question, audit.of_study(study)
     return tuple(
-        recommend(table, card, axes=study.axes, margin=question.margin, budget=budget or question.budget)
+        recommend(
+            table,
+            card,
+            axes=study.axes,
+            margin=question.margin,
+            budget=budget or question.budget,
+            known_bad=known_bad,
+        )
         for card in chosen
         if metric or card.higher_is_better is not None
     )
@@ -129,7 +138,7 @@ class _Case:
     points: tuple[costing.Point, ...]
     column: str
     budget: costing.Budget | None
-    audits: Sequence[Finding]
+    audits: Sequence[Finding] = ()
 
     @property
     def sign(self) -> float:
@@ -137,8 +146,8 @@ class _Case:
 
     @property
     def doubt(self) -> Finding | None:
-        """The audit that the score failed, if it failed one."""
-        return next((found for found in self.audits if found.outcome != "sees"), None)
+        """The audit that the score failed, if it failed one; an audit that could not tell is no failure."""
+        return next((found for found in self.audits if found.outcome in ("blind", "misled")), None)
 
     def allowed(self) -> list[int]:
         """Cells with scores, within the budget."""
@@ -342,8 +351,10 @@ def _limits(case: _Case, size: Margin) -> tuple[str, ...]:
     ]
     if not case.audits:
         found.append(
-            "The score was not audited: the study has no known-bad setting (3 steps; guidance 30) to test it on."
+            "The score was not audited: the study has no setting that is known to be bad (`known_bad` under "
+            "[question]) to test it on."
         )
+    found += [audits.write(one) for one in case.audits if one.outcome == "not tested yet"]
     if case.card.failure:
         found.append(case.card.failure)
     if size.note:
