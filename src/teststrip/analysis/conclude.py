@@ -8,25 +8,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
+from teststrip.analysis.kinds import missing as absences
 from teststrip.analysis.kinds.axis import Evidence
+from teststrip.analysis.kinds.missing import Missing
 from teststrip.analysis.numbers import columns, effects, within
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.judging import Judgement, judge
 from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.numbers.verdicts import ALPHA
-from teststrip.analysis.sentences import answers, missing, phrases
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
+from teststrip.analysis.sentences import answers, missing
+from teststrip.records import (
+    DEFAULT_MARGIN,
+    MINIMUM_PROMPTS,
+    Axis,
+    Card,
+    Finding,
+    Scope,
+    Study,
+    Value,
+    Verdict,
+)
 from teststrip.vocabulary import spoken
-
-NOT_A_FAILURE = frozenset({"not made yet", "no row"})
-"""Reasons that say nothing about the setting, because no engine was asked yet."""
 
 HERE: Scope = "these prompts"
 WIDE: Scope = "prompts like these"
@@ -34,6 +44,7 @@ BY_GROUP = "A score of a group is one value a prompt: without seeds to count, no
 SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
 MISSING_MARGIN = 0.05
 """Shares of missing images closer than this are called equal."""
+SHARES = Margin(MISSING_MARGIN, 0.0, f"{MISSING_MARGIN:.0%}", math.nan)
 
 
 def findings(
@@ -78,6 +89,7 @@ def findings(
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     cards = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
     found: list[Finding] = []
+    unscored: list[tuple[Card, Missing]] = []
     for name, card in cards.items():
         if name not in table:
             continue
@@ -88,11 +100,27 @@ def findings(
                 layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
             )
         else:
-            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope)
+            lost = _lost(layout, values, card, table)
+            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope, lost=lost)
+            if lost and lost.unscored:
+                unscored.append((card, lost))
             if not np.isnan(values).all():
                 size = margin_of(margin, card.name, values)
                 found += audit.findings(layout, values, card, size, known_bad=known_bad, shared_seeds=shared_seeds)
-    return (*found, *missing_images(layout))
+    found += missing_findings(layout, Card("missing images", higher_is_better=False), absences.of_pictures(layout))
+    for card, lost in unscored:
+        found += missing_findings(layout, Card(f"missing {card.name}", higher_is_better=False), lost, of=card.name)
+    return tuple(found)
+
+
+def _lost(layout: Layout, values: Array, card: Card, table: Columns) -> Missing | None:
+    """The scores of single pictures that are missing, if any are and any are not."""
+    if card.arity != 1 or np.isnan(values).all():
+        return None
+    column = card.pending_column
+    pending = layout.values(table[column], column) if column in table else None
+    lost = absences.of_scores(layout, values, pending)
+    return lost if lost.count else None
 
 
 def of_metric(
@@ -103,8 +131,9 @@ def of_metric(
     *,
     shared_seeds: bool = False,
     scope: Literal[Scope, "both"] = "prompts like these",
+    lost: Missing | None = None,
 ) -> list[Finding]:
-    """All findings of one metric; values [prompts, replicates, cells]."""
+    """All findings of one metric; values [prompts, replicates, cells]; `lost` is what is missing of them."""
     by_group = card.arity is None and values.shape[1] > 1
     if by_group:
         values = mean(values, 1, keepdims=True)  # a group's value, once
@@ -116,21 +145,53 @@ def of_metric(
         both = (*both, BY_GROUP)
     wide = (*both, *_limits_of_prompts(layout, shared_seeds=shared_seeds))
     found: list[Finding] = []
-    if contrasts := effects.planned(layout, values):
-        scopes = []
-        if scope != HERE:
-            judged = judge(values, layout, contrasts, size.value, size.se)
-            scopes.append(Evidence(layout, values, card, size, judged, wide))
-        if scope != WIDE:
-            judged = within.judge(values, layout, contrasts, size.value, size.seeds_se, shared_seeds=shared_seeds)
-            if scope == HERE or (judged.verdict != "insufficient design").any():
-                limits = (*both, *_limits_of_seeds(judged, values))
-                scopes.append(Evidence(layout, values, card, size, judged, limits, shared_seeds))
-        for axes in dict.fromkeys(c.axes for c in contrasts):
-            found += _in_order([axis_finding.finding(evidence, axes) for evidence in scopes])
+    about = partial(_about_axes, layout, card=card, size=size, shared_seeds=shared_seeds, scope=scope)
+    answers_ = about(values, both=both, wide=wide)
+    if lost:
+        shares = _about_axes(
+            layout, lost.gone, card=Card(""), size=SHARES, both=(), wide=(), shared_seeds=shared_seeds, scope=scope
+        )
+        low, high = (about(case, both=(), wide=()) for case in absences.filled(values, lost.gone))
+        answers_ = {
+            key: absences.told(one, shares[key], (low[key], high[key]), higher_is_better=card.higher_is_better)
+            if len(key[0]) == 1 and key in shares and key in low and key in high
+            else one
+            for key, one in answers_.items()
+        }
+    for axes in dict.fromkeys(axes for axes, _ in answers_):
+        found += _in_order([one for (own, _), one in answers_.items() if own == axes])
     if scope != HERE and sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
         found.append(cells.finding(layout, values, card, size, wide))
     return found
+
+
+def _about_axes(
+    layout: Layout,
+    values: Array,
+    *,
+    card: Card,
+    size: Margin,
+    both: Sequence[str],
+    wide: Sequence[str],
+    shared_seeds: bool,
+    scope: Literal[Scope, "both"],
+) -> dict[tuple[tuple[int, ...], Scope], Finding]:
+    """A finding for each axis and each two axes in each scope; `both` limits all answers, `wide` the wide ones."""
+    contrasts = effects.planned(layout, values)
+    scopes = []
+    if contrasts and scope != HERE:
+        judged = judge(values, layout, contrasts, size.value, size.se)
+        scopes.append(Evidence(layout, values, card, size, judged, tuple(wide)))
+    if contrasts and scope != WIDE:
+        judged = within.judge(values, layout, contrasts, size.value, size.seeds_se, shared_seeds=shared_seeds)
+        if scope == HERE or (judged.verdict != "insufficient design").any():
+            limits = (*both, *_limits_of_seeds(judged, values))
+            scopes.append(Evidence(layout, values, card, size, judged, limits, shared_seeds))
+    return {
+        (axes, evidence.judged.scope): axis_finding.finding(evidence, axes)
+        for axes in dict.fromkeys(contrast.axes for contrast in contrasts)
+        for evidence in scopes
+    }
 
 
 def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
@@ -202,25 +263,22 @@ def _counted(values: Array) -> bool:
     return flat.shape[0] > 1 and bool((high <= low).all())
 
 
-def missing_images(layout: Layout) -> tuple[Finding, ...]:
-    """Where pictures are missing for a reason (refused, out of memory, ...): one finding an axis, if there are any.
+def missing_findings(layout: Layout, card: Card, lost: Missing, *, of: str = "") -> list[Finding]:
+    """Where something is missing for a reason: one finding an axis, if anything is.
 
-    Pictures that were not made yet are not missing.
+    Args:
+        card: of the shares.
+        lost: what is missing; what was not made yet is not.
+        of: the score that is missing; "" = pictures are.
     """
-    known = np.frompyfunc(lambda cause: cause not in NOT_A_FAILURE, 1, 1)(layout.reasons).astype(bool)
-    failed = known & np.frompyfunc(lambda cause: cause is not None, 1, 1)(layout.reasons).astype(bool)
-    if not failed.any():
-        return ()
-    values = np.where(known, failed.astype(float), np.nan)
-    card = Card("missing images", "", higher_is_better=False)
-    texts, counts = np.unique(layout.reasons[failed].astype(str), return_counts=True)
-    reasons = phrases.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
-    head = f"{int(failed.sum())} of {int(known.sum())} images are missing ({reasons})"
-    return tuple(
+    if not lost.count:
+        return []
+    head = missing.head(lost.count, lost.known, lost.reasons, of=of)
+    return [
         replace(finding, kind="missing", sentence=missing.write(finding, head))
-        for finding in of_metric(layout, values, card, {card.name: MISSING_MARGIN})
+        for finding in of_metric(layout, lost.gone, card, {card.name: MISSING_MARGIN})
         if finding.kind == "axis"
-    )
+    ]
 
 
 def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -> tuple[Finding, ...]:

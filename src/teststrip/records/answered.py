@@ -154,6 +154,11 @@ class Card:
     comparable: str = "within a prompt"
     rises_with: tuple[str, ...] = ()
 
+    @property
+    def pending_column(self) -> str:
+        """The name of the column that says of which pictures the score was not computed yet, as 1; else 0."""
+        return f"{self.name} pending"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
