@@ -95,9 +95,18 @@ def findings(
             continue
         values = layout.values(table[name], name)
         if card.arity == 2:
-            drawn = list(table[noise]) if noise in table else None
+            apart = card.between_seeds_column
             found += convergence.findings(
-                layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
+                layout,
+                values,
+                card,
+                axes=axes,
+                settings=settings,
+                noise=list(table[noise]) if noise in table else None,
+                limits=_said(card),
+                scope=scope,
+                shared_seeds=shared_seeds,
+                between_seeds=layout.values(table[apart], apart) if apart in table else None,
             )
         else:
             lost = _lost(layout, values, card, table)
