@@ -40,7 +40,9 @@ from teststrip.vocabulary import spoken
 
 HERE: Scope = "these prompts"
 WIDE: Scope = "prompts like these"
-BY_GROUP = "A score of a group is one value a prompt: without seeds to count, nothing is said of these prompts."
+BY_GROUP = (
+    "The seeds of a prompt have one score together, so seeds are no evidence: nothing is said of these prompts alone."
+)
 SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
 MISSING_MARGIN = 0.05
 """Shares of missing images closer than this are called equal."""
