@@ -92,7 +92,7 @@ NOISY_BY_ETA: Final = ("ddim", "tcd")
 FEW_STEPS: Final = (
     *("turbo", "lightning", "schnell", "lcm", "latent.?consistency", "instaflow", "sdxs", "tcd", "pcm", "dmd"),
     r"hyper(?!.?real)",  # Hyper-SD, Hyper-FLUX; but not the many models that are called hyper-realistic
-    *("flash.?(sd|pixart|diffusion)", "sana.?sprint", "klein", "distill", "lightx2v", r"(?<![0-9])[1-9].?step"),
+    *("flash.?(sd|pixart|diffusion)", "sana.?sprint", "klein", "distill", "lightx2v", r"(?<![0-9])[1-9][-_ ]?step"),
 )
 """Patterns of the names of models, LoRAs and samplers that are made for few steps and little or no guidance."""
 

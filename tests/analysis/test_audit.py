@@ -119,6 +119,8 @@ def bad(of: Study) -> list[str]:
         ("ByteDance/SDXL-Lightning", False, False),
         ("SimianLuo/LCM_Dreamshaper_v7", False, False),
         ("ByteDance/Hyper-SD", False, False),
+        ("loras/fast_4step.safetensors", False, False),
+        ("checkpoints/after_16steps.safetensors", True, True),
     ],
 )
 def test_the_name_of_a_model_says_whether_few_steps_or_high_guidance_are_bad(
