@@ -1,4 +1,4 @@
-"""What the field calls settings and samplers, which samplers draw noise, and how people say the names.
+"""What the field calls settings and samplers, how people say them, and what a name tells of a sampler or a model.
 
 Inside there is one spelling, that of Diffusers. Other spellings are translated here: on the way in (a study file, an
 imported picture) and on the way out (a picture's `parameters`, a sentence, a page). Knows words only: no engine, no
@@ -89,7 +89,19 @@ NOISY: Final = (
 NOISY_BY_ETA: Final = ("ddim", "tcd")
 """Patterns of the names of samplers that draw fresh noise where `eta` is above 0; all others ignore it."""
 
-_NOISY, _NOISY_BY_ETA = (re.compile("|".join(names), re.IGNORECASE) for names in (NOISY, NOISY_BY_ETA))
+FEW_STEPS: Final = (
+    *("turbo", "lightning", "schnell", "lcm", "latent.?consistency", "instaflow", "sdxs", "tcd", "pcm", "dmd"),
+    r"hyper(?!.?real)",  # Hyper-SD, Hyper-FLUX; but not the many models that are called hyper-realistic
+    *("flash.?(sd|pixart|diffusion)", "sana.?sprint", "klein", "distill", "lightx2v", r"(?<![0-9])[1-9][-_ ]?step"),
+)
+"""Patterns of the names of models, LoRAs and samplers that are made for few steps and little or no guidance."""
+
+HIGH_GUIDANCE: Final = ("flux", "kontext", r"\bfill\b", "hunyuan.?video")
+"""Patterns of the names of models that read guidance as a number instead of following it twice: 30 may be right."""
+
+_NOISY, _NOISY_BY_ETA, _FEW_STEPS, _HIGH_GUIDANCE = (
+    re.compile("|".join(names), re.IGNORECASE) for names in (NOISY, NOISY_BY_ETA, FEW_STEPS, HIGH_GUIDANCE)
+)
 
 
 def spoken(name: str) -> str:
@@ -138,3 +150,21 @@ def noise(settings: Mapping[str, object], facts: Mapping[str, object] | None = N
     if isinstance(eta, int | float) and eta > 0 and _NOISY_BY_ETA.search(name):
         return f"{name} (eta {eta:g})"
     return f"{name or 'the sampler'} (as it is configured)" if facts.get("sampler_noise") else ""
+
+
+def made_for_few_steps(name: str) -> bool:
+    """Whether a model, a LoRA or a sampler of this name gives its best pictures with few steps.
+
+    >>> made_for_few_steps("stabilityai/sdxl-turbo"), made_for_few_steps("stabilityai/stable-diffusion-xl-base-1.0")
+    (True, False)
+    """
+    return bool(_FEW_STEPS.search(name))
+
+
+def made_for_high_guidance(name: str) -> bool:
+    """Whether a guidance of 30 may be right for a model of this name, or guidance does nothing there.
+
+    >>> made_for_high_guidance("black-forest-labs/FLUX.1-Fill-dev"), made_for_high_guidance("emoji")
+    (True, False)
+    """
+    return bool(_HIGH_GUIDANCE.search(name)) or made_for_few_steps(name)

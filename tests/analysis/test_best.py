@@ -12,6 +12,7 @@ from teststrip import analysis
 from teststrip.analysis.advice import costs
 from teststrip.analysis.kinds import audit
 from teststrip.analysis.numbers import columns
+from teststrip.analysis.numbers.margin import margin_of
 from teststrip.errors import UsageError
 from teststrip.records import Card
 from teststrip.views import charts
@@ -189,10 +190,11 @@ BAD = {"num_inference_steps": (2.0, 8.0, 32.0)}
 def test_a_metric_is_audited_on_two_steps(truth: dict[float, float], outcome: str) -> None:
     table = study(20, 2, BAD, lambda c: truth.get(float(c[0]), 0.0), seed=2)
     layout = columns.read(table, list(BAD))
-    (found,) = audit.findings(layout, layout.values(table["score"]), Card("score", higher_is_better=True))
+    values = layout.values(table["score"])
+    (found,) = audit.findings(layout, values, Card("score", higher_is_better=True), margin_of(0.5, "score", values))
     assert found.outcome == outcome
     assert found.kind == "audit"
-    made = recommend(table, BAD)
+    made = recommend(table, BAD, margin=0.5)
     assert (made.choice is None) == (outcome != "sees")
     assert made.outcome == (None if outcome == "sees" else outcome)
     if outcome != "sees":

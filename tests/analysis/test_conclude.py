@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.analysis.scored import SEED_STUDY, study
 
 from teststrip import analysis
+from teststrip.analysis.conclude import BY_GROUP
 from teststrip.analysis.numbers import columns, verdicts
 from teststrip.analysis.sentences import answers
 from teststrip.errors import UsageError
@@ -111,7 +112,7 @@ def test_a_score_of_groups_says_that_it_has_no_seeds_to_count() -> None:
     for scope in ("both", "these prompts"):
         found = analysis.findings(study(5, 6, GUIDANCE), card, axes=list(GUIDANCE), scope=scope)
         assert {finding.verdict for finding in found} == {"insufficient design"}
-        assert any(limit.startswith("A score of a group is one value a prompt") for limit in found[0].limits)
+        assert BY_GROUP in found[0].limits
 
 
 def test_a_score_of_two_values_says_how_many_seeds_would_do() -> None:

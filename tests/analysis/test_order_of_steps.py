@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teststrip import analysis
-from teststrip.analysis.kinds import convergence
+from teststrip.analysis.kinds import order
+from teststrip.analysis.kinds.knee import knees
 from teststrip.records import Card, Finding, LevelRef
 
 DISTANCE = Card("distance", arity=2, higher_is_better=False)
@@ -49,7 +50,8 @@ def test_a_level_with_another_schedule_is_named_and_no_other(design, level, adde
     found = finding(*design, (25, 50, 100, 150, 200), broken={level: added}, spread=0.1, seed=seed)
     assert out_of_order(found) == [str(level)]
     assert f"ictures at {level} steps are further from those at 200 than those at" in found.sentence
-    assert found.sentence.count("On these") == (design[0] < 6)
+    about_these = f"On {'this prompt' if design[0] == 1 else 'these 5 prompts'} pictures at {level} steps"
+    assert (about_these in found.sentence) == (design[0] < 6)
 
 
 @given(st.sampled_from([(5, 6), (8, 1), (12, 2)]), st.floats(0.01, 0.3), st.integers(0, 999))
@@ -69,8 +71,8 @@ def test_levels_that_differ_by_noise_alone_are_rarely_named(prompts, seeds):
         each = draw.lognormal(0.0, 1.0, (prompts, seeds, 5))
         each[..., -1] = 0.0
         # A tolerance of nothing: whatever is surely further counts.
-        found = convergence.knees(np.median(each, axis=1), (1, 2, 3, 4, 5), tolerance=0.0)
-        named += bool(convergence._broken(found, each, levels))
+        found = knees(np.median(each, axis=1), (1, 2, 3, 4, 5), tolerance=0.0)
+        named += bool(order.broken(found.distance, each, 0.0, levels, by_pairs=prompts < 6))
     # 0.05 and its 99 % Monte-Carlo bound at 400 studies.
     assert named / studies < 0.05 + 2.6 * (0.05 * 0.95 / studies) ** 0.5
 

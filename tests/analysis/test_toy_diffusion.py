@@ -12,7 +12,7 @@ from scipy import stats
 from tests.analysis import toy_diffusion as toy
 
 from teststrip import analysis
-from teststrip.analysis.kinds import convergence
+from teststrip.analysis.kinds.knee import knees
 from teststrip.analysis.numbers import columns, effects, judging, margin
 from teststrip.records import Card
 
@@ -40,7 +40,7 @@ def slope_of(table: dict[str, list[Any]]) -> float:
     layout = columns.read(table, ["num_inference_steps"])
     values = layout.values(table["distance"])
     distance = np.median(values, axis=1)
-    return convergence.knees(distance, STEPS).slope
+    return knees(distance, STEPS).slope
 
 
 def noisy(model: toy.Model, x: toy.Array, steps: int) -> toy.Array:

@@ -532,6 +532,38 @@ WRONG = [
         " prompts like these, both",
     ),
     Wrong(
+        "something known to be bad that is no axis",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = { num_inference_step = 2 }\n",
+        "question.known_bad: 'num_inference_step' is no axis. Did you mean 'num_inference_steps'?"
+        " Axes: num_inference_steps",
+    ),
+    Wrong(
+        "something known to be bad that is no level",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = [{ steps = 2 }, { steps = [2, 3] }]\n",
+        "question.known_bad[1].steps: 3 is no level of this axis. Levels: 2, 8",
+    ),
+    Wrong(
+        "nothing that is known to be bad",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = {}\n",
+        "question.known_bad: is empty. Name an axis and a value",
+    ),
+    Wrong(
+        "levels known to be bad without their axis",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = [2]\n",
+        "question.known_bad[0]: must be a table, not a number. Write known_bad = { num_inference_steps = 2 }",
+    ),
+    Wrong(
+        "all levels known to be bad",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = { steps = [2, 8] }\n",
+        "question.known_bad.num_inference_steps: names every level, so none is left to compare with. Keep a good one",
+    ),
+    Wrong(
+        "all levels known to be bad in turn",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = [{ steps = 2 }, { steps = 8 }]\n",
+        "question.known_bad: names every level of num_inference_steps, so none is left to compare with. Keep a good"
+        " one",
+    ),
+    Wrong(
         "a question misspelled",
         HEAD + "[question]\nmargins = 1\n",
         "question: unknown key 'margins'. Did you mean 'margin'?",

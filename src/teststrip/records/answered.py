@@ -138,6 +138,7 @@ class Card:
         needs: the weights it needs, in words; "" = none.
         comparable: between which pictures the value may be compared.
         rises_with: settings that move the value mechanically, whatever becomes of the picture.
+        unseen: of a metric of pairs, how far two pictures may be apart before people see a difference; NaN = unknown.
     """
 
     name: str
@@ -153,6 +154,17 @@ class Card:
     needs: str = ""
     comparable: str = "within a prompt"
     rises_with: tuple[str, ...] = ()
+    unseen: float = math.nan
+
+    @property
+    def between_seeds_column(self) -> str:
+        """The name of the column that says how far each picture is from that of another seed, all else being equal."""
+        return f"{self.name} between seeds"
+
+    @property
+    def pending_column(self) -> str:
+        """The name of the column that says of which pictures the score was not computed yet, as 1; else 0."""
+        return f"{self.name} pending"
 
 
 @dataclass(frozen=True, slots=True)

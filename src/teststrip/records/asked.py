@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from teststrip.records.canonical import Value, digest_of
-from teststrip.records.concluded import Scope
+from teststrip.records.concluded import LevelRef, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,8 @@ class Question:
         budget: for the recommendation, as written: "4s", "50 calls", "0.02 USD"; None = no budget.
         price_an_hour: what an hour of the machine costs, in the budget's currency; None = unknown.
         scope: what the answers are about: the very prompts of the study, prompts of their kind, or both.
+        known_bad: combinations of levels whose pictures are known to be bad, to test scores on; each names a level of
+            one axis or of several. None = what is usually bad for such a model.
     """
 
     metrics: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ class Question:
     budget: str | None = None
     price_an_hour: float | None = None
     scope: Literal[Scope, "both"] = "both"
+    known_bad: tuple[tuple[LevelRef, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

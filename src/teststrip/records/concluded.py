@@ -19,8 +19,8 @@ Scope = Literal["these prompts", "prompts like these"]
 
 Verdict = Literal["different", "equivalent", "inconclusive", "insufficient design"]
 
-Outcome = Literal["sees", "blind", "misled"]
-"""What an audit found of a metric: the bad setting scores surely worse, neither, or surely better."""
+Outcome = Literal["sees", "blind", "misled", "not tested yet"]
+"""What an audit found of a metric: a bad setting scores surely worse, surely alike, surely better, or none of these."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teststrip import vocabulary
-from teststrip.records import Cell, Row, Study, Value, digest_of
+from teststrip.records import Card, Cell, Row, Study, Value, digest_of
 
 Columns = Mapping[str, Sequence[object]]
 """A table: columns of one length, by their heads."""
@@ -43,7 +43,8 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     and the index of the level, since two levels may look alike as numbers), `missing` (None or the reason), `seconds`,
     `denoiser_calls` (None where the engine did not count), `money` where a picture was paid for or the study says what
     an hour costs, `sampler_noise` (the sampler that drew fresh noise at each step of the picture, "" where none is
-    known to, None where there is no picture), and one for each score (NaN where there is none).
+    known to, None where there is no picture), and one for each score (NaN where there is none). Where pictures still
+    wait for a score, another column says which (`Card.pending_column`).
     """
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
     table: dict[str, list[Any]] = {
@@ -68,6 +69,9 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     ]
     for name in names:
         table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
+        pending = [int(row.image is not None and name not in row.scores) for row in rows]
+        if any(pending):
+            table[Card(name).pending_column] = pending
     return table
 
 

@@ -108,16 +108,21 @@ def read_exclusions(data: object, place: Place, axes: Sequence[Axis]) -> tuple[M
     by_name = {axis.name: axis for axis in axes}
     rules = []
     for i, entry in enumerate(data):
-        rule = {}
         if not table(entry, place / i):
             raise (place / i).error("is empty and would leave out everything. Name an axis and a value")
-        for key, value in table(entry, place / i).items():
-            name = translated(key, by_name)
-            if name not in by_name:
-                raise (place / i).error(f"{key!r} is no axis{among(key, by_name, 'Axes')}")
-            rule[name] = _labels(value, place / i / key, by_name[name])
-        rules.append(rule)
+        rules.append(read_levels(entry, place / i, by_name))
     return tuple(rules)
+
+
+def read_levels(entry: object, place: Place, by_name: Mapping[str, Axis]) -> dict[str, tuple[str, ...]]:
+    """The labels that a table names, by the name of their axis; a table names axes and a value or several of each."""
+    found = {}
+    for key, value in table(entry, place).items():
+        name = translated(key, by_name)
+        if name not in by_name:
+            raise place.error(f"{key!r} is no axis{among(key, by_name, 'Axes')}")
+        found[name] = _labels(value, place / key, by_name[name])
+    return found
 
 
 def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:

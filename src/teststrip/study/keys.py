@@ -45,6 +45,14 @@ def _list(items: Mapping[str, object]) -> dict[str, object]:
     return {"type": "array", "items": items, "minItems": 1}
 
 
+LEVELS: Mapping[str, object] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"anyOf": [SCALAR, _list(SCALAR)]},
+}
+"""A table that names axes, and a value or several of each."""
+
+
 def _ref(name: str) -> dict[str, object]:
     return {"$ref": f"#/definitions/{name}"}
 
@@ -102,13 +110,7 @@ STUDY = (
         "list of tables",
         "Combinations left out. In one table every key must match; a list matches any of its values."
         " Values are an axis' values or labels.",
-        _list(
-            {
-                "type": "object",
-                "minProperties": 1,
-                "additionalProperties": {"anyOf": [SCALAR, _list(SCALAR)]},
-            }
-        ),
+        _list(LEVELS),
     ),
     Key("question", "table", "What the study wants to know, written down before there is data.", _ref("question")),
     Key(
@@ -203,6 +205,16 @@ QUESTION = (
         'What the answers are about: `"these prompts"`, where seeds are the evidence (at least two a prompt);'
         ' `"prompts like these"`, where prompts are (at least six); or `"both"`.',
         {"enum": ["these prompts", "prompts like these", "both"]},
+    ),
+    Key(
+        "known_bad",
+        "table, or list of tables",
+        "Levels of your axes whose pictures are known to be bad, to test each score on: `{ num_inference_steps = 2 }`,"
+        " `{ guidance_scale = [20, 30] }`, or several axes in one table where only the combination is bad. A score that"
+        " cannot tell them from a good level recommends nothing. Left out: 3 steps or fewer, and guidance of 30 or"
+        " more, unless the name of a model, a LoRA or a scheduler says that it is made for that (turbo, lightning,"
+        " LCM, Flux Fill). `[]`: nothing is known to be bad.",
+        {"anyOf": [LEVELS, {"type": "array", "items": LEVELS}]},
     ),
 )
 

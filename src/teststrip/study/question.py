@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Literal, get_args
 
 from teststrip import plugins
 from teststrip.errors import among, nearest
-from teststrip.records import BUDGET, DEFAULT_MARGIN, Question, Scope, Setting, Value
+from teststrip.records import BUDGET, DEFAULT_MARGIN, Axis, LevelRef, Question, Scope, Setting, Value
+from teststrip.study.axes import read_levels
 from teststrip.study.keys import QUESTION, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.values import coerce
 
 
-def read_question(value: object, place: Place) -> Question:
-    """The question: metrics, margin, budget, price and scope."""
+def read_question(value: object, place: Place, axes: Sequence[Axis]) -> Question:
+    """The question: metrics, margin, budget, price, scope, and levels of these axes that are known to be bad."""
     data = table(value, place)
     check_keys(data, QUESTION, place)
     metrics = _metrics(data.get("metrics", []), place / "metrics")
@@ -25,7 +27,9 @@ def read_question(value: object, place: Place) -> Question:
         raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
     price = data.get("price_an_hour")
     hourly = None if price is None else _positive(price, place / "price_an_hour")
-    return Question(metrics, margin, budget, hourly, _scope(data.get("scope", "both"), place / "scope"))
+    scope = _scope(data.get("scope", "both"), place / "scope")
+    bad = _known_bad(data["known_bad"], place / "known_bad", axes) if "known_bad" in data else None
+    return Question(metrics, margin, budget, hourly, scope, bad)
 
 
 def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
@@ -97,6 +101,37 @@ def _scope(value: object, place: Place) -> Literal[Scope, "both"]:
     if value not in known:
         raise place.error(f"{shown(value)} is no scope{among(str(value), known, 'Known')}")
     return known[known.index(value)]
+
+
+def _known_bad(value: object, place: Place, axes: Sequence[Axis]) -> tuple[tuple[LevelRef, ...], ...]:
+    """Combinations of levels; a table that lists several levels of an axis stands for one combination with each."""
+    by_name = {axis.name: axis for axis in axes}
+    found: list[tuple[LevelRef, ...]] = []
+    for i, entry in enumerate(value if isinstance(value, list) else [value]):
+        here = place / i if isinstance(value, list) else place
+        if not isinstance(entry, Mapping):
+            raise here.error(f"must be a table, not {kind_of(entry)}. Write known_bad = {{ num_inference_steps = 2 }}")
+        chosen = read_levels(entry, here, by_name)
+        if not chosen:
+            raise here.error("is empty. Name an axis and a value")
+        for name, labels in chosen.items():
+            if len(labels) == len(by_name[name].levels):
+                raise (here / name).error("names every level, so none is left to compare with. Keep a good one")
+        found += product(*([_level(by_name[name], label) for label in labels] for name, labels in chosen.items()))
+    _check_good_left(found, place, by_name)
+    return tuple(dict.fromkeys(found))
+
+
+def _level(axis: Axis, label: str) -> LevelRef:
+    return LevelRef(axis.name, axis.labels.index(label), label)
+
+
+def _check_good_left(found: Sequence[tuple[LevelRef, ...]], place: Place, by_name: Mapping[str, Axis]) -> None:
+    """Check that several tables together leave a level of each axis that is not bad by itself."""
+    for name, axis in by_name.items():
+        alone = {levels[0].index for levels in found if len(levels) == 1 and levels[0].axis == name}
+        if len(alone) == len(axis.levels):
+            raise place.error(f"names every level of {name}, so none is left to compare with. Keep a good one")
 
 
 def _positive(value: object, place: Place) -> float:

@@ -147,7 +147,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
                 raise (only.place / setting).error(f"settings.{setting} is there too. Keep one of them")
         settings |= only.settings
         engines = {ONLY: only}
-    question = read_question(data.get("question", {}), place / "question")
+    question = read_question(data.get("question", {}), place / "question", axes)
     checked = Study(
         name=name,
         prompts=prompts,

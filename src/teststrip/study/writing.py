@@ -47,6 +47,9 @@ def _lines(study: Study) -> Iterator[str]:
             "budget": question.budget,
             "price_an_hour": question.price_an_hour,
             "scope": None if question.scope == "both" else question.scope,
+            "known_bad": None
+            if question.known_bad is None
+            else [{level.axis: level.label for level in levels} for levels in question.known_bad],
         },
     )
     for metric, chosen in study.metric_options.items():

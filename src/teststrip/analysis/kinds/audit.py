@@ -1,105 +1,202 @@
-"""Can a metric tell a setting that is known to be bad? One that cannot is blind, and recommends nothing.
+"""Can a metric tell a setting that is known to be bad? One that surely cannot recommends nothing.
 
-Known bad: at most 3 steps beside at least 8; guidance of 30 or more beside a moderate one. Knows no metric by name.
+What is known to be bad comes from the study, or else from the kind of its models: 3 steps or fewer beside 8 or more,
+and guidance of 30 or more beside a moderate one, are bad for ordinary diffusion models, and right for some distilled
+ones. Knows no metric by name.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
 from teststrip.analysis.kinds.convergence import STEPS
-from teststrip.analysis.numbers import effects, intervals
+from teststrip.analysis.numbers import judging, within
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
 from teststrip.analysis.numbers.comparing import comparison
+from teststrip.analysis.numbers.effects import WeightedContrast
+from teststrip.analysis.numbers.judging import Judgement
+from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.verdicts import named
+from teststrip.analysis.power import settle
 from teststrip.analysis.sentences import audits
-from teststrip.records import MINIMUM_PROMPTS, Card, Finding, Outcome
+from teststrip.records import Axis, Card, Contrast, Finding, LevelRef, Outcome, Study
+from teststrip.vocabulary import made_for_few_steps, made_for_high_guidance
 
 GUIDANCE = "guidance_scale"
 FEW_STEPS, ENOUGH_STEPS = 3, 8
 EXTREME_GUIDANCE, MODERATE_GUIDANCE = 30, (2, 12)
+NAMING = ("model", "lora", "scheduler")
+"""Options and settings whose values name what makes the pictures."""
+
+KnownBad = Sequence[tuple[LevelRef, ...]]
+"""Combinations of levels that are known to be bad."""
 
 
-def findings(layout: Layout, values: Array, card: Card) -> list[Finding]:
-    """One audit for each known-bad level in the study; none where the study has none, or too few prompts to ask.
+def findings(
+    layout: Layout,
+    values: Array,
+    card: Card,
+    size: Margin,
+    *,
+    known_bad: KnownBad | None = None,
+    shared_seeds: bool = False,
+) -> list[Finding]:
+    """One audit for each known-bad combination of levels that can be compared with a good one.
 
     Args:
         values: [prompts, replicates, cells].
+        size: the margin; a difference inside it does not matter.
+        known_bad: None = what is usually bad.
+        shared_seeds: all prompts used the same few seeds.
 
     Returns:
-        Findings by their outcome: `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: neither
-        can be said.
+        Findings by their outcome: `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: surely
+        alike, within the margin; `not tested yet`: these pictures are too few to tell.
     """
-    if not card.needs_pixels or card.arity == 2 or card.higher_is_better is None:
+    if not card.needs_pixels or card.arity != 1 or card.higher_is_better is None or np.isnan(values).all():
         return []
-    found = (_audit(layout, values, card, axis) for axis in range(len(layout.factors)))
-    return [finding for finding in found if finding is not None]
+    bad = usual(layout.factors) if known_bad is None else known_bad
+    found = []
+    for contrast in _contrasts(layout, bad):
+        judged = _judge(layout, values, contrast, size, shared_seeds=shared_seeds)
+        if judged.outer.prompts[0]:  # else the two were never made for one prompt and seed
+            found.append(_finding(layout, card, size, contrast, judged))
+    return found
 
 
-def known_bad(factor: Factor) -> tuple[int, int] | None:
-    """The levels (bad, good) of an axis that has both, or None.
+def of_study(study: Study) -> KnownBad:
+    """What is known to be bad in a study: what it says itself, else what is usual for models with these names."""
+    if study.question.known_bad is not None:
+        return study.question.known_bad
+    settings = [study.settings, *(level.settings for axis in study.axes for level in axis.levels)]
+    said = [*(ref.options for ref in study.engines.values()), *settings]
+    return usual(study.axes, {str(one[name]) for one in said for name in NAMING if one.get(name)})
 
-    >>> known_bad(Factor("num_inference_steps", ("2", "8", "32"), (2.0, 8.0, 32.0)))
-    (0, 2)
+
+def usual(axes: Sequence[Factor | Axis], models: Collection[str] = ()) -> KnownBad:
+    """The extreme levels that are bad for ordinary diffusion models.
+
+    Args:
+        axes: what was varied.
+        models: names of models, LoRAs and samplers in use. A name may say that few steps or high guidance are right.
+
+    >>> [levels[0].label for levels in usual([Factor("num_inference_steps", ("2", "8", "32"), (2.0, 8.0, 32.0))])]
+    ['2']
     """
-    if factor.numbers is None:
-        return None
-    numbers = factor.numbers
-    lowest, highest = int(np.argmin(numbers)), int(np.argmax(numbers))
-    if factor.name == STEPS and numbers[lowest] <= FEW_STEPS and numbers[highest] >= ENOUGH_STEPS:
-        return lowest, highest
+    few, high = any(map(made_for_few_steps, models)), any(map(made_for_high_guidance, models))
+    found = []
+    for axis in axes:
+        numbers = axis.numbers or (math.nan,)
+        lowest, highest = int(np.argmin(numbers)), int(np.argmax(numbers))
+        if axis.name == STEPS and not few and numbers[lowest] <= FEW_STEPS and numbers[highest] >= ENOUGH_STEPS:
+            found.append((LevelRef(axis.name, lowest, axis.labels[lowest]),))
+        if axis.name == GUIDANCE and not high and numbers[highest] >= EXTREME_GUIDANCE and any(map(_moderate, numbers)):
+            found.append((LevelRef(axis.name, highest, axis.labels[highest]),))
+    return found
+
+
+def _moderate(guidance: float) -> bool:
     low, high = MODERATE_GUIDANCE
-    moderate = [k for k, number in enumerate(numbers) if low <= number <= high]
-    if factor.name == GUIDANCE and numbers[highest] >= EXTREME_GUIDANCE and moderate:
-        return highest, moderate[len(moderate) // 2]
-    return None
+    return low <= guidance <= high
 
 
-def _audit(layout: Layout, values: Array, card: Card, axis: int) -> Finding | None:
-    levels = known_bad(layout.factors[axis])
-    if levels is None:
-        return None
-    bad, good = levels
-    contrast = effects.pair(layout, axis, bad, good)
-    difference, images = effects.per_prompt(values, layout, contrast)
-    outer, inner = intervals.paired_interval(difference), intervals.paired_interval(difference, 0.90)
-    if int(outer.prompts) < MINIMUM_PROMPTS:
-        return None
+def _contrasts(layout: Layout, bad: KnownBad) -> Iterator[WeightedContrast]:
+    """Each bad combination against a good one of the same axes, everything else being equal."""
+    places = {factor.name: i for i, factor in enumerate(layout.factors)}
+    for levels in bad:
+        axes = [places[level.axis] for level in levels if level.axis in places]
+        candidates = [_candidates(layout.factors[axis], level.index) for axis, level in zip(axes, levels, strict=False)]
+        combinations = product(
+            *([layout.level(axis, k) for k in ks] for axis, ks in zip(axes, candidates, strict=True))
+        )
+        good = next((one for one in combinations if not _is_bad(one, bad)), None)
+        if good is None or len(axes) < len(levels):
+            continue
+        shape = product(*(range(len(layout.factors[axis].labels)) for axis in axes))
+        sides = [[level.index for level in side] for side in (levels, good)]
+        weights = np.array([float(list(at) == sides[0]) - float(list(at) == sides[1]) for at in shape])
+        # Of a pair only the sets count that have both of its sides; that holds for pairs of combinations as well.
+        yield WeightedContrast(Contrast("pair", levels, good), tuple(axes), weights)
+
+
+def _is_bad(levels: Collection[LevelRef], known: KnownBad) -> bool:
+    """Whether a known-bad combination is among these levels, which two levels of an axis never are."""
+    there = {(level.axis, level.index) for level in levels}
+    return any(there >= {(level.axis, level.index) for level in one} for one in known)
+
+
+def _candidates(factor: Factor, bad: int) -> list[int]:
+    """The levels to hold a bad one against, best first: the most steps, moderate numbers, words as they come."""
+    left = [k for k in factor.rising if k != bad]
+    if factor.numbers is None:
+        return left
+    if factor.name == STEPS:
+        return left[::-1]
+    middle = [k for k in left if factor.name == GUIDANCE and _moderate(factor.numbers[k])] or left
+    centre = left.index(middle[len(middle) // 2]) if left else 0
+    return sorted(left, key=lambda k: abs(left.index(k) - centre))
+
+
+def _judge(layout: Layout, values: Array, contrast: WeightedContrast, size: Margin, *, shared_seeds: bool) -> Judgement:
+    """The contrast judged for prompts like these; for these very prompts where only their seeds are enough."""
+    wide = judging.judge(values, layout, [contrast], size.value, size.se)
+    if named(wide.verdict[0]) != "insufficient design":
+        return wide
+    here = within.judge(values, layout, [contrast], size.value, size.seeds_se, shared_seeds=shared_seeds)
+    return wide if named(here.verdict[0]) == "insufficient design" else here
+
+
+def _finding(layout: Layout, card: Card, size: Margin, contrast: WeightedContrast, judged: Judgement) -> Finding:
+    verdict, here = named(judged.verdict[0]), judged.scope == "these prompts"
     worse = -1.0 if card.higher_is_better else 1.0
-    sure = float(outer.low) > 0 or float(outer.high) < 0
-    outcome: Outcome = "blind" if not sure else "sees" if float(outer.mean) * worse > 0 else "misled"
-    p = float(intervals.t_p(difference))
+    if verdict == "equivalent":
+        outcome: Outcome = "blind"
+    elif verdict == "different":
+        outcome = "sees" if float(judged.outer.mean[0]) * worse > 0 else "misled"
+    else:
+        outcome = "not tested yet"
+    asked = contrast.asked if len(contrast.axes) == 1 else replace(contrast.asked, kind="settings")
     row = comparison(
-        contrast.asked,
-        outer=outer,
-        inner=inner,
-        p=p,
-        p_family=p,
-        images=int(images.sum()),
-        verdict="different" if sure else "inconclusive",
+        asked,
+        outer=judged.outer[0],
+        inner=judged.inner[0],
+        p=float(judged.p[0]),
+        p_family=float(judged.family[0]),
+        images=int(judged.images[0]),
+        verdict=verdict,
     )
+    open_ = outcome == "not tested yet"
+    unit = "seeds" if here else "prompts"
     found = Finding(
         metric=card.name,
-        axis=layout.factors[axis].name,
+        axis=" × ".join(layout.factors[axis].name for axis in contrast.axes),
         contrast=row.contrast,
         effect=row.effect,
         low=row.low,
         high=row.high,
         level=0.95,
-        margin=math.nan,
-        p=p,
+        margin=size.value,
+        p=row.p,
         prompts=row.prompts,
         images=row.images,
-        verdict=row.verdict,
-        method="a known-bad setting against a good one, paired by prompt and seed; Student's t on prompts",
-        more_prompts=None if outcome == "blind" else 0,
+        verdict=verdict,
+        method=f"a known-bad setting against a good one, paired by prompt and seed; Student's t on {unit}; blind = the "
+        "90 % interval lies inside the margin",
+        more_prompts=settle.more_prompts(judged, [0], [0], size.value) if open_ and not here else 0,
         kind="audit",
         unit=card.unit,
+        seed_sd=size.seed_sd,
         comparisons=(row,),
-        asked=contrast.asked,
+        asked=asked,
         outcome=outcome,
+        scope=judged.scope,
+        seeds=int(judged.seeds[0]) if judged.seeds is not None else 0,
+        more_seeds=settle.more_seeds(judged, [0], [0], size.value) if open_ and here else 0,
     )
-    return replace(found, sentence=audits.write(found))
+    return replace(found, sentence=audits.write(found, margin=size.text))

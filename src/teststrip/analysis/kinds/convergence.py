@@ -12,15 +12,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
-from scipy import special
+from numpy.typing import NDArray
 
-from teststrip import vocabulary
+from teststrip.analysis.kinds import order as order_of_steps
+from teststrip.analysis.kinds import samplers
+from teststrip.analysis.kinds.knee import Knees, knees
+from teststrip.analysis.kinds.middles import median, median_interval, share_interval
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.sentences import phrases, stops
 from teststrip.records import (
+    MINIMUM_DEGREES,
     MINIMUM_PROMPTS,
     Axis,
     Card,
@@ -29,72 +34,18 @@ from teststrip.records import (
     Estimate,
     Finding,
     LevelRef,
+    Scope,
     Value,
     Verdict,
 )
 
 STEPS = "num_inference_steps"
-SHARE = 0.1
-"""Converged = within a tenth of the prompt's distance at the fewest steps, unless a tolerance is given."""
 MOST_PROMPTS = 0.9
 """This share of prompts must have converged below the highest level for the verdict `equivalent`."""
 SHALLOW = -0.3
 """Log-log slope of distance against steps above which pictures do not settle; a first-order sampler has about -1."""
-BY_CHANCE = 0.05
-"""The chance to name a level that breaks the order where none does, over all levels of a finding."""
 MOST_GROUPS = 12
 """Above so many combinations of the other axes of words, one finding is about all of them."""
-
-
-@dataclass(frozen=True)
-class Knees:
-    """Where the pictures of each prompt stop changing.
-
-    Attributes:
-        steps: the levels, rising.
-        distance: [prompts, levels], medians over seeds; 0 at the last.
-        tolerance: [prompts], the distance that counts as converged.
-        knee: [prompts], least steps from which on every distance is within tolerance; NaN = no distances.
-        slope: median over prompts of the log-log slope of distance against steps; NaN = fewer than three levels.
-    """
-
-    steps: tuple[float, ...]
-    distance: Array
-    tolerance: Array
-    knee: Array
-    slope: float
-
-
-def knees(distance: Array, steps: Sequence[float], *, tolerance: float | None = None) -> Knees:
-    """The knee of each prompt.
-
-    Args:
-        distance: [prompts, levels], steps rising; the last level is the reference.
-        steps: the levels.
-        tolerance: distance that counts as the same picture; None = SHARE of the prompt's first distance.
-    """
-    limit = np.full(len(distance), tolerance) if tolerance is not None else SHARE * distance[:, 0]
-    inside = (distance <= limit[:, None]) | np.isnan(distance)
-    inside[:, -1] = True
-    first = inside.shape[1] - np.logical_and.accumulate(inside[:, ::-1], axis=1).sum(axis=1)
-    known = ~np.isnan(distance[:, :-1]).all(axis=1)
-    knee = np.where(known, np.asarray(steps)[np.minimum(first, len(steps) - 1)], np.nan)
-    return Knees(tuple(steps), distance, limit, knee, _slope(distance, steps))
-
-
-def _slope(distance: Array, steps: Sequence[float]) -> float:
-    """Median log-log slope, without the reference itself and without levels within a factor of two of it.
-
-    Near the reference the distance falls because the reference comes near, not because the picture settles.
-    """
-    x = np.asarray(steps, dtype=float)
-    chosen = x <= x[-1] / 2
-    slopes = []
-    for row in distance:
-        usable = chosen & (row > 0)
-        if usable.sum() >= 2:
-            slopes.append(np.polyfit(np.log(x[usable]), np.log(row[usable]), 1)[0])
-    return float(np.median(slopes)) if slopes else math.nan
 
 
 def findings(
@@ -107,6 +58,9 @@ def findings(
     noise: Sequence[str | None] | None = None,
     tolerance: float | None = None,
     limits: tuple[str, ...] = (),
+    scope: Literal[Scope, "both"] = "both",
+    shared_seeds: bool = False,
+    between_seeds: Array | None = None,
 ) -> list[Finding]:
     """One finding for each combination of the other axes' words (the scheduler, say); refusals among them.
 
@@ -118,6 +72,10 @@ def findings(
             it the settings decide.
         tolerance: as in `knees`.
         limits: what holds for each finding.
+        scope: what the findings may be about. Both = prompts like these, or these very prompts where they are too few
+            for that and their seeds are enough.
+        shared_seeds: all prompts used the same few seeds, so their pairs of pictures are no independent witnesses.
+        between_seeds: in the shape of the values, the distance of a picture to that of another seed; None = unknown.
     """
     where = [i for i, factor in enumerate(layout.factors) if factor.name == STEPS and factor.numbers]
     if not where or len(layout.factors[where[0]].labels) < 2:
@@ -132,38 +90,15 @@ def findings(
             c for c, cell in enumerate(layout.cells) if all(cell[i] == k for i, k in zip(words, levels, strict=True))
         ]
         name = ", ".join(layout.factors[i].labels[k] for i, k in zip(words, levels, strict=True))
-        samplers = _drawn(layout, cells, noise) if noise else _named(layout, cells, axes, settings or {})
-        group = _Group(card, layout.factors[where[0]].name, name, limits)
-        if samplers:
-            names, draw = phrases.listed(sorted(samplers)), "draws" if len(samplers) == 1 else "draw"
+        noisy = samplers.drawn(layout, cells, noise) if noise else samplers.named(layout, cells, axes, settings or {})
+        group = _Group(card, layout.factors[where[0]].name, name, limits, scope, shared_seeds, between_seeds)
+        if noisy:
+            names, draw = phrases.listed(sorted(noisy)), "draws" if len(noisy) == 1 else "draw"
             why = f"{names} {draw} fresh noise at each step, so more steps make another picture, not a better copy"
             found.append(_refusal(group, why))
         else:
             found.append(_finding(group, layout, values, axis=where[0], cells=cells, tolerance=tolerance))
     return [finding for finding in found if finding is not None]
-
-
-def _drawn(layout: Layout, cells: Sequence[int], noise: Sequence[str | None]) -> set[str]:
-    """The noisy samplers of all pictures in these cells; none where a picture has none."""
-    found = {noise[int(row)] for row in layout.row[..., cells].ravel() if row >= 0}
-    names = {name for name in found if name is not None}
-    return names if all(names) else set()
-
-
-def _named(layout: Layout, cells: Sequence[int], axes: Sequence[str | Axis], fixed: Mapping[str, Value]) -> set[str]:
-    """The noisy samplers that the settings of all these cells name; none where a cell has none."""
-    names = set()
-    for cell in cells:
-        merged = dict(fixed)
-        for i, level in enumerate(layout.cells[cell]):
-            axis = axes[i] if i < len(axes) else ""
-            merged |= (
-                axis.levels[level].settings
-                if isinstance(axis, Axis)
-                else {layout.factors[i].name: layout.factors[i].labels[level]}
-            )
-        names.add(vocabulary.noise(merged))
-    return names if all(names) else set()
 
 
 @dataclass(frozen=True)
@@ -175,12 +110,43 @@ class _Group:
         axis: the column of steps.
         name: the levels of the axes of words that these pictures have; "" = all.
         limits: what holds for each finding.
+        scope, shared_seeds, between_seeds: as in `findings`.
     """
 
     card: Card
     axis: str
     name: str
     limits: tuple[str, ...]
+    scope: Literal[Scope, "both"]
+    shared_seeds: bool
+    between_seeds: Array | None
+
+
+@dataclass(frozen=True)
+class _Units:
+    """What is counted: prompts, or the paired seeds of these very prompts.
+
+    Attributes:
+        prompts: how many prompts have a distance.
+        seeds: how many pairs of a prompt and a seed have one.
+        here: whether the pairs are the unit, and the answer is about these prompts.
+        enough: whether they are enough for a verdict.
+    """
+
+    prompts: int
+    seeds: int
+    here: bool
+    enough: bool
+
+    @classmethod
+    def of(cls, each: Array, group: _Group) -> _Units:
+        """The unit for distances [prompts, replicates, levels]."""
+        known: NDArray[np.bool_] = np.any(~np.isnan(each[..., :-1]), axis=-1)
+        prompts, seeds = int(known.any(axis=1).sum()), int(known.sum())
+        settles = seeds - prompts >= MINIMUM_DEGREES and not (group.shared_seeds and prompts > 1)
+        few = prompts < MINIMUM_PROMPTS
+        here = group.scope == "these prompts" or (group.scope == "both" and few and settles)
+        return cls(prompts, seeds, here, settles if here else not few)
 
 
 def _finding(
@@ -194,97 +160,51 @@ def _finding(
     if any(not level for level in chosen):
         return None
     seeds = values.shape[:2]
-    each = np.stack([_median(values[..., k].reshape(-1, len(k))).reshape(seeds) for k in chosen], axis=-1)
-    distance = np.stack([_median(values[..., level].reshape(len(values), -1)) for level in chosen], axis=1)
+    each = np.stack([median(values[..., k].reshape(-1, len(k))).reshape(seeds) for k in chosen], axis=-1)
+    distance = np.stack([median(values[..., level].reshape(len(values), -1)) for level in chosen], axis=1)
     # A similarity ends at its own top (1), a distance at 0: both become a distance to the reference.
     each, distance = (np.abs(found - np.nan_to_num(found[..., -1:])) for found in (each, distance))
-    found = knees(distance, [numbers[k] for k in order], tolerance=tolerance)
+    units = _Units.of(each, group)
+    counted = each.reshape(-1, each.shape[-1]) if units.here else distance
+    found = knees(counted, [numbers[k] for k in order], tolerance=tolerance)
     if np.isnan(found.knee).all():
         return None
     levels = [layout.level(axis, k) for k in order]
-    broken = _broken(found, each, levels)
+    by_pairs = units.here or units.prompts < MINIMUM_PROMPTS
+    broken = order_of_steps.broken(distance, each, float(np.nanmedian(found.tolerance)), levels, by_pairs=by_pairs)
     if found.slope > SHALLOW:
         shallow = phrases.fixed(found.slope, 2)
         why = f"distances hardly shrink with more steps (log-log slope {shallow})"
-        return _refusal(group, why, broken, levels[-1])
+        return _refusal(group, why, broken, levels[-1], by_pairs=by_pairs)
     images = int((~np.isnan(values[..., list(cells)])).sum())
-    return _concluded(group, found, levels=levels, broken=broken, images=images)
-
-
-def _broken(found: Knees, each: Array, levels: Sequence[LevelRef]) -> tuple[Comparison, ...]:
-    """The levels that are surely and clearly further from the most steps than the next smaller number of steps is.
-
-    Surely: the exact one-sided sign test, with Holm's correction over all levels. Its unit is the prompt, or the pair
-    of pictures where there are too few prompts; the latter speaks of these prompts alone. Clearly: by more than the
-    distance that counts as the same picture.
-
-    Args:
-        found: the knees and distances.
-        each: [prompts, replicates, levels], distances of single seeds.
-        levels: of the steps, rising.
-    """
-    few = len(each) < MINIMUM_PROMPTS
-    tested = []
-    for k in range(1, len(levels) - 1):
-        further = (each[..., k] - each[..., k - 1]).ravel() if few else found.distance[:, k] - found.distance[:, k - 1]
-        further = further[~np.isnan(further)]
-        up, down = int((further > 0).sum()), int((further < 0).sum())
-        # Of the pairs that differ, at least so many up where up and down are equally likely.
-        p = float(special.bdtrc(up - 1, up + down, 0.5)) if up else 1.0
-        tested.append((p, k, further))
-    rows = []
-    corrected = 0.0
-    for rank, (p, k, further) in enumerate(sorted(tested, key=lambda one: one[0])):
-        corrected = max(corrected, min(1.0, p * (len(tested) - rank)))
-        if corrected > BY_CHANCE:
-            break
-        if np.median(further) > np.nanmedian(found.tolerance):
-            rows.append(_further(each[..., k - 1 : k + 1], further, p, corrected, (levels[k], levels[k - 1])))
-    return tuple(sorted(rows, key=lambda row: row.asked.plus[0].index))
-
-
-def _further(each: Array, further: Array, p: float, corrected: float, pair: tuple[LevelRef, LevelRef]) -> Comparison:
-    """The row of a level that breaks the order.
-
-    Args:
-        each: [prompts, replicates, 2], the distances of both levels.
-        further: by how much each unit of the test is further away.
-        p: of the sign test.
-        corrected: the same after Holm's correction.
-        pair: the level and the next smaller one.
-    """
-    low, high = _median_interval(further)
-    inner_low, inner_high = _median_interval(further, 0.90)
-    both = ~np.isnan(each[..., 0] + each[..., 1])
-    asked = Contrast("pair", pair[:1], pair[1:])
-    return Comparison(
-        contrast=phrases.contrast(asked),
-        asked=asked,
-        effect=float(np.median(further)),
-        low=low,
-        high=high,
-        inner_low=inner_low,
-        inner_high=inner_high,
-        p=p,
-        p_family=corrected,
-        prompts=int(both.any(axis=1).sum()),
-        images=2 * int(both.sum()),
-        verdict="different",
-    )
+    concluded = _concluded(group, found, units, levels=levels, broken=broken, images=images)
+    apart = math.nan
+    if group.between_seeds is not None and not np.isnan(ends := group.between_seeds[..., chosen[-1]]).all():
+        apart = float(np.nanmedian(ends))
+    unit, unseen = group.card.unit, group.card.unseen
+    sentence = stops.write(concluded, by_pairs=by_pairs, unit=unit, unseen=unseen, between_seeds=apart)
+    return replace(concluded, sentence=sentence)
 
 
 def _concluded(
-    group: _Group, found: Knees, *, levels: Sequence[LevelRef], broken: tuple[Comparison, ...], images: int
+    group: _Group,
+    found: Knees,
+    units: _Units,
+    *,
+    levels: Sequence[LevelRef],
+    broken: tuple[Comparison, ...],
+    images: int,
 ) -> Finding:
-    """The finding of knees; `levels` are those of the steps, rising, and `broken` the rows of those out of order."""
+    """The finding but for its sentence; `levels` are those of the steps, rising, and `broken` the rows out of order."""
     knee = found.knee[~np.isnan(found.knee)]
-    rows = tuple(_row(found, k, level) for k, level in enumerate(levels[:-1]))
-    if knee.size < MINIMUM_PROMPTS:
+    rows = tuple(_row(found, units, k, level) for k, level in enumerate(levels[:-1]))
+    if not units.enough:
         verdict: Verdict = "insufficient design"
     else:
         verdict = "equivalent" if rows[-1].effect >= MOST_PROMPTS else "inconclusive"
-    low, high = _median_interval(knee)
-    finding = Finding(
+    low, high = median_interval(knee)
+    of_seeds = "each seed of these prompts alone" if units.here else "median over seeds"
+    return Finding(
         metric=group.card.name,
         axis=group.axis,
         contrast=f"knee{phrases.with_group(group.name)}",
@@ -294,30 +214,31 @@ def _concluded(
         level=0.95,
         margin=float(np.nanmedian(found.tolerance)),
         p=math.nan,
-        prompts=knee.size,
+        prompts=units.prompts,
         images=images,
         verdict=verdict,
-        method="distance to the same prompt and seed at the most steps, median over seeds; knee = least steps from "
-        "which on it stays within the tolerance; shares with Clopper and Pearson's interval, the median knee with that "
-        "of order statistics; levels out of order by an exact one-sided sign test with Holm's correction; log-log "
-        f"slope {phrases.fixed(found.slope, 2)}",
+        method=f"distance to the same prompt and seed at the most steps, {of_seeds}; knee = least steps from which on "
+        "it stays within the tolerance; shares with Clopper and Pearson's interval, the middle knee with that of order "
+        "statistics; levels out of order by an exact one-sided sign test with Holm's correction; log-log slope "
+        f"{phrases.fixed(found.slope, 2)}",
         kind="convergence",
         unit="steps",
-        levels=tuple(_point(found, k, level.label) for k, level in enumerate(levels)),
+        levels=tuple(_point(found, units, k, level.label) for k, level in enumerate(levels)),
         comparisons=(*rows, *broken),
         limits=(*group.limits, "It says that pictures stopped changing, not that they are good."),
         group=group.name,
+        scope="these prompts" if units.here else "prompts like these",
+        seeds=units.seeds if units.here else 0,
     )
-    return replace(finding, sentence=stops.write(finding))
 
 
-def _row(found: Knees, k: int, level: LevelRef) -> Comparison:
-    """The share of prompts converged at a level, which is the k-th from below."""
+def _row(found: Knees, units: _Units, k: int, level: LevelRef) -> Comparison:
+    """The share of prompts, or of their seeds, converged at a level, which is the k-th from below."""
     asked = Contrast("share", (level,))
     known = found.knee[~np.isnan(found.knee)]
     hits, count = int((known <= found.steps[k]).sum()), known.size
-    low, high = _share_interval(hits, count, 0.95)
-    inner_low, inner_high = _share_interval(hits, count, 0.90)
+    low, high = share_interval(hits, count, 0.95)
+    inner_low, inner_high = share_interval(hits, count, 0.90)
     verdict: Verdict = "equivalent" if hits / count >= MOST_PROMPTS else "different"
     return Comparison(
         contrast=phrases.contrast(asked),
@@ -329,20 +250,27 @@ def _row(found: Knees, k: int, level: LevelRef) -> Comparison:
         inner_high=inner_high,
         p=math.nan,
         p_family=math.nan,
-        prompts=count,
+        prompts=units.prompts,
         images=int((~np.isnan(found.distance[:, k])).sum()),
-        verdict=verdict if count >= MINIMUM_PROMPTS else "insufficient design",
+        verdict=verdict if units.enough else "insufficient design",
     )
 
 
-def _point(found: Knees, k: int, label: str) -> Estimate:
+def _point(found: Knees, units: _Units, k: int, label: str) -> Estimate:
     column = found.distance[:, k][~np.isnan(found.distance[:, k])]
-    low, high = _median_interval(column)
+    low, high = median_interval(column)
     middle = float(np.median(column)) if column.size else math.nan
-    return Estimate(label, found.steps[k], middle, low, high, column.size, column.size)
+    return Estimate(label, found.steps[k], middle, low, high, units.prompts if units.here else column.size, column.size)
 
 
-def _refusal(group: _Group, why: str, broken: tuple[Comparison, ...] = (), most: LevelRef | None = None) -> Finding:
+def _refusal(
+    group: _Group,
+    why: str,
+    broken: tuple[Comparison, ...] = (),
+    most: LevelRef | None = None,
+    *,
+    by_pairs: bool = False,
+) -> Finding:
     of = phrases.with_group(group.name)
     return Finding(
         metric=group.card.name,
@@ -366,41 +294,7 @@ def _refusal(group: _Group, why: str, broken: tuple[Comparison, ...] = (), most:
         sentence=" ".join(
             [
                 f"Paired convergence is not defined here{of}: {why}.",
-                *(stops.out_of_order(row, most.label) for row in broken if most),
+                *(stops.out_of_order(row, most.label, by_pairs=by_pairs) for row in broken if most),
             ]
         ),
     )
-
-
-def _median(values: Array) -> Array:
-    """Median over the last axis without NaN; NaN where nothing is left."""
-    ordered = np.sort(values, axis=-1)  # NaN last
-    count = (~np.isnan(values)).sum(axis=-1)
-    rows = np.arange(len(values))
-    low, high = (
-        ordered[rows, np.maximum(count - 1, 0) // 2],
-        ordered[rows, np.minimum(count // 2, ordered.shape[1] - 1)],
-    )
-    middle: Array = (low + np.where(count > 0, high, np.nan)) / 2
-    return middle
-
-
-def _median_interval(values: Array, level: float = 0.95) -> tuple[float, float]:
-    """The interval of a median by order statistics; the whole range where there are too few to exclude any."""
-    ordered = np.sort(values)
-    count = ordered.size
-    if count == 0:
-        return math.nan, math.nan
-    # The largest k with P(Binomial(count, 1/2) < k) <= 2.5 % (at 95 %).
-    k = 0
-    while k < count // 2 and special.bdtr(k, count, 0.5) <= (1 - level) / 2:
-        k += 1
-    return float(ordered[max(k - 1, 0)]), float(ordered[count - 1 - max(k - 1, 0)])
-
-
-def _share_interval(hits: int, count: int, level: float) -> tuple[float, float]:
-    """Clopper and Pearson 1934."""
-    tail = (1 - level) / 2
-    low = float(special.betaincinv(hits, count - hits + 1, tail)) if hits else 0.0
-    high = float(special.betaincinv(hits + 1, count - hits, 1 - tail)) if hits < count else 1.0
-    return low, high

@@ -2,49 +2,81 @@
 
 from __future__ import annotations
 
-from teststrip.analysis.sentences.phrases import between, digits_of, fixed, listed, percent, with_group
-from teststrip.records import MINIMUM_PROMPTS, Comparison, Finding
+import math
+
+from teststrip.analysis.sentences.answers import scope
+from teststrip.analysis.sentences.phrases import between, digits_of, fixed, listed, number, percent, with_group
+from teststrip.records import Comparison, Estimate, Finding
 
 
-def write(finding: Finding) -> str:
-    """The sentence about where pictures stop changing; its effect is the middle prompt's knee.
+def write(
+    finding: Finding, *, by_pairs: bool, unit: str = "", unseen: float = math.nan, between_seeds: float = math.nan
+) -> str:
+    """The sentences about where pictures stop changing; the finding's effect is the knee of the middle prompt or seed.
 
-    Its rows are shares of prompts, and the levels that break the order.
+    Args:
+        finding: all but its sentence; its rows are shares that have converged, and the levels that break the order.
+        by_pairs: levels that break the order were found pair by pair, so they speak of these prompts alone.
+        unit: of the distance.
+        unseen: the distance up to which people see no difference; NaN = unknown.
+        between_seeds: the distance of two seeds; NaN = unknown.
     """
     of = with_group(finding.group)
+    here = finding.scope == "these prompts"
     shares = [row for row in finding.comparisons if row.asked.kind == "share"]
     broken = [row for row in finding.comparisons if row.asked.kind == "pair"]
     before, most = shares[-1].asked.plus[0], finding.levels[-1]
     settled = finding.effect < (most.x or 0.0)
+    middle = "for the middle seed" if here else "in the middle prompt"
     if settled:
         interval = f"95 % interval {finding.low:g} to {finding.high:g}"
-        text = f"pictures stop changing{of} at {finding.effect:g} steps in the middle prompt ({interval})"
+        text = f"pictures stop changing{of} at {finding.effect:g} steps {middle} ({interval})"
     elif any(row.asked.plus[0].index == before.index for row in broken):
         text = f"pictures{of} at {before.label} steps are out of order, so where they stop changing cannot be said"
     else:
         text = (
-            f"pictures are still changing{of} at {before.label} steps, the last but one, in the middle prompt; where "
+            f"pictures are still changing{of} at {before.label} steps, the last but one, {middle}; where "
             f"they stop is not known, so add levels above {most.label}"
         )
     converged = listed([f"{percent(row.effect)} by {row.asked.plus[0].label}" for row in shares])
-    text += f"; converged: {converged} steps, {finding.prompts} prompt{'' if finding.prompts == 1 else 's'}."
+    units = f"{finding.seeds} seed" if here else f"{finding.prompts} prompt"
+    plural = "" if (finding.seeds if here else finding.prompts) == 1 else "s"
+    text += f"; converged: {converged} steps, {units}{plural}."
     if finding.verdict == "insufficient design":
-        text = f"{finding.prompts} prompts cannot settle where pictures stop changing{of}; as description: {text}"
+        text = f"{units}{plural} cannot settle where pictures stop changing{of}; as description: {text}"
     elif finding.verdict == "inconclusive" and settled:
         text += f" Too few have converged below {most.label} steps to call that the end."
-    return " ".join([text[0].upper() + text[1:], *(out_of_order(row, most.label) for row in broken)])
+    opening = scope(finding)
+    text = f"{opening[0].upper()}{opening[1:]}, {text}" if here else text[0].upper() + text[1:]
+    at = next((level for level in finding.levels if level.x == finding.effect), most) if settled else finding.levels[-2]
+    told = [text, _yardsticks(at, unit, unseen, between_seeds)]
+    return " ".join([*filter(None, told), *(out_of_order(row, most.label, by_pairs=by_pairs) for row in broken)])
 
 
-def out_of_order(row: Comparison, most: str) -> str:
+def _yardsticks(level: Estimate, unit: str, unseen: float, between_seeds: float) -> str:
+    """What still changes at a level, held against what another seed changes and what people see; "" = both unknown."""
+    said = []
+    if between_seeds > 0:
+        said.append(f"{percent(level.mean / between_seeds)} of what another seed changes")
+    if unseen > 0 and math.isfinite(level.mean):
+        fewer = "less than people usually see" if level.mean <= unseen else "enough for people to see"
+        said.append(f"{fewer} (from about {number(unseen)} on)")
+    amount = f"{number(level.mean)}{f' {unit}' if unit else ''}"
+    return f"At {level.label} steps what still changes is {amount}: {listed(said)}." if said else ""
+
+
+def out_of_order(row: Comparison, most: str, *, by_pairs: bool) -> str:
     """The sentence about a number of steps whose pictures are further from those at the most steps than fewer steps'.
 
     Args:
         row: the level against the next smaller one.
         most: the most steps.
+        by_pairs: it was found pair by pair, so it speaks of these prompts alone.
     """
     (plus,), (minus,) = row.asked.plus, row.asked.minus
     prompts = f"{row.prompts} prompt{'' if row.prompts == 1 else 's'}"
-    here, there = (f"On these {prompts} p", "") if row.prompts < MINIMUM_PROMPTS else ("P", f", {prompts}")
+    these = "this prompt" if row.prompts == 1 else f"these {prompts}"
+    here, there = (f"On {these} p", "") if by_pairs else ("P", f", {prompts}")
     amount = f"by {fixed(row.effect, digits_of(row.low, row.high))} ({between(row.low, row.high)}){there}"
     return (
         f"{here}ictures at {plus.label} steps are further from those at {most} than those at {minus.label} are: "
