@@ -40,15 +40,18 @@ from teststrip.records.concluded import (
     Verdict,
 )
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
+from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
 
 __all__ = [
     "BUDGET",
     "DEFAULT_MARGIN",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
+    "Answer",
     "Axis",
     "Card",
     "Cell",
+    "Changed",
     "Comparison",
     "Concluded",
     "Contrast",
@@ -60,13 +63,16 @@ __all__ = [
     "Finding",
     "Fingerprint",
     "Image",
+    "KeptMargin",
     "Level",
     "LevelRef",
+    "Look",
     "Outcome",
     "Planned",
     "Price",
     "Prompt",
     "Question",
+    "QuestionChange",
     "Reason",
     "Render",
     "Row",
