@@ -15,14 +15,26 @@ import numpy as np
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds.axis import Evidence
-from teststrip.analysis.numbers import columns, effects, margin, within
+from teststrip.analysis.numbers import columns, effects, kept, within
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.judging import Judgement, judge
+from teststrip.analysis.numbers.kept import Kept
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.sentences import answers, missing, phrases
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
+from teststrip.records import (
+    DEFAULT_MARGIN,
+    MINIMUM_PROMPTS,
+    Axis,
+    Card,
+    Finding,
+    KeptMargin,
+    Scope,
+    Study,
+    Value,
+    Verdict,
+)
 from teststrip.vocabulary import spoken
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
@@ -49,6 +61,7 @@ def findings(
     shared_seeds: bool = False,
     settings: Mapping[str, Value] | None = None,
     scope: Literal[Scope, "both"] = "both",
+    pilot: Kept | None = None,
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -65,6 +78,7 @@ def findings(
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
         settings: what was the same in every picture; names the scheduler where that is no axis.
         scope: what the answers about axes are about: these very prompts, prompts like these, or both.
+        pilot: margins that an earlier look kept, by metric; they count in place of those of these scores.
 
     Returns:
         For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
@@ -86,7 +100,7 @@ def findings(
                 layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
             )
         else:
-            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope)
+            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope, pilot=pilot)
             found += audit.findings(layout, values, card)
     return (*found, *missing_images(layout))
 
@@ -99,14 +113,14 @@ def of_metric(
     *,
     shared_seeds: bool = False,
     scope: Literal[Scope, "both"] = "prompts like these",
+    pilot: Kept | None = None,
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
     by_group = card.arity is None and values.shape[1] > 1
-    if by_group:
-        values = mean(values, 1, keepdims=True)  # a group's value, once
+    values = _once(values, card)
     if np.isnan(values).all() or _counted(values):
         return []
-    size = margin.margin_of(asked, card.name, values)
+    size = kept.size(asked, card.name, values, pilot or {})
     both = _limits(layout, values, card, size)
     if by_group and scope != WIDE:
         both = (*both, BY_GROUP)
@@ -185,6 +199,11 @@ def _limits(layout: Layout, values: Array, card: Card, size: Margin) -> tuple[st
     return tuple(found)
 
 
+def _once(values: Array, card: Card) -> Array:
+    """The value of a group once, where all its pictures hold it."""
+    return mean(values, 1, keepdims=True) if card.arity is None else values
+
+
 def _said(card: Card) -> tuple[str, ...]:
     return (card.failure,) if card.failure else ()
 
@@ -219,8 +238,43 @@ def missing_images(layout: Layout) -> tuple[Finding, ...]:
     )
 
 
-def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -> tuple[Finding, ...]:
-    """The findings of a study from its result's columns; `cards` say what is known of its metrics."""
+def margins(
+    table: Columns, study: Study, cards: Mapping[str, Card], *, versions: Mapping[str, str], pilot: Kept | None = None
+) -> dict[str, KeptMargin]:
+    """The margin in force of each metric that has scores, to be written down.
+
+    Args:
+        table: the result's columns.
+        study: what was asked.
+        cards: what is known of its metrics.
+        versions: the fingerprint id of each metric's scores.
+        pilot: margins that an earlier look kept.
+    """
+    layout = columns.read(table, study.axes)
+    found: dict[str, KeptMargin] = {}
+    for name, card in cards.items():
+        if name not in table or card.arity == 2:
+            continue
+        values = _once(layout.values(table[name], name), card)
+        if np.isnan(values).all() or _counted(values):
+            continue
+        fresh = kept.keep(study.question.margin, name, values, versions.get(name, ""))
+        if held := (pilot or {}).get(name, fresh):
+            found[name] = held
+    return found
+
+
+def of_result_columns(
+    table: Columns, study: Study, cards: Mapping[str, Card], *, pilot: Kept | None = None
+) -> tuple[Finding, ...]:
+    """The findings of a study from its result's columns.
+
+    Args:
+        table: the result's columns.
+        study: what was asked.
+        cards: what is known of its metrics.
+        pilot: margins that an earlier look kept.
+    """
     return findings(
         table,
         cards,
@@ -229,4 +283,5 @@ def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
         settings=study.settings,
         scope=study.question.scope,
+        pilot=pilot,
     )

@@ -9,6 +9,7 @@ Words: axis = factor, level = value of a factor, replicate = paired seed, prompt
 To add a field, give it a line in the docstring of its class, and let the code that makes the record fill it.
 """
 
+from teststrip.records.across import Across, Agreement, Family, Together
 from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason, Render, Row, Score
 from teststrip.records.asked import (
     BUDGET,
@@ -47,6 +48,8 @@ __all__ = [
     "DEFAULT_MARGIN",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
+    "Across",
+    "Agreement",
     "Answer",
     "Axis",
     "Card",
@@ -60,6 +63,7 @@ __all__ = [
     "Event",
     "Failed",
     "Failure",
+    "Family",
     "Finding",
     "Fingerprint",
     "Image",
@@ -85,6 +89,7 @@ __all__ = [
     "Shot",
     "Started",
     "Study",
+    "Together",
     "Value",
     "Verdict",
     "canonical_json",

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice.recommendation import Recommendation, write
 from teststrip.analysis.kinds import audit, cells
-from teststrip.analysis.numbers import columns, effects, intervals, means, multiplicity
+from teststrip.analysis.numbers import columns, effects, intervals, kept, means, multiplicity
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.comparing import comparison
-from teststrip.analysis.numbers.margin import Margin, margin_of
+from teststrip.analysis.numbers.kept import Kept
+from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_different
@@ -52,13 +53,14 @@ def recommend(
     prompt: str = "prompt",
     replicate: str | None = "replicate",
     missing: str | None = "missing",
+    pilot: Kept | None = None,
 ) -> Recommendation:
     """The cheapest setting that is not worse than the best by more than the margin.
 
     Args:
         table: one entry an image in each column; `denoiser_calls`, `seconds` or `money` among them.
         metric: the score to go by; a plain name means "higher is better".
-        axes, margin, prompt, replicate, missing: as in `findings`.
+        axes, margin, prompt, replicate, missing, pilot: as in `findings`.
         budget: "4s", "50 calls", "0.02 USD": only settings that cost at most that much a picture.
 
     Raises:
@@ -90,11 +92,17 @@ def recommend(
         return _none(case, audits.claim(case.doubt), outcome=case.doubt.outcome)
     if not case.allowed():
         return _none(case, _too_dear(case))
-    return _choose(case, margin_of(margin, card.name, values))
+    return _choose(case, kept.size(margin, card.name, values, pilot or {}))
 
 
 def of_result_columns(
-    table: Columns, study: Study, cards: Mapping[str, Card], *, metric: str | None = None, budget: str | None = None
+    table: Columns,
+    study: Study,
+    cards: Mapping[str, Card],
+    *,
+    metric: str | None = None,
+    budget: str | None = None,
+    pilot: Kept | None = None,
 ) -> tuple[Recommendation, ...]:
     """One recommendation for each of a study's metrics that says how good a picture is, or for the one named.
 
@@ -104,6 +112,7 @@ def of_result_columns(
         cards: what is known of the study's metrics.
         metric: only this one.
         budget: default the study's.
+        pilot: margins that an earlier look kept.
 
     Raises:
         UsageError: no such metric in these results.
@@ -114,7 +123,7 @@ def of_result_columns(
     chosen = [cards.get(metric, Card(metric))] if metric else of_looks
     question = study.question
     return tuple(
-        recommend(table, card, axes=study.axes, margin=question.margin, budget=budget or question.budget)
+        recommend(table, card, axes=study.axes, margin=question.margin, budget=budget or question.budget, pilot=pilot)
         for card in chosen
         if metric or card.higher_is_better is not None
     )
