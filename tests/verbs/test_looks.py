@@ -196,6 +196,13 @@ def test_a_question_that_was_changed_after_data_is_flagged_and_not_refused(
     assert (change["images"], change["look"], change["part"]) == (24, 1, next(iter(second)))
 
 
+def test_the_report_that_a_run_wrote_is_the_report_of_its_readers(tmp_path: Path) -> None:
+    for limit in (24, None):
+        drive(study(6, 3), tmp_path, limit=limit, trackers=[]).result.close()
+        with teststrip.open(tmp_path) as result:
+            assert report.markdown(result) == (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
 def test_a_question_that_was_changed_before_any_look_is_nobodys_business(tmp_path: Path) -> None:
     run(tmp_path, study(margin=0.2), limit=0)
     run(tmp_path, study(margin=0.3))
@@ -243,22 +250,28 @@ def histories(draw: st.DrawFn) -> list[Look]:
     return found
 
 
-@given(histories(), questions, st.sampled_from(["v1", "v2"]))
-def test_a_kept_margin_is_the_first_pilot_of_the_same_question_and_version(
-    history: list[Look], asked: Question, version: str
+@given(histories(), questions, st.sampled_from(["v1", "v2"]), st.sampled_from(["d1", "d2", "new"]))
+def test_a_kept_margin_is_the_first_fitting_pilot_on_other_data(
+    history: list[Look], asked: Question, version: str, data: str
 ) -> None:
-    held = looked.pilot(history, asked, versions={"a": version}, data="new")
+    held = looked.pilot(history, asked, versions={"a": version}, data=data)
     number = None if isinstance(asked.margin, dict) else asked.margin
     fitting = [
         look.margins["a"]
         for look in history
-        if look.margins["a"].pilot and (look.margins["a"].asked, look.margins["a"].version) == (number, version)
+        if look.data != data
+        and look.margins["a"].pilot
+        and (look.margins["a"].asked, look.margins["a"].version) == (number, version)
     ]
     if number is None:
         assert held == {}
     else:
         assert list(held.values()) == fitting[:1]
-    other = [m for m in (look.margins["a"] for look in history) if m.pilot and m.asked == number is not None]
+    other = [
+        m
+        for m in (look.margins["a"] for look in history)
+        if m.pilot and m.asked == number is not None and m.version != version
+    ]
     said = any("reckoned anew" in text for text in looked.history(history, asked, versions={"a": version}, kept=held))
     assert said == (not held and bool(other))
 
