@@ -25,7 +25,7 @@ PIXELS = "pixels"
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         STUDY_FILE: "What was asked: a copy of the study file, with overrides and prompt files folded in.",
-        LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, scores, study texts.",
+        LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, scores, study texts, looks.",
         LOCK_FILE: "Says which process writes here; empty when none does.",
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
         f"{THUMBS}/": "Small copies of pictures longer than 256 pixels; made again where they are missing.",

@@ -1,4 +1,5 @@
-"""A stand-in for a run, to be killed: a real process that adds to a folder the pictures it does not have yet.
+"""A stand-in for a run, to be killed: a real process that adds to a folder the pictures it does not have yet,
+and then one look.
 
     python painter.py FOLDER COUNT [FAULT]
     python painter.py --forks FOLDER COUNT [FAULT]      one such process, forked, for each line of standard input
@@ -28,11 +29,12 @@ from pathlib import Path
 
 from teststrip.errors import TeststripError
 from teststrip.pictures.stamps import stamp
-from teststrip.records import EngineRef, Fingerprint, Image, Render, Shot
+from teststrip.records import EngineRef, Fingerprint, Image, Look, Question, Render, Shot
 from teststrip.store import Store, files, ledger, recovery
 from teststrip.store.store import described
 
 FINGERPRINT = Fingerprint({"weights": "none", "version": 1})
+LOOK = Look("painted", Question(("sharpness",)), "all", 1, 6, {})
 
 
 def png(width: int, height: int, seed: int) -> bytes:
@@ -120,6 +122,8 @@ def main(folder: str, count: str, fault: str = "") -> int:
             for seed in range(int(count)):
                 if shot(seed).id not in done:
                     store.add(render(seed))
+            if not store.looks(LOOK.study):
+                store.add_look(LOOK)
     except TeststripError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.faults.painter import FINGERPRINT, png, render, shot
+from tests.faults import painter
+from tests.faults.painter import FINGERPRINT, LOOK, png, render, shot
 from tests.faults.torture import PAINTER
 
 from teststrip.errors import FolderBusy, PictureError, StoreError
@@ -511,6 +512,26 @@ def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(older, 
         if not killed:
             break
     assert 15 < number < 150
+
+
+@pytest.mark.process
+def test_a_look_killed_at_any_statement_is_whole_or_absent_and_the_next_run_takes_it(folder, tmp_path):
+    seen = set()
+    for number in range(1, 200):
+        copy = shutil.copytree(folder, tmp_path / f"copy-{number}")
+        command = [sys.executable, str(PAINTER), str(copy), "6"]
+        killed = subprocess.run([*command, f"statement:{number}"], check=False).returncode == -9
+        with Store(copy) as store:
+            found = store.looks(LOOK.study)
+            seen.add(len(found))
+            assert [replace(look, at="", number=0) for look in found] == [LOOK] * len(found)
+        assert painter.main(str(copy), "6") == 0
+        with Store(copy) as store:
+            assert len(store.looks(LOOK.study)) == 1
+        if not killed:
+            break
+    assert seen == {0, 1}
+    assert 5 < number < 150
 
 
 def contents(path):

@@ -15,15 +15,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from teststrip.analysis.across import of as across_scores
     from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
     from teststrip.analysis.advice.best import recommend
     from teststrip.analysis.advice.recommendation import Recommendation
-    from teststrip.analysis.conclude import findings, of_result_columns
+    from teststrip.analysis.conclude import findings, margins, of_result_columns
 
 __all__ = [
     "Recommendation",
+    "across_scores",
     "best_of_result_columns",
     "findings",
+    "margins",
     "of_result_columns",
     "recommend",
 ]
@@ -31,8 +34,10 @@ __all__ = [
 # Public name -> (module, name there). Looked up on first use, because `plan` reads `power` and must not load NumPy.
 _HOMES = {
     "Recommendation": ("advice.recommendation", "Recommendation"),
+    "across_scores": ("across", "of"),
     "best_of_result_columns": ("advice.best", "of_result_columns"),
     "findings": ("conclude", "findings"),
+    "margins": ("conclude", "margins"),
     "of_result_columns": ("conclude", "of_result_columns"),
     "recommend": ("advice.best", "recommend"),
 }

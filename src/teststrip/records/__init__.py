@@ -9,6 +9,7 @@ Words: axis = factor, level = value of a factor, replicate = paired seed, prompt
 To add a field, give it a line in the docstring of its class, and let the code that makes the record fill it.
 """
 
+from teststrip.records.across import Across, Agreement, Family, Together
 from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason, Render, Row, Score
 from teststrip.records.asked import (
     BUDGET,
@@ -40,15 +41,20 @@ from teststrip.records.concluded import (
     Verdict,
 )
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
+from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
 
 __all__ = [
     "BUDGET",
     "DEFAULT_MARGIN",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
+    "Across",
+    "Agreement",
+    "Answer",
     "Axis",
     "Card",
     "Cell",
+    "Changed",
     "Comparison",
     "Concluded",
     "Contrast",
@@ -57,16 +63,20 @@ __all__ = [
     "Event",
     "Failed",
     "Failure",
+    "Family",
     "Finding",
     "Fingerprint",
     "Image",
+    "KeptMargin",
     "Level",
     "LevelRef",
+    "Look",
     "Outcome",
     "Planned",
     "Price",
     "Prompt",
     "Question",
+    "QuestionChange",
     "Reason",
     "Render",
     "Row",
@@ -79,6 +89,7 @@ __all__ = [
     "Shot",
     "Started",
     "Study",
+    "Together",
     "Value",
     "Verdict",
     "canonical_json",

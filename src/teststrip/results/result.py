@@ -17,8 +17,8 @@ from teststrip import study as studies
 from teststrip.analysis.sentences.answers import told
 from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
-from teststrip.records import Card, Finding, Fingerprint, Image, Planned, Row, Study
-from teststrip.results import notebook, scores
+from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
+from teststrip.results import looked, notebook, scores
 from teststrip.rows import grid, tables
 from teststrip.store import Store
 
@@ -152,6 +152,41 @@ class Result:
         """For each score that says which end is good, the cheapest cell that is not worse, or why there is none."""
         return self._moment.recommendations
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The fingerprint id of each metric's scores."""
+        return {name: one.version for name, one in self._moment.scores.items()}
+
+    @property
+    def state(self) -> str:
+        """A digest of the images and scores that conclusions rest on."""
+        return self._moment.state
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """The looks at this study so far, read anew each time: a run that concludes adds one."""
+        return tuple(self.store.looks(self.study.name))
+
+    def look(self) -> Look:
+        """The look that a run takes which concludes now; the store does not have it yet."""
+        margins = analysis.margins(self.columns(), self.study, self.cards, versions=self.versions, pilot=self.pilot)
+        return looked.look(self.study, self.rows(), data=self.state, margins=margins, findings=self.findings)
+
+    @property
+    def pilot(self) -> Mapping[str, KeptMargin]:
+        """The margins that an earlier look kept and that count here, by metric."""
+        return self._moment.pilot
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """What a reader must know of earlier looks, a sentence each; empty for a first look."""
+        return looked.history(self.looks, self.study.question, versions=self.versions, kept=self.pilot)
+
+    @property
+    def across(self) -> Across | None:
+        """What several scores say together; None where there is one score alone."""
+        return analysis.across_scores(self.findings, self.cards)
+
     def frame(self) -> pd.DataFrame:
         """One row an image: settings, seed, seconds, digest, path and every score."""
         import pandas as pd
@@ -232,12 +267,21 @@ class _Moment:
         return scores.cards(self.result.study, self.columns)
 
     @cached_property
+    def state(self) -> str:
+        return looked.state(self.rows, self.result.versions)
+
+    @cached_property
+    def pilot(self) -> Mapping[str, KeptMargin]:
+        result = self.result
+        return looked.pilot(result.looks, result.study.question, versions=result.versions, data=self.state)
+
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        return analysis.of_result_columns(self.columns, self.result.study, self.cards)
+        return analysis.of_result_columns(self.columns, self.result.study, self.cards, pilot=self.pilot)
 
     @cached_property
     def recommendations(self) -> tuple[Recommendation, ...]:
-        return analysis.best_of_result_columns(self.columns, self.result.study, self.cards)
+        return analysis.best_of_result_columns(self.columns, self.result.study, self.cards, pilot=self.pilot)
 
     def _joined(self) -> Iterator[Row]:
         images, failures, planned = self.images, self.result.store.failures(), self.result.planned

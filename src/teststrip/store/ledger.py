@@ -228,7 +228,7 @@ def _said(error: sqlite3.Error, folder: Path) -> StoreError:
     if name.startswith("SQLITE_FULL"):
         return StoreError(f"{folder}: the disk is full. Free some space and run again; what is done is kept.")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return _damaged(folder, str(error))
+        return damaged(folder, str(error))
     if name.startswith("SQLITE_BUSY"):
         return StoreError(f"{folder}: {LEDGER_FILE} is in use by another program for too long. Close it and run again.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
@@ -246,7 +246,8 @@ def _is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-def _damaged(folder: Path, what: str) -> StoreError:
+def damaged(folder: Path, what: str) -> StoreError:
+    """What to raise for a ledger that holds something that Teststrip does not write."""
     return StoreError(f"{folder}: {LEDGER_FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
 
 
@@ -281,7 +282,7 @@ def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
 def _examined(connection: sqlite3.Connection, folder: Path) -> int:
     """The version of a ledger that is sound, ours and not newer than this program."""
     if (folder / LEDGER_FILE).stat().st_size == 0:
-        raise _damaged(folder, "it is empty")
+        raise damaged(folder, "it is empty")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != schema.APPLICATION or version < 1:
@@ -295,14 +296,14 @@ def _examined(connection: sqlite3.Connection, folder: Path) -> int:
         _refuse_strange(connection, folder)
     report = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
     if report != ["ok"]:
-        raise _damaged(folder, "; ".join(report).replace("\n", " "))
+        raise damaged(folder, "; ".join(report).replace("\n", " "))
     return version
 
 
 def _refuse_strange(connection: sqlite3.Connection, folder: Path) -> None:
     strange = schema.differences(connection)
     if strange:
-        raise _damaged(folder, f"its tables are not as Teststrip makes them ({', '.join(strange[:5])})")
+        raise damaged(folder, f"its tables are not as Teststrip makes them ({', '.join(strange[:5])})")
 
 
 def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
@@ -345,4 +346,4 @@ def _image(row: tuple[object, ...], folder: Path) -> Image:
             facts=found,
         )
     except ValueError as error:
-        raise _damaged(folder, f"the row of the picture {digest!s:.12} cannot be read") from error
+        raise damaged(folder, f"the row of the picture {digest!s:.12} cannot be read") from error

@@ -16,8 +16,8 @@ from typing import Self, get_args
 
 from teststrip.errors import StoreError
 from teststrip.pictures.stamps import from_json, shot_of, stamp, to_json
-from teststrip.records import Failure, Fingerprint, Image, Reason, Render, Score, Shot
-from teststrip.store import files, ledger, recovery, thumbs, verify
+from teststrip.records import Failure, Fingerprint, Image, Look, Reason, Render, Score, Shot
+from teststrip.store import files, ledger, looks, recovery, thumbs, verify
 from teststrip.store.lock import FolderLock, refuse_network
 from teststrip.store.verify import Problem
 
@@ -166,6 +166,11 @@ class Store:
                     "INSERT INTO studies (name, text, at) VALUES (?, ?, ?)", (study_name, text, ledger.now())
                 )
 
+    def add_look(self, look: Look) -> None:
+        """Write down that conclusions were drawn."""
+        with self._ledger.transaction() as connection:
+            looks.insert(connection, look, ledger.now())
+
     def repair(self, problems: Iterable[Problem]) -> int:
         """Move the damaged pictures that `verify` named into quarantine. Their shots are pending again.
 
@@ -225,6 +230,14 @@ class Store:
         """The study texts that were run here, the newest last."""
         rows = self._ledger.rows("SELECT name, text, at FROM studies ORDER BY sequence")
         return [Remembered(str(name), str(from_json(str(text))), str(at)) for name, text, at in rows]
+
+    def looks(self, study_name: str) -> list[Look]:
+        """The looks at a study, the newest last. Raises StoreError where a row cannot be read."""
+        query = "SELECT at, study, question, facts FROM looks WHERE study = ? ORDER BY sequence"
+        try:
+            return [looks.read(row, i) for i, row in enumerate(self._ledger.rows(query, (to_json(study_name),)), 1)]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ledger.damaged(self.folder, f"the row of a look cannot be read ({error!r:.80})") from error
 
     def incidents(self) -> list[Incident]:
         """What the store found and mended, the newest last."""

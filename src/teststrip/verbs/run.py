@@ -111,6 +111,7 @@ def drive(
         with stopping(session.stopped):
             session.make(islice(session.todo(), limit))
             session.score()
+        session.conclude()
         if views:
             session.write_views()
         session.announce()
@@ -220,8 +221,17 @@ class Session:
             self.result.refresh()
 
     def conclude(self) -> tuple[Finding, ...]:
-        """What can honestly be concluded now; empty where the run was stopped."""
-        return () if self.stopped.is_set() else self.result.findings
+        """What can honestly be concluded now; empty where the run was stopped.
+
+        The ledger keeps this look, unless it repeats an earlier one.
+        """
+        if self.stopped.is_set():
+            return ()
+        if self.result.findings:
+            look = self.result.look()
+            if not any(look.repeats(earlier) for earlier in self.result.looks):
+                self._store.add_look(look)
+        return self.result.findings
 
     def write_views(self) -> None:
         """Write page and report, each file replaced in one step."""

@@ -28,12 +28,20 @@ DIGITS = 6  # of a score or a time: more than a person reads, a third of the byt
 def of(result: Result) -> dict[str, Any]:
     """The board of a result, finished or not."""
     rows = result.rows()
-    return build(result.study, rows, cards=result.cards, findings=result.findings, warnings=warnings(rows))
+    across = result.across
+    return build(
+        result.study,
+        rows,
+        cards=result.cards,
+        findings=result.findings,
+        warnings=warnings(result),
+        across=across.text if across else "",
+    )
 
 
-def warnings(rows: Iterable[Row]) -> list[str]:
-    """What people must know before they look: axes that change no pixel, a sentence each."""
-    return [axis.sentence for axis in dead.dead_axes(rows)]
+def warnings(result: Result) -> list[str]:
+    """What people must know before they look: axes that change no pixel, looks before this one, a sentence each."""
+    return [*(axis.sentence for axis in dead.dead_axes(result.rows())), *result.history]
 
 
 def build(
@@ -43,6 +51,7 @@ def build(
     cards: Mapping[str, Card] | None = None,
     findings: Sequence[Finding] = (),
     warnings: Sequence[str] = (),
+    across: str = "",
 ) -> dict[str, Any]:
     """The board of a study and its rows.
 
@@ -52,11 +61,12 @@ def build(
         cards: what is known of each metric; a score without a card is shown as a bare number.
         findings: most important first.
         warnings: sentences to show above them.
+        across: what several scores say together, a paragraph to show below them.
 
     Returns:
-        `format, study, axes, prompts, titles, metrics, cells, places, findings, warnings, progress`. `titles` has what
-        people call each axis, score and setting. `places` has one entry a row; `file` paths are relative to the
-        study folder. NaN becomes None.
+        `format, study, axes, prompts, titles, metrics, cells, places, findings, across, warnings, progress`. `titles`
+        has what people call each axis, score and setting. `places` has one entry a row; `file` paths are relative to
+        the study folder. NaN becomes None.
     """
     rows, cards = list(rows), cards or {}
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
@@ -82,6 +92,7 @@ def build(
         "cells": cells.seen,
         "places": places,
         "findings": [_finding(finding) for finding in sorted(findings, key=lambda finding: not finding.leads)],
+        "across": across,
         "warnings": list(warnings),
         "progress": progress(places),
     }

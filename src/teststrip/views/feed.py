@@ -22,7 +22,7 @@ from teststrip.views import board as boards
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
-CONCLUDED = ("findings", "warnings")  # parts of the board that stand only when a run has ended
+CONCLUDED = ("findings", "warnings", "across")  # parts of the board that stand only when a run has ended
 PACE_WINDOW_SECONDS = 120.0
 
 
@@ -62,6 +62,7 @@ class News:
         progress: counts and time left; always there.
         findings: None when they are the same.
         warnings: None when the findings are the same.
+        across: None when the findings are the same.
     """
 
     version: int
@@ -70,11 +71,12 @@ class News:
     progress: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] | None = None
     warnings: Sequence[str] | None = None
+    across: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The news as the page reads them, with findings and warnings only when they changed."""
+        """The news as the page reads them, with what is concluded only when it changed."""
         news = {"version": self.version, "reload": self.reload, "places": self.places, "progress": self.progress}
-        concluded = {"findings": self.findings, "warnings": self.warnings}
+        concluded = {"findings": self.findings, "warnings": self.warnings, "across": self.across}
         return news if self.findings is None else {**news, **concluded}
 
 
@@ -143,6 +145,7 @@ class Feed:
             news = News(self.version, places=places, progress=self.board["progress"])
             if self._findings_version > version:
                 news.findings, news.warnings = self.board["findings"], self.board["warnings"]
+                news.across = self.board["across"]
             return news
 
     def snapshot(self) -> dict[str, Any]:
@@ -157,10 +160,9 @@ class Feed:
     def _read(self, *, finished: bool) -> dict[str, Any]:
         self._result.refresh(self._replaced())
         # Conclusions during a run would change under the reader's eyes, and computing them would slow the run.
-        findings = self._result.findings if finished else ()
-        rows = self._result.rows()
-        warnings = boards.warnings(rows) if finished else ()
-        return boards.build(self._result.study, rows, cards=self._result.cards, findings=findings, warnings=warnings)
+        if finished:
+            return boards.of(self._result)
+        return boards.build(self._result.study, self._result.rows(), cards=self._result.cards)
 
     def _replaced(self) -> Store | None:
         """A store on the new ledger, where `verify --rebuild` replaced the open one; None where it did not."""
@@ -179,7 +181,7 @@ class Feed:
         shape = [metric["name"] for metric in fresh["metrics"]]
         known = [metric["name"] for metric in self.board.get("metrics", [])]
         if running and not fresh["findings"]:
-            fresh |= {key: self.board.get(key, []) for key in CONCLUDED}
+            fresh |= {key: self.board.get(key, fresh[key]) for key in CONCLUDED}
         version = self.version + 1
         fresh["progress"] = self._progress(fresh["progress"], running=running, now=now)
         moved = bool(fresh["progress"] != self.board.get("progress"))

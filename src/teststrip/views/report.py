@@ -80,6 +80,9 @@ def as_json(result: Result) -> dict[str, Any]:
             "sentences": summary.in_short(),
             "findings": [_record(finding) for finding in summary.findings],
             "recommendations": [asdict(recommendation) for recommendation in summary.recommendations],
+            "looks": [asdict(look) for look in summary.looks],
+            "question_changes": [asdict(change) for change in summary.question_changes],
+            "across_scores": asdict(summary.across) if summary.across else None,
             "dead_axes": list(summary.dead),
             "not_computed": summary.unscored,
             "missing": [{"cell": c, "reason": r, "images": n} for (c, r), n in summary.missing.items()],
@@ -117,7 +120,9 @@ def best_as_json(result: Result, metric: str | None = None, budget: str | None =
 
 
 def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
-    return best_of_result_columns(result.columns(), result.study, result.cards, metric=metric, budget=budget)
+    return best_of_result_columns(
+        result.columns(), result.study, result.cards, metric=metric, budget=budget, pilot=result.pilot
+    )
 
 
 def _size(summary: Summary) -> str:

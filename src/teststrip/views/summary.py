@@ -18,7 +18,8 @@ from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
 from teststrip.analysis.sentences.answers import told
-from teststrip.records import Card, Finding, Study
+from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
+from teststrip.results import looked
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken
 
@@ -44,6 +45,10 @@ class Summary:
         dead: sentences about axes that change no pixel.
         missing: (cell, reason) to number, of pictures that failed; without those that were not made yet.
         outlook: what this design can see, a sentence each.
+        looks: those taken so far.
+        question_changes: what was changed in the question when there were data.
+        history: what a reader must know of earlier looks, a sentence each.
+        across: what several scores say together; None where there is one score alone.
         fingerprints: facts of what made the pictures.
         scored_by: facts of each metric whose scores these are.
     """
@@ -58,6 +63,10 @@ class Summary:
     dead: tuple[str, ...]
     missing: Mapping[tuple[str, str], int]
     outlook: tuple[str, ...]
+    looks: tuple[Look, ...]
+    question_changes: tuple[QuestionChange, ...]
+    history: tuple[str, ...]
+    across: Across | None
     fingerprints: tuple[Mapping[str, object], ...]
     scored_by: Mapping[str, Mapping[str, object]]
 
@@ -92,7 +101,10 @@ class Summary:
         return sorted(rows, key=lambda row: row[1], reverse=card.higher_is_better is not False)
 
     def in_short(self) -> list[str]:
-        """The sentences that matter, most urgent first: dead axes, findings about axes, advice, what is missing."""
+        """The sentences that matter, most urgent first.
+
+        Dead axes, earlier looks, findings about axes, what several scores say together, advice, what is missing.
+        """
         first = [
             told(finding)
             for finding in self.findings
@@ -113,7 +125,9 @@ class Summary:
             else []
         )
         unscored = [f"{spoken(name)} was not computed: no scores." for name in self.unscored]
-        return [*self.dead, *unmade, *first, *together, *doubts, *advice, *missing, *unscored]
+        scores = [self.across.text] if self.across else []
+        urgent = [*self.dead, *unmade, *self.history]
+        return [*urgent, *first, *together, *scores, *doubts, *advice, *missing, *unscored]
 
     def _counts_cost(self, metric: str) -> bool:
         return metric in self.cards and not self.cards[metric].needs_pixels
@@ -136,6 +150,7 @@ def of(result: Result) -> Summary:
     study = result.study
     rows = result.rows()
     cards = result.cards
+    looks = result.looks
     failed = Counter((str(row.planned.cell), str(row.failure.reason)) for row in rows if row.failure and not row.image)
     return Summary(
         study=study,
@@ -148,6 +163,10 @@ def of(result: Result) -> Summary:
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
         outlook=outlook.of_study(study, result.plan.cells, outlook.measured(study, table, cards)),
+        looks=looks,
+        question_changes=tuple(looked.question_changes(looks, study.question)),
+        history=result.history,
+        across=result.across,
         fingerprints=tuple(fingerprint.facts for fingerprint in result.fingerprints.values()),
         scored_by={name: by.facts for name, by in result.scored_by.items()},
     )

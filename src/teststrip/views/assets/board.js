@@ -22,7 +22,7 @@
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress
  * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], numbers: number[] | null,
  *   settings: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
- *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], warnings?: string[], progress: Progress, root: string}} RawBoard
+ *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
  * @typedef {RawBoard & {dims: Dim[], dim: (id: string) => Dim, index: (id: string) => number,
  *   level: (place: Place, id: string) => number, metric: (name: string) => number, pictured: number}} Model
  */

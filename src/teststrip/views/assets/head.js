@@ -43,6 +43,7 @@ const Top = (() => {
         ${sentences(finding.sentence)}
         <span class="detail">${finding.detail}</span></button></li>`)}</ul>
       ${board.findings.length > FIRST && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${board.findings.length} findings`}</button>`}
+      ${board.across && html`<p class="across">${board.across}</p>`}
     </section>`;
   }
 
