@@ -14,7 +14,7 @@ import numpy as np
 
 from teststrip.analysis.kinds import audit, cells, convergence
 from teststrip.analysis.kinds import axis as axis_finding
-from teststrip.analysis.kinds.axis import Evidence
+from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import columns, effects, margin, within
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
@@ -27,6 +27,9 @@ from teststrip.vocabulary import spoken
 
 NOT_A_FAILURE = frozenset({"not made yet", "no row"})
 """Reasons that say nothing about the setting, because no engine was asked yet."""
+
+COUNTED = "denoiser_calls"
+"""The column that is a count in every table, also where no card says so."""
 
 HERE: Scope = "these prompts"
 WIDE: Scope = "prompts like these"
@@ -49,6 +52,7 @@ def findings(
     shared_seeds: bool = False,
     settings: Mapping[str, Value] | None = None,
     scope: Literal[Scope, "both"] = "both",
+    tags: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -65,6 +69,7 @@ def findings(
         shared_seeds: all prompts used the same few seeds, which makes intervals too narrow; every finding says so.
         settings: what was the same in every picture; names the scheduler where that is no axis.
         scope: what the answers about axes are about: these very prompts, prompts like these, or both.
+        tags: of prompts, by their name in the column; None = they have none.
 
     Returns:
         For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
@@ -86,7 +91,7 @@ def findings(
                 layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
             )
         else:
-            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope)
+            found += of_metric(layout, values, card, margin, shared_seeds=shared_seeds, scope=scope, tags=tags)
             found += audit.findings(layout, values, card)
     return (*found, *missing_images(layout))
 
@@ -99,12 +104,13 @@ def of_metric(
     *,
     shared_seeds: bool = False,
     scope: Literal[Scope, "both"] = "prompts like these",
+    tags: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Finding]:
     """All findings of one metric; values [prompts, replicates, cells]."""
     by_group = card.arity is None and values.shape[1] > 1
     if by_group:
         values = mean(values, 1, keepdims=True)  # a group's value, once
-    if np.isnan(values).all() or _counted(values):
+    if np.isnan(values).all() or _nothing_to_infer(values, card):
         return []
     size = margin.margin_of(asked, card.name, values)
     both = _limits(layout, values, card, size)
@@ -116,12 +122,12 @@ def of_metric(
         scopes = []
         if scope != HERE:
             judged = judge(values, layout, contrasts, size.value, size.se)
-            scopes.append(Evidence(layout, values, card, size, judged, wide))
+            scopes.append(Evidence(layout, values, card, size, judged, wide, shared_seeds, tags or {}))
         if scope != WIDE:
             judged = within.judge(values, layout, contrasts, size.value, size.seeds_se, shared_seeds=shared_seeds)
             if scope == HERE or (judged.verdict != "insufficient design").any():
                 limits = (*both, *_limits_of_seeds(judged, values))
-                scopes.append(Evidence(layout, values, card, size, judged, limits, shared_seeds))
+                scopes.append(Evidence(layout, values, card, size, judged, limits, shared_seeds, tags or {}))
         for axes in dict.fromkeys(c.axes for c in contrasts):
             found += _in_order([axis_finding.finding(evidence, axes) for evidence in scopes])
     if scope != HERE and sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
@@ -189,13 +195,19 @@ def _said(card: Card) -> tuple[str, ...]:
     return (card.failure,) if card.failure else ()
 
 
-def _counted(values: Array) -> bool:
-    """Whether each cell has one number in all its pictures: counted (denoiser calls), so there is nothing to infer."""
+def _nothing_to_infer(values: Array, card: Card) -> bool:
+    """Whether all pictures have one number; or, of what is no picture's looks, all pictures of each cell.
+
+    The second is counted (denoiser calls). A score of pictures that is 0 in one cell and 1 in another is no count, but
+    the clearest answer there is.
+    """
     flat = values.reshape(-1, values.shape[-1])
     with np.errstate(invalid="ignore"):
         low = np.where(np.isnan(flat), np.inf, flat).min(axis=0)
         high = np.where(np.isnan(flat), -np.inf, flat).max(axis=0)
-    return flat.shape[0] > 1 and bool((high <= low).all())
+    if flat.shape[0] < 2 or not (high <= low).all():
+        return False
+    return card.name == COUNTED or not card.needs_pixels or bool(high.max() <= low.min())
 
 
 def missing_images(layout: Layout) -> tuple[Finding, ...]:
@@ -229,4 +241,5 @@ def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
         settings=study.settings,
         scope=study.question.scope,
+        tags={prompt.id: prompt.tags for prompt in study.prompts if prompt.tags},
     )
