@@ -23,6 +23,7 @@ from teststrip import analysis
 from teststrip.analysis.kinds import carriers, response, tags
 from teststrip.analysis.numbers import columns, effects, intervals
 from teststrip.records import Card, Contrast, Finding, LevelRef
+from teststrip.study import study as study_of
 
 Array = NDArray[np.float64]
 SCORE = {"score": Card("score", higher_is_better=True)}
@@ -250,3 +251,19 @@ def test_the_records_travel_as_json() -> None:
     told = json.loads(json.dumps(asdict(found)))
     assert told["response"]["up"] + told["response"]["down"] + told["response"]["unclear"] == 12
     assert told["shape"] == "pair"
+
+
+def test_the_tags_of_a_study_file_reach_its_findings() -> None:
+    asked = study_of(
+        name="tagged",
+        prompts=[{"text": f"prompt {i}", "tags": ["animal" if i % 2 else "text"]} for i in range(20)],
+        replicates=2,
+        engine={"name": "pattern"},
+        axes={"guidance_scale": [3.0, 7.0]},
+    )
+    table = answering([1.0 * (i % 2) for i in range(20)], 2, shot=0.2, rng=np.random.default_rng(3))
+    names = {f"p{i}": prompt.id for i, prompt in enumerate(asked.prompts)}
+    table["prompt"] = [names[name] for name in table["prompt"]]
+    found = analysis.of_result_columns(table, asked, SCORE)[0]
+    assert [(one.tag, one.prompts, one.apart) for one in found.by_tag] == [("animal", 10, True), ("text", 10, True)]
+    assert "10 prompts with animal and " in found.sentence
