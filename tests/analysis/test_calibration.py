@@ -11,6 +11,7 @@ from bench import calibration
 from scipy import stats
 
 from teststrip.analysis import conclude
+from teststrip.analysis.kinds.terms import Terms
 from teststrip.analysis.numbers import judging, margin
 from teststrip.records import Card
 
@@ -53,7 +54,7 @@ def test_the_campaign_counts_the_verdicts_that_a_report_tells() -> None:
 
     judged = judging.judge(values, layout, effects.planned(layout), 0.2 * sd, 0.2 * se)
     for study in range(2):
-        told = conclude.of_metric(layout, values[study], Card("score"), 0.2)
+        told = conclude.of_metric(layout, values[study], Card("score"), Terms(0.2, scope="prompts like these"))
         rows = {row.asked: row for finding in told if finding.kind != "cells" for row in finding.comparisons}
         for i, contrast in enumerate(judged.contrasts):
             assert rows[contrast.asked].verdict == judged.verdict[study, i]

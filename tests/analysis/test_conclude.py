@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.analysis.scored import SEED_STUDY, study
 
 from teststrip import analysis
-from teststrip.analysis.conclude import BY_GROUP
+from teststrip.analysis.kinds.limits import BY_GROUP
 from teststrip.analysis.numbers import columns, verdicts
 from teststrip.analysis.sentences import answers
 from teststrip.errors import UsageError
@@ -150,10 +150,11 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
 
 def test_an_axis_that_does_nothing_is_found_equivalent_with_enough_prompts() -> None:
     finding = conclude(study(150, 2, GUIDANCE))[0]
-    assert finding.sentence == (
-        "For prompts like these, guidance 6 to 9 makes no difference that matters to score: "
-        "all pairs within ±0.2 SD (90 % interval), 150 prompts."
+    assert finding.sentence.startswith(
+        "For prompts like these, on average guidance 6 to 9 makes no difference that matters to score ("
     )
+    assert "less than 0.202 counts as no change), 150 prompts. Whether single prompts" in finding.sentence
+    assert finding.on_average
     assert finding.verdict == "equivalent"
     assert finding.level == 0.90
     assert max(abs(finding.low), abs(finding.high)) <= finding.margin
@@ -167,17 +168,17 @@ def test_an_axis_that_does_nothing_is_found_equivalent_with_enough_prompts() -> 
 def test_an_axis_that_does_something_is_found_different_with_its_direction() -> None:
     finding = conclude(study(40, 2, GUIDANCE, lambda c: -0.4 * float(c[0])))[0]
     assert finding.verdict == "different"
-    assert finding.sentence.startswith("For prompts like these, score falls with guidance: −1.2")
+    assert finding.sentence.startswith("For prompts like these, score falls with guidance: −1.1")
     assert finding.low < -1.2 < finding.high
     assert finding.p < 0.05
     assert finding.more_prompts == 0
 
 
-def test_a_bend_is_told_with_its_place() -> None:
+def test_a_bend_is_told_by_its_peak_and_the_ends() -> None:
     finding = conclude(study(60, 2, GUIDANCE, lambda c: -0.6 * (float(c[0]) - 7.4) ** 2))[0]
-    assert finding.asked
-    assert finding.asked.kind == "bend"
-    assert "bends with guidance and is highest at 7" in finding.sentence
+    assert (finding.shape, finding.contrast) == ("peak", "7 against 6")
+    assert "score is highest at guidance 7: +" in finding.sentence
+    assert "and lower again at 9: −" in finding.sentence
 
 
 def test_a_plateau_is_told_beside_a_rise() -> None:
@@ -185,7 +186,7 @@ def test_a_plateau_is_told_beside_a_rise() -> None:
     truth = {2.0: -2.0, 4.0: -1.0, 8.0: 0.0, 16.0: 0.0}
     finding = conclude(study(150, 2, axes, lambda c: truth[float(c[0])]), axes)[0]
     assert finding.sentence.startswith("For prompts like these, score rises with steps: +")
-    assert finding.sentence.endswith("Between 8 and 16 nothing that matters.")
+    assert ". Between 8 and 16 nothing that matters. 16 is better than 2 in 1" in finding.sentence
 
 
 def test_an_open_question_says_about_how_many_more_prompts() -> None:
@@ -346,11 +347,11 @@ def test_sentence_table_and_chart_are_one_record() -> None:
         replace(level, mean=level.mean + 100, low=level.low + 100, high=level.high + 100) for level in found.levels
     )
     made = replace(found, effect=7.25, low=7.125, high=7.375, comparisons=rows, levels=levels)
-    told = answers.write(made, span="6 to 9", margin="0.2 SD")
+    told = answers.write(made, span="6 to 9")
     (row,) = (report.comparison_row(row) for row in made.comparisons if row.asked == made.asked)
     assert row[1] == "+7.25"
     assert row[2] == "7.12 to 7.38"
-    assert f"{row[1]} (95 % interval {row[2]}" in told
+    assert "score rises with guidance: +7.25 (+7.12 to +7.38) from 6 to 9" in told
     marks = ET.fromstring(charts.level_chart(made)).findall(".//{*}g[@class='mark']")
     drawn = [
         (m.get("data-label"), *(float(m.get(f"data-{k}") or "nan") for k in ("mean", "low", "high"))) for m in marks

@@ -6,7 +6,7 @@ import pytest
 from tests.analysis.scored import study
 
 from teststrip import analysis
-from teststrip.analysis.conclude import BY_GROUP
+from teststrip.analysis.kinds.limits import BY_GROUP
 from teststrip.records import Card
 
 AXES = {"guidance_scale": (3.0, 7.0), "num_inference_steps": (8.0, 16.0)}

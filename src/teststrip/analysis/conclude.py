@@ -12,28 +12,31 @@ from typing import Literal
 
 import numpy as np
 
-from teststrip.analysis.kinds import audit, cells, convergence
+from teststrip.analysis.kinds import audit, cells, convergence, limits
 from teststrip.analysis.kinds import axis as axis_finding
+from teststrip.analysis.kinds import missing as absences
+from teststrip.analysis.kinds.audit import KnownBad
 from teststrip.analysis.kinds.evidence import Evidence
-from teststrip.analysis.numbers import columns, effects, margin
+from teststrip.analysis.kinds.missing import Missing
+from teststrip.analysis.kinds.terms import Terms
+from teststrip.analysis.numbers import columns, effects, kept
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
-from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Judgement, Pairing, judge
+from teststrip.analysis.numbers.judging import WIDE, Pairing, judge
+from teststrip.analysis.numbers.kept import Kept
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.analysis.numbers.samples import LEAST_SHARED_SEEDS
-from teststrip.analysis.numbers.verdicts import ALPHA
-from teststrip.analysis.sentences import answers, missing, phrases
+from teststrip.analysis.sentences import answers, missing
 from teststrip.analysis.sentences import settings as whole_settings
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_PROMPTS, Axis, Card, Finding, Scope, Study, Value, Verdict
-from teststrip.vocabulary import spoken
+from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, KeptMargin, Scope, Study, Value, Verdict
 
-NOT_A_FAILURE = frozenset({"not made yet", "no row"})
-"""Reasons that say nothing about the setting, because no engine was asked yet."""
-
-BY_GROUP = "A score of a group is one value a prompt: without seeds to count, nothing is said of these prompts."
 SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
-MISSING_MARGIN = 0.05
+SHARES = Margin(0.05, 0.0, "5 points", math.nan)
 """Shares of missing images closer than this are called equal."""
+
+COUNTED = "denoiser_calls"
+
+Asked = tuple[tuple[int, ...], Scope]
+"""A question: the axes it is about, by their indices, and what the answer is about."""
 
 
 def findings(
@@ -50,6 +53,9 @@ def findings(
     paired_seeds: bool = True,
     settings: Mapping[str, Value] | None = None,
     scope: Literal[Scope, "both"] = "both",
+    tags: Mapping[str, Sequence[str]] | None = None,
+    known_bad: KnownBad | None = None,
+    pilot: Kept | None = None,
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -67,73 +73,134 @@ def findings(
         paired_seeds: a seed gives its picture again; False = two settings of a prompt have no seed in common.
         settings: what was the same in every picture; names the scheduler where that is no axis.
         scope: what the answers about axes are about: these very prompts, prompts like these, or both.
+        tags: of prompts, by their name in the column; None = they have none.
+        known_bad: combinations of levels that are known to be bad, to test scores on; None = what is usually bad.
+        pilot: margins that an earlier look kept, by metric; they count in place of those of these scores.
 
     Returns:
         For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
-        first; all cells, its audit; of a metric of pairs the knee of convergence; then where pictures are missing.
+        first; all cells, its audit; of a metric of pairs the knee of convergence; then where pictures or scores are
+        missing.
 
     Raises:
         UsageError: an absent column, two rows in one place, something that is no number.
     """
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     pairing = Pairing(paired=paired_seeds, shared=shared_seeds)
-    cards = metrics if isinstance(metrics, Mapping) else {name: Card(name) for name in metrics}
+    terms = Terms(margin, pilot or {}, pairing, scope, tags or {}, known_bad)
+    cards = metrics if isinstance(metrics, Mapping) else {name: _card(name) for name in metrics}
     found: list[Finding] = []
+    unscored: list[tuple[Card, Missing]] = []
     for name, card in cards.items():
         if name not in table:
             continue
         values = layout.values(table[name], name)
         if card.arity == 2:
-            drawn = list(table[noise]) if noise in table else None
+            apart = card.between_seeds_column
             found += convergence.findings(
-                layout, values, card, axes=axes, settings=settings, noise=drawn, limits=_said(card)
+                layout,
+                values,
+                card,
+                axes=axes,
+                settings=settings,
+                noise=list(table[noise]) if noise in table else None,
+                limits=limits.of_card(card),
+                scope=scope,
+                shared_seeds=shared_seeds,
+                between_seeds=layout.values(table[apart], apart) if apart in table else None,
             )
-        else:
-            found += of_metric(layout, values, card, margin, pairing=pairing, scope=scope)
-            found += audit.findings(layout, values, card)
-    return (*found, *missing_images(layout))
+            continue
+        lost = _lost(layout, values, card, table)
+        found += of_metric(layout, values, card, terms, lost=lost)
+        if lost and lost.unscored:
+            unscored.append((card, lost))
+        if not np.isnan(values).all():
+            size = kept.size(margin, name, once(values, card), terms.pilot)
+            found += audit.findings(layout, values, card, size, known_bad=known_bad, pairing=pairing)
+    found += missing_findings(layout, Card("missing images", higher_is_better=False), absences.of_pictures(layout))
+    for card, lost in unscored:
+        found += missing_findings(layout, Card(f"missing {card.name}", higher_is_better=False), lost, of=card.name)
+    return tuple(found)
 
 
-def of_metric(
+def _card(name: str) -> Card:
+    """What is known of a score of which only the name is known: calls are counted in every table."""
+    return Card(name, needs_pixels=name != COUNTED)
+
+
+def _lost(layout: Layout, values: Array, card: Card, table: Columns) -> Missing | None:
+    """The scores of single pictures that are missing, if any are and any are not."""
+    if card.arity != 1 or np.isnan(values).all():
+        return None
+    column = card.pending_column
+    pending = layout.values(table[column], column) if column in table else None
+    lost = absences.of_scores(layout, values, pending)
+    return lost if lost.count else None
+
+
+def of_metric(layout: Layout, values: Array, card: Card, terms: Terms, *, lost: Missing | None = None) -> list[Finding]:
+    """All findings of one metric; values [prompts, replicates, cells]; `lost` is what is missing of them."""
+    values = once(values, card)
+    if np.isnan(values).all() or _idle(card, values):
+        return []
+    size = kept.size(terms.margin, card.name, values, terms.pilot)
+    evidence = _evidence(layout, values, card, size, terms)
+    about = _about_axes(evidence)
+    if lost:
+        about = _with_losses(about, layout, values, card, size, terms, lost)
+    found: list[Finding] = []
+    for axes in dict.fromkeys(axes for axes, _ in about):
+        found += _in_order([one for (own, _), one in about.items() if own == axes])
+    if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
+        found += _in_order([cells.finding(one) for one in evidence])
+    return found
+
+
+def once(values: Array, card: Card) -> Array:
+    """The value of a group once, where all its pictures hold it; values [prompts, replicates, cells]."""
+    return mean(values, 1, keepdims=True) if card.arity is None and values.shape[1] > 1 else values
+
+
+def _evidence(layout: Layout, values: Array, card: Card, size: Margin, terms: Terms) -> list[Evidence]:
+    """The evidence in each scope that is asked about; of these prompts only where it can settle anything."""
+    contrasts = effects.planned(layout, values)
+    said = limits.of_metric(layout, values, card, size, terms)
+    found = []
+    for scope in terms.scopes if contrasts else ():
+        judged = judge(values, layout, contrasts, size.value, size.se_in(scope), scope=scope, pairing=terms.pairing)
+        if scope == WIDE or len(terms.scopes) == 1 or (judged.verdict != "insufficient design").any():
+            own = (*said, *limits.of_scope(layout, values, judged, terms))
+            found.append(Evidence(layout, values, card, size, judged, own, terms.pairing, terms.tags))
+    return found
+
+
+def _about_axes(evidence: Sequence[Evidence]) -> dict[Asked, Finding]:
+    """A finding for each axis and each two axes, in each scope."""
+    return {
+        (axes, one.scope): axis_finding.finding(one, axes)
+        for axes in dict.fromkeys(contrast.axes for one in evidence for contrast in one.judged.contrasts)
+        for one in evidence
+    }
+
+
+def _with_losses(
+    about: Mapping[Asked, Finding],
     layout: Layout,
     values: Array,
     card: Card,
-    asked: float | Mapping[str, float],
-    *,
-    pairing: Pairing = OWN_SEEDS,
-    scope: Literal[Scope, "both"] = WIDE,
-) -> list[Finding]:
-    """All findings of one metric; values [prompts, replicates, cells]."""
-    by_group = card.arity is None and values.shape[1] > 1
-    if by_group:
-        values = mean(values, 1, keepdims=True)  # a group's value, once
-    if np.isnan(values).all() or _idle(card, values):
-        return []
-    size = margin.margin_of(asked, card.name, values)
-    both = _limits(layout, values, card, size)
-    if by_group and scope != WIDE:
-        both = (*both, BY_GROUP)
-    wide = (*both, *_limits_of_prompts(layout, pairing))
-    found: list[Finding] = []
-    scopes: list[Evidence] = []
-    if contrasts := effects.planned(layout, values):
-        if scope != HERE:
-            judged = judge(values, layout, contrasts, size.value, size.se, pairing=pairing)
-            scopes.append(Evidence(layout, values, card, size, judged, wide, pairing))
-        if scope != WIDE:
-            judged = judge(values, layout, contrasts, size.value, size.seeds_se, scope=HERE, pairing=pairing)
-            if scope == HERE or (judged.verdict != "insufficient design").any():
-                limits = (*both, *_limits_of_seeds(judged, values))
-                scopes.append(Evidence(layout, values, card, size, judged, limits, pairing))
-        for axes in dict.fromkeys(c.axes for c in contrasts):
-            found += _in_order([axis_finding.finding(evidence, axes) for evidence in scopes])
-    if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
-        both_scopes = [
-            cells.finding(layout, values, card, size, evidence.limits, scope=evidence.judged.scope, pairing=pairing)
-            for evidence in scopes
-        ]
-        found += _in_order(both_scopes)
-    return found
+    size: Margin,
+    terms: Terms,
+    lost: Missing,
+) -> dict[Asked, Finding]:
+    """The findings about single axes with what is missing, and what that could change."""
+    shares = _about_axes(_evidence(layout, lost.gone, Card(""), SHARES, terms))
+    low, high = (_about_axes(_evidence(layout, case, card, size, terms)) for case in absences.filled(values, lost.gone))
+    return {
+        asked: absences.told(one, shares[asked], (low[asked], high[asked]), higher_is_better=card.higher_is_better)
+        if len(asked[0]) == 1 and asked in shares and asked in low and asked in high
+        else one
+        for asked, one in about.items()
+    }
 
 
 def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
@@ -145,60 +212,6 @@ def _in_order(found: Sequence[Finding]) -> Sequence[Finding]:
     lead, other = (here, wide) if narrow else (wide, here)
     beside = whole_settings.write_beside if lead.kind == "cells" else answers.write_beside
     return replace(lead, beside=beside(other)), replace(other, leads=False)
-
-
-def _limits_of_prompts(layout: Layout, pairing: Pairing) -> list[str]:
-    """What limits answers about prompts like these."""
-    found = []
-    if len(layout.prompts) < MINIMUM_PROMPTS:
-        found.append(
-            f"{len(layout.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
-            "so nothing here is a verdict on prompts like these."
-        )
-    if pairing.shared and pairing.paired:
-        seeds = len(layout.replicates)
-        few = f"; from {seeds} seeds nothing can be concluded" if seeds < LEAST_SHARED_SEEDS else ""
-        found.append(
-            "All prompts share the same few seeds, so the luck of each seed counts in every prompt: the intervals are "
-            f"wider for it{few}. Leave `seeds` out, and each prompt gets seeds of its own."
-        )
-    return found
-
-
-def _limits_of_seeds(judged: Judgement, values: Array) -> list[str]:
-    """What limits answers about these prompts: a score of two values needs pairs enough for an exact test."""
-    if np.unique(values[~np.isnan(values)]).size > 2:
-        return []
-    needed = math.floor(math.log2(2 * max(judged.size, 1) / ALPHA)) + 1
-    have = int(judged.seeds.max(initial=0))
-    if have >= needed:
-        return []
-    return [f"A score of two values: {have} paired seeds settle little here; from {needed} on a clear answer can show."]
-
-
-def _limits(layout: Layout, values: Array, card: Card, size: Margin) -> tuple[str, ...]:
-    """What limits answers in every scope."""
-    found = list(_said(card))
-    found += [
-        f"{spoken(card.name)} rises with {spoken(factor.name)} mechanically, whatever becomes of "
-        "the picture: a rise is no proof of better pictures."
-        for factor in layout.factors
-        if factor.name in card.rises_with
-    ]
-    if size.note:
-        found.append(f"Margin: {size.note}.")
-    asked = layout.row >= 0
-    absent = int(np.isnan(values[asked]).sum()) if values.shape == asked.shape else 0
-    if absent:
-        found.append(
-            f"{absent} of {int(asked.sum())} images have no {spoken(card.name)}; they are left out in pairs, "
-            "never counted as 0."
-        )
-    return tuple(found)
-
-
-def _said(card: Card) -> tuple[str, ...]:
-    return (card.failure,) if card.failure else ()
 
 
 def _idle(card: Card, values: Array) -> bool:
@@ -214,35 +227,74 @@ def _idle(card: Card, values: Array) -> bool:
     return flat.shape[0] > 1 and bool((high <= low).all())
 
 
-def missing_images(layout: Layout) -> tuple[Finding, ...]:
-    """Where pictures are missing for a reason (refused, out of memory, ...): one finding an axis, if there are any.
+def missing_findings(layout: Layout, card: Card, lost: Missing, *, of: str = "") -> list[Finding]:
+    """Where something is missing for a reason: one finding an axis, if anything is.
 
-    Pictures that were not made yet are not missing.
+    Args:
+        layout: who stands where.
+        card: of the shares.
+        lost: what is missing; what was not made yet is not.
+        of: the score that is missing; "" = pictures are.
     """
-    known = np.frompyfunc(lambda cause: cause not in NOT_A_FAILURE, 1, 1)(layout.reasons).astype(bool)
-    failed = known & np.frompyfunc(lambda cause: cause is not None, 1, 1)(layout.reasons).astype(bool)
-    if not failed.any():
-        return ()
-    values = np.where(known, failed.astype(float), np.nan)
-    card = Card("missing images", "", higher_is_better=False)
-    texts, counts = np.unique(layout.reasons[failed].astype(str), return_counts=True)
-    reasons = phrases.listed([f"{count} {text}" for text, count in zip(texts, counts, strict=True)])
-    head = f"{int(failed.sum())} of {int(known.sum())} images are missing ({reasons})"
-    return tuple(
+    if not lost.count:
+        return []
+    head = missing.head(lost.count, lost.known, lost.reasons, of=of)
+    terms = Terms({card.name: SHARES.value}, scope=WIDE)
+    return [
         replace(finding, kind="missing", sentence=missing.write(finding, head))
-        for finding in of_metric(layout, values, card, {card.name: MISSING_MARGIN})
+        for finding in of_metric(layout, lost.gone, card, terms)
         if finding.kind == "axis"
-    )
+    ]
 
 
-def of_result_columns(table: Columns, study: Study, cards: Mapping[str, Card]) -> tuple[Finding, ...]:
-    """The findings of a study from its result's columns; `cards` say what is known of its metrics."""
+def margins(
+    table: Columns, study: Study, cards: Mapping[str, Card], *, versions: Mapping[str, str], pilot: Kept | None = None
+) -> dict[str, KeptMargin]:
+    """The margin in force of each metric that has scores, to be written down.
+
+    Args:
+        table: the result's columns.
+        study: what was asked.
+        cards: what is known of its metrics.
+        versions: the fingerprint id of each metric's scores.
+        pilot: margins that an earlier look kept.
+    """
+    layout = columns.read(table, study.axes)
+    found: dict[str, KeptMargin] = {}
+    for name, card in cards.items():
+        if name not in table or card.arity == 2:
+            continue
+        values = once(layout.values(table[name], name), card)
+        if np.isnan(values).all() or _idle(card, values):
+            continue
+        fresh = kept.keep(study.question.margin, name, values, versions.get(name, ""))
+        if held := (pilot or {}).get(name, fresh):
+            found[name] = held
+    return found
+
+
+def of_result_columns(
+    table: Columns, study: Study, cards: Mapping[str, Card], *, pilot: Kept | None = None, paired_seeds: bool = True
+) -> tuple[Finding, ...]:
+    """The findings of a study from its result's columns.
+
+    Args:
+        table: the result's columns.
+        study: what was asked.
+        cards: what is known of its metrics.
+        pilot: margins that an earlier look kept.
+        paired_seeds: as in `findings`.
+    """
     return findings(
         table,
         cards,
         axes=study.axes,
         margin=study.question.margin,
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
+        paired_seeds=paired_seeds,
         settings=study.settings,
         scope=study.question.scope,
+        tags={prompt.id: prompt.tags for prompt in study.prompts if prompt.tags},
+        known_bad=audit.of_study(study),
+        pilot=pilot,
     )

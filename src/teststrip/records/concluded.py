@@ -111,6 +111,77 @@ class Comparison:
     verdict: Verdict
 
 
+Shape = Literal["rises", "falls", "peak", "trough", "waves", "pair"]
+"""How a score goes along an axis: one way, with one turn, with several; "pair" says that two levels differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptEffect:
+    """What one prompt makes of a difference.
+
+    Attributes:
+        prompt: its name.
+        effect: score units, shrunken towards the mean of all prompts by as much as its seeds leave open.
+    """
+
+    prompt: str
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How the prompts of a study answer one difference, each on its own.
+
+    Attributes:
+        asked: the difference.
+        up, down: how many prompts go so; where seeds can tell, only those in which they are clear.
+        unclear: how many others; where seeds cannot tell, those without any difference.
+        clear: whether seeds can tell. False = one seed a prompt: `up` and `down` count signs, luck included.
+        better: the share of prompts in which the first side is better, ties half, 0..1; in which it is higher where the
+            score has no better end.
+        higher_is_better: of the score; None = neither end is.
+        sd: SD of the prompts' own response, the luck of seeds taken out, score units; NaN = seeds cannot tell.
+        sd_high: the largest SD that still fits, a one-sided 95 % bound; NaN = seeds cannot tell.
+        beyond: the share of prompts whose own difference may lie beyond the margin, if the SD is `sd_high`, 0..1.
+        p: that all prompts answer alike; NaN = seeds cannot tell.
+        most, least: the two most extreme prompts; None where prompts are not seen to differ.
+    """
+
+    asked: Contrast
+    up: int
+    down: int
+    unclear: int
+    clear: bool
+    better: float
+    higher_is_better: bool | None = None
+    sd: float = float("nan")
+    sd_high: float = float("nan")
+    beyond: float = float("nan")
+    p: float = float("nan")
+    most: PromptEffect | None = None
+    least: PromptEffect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagEffect:
+    """What the prompts of one tag make of a difference.
+
+    Attributes:
+        tag: as in the study file.
+        prompts: how many have it.
+        effect: score units, shrunken towards the mean of all prompts.
+        low, high: its 95 % interval.
+        apart: whether prompts with the tag clearly differ from those without it.
+    """
+
+    tag: str
+    prompts: int
+    effect: float
+    low: float
+    high: float
+    apart: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One conclusion, with its evidence.
@@ -146,6 +217,14 @@ class Finding:
             such question; None = unknown.
         leads: False where the same question is answered in the other scope by a finding that is told first.
         beside: what the other scope says, in a sentence, of a finding that leads; "" = there is no other.
+        on_average: the axis makes no difference on average, and that is all: single prompts, or settings of the other
+            axes, are not shown to be alike.
+        response: how single prompts answer the difference; None where that is not asked.
+        simple: of an average that hides something, the difference at settings of the other axes where it is not shown
+            to be small, the largest first.
+        carriers: prompts that carry the difference, by name: without these few it is gone.
+        by_tag: the difference by tag.
+        shape: how the score goes along the axis, where levels differ; None = they are not shown to.
     """
 
     metric: str
@@ -178,3 +257,9 @@ class Finding:
     more_seeds: int | None = 0
     leads: bool = True
     beside: str = ""
+    on_average: bool = False
+    response: Response | None = None
+    simple: tuple[Comparison, ...] = ()
+    carriers: tuple[str, ...] = ()
+    by_tag: tuple[TagEffect, ...] = ()
+    shape: Shape | None = None

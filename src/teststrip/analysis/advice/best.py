@@ -21,12 +21,13 @@ from teststrip.analysis.advice import recommendation
 from teststrip.analysis.advice.choice import Choice, choose
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.kinds import audit, cells
-from teststrip.analysis.numbers import columns, means
+from teststrip.analysis.numbers import columns, kept, means
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
-from teststrip.analysis.numbers.margin import Margin, margin_of
+from teststrip.analysis.numbers.kept import Kept
+from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_different
@@ -61,6 +62,8 @@ def recommend(
     shared_seeds: bool = False,
     paired_seeds: bool = True,
     scope: Literal[Scope, "both"] = "both",
+    known_bad: audit.KnownBad | None = None,
+    pilot: Kept | None = None,
 ) -> Recommendation:
     """The cheapest setting that is not worse than the best by more than the margin.
 
@@ -69,7 +72,7 @@ def recommend(
     Args:
         table: one entry an image in each column; `denoiser_calls`, `seconds` or `money` among them.
         metric: the score to go by; a plain name means "higher is better".
-        axes, margin, prompt, replicate, missing, shared_seeds, paired_seeds, scope: as in `findings`.
+        axes, margin, prompt, replicate, missing, shared_seeds, paired_seeds, scope, known_bad, pilot: as in `findings`.
         budget: "4s", "50 calls", "0.02 USD": only settings that cost at most that much a picture.
 
     Raises:
@@ -93,16 +96,16 @@ def recommend(
         points=points,
         column=column or "",
         budget=limit,
-        audits=audit.findings(layout, values, card),
         pairing=Pairing(paired=paired_seeds, shared=shared_seeds),
     )
     if reason := _forbidden(case):
         return _none(case, reason)
+    size = kept.size(margin, card.name, values, pilot or {})
+    case = replace(case, audits=audit.findings(layout, values, card, size, known_bad=known_bad, pairing=case.pairing))
     if case.doubt:
         return _none(case, audits.claim(case.doubt), outcome=case.doubt.outcome)
     if not case.allowed():
         return _none(case, _too_dear(case))
-    size = margin_of(margin, card.name, values)
     made = [_about(case, size, about) for about in (WIDE, HERE) if scope in (about, "both")]
     return _leading(made)
 
@@ -130,6 +133,7 @@ def of_result_columns(
     metric: str | None = None,
     budget: str | None = None,
     paired_seeds: bool = True,
+    pilot: Kept | None = None,
 ) -> tuple[Recommendation, ...]:
     """One recommendation for each of a study's metrics that says how good a picture is, or for the one named.
 
@@ -140,6 +144,7 @@ def of_result_columns(
         metric: only this one.
         budget: default the study's.
         paired_seeds: as in `findings`.
+        pilot: margins that an earlier look kept.
 
     Raises:
         UsageError: no such metric in these results.
@@ -159,6 +164,8 @@ def of_result_columns(
             shared_seeds=study.seeds is not None and len(study.prompts) > 1,
             paired_seeds=paired_seeds,
             scope=question.scope,
+            known_bad=audit.of_study(study),
+            pilot=pilot,
         )
         for card in chosen
         if metric or card.higher_is_better is not None
@@ -174,7 +181,7 @@ class _Case:
     points: tuple[costing.Point, ...]
     column: str
     budget: costing.Budget | None
-    audits: Sequence[Finding]
+    audits: Sequence[Finding] = ()
     pairing: Pairing = OWN_SEEDS
     scope: Scope = WIDE
 
@@ -185,7 +192,7 @@ class _Case:
     @property
     def doubt(self) -> Finding | None:
         """The audit that the score failed, if it failed one."""
-        return next((found for found in self.audits if found.outcome != "sees"), None)
+        return next((found for found in self.audits if found.outcome in ("blind", "misled")), None)
 
     def allowed(self) -> list[int]:
         """Cells with scores, within the budget."""
@@ -297,7 +304,7 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
 
 def _rows(case: _Case, made: Choice, size: Margin) -> dict[int, Comparison]:
     """Every setting against the best, by its index in the choice; `p_family` is that of "not worse", corrected."""
-    outer, error = made.against_best.interval(), size.se if case.scope == WIDE else size.seeds_se
+    outer, error = made.against_best.interval(), size.se_in(case.scope)
     inner = made.against_best.interval(0.90, extra_se=error)
     alone = made.against_best.not_below_p(-size.value, extra_se=error)
     best = made.cells[made.best]
@@ -342,8 +349,10 @@ def _limits(case: _Case, size: Margin) -> tuple[str, ...]:
     ]
     if not case.audits:
         found.append(
-            "The score was not audited: the study has no known-bad setting (3 steps; guidance 30) to test it on."
+            "The score was not audited: the study has no setting that is known to be bad (`known_bad` under "
+            "[question]) to test it on."
         )
+    found += [audits.write(one) for one in case.audits if one.outcome == "not tested yet"]
     if case.card.failure:
         found.append(case.card.failure)
     if size.note:

@@ -80,7 +80,7 @@ def choose(
     count = len(cells)
     score = sign * means.of_levels(values, chosen[None, :]).levels
     best = int(np.argmax(score))
-    error = margin.se if scope == WIDE else margin.seeds_se
+    error = margin.se_in(scope)
     worst = np.zeros(count)
     for c in range(count):
         rivals = [(cells[c], other) for other in cells if other != cells[c]]

@@ -15,12 +15,12 @@ from itertools import product
 import numpy as np
 
 from teststrip.analysis.kinds.convergence import STEPS
-from teststrip.analysis.numbers import judging, within
+from teststrip.analysis.numbers import judging
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.effects import WeightedContrast
-from teststrip.analysis.numbers.judging import Judgement
+from teststrip.analysis.numbers.judging import OWN_SEEDS, Judgement, Pairing
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import named
 from teststrip.analysis.power import settle
@@ -45,7 +45,7 @@ def findings(
     size: Margin,
     *,
     known_bad: KnownBad | None = None,
-    shared_seeds: bool = False,
+    pairing: Pairing = OWN_SEEDS,
 ) -> list[Finding]:
     """One audit for each known-bad combination of levels that can be compared with a good one.
 
@@ -53,7 +53,7 @@ def findings(
         values: [prompts, replicates, cells].
         size: the margin; a difference inside it does not matter.
         known_bad: None = what is usually bad.
-        shared_seeds: all prompts used the same few seeds.
+        pairing: what a seed means in the study.
 
     Returns:
         Findings by their outcome: `sees`: the bad level scores surely worse; `misled`: surely better; `blind`: surely
@@ -64,7 +64,7 @@ def findings(
     bad = usual(layout.factors) if known_bad is None else known_bad
     found = []
     for contrast in _contrasts(layout, bad):
-        judged = _judge(layout, values, contrast, size, shared_seeds=shared_seeds)
+        judged = _judge(layout, values, contrast, size, pairing=pairing)
         if judged.outer.prompts[0]:  # else the two were never made for one prompt and seed
             found.append(_finding(layout, card, size, contrast, judged))
     return found
@@ -143,12 +143,12 @@ def _candidates(factor: Factor, bad: int) -> list[int]:
     return sorted(left, key=lambda k: abs(left.index(k) - centre))
 
 
-def _judge(layout: Layout, values: Array, contrast: WeightedContrast, size: Margin, *, shared_seeds: bool) -> Judgement:
+def _judge(layout: Layout, values: Array, contrast: WeightedContrast, size: Margin, *, pairing: Pairing) -> Judgement:
     """The contrast judged for prompts like these; for these very prompts where only their seeds are enough."""
-    wide = judging.judge(values, layout, [contrast], size.value, size.se)
+    wide = judging.judge(values, layout, [contrast], size.value, size.se, pairing=pairing)
     if named(wide.verdict[0]) != "insufficient design":
         return wide
-    here = within.judge(values, layout, [contrast], size.value, size.seeds_se, shared_seeds=shared_seeds)
+    here = judging.judge(values, layout, [contrast], size.value, size.seeds_se, scope=judging.HERE, pairing=pairing)
     return wide if named(here.verdict[0]) == "insufficient design" else here
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teststrip.analysis.kinds import cells, doubles
+from teststrip.analysis.kinds import cells, doubles, headline, prompts
 from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import effects, intervals, judging, means, samples, verdicts
 from teststrip.analysis.numbers.columns import Factor
@@ -18,7 +18,7 @@ from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
 from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.power import settle
 from teststrip.analysis.sentences import answers, phrases
-from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Shape, Verdict
 
 SKEWED = 1.0
 """Sample skewness of prompt differences from which the method line has the bootstrap-t interval as well."""
@@ -26,14 +26,14 @@ SKEWED = 1.0
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     """The finding of one axis, or of the interaction of two (indices of the layout's factors)."""
-    judged, size = evidence.judged, evidence.margin
-    rows = judged.rows()
+    judged, carried = prompts.without_carried(evidence, axes)
+    size, rows = evidence.margin, judged.rows()
     chosen = [i for i, contrast in enumerate(judged.contrasts) if contrast.axes == axes]
     asked = [i for i in chosen if judged.contrasts[i].kind in ("pair", "interaction")]
     pairs = [i for i in asked if rows[i].verdict != "insufficient design"] or asked
     planned = [i for i in chosen if judged.contrasts[i].planned]
     verdict = verdicts.of_axis(judged.verdict[pairs], judged.verdict[planned])
-    head = _headline(verdict, judged, chosen=planned, pairs=pairs)
+    head, shape = _headline(evidence, judged, verdict, chosen=chosen, pairs=pairs, carried=carried)
     equivalent = verdict == "equivalent"
     row = rows[head]
     settling = _settling(evidence, verdict, chosen, pairs)
@@ -69,26 +69,34 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         scope=judged.scope,
         seeds=int(judged.seeds[head]) if evidence.by_seeds else 0,
         more_seeds=settling.seeds,
+        carriers=carried.get(head, ()),
+        shape=shape,
     )
     if len(axes) > 1:
-        found = replace(found, sentence=answers.write_interaction(found, margin=size.text))
+        found = replace(found, method=f"{found.method}; {answers.scale(found, size.text)}")
+        found = replace(found, sentence=answers.write_interaction(found))
         return doubles.checked(found, evidence, (axes[0], axes[1]))
-    return replace(found, sentence=answers.write(found, span=_span(factors[0], compared), margin=size.text))
+    found = prompts.with_prompts(evidence, found, judged.contrasts[head], [judged.contrasts[i] for i in pairs])
+    found = replace(found, method=f"{answers.scale(found, size.text)}; {found.method}")
+    return replace(found, sentence=answers.write(found, span=_span(factors[0], compared)))
 
 
-def _headline(verdict: Verdict, judged: Judgement, *, chosen: Sequence[int], pairs: Sequence[int]) -> int:
-    """The contrast that the sentence is about: the widest bound, the shape, or the largest difference."""
-    if verdict == "equivalent":
-        return max(pairs, key=lambda i: max(abs(judged.inner.low[i]), abs(judged.inner.high[i])))
-    if verdict == "different":
-        different = [i for i in chosen if judged.verdict[i] == "different"]
-        # An interval that holds together with others may be wider than Holm's p is strict: then the pair speaks.
-        sure = [i for i in different if judged.outer.low[i] * judged.outer.high[i] > 0]
-        shapes = {judged.contrasts[i].kind: i for i in sure if judged.contrasts[i].kind in ("trend", "bend")}
-        if shapes:
-            return max(shapes.values(), key=lambda i: abs(judged.outer.mean[i]))
-        return min(different, key=lambda i: judged.family[i])
-    return max(pairs, key=lambda i: np.nan_to_num(abs(judged.outer.mean[i]), nan=-1.0))
+def _headline(
+    evidence: Evidence,
+    judged: Judgement,
+    verdict: Verdict,
+    *,
+    chosen: Sequence[int],
+    pairs: Sequence[int],
+    carried: Mapping[int, tuple[str, ...]],
+) -> tuple[int, Shape | None]:
+    """The contrast that the sentence is about, and the shape that is told with it."""
+    falling = evidence.card.higher_is_better is False
+    told = [i for i in pairs if i in carried]
+    if verdict == "inconclusive" and told and not evidence.by_seeds:
+        return max(told, key=lambda i: abs(judged.outer.mean[i])), None
+    found = headline.of(verdict, judged, chosen=chosen, pairs=pairs, falling_is_better=falling)
+    return found.index, found.shape
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,14 @@ from itertools import combinations
 
 import numpy as np
 
+from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import effects, intervals, means, multiplicity, verdicts
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
-from teststrip.analysis.numbers.comparing import comparison
-from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
-from teststrip.analysis.numbers.margin import Margin
+from teststrip.analysis.numbers.judging import HERE, WIDE, Pairing
 from teststrip.analysis.numbers.settings import Pairs, compared
 from teststrip.analysis.sentences import settings
-from teststrip.records import Card, Contrast, Estimate, Finding, Scope
+from teststrip.records import Card, Contrast, Estimate, Finding
 
 MOST_CELLS = 40
 """Up to here all pairs are corrected together by max-t (780 of them); beyond, Bonferroni over all pairs."""
@@ -73,49 +72,28 @@ def left_out(points: Sequence[Estimate], unjudged: Collection[int]) -> list[str]
     ]
 
 
-def finding(
-    layout: Layout,
-    values: Array,
-    card: Card,
-    size: Margin,
-    limits: tuple[str, ...],
-    *,
-    scope: Scope = WIDE,
-    pairing: Pairing = OWN_SEEDS,
-) -> Finding:
+def finding(evidence: Evidence) -> Finding:
     """Every cell against the one that stands first, corrected for having looked for the first among all.
 
     A cell with fewer prompts than the others is a point of the chart and has no row: it is never first, and never
     changes what is said of the others.
     """
+    layout, values, card, size = evidence.layout, evidence.values, evidence.card, evidence.margin
+    scope, pairing = evidence.scope, evidence.pairing
     points = estimates(values, layout)
     judged = means.judged(values, np.arange(len(points))[None, :])
     best = first_cell(points, card, judged)
     others = [cell for cell in judged if cell != best]
     found = compared(values, [(cell, best) for cell in others], scope=scope, pairing=pairing)
     family, correction = _together(values, judged, others, best, found, pairing)
-    family = np.where(found.tested, family, np.nan)
-    outer = found.interval()
-    inner = found.interval(0.90, extra_se=size.se if scope == WIDE else size.seeds_se)
-    decided = verdicts.decide(
-        p=family,
-        inner_low=inner.low,
-        inner_high=inner.high,
-        margin=size.value,
-        prompts=found.sample.nominal + 1,
+    rows = found.rows(
+        [Contrast("settings", layout.levels(cell), layout.levels(best)) for cell in others],
+        size,
+        family=family,
+        images=[points[cell].images + points[best].images for cell in others],
+        scope=scope,
     )
-    rows = tuple(
-        comparison(
-            Contrast("settings", layout.levels(cell), layout.levels(best)),
-            outer=outer[i],
-            inner=inner[i],
-            p=float(found.p[i]),
-            p_family=float(family[i]),
-            images=points[cell].images + points[best].images,
-            verdict=verdicts.named(decided[i]),
-        )
-        for i, cell in enumerate(others)
-    )
+    decided = np.array([row.verdict for row in rows])
     verdict = verdicts.of_axis(decided, decided)
     head = max(rows, key=lambda row: abs(row.effect) if math.isfinite(row.effect) else -1.0)
     unit = "prompts" if scope == WIDE else "seeds within prompts"
@@ -140,7 +118,7 @@ def finding(
         seed_sd=size.seed_sd,
         levels=points,
         comparisons=rows,
-        limits=(*limits, LUCK, *left_out(points, set(range(len(points))) - set(judged))),
+        limits=(*evidence.limits, LUCK, *left_out(points, set(range(len(points))) - set(judged))),
         asked=head.asked,
         scope=scope,
         seeds=int(found.sample.seeds.max(initial=0)) if scope == HERE else 0,

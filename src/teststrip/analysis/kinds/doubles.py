@@ -37,8 +37,8 @@ def checked(found: Finding, evidence: Evidence, axes: tuple[int, int]) -> Findin
         evidence.layout,
         doubles,
         size.value,
-        size.seeds_se if evidence.by_seeds else size.se,
-        scope=evidence.judged.scope,
+        evidence.margin_se,
+        scope=evidence.scope,
         pairing=evidence.pairing,
     )
     widest = int(np.argmax(np.maximum(np.abs(judged.inner.low), np.abs(judged.inner.high))))
@@ -58,4 +58,4 @@ def checked(found: Finding, evidence: Evidence, axes: tuple[int, int]) -> Findin
         method=f"{found.method}; every one of {len(doubles)} double differences by two one-sided tests",
         more_prompts=0 if inside else None,
     )
-    return replace(found, sentence=answers.write_interaction(found, margin=size.text))
+    return replace(found, sentence=answers.write_interaction(found))

@@ -1,14 +1,15 @@
-"""All that is known of one metric in one study, as every kind of finding takes it."""
+"""All that is known of one metric in one scope: what every finding about its axes is made from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, Judgement, Pairing
 from teststrip.analysis.numbers.margin import Margin
-from teststrip.records import Card
+from teststrip.records import Card, Scope
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Evidence:
         judged: all contrasts of the metric.
         limits: what holds for each finding of the metric.
         pairing: what a seed means in the study.
+        tags: of each prompt, by its name.
     """
 
     layout: Layout
@@ -32,8 +34,19 @@ class Evidence:
     judged: Judgement
     limits: tuple[str, ...]
     pairing: Pairing = OWN_SEEDS
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> Scope:
+        """What the findings are about."""
+        return self.judged.scope
 
     @property
     def by_seeds(self) -> bool:
         """Whether these very prompts are meant, so that seeds are the unit of evidence."""
-        return self.judged.scope == HERE
+        return self.scope == HERE
+
+    @property
+    def margin_se(self) -> float:
+        """The margin's own error, in this scope."""
+        return self.margin.se_in(self.scope)

@@ -14,7 +14,7 @@ import numpy as np
 
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.errors import UsageError
-from teststrip.records import DEFAULT_MARGIN
+from teststrip.records import DEFAULT_MARGIN, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Margin:
     seed_sd: float
     note: str = ""
     seeds_se: float = 0.0
+
+    def se_in(self, scope: Scope) -> float:
+        """The standard error of `value` in a scope: over prompts, or over the seeds of these prompts."""
+        return self.se if scope == "prompts like these" else self.seeds_se
 
 
 def margin_of(

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from teststrip.analysis.numbers import samples, ties
+from teststrip.analysis.numbers import samples, ties, verdicts
 from teststrip.analysis.numbers.arrays import Array, mean
+from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.judging import OWN_SEEDS, WIDE, Pairing
+from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.samples import Interval, Sample
 from teststrip.analysis.numbers.ties import Tally
-from teststrip.records import MINIMUM_DEGREES, Scope
+from teststrip.records import MINIMUM_DEGREES, Comparison, Contrast, Scope
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,36 @@ class Pairs:
     def interval(self, level: float = 0.95, *, extra_se: Array | float = 0.0) -> Interval:
         """Each pair's own interval."""
         return self.tally.widened(samples.interval(self.sample, level, extra_se=extra_se), level)
+
+    def rows(
+        self, asked: Sequence[Contrast], margin: Margin, *, family: Array, images: Sequence[int], scope: Scope
+    ) -> tuple[Comparison, ...]:
+        """The pairs as rows of a table.
+
+        Args:
+            asked: what each pair compares.
+            margin: of the score.
+            family: [pairs], p after correction.
+            images: how many each pair rests on.
+            scope: what the rows are about.
+        """
+        outer, inner, p = self.interval(), self.interval(0.90, extra_se=margin.se_in(scope)), self.p
+        family = np.where(self.tested, family, np.nan)
+        decided = verdicts.decide(
+            p=family, inner_low=inner.low, inner_high=inner.high, margin=margin.value, prompts=self.sample.nominal + 1
+        )
+        return tuple(
+            comparison(
+                one,
+                outer=outer[i],
+                inner=inner[i],
+                p=float(p[i]),
+                p_family=float(family[i]),
+                images=images[i],
+                verdict=verdicts.named(decided[i]),
+            )
+            for i, one in enumerate(asked)
+        )
 
 
 def compared(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from teststrip.analysis.sentences import prompts as answers_of_prompts
+from teststrip.analysis.sentences import shapes
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     against,
-    between,
     contrast,
+    count,
     digits_of,
     fixed,
     from_to,
     listed,
+    number,
     plural,
 )
+from teststrip.analysis.sentences.phrases import span as interval
 from teststrip.records import Contrast, Finding
 from teststrip.vocabulary import spoken
 
@@ -23,7 +27,7 @@ def scope(finding: Finding) -> str:
     """What a finding is about, to begin a sentence with: "on these 5 prompts", "for prompts like these"."""
     if finding.scope == "prompts like these":
         return "for prompts like these"
-    return "on this prompt" if finding.prompts == 1 else f"on these {finding.prompts} prompts"
+    return "on this prompt" if finding.prompts == 1 else f"on these {finding.prompts:,} prompts"
 
 
 def told(finding: Finding) -> str:
@@ -40,8 +44,8 @@ def begun(finding: Finding, text: str) -> str:
 def _blocks(finding: Finding) -> str:
     """What a finding counts: "30 prompts", or of these prompts "30 paired seeds"."""
     if finding.scope == "these prompts":
-        return f"{finding.seeds} paired seed{'' if finding.seeds == 1 else 's'}"
-    return f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}"
+        return count(finding.seeds, "paired seed")
+    return count(finding.prompts, "prompt")
 
 
 def write_beside(finding: Finding) -> str:
@@ -50,62 +54,85 @@ def write_beside(finding: Finding) -> str:
     verdict = VERDICTS[finding.verdict]
     if finding.verdict == "insufficient design":
         amount = f" ({_blocks(finding)})"
-    elif finding.verdict == "equivalent" or finding.asked is None:
-        amount = ""
+    elif finding.verdict == "equivalent":
+        amount = " on average" if finding.on_average else ""
     else:
-        amount = f", {contrast(finding.asked)}: {_effect(finding)}"
+        amount = "" if finding.asked is None else f", {contrast(finding.asked)}: {_effect(finding)}"
     return f"{opening[0].upper()}{opening[1:]}: {verdict}{amount}.{_settle(finding)}"
 
 
-def write(finding: Finding, *, span: str = "", margin: str = "") -> str:
-    """The sentence of a finding about an axis.
+def scale(finding: Finding, margin: str) -> str:
+    """What stands once in the method line: the margin as a person wrote it, the seed SD, which interval is told."""
+    told_by = f"the sentence has the {finding.level * 100:.0f} % interval"
+    if not (finding.seed_sd > 1e-9 * abs(finding.margin)):
+        return f"margin {margin}; {told_by}"
+    return f"1 SD is what another seed changes, {number(finding.seed_sd)}; margin {margin}; {told_by}"
+
+
+def write(finding: Finding, *, span: str = "") -> str:
+    """The sentences of a finding about an axis: the claim first, then its numbers, one claim a sentence.
 
     Args:
         finding: everything but its sentence.
         span: the levels in words: "6 to 9", "DDIM, Euler a and UniPC".
-        margin: as a person wrote it: "0.2 SD".
     """
     score, axis = spoken(finding.metric), spoken(finding.axis)
     subject = f"{axis} {span}".strip()
     make, matter = ("make", "matter") if plural(axis) else ("makes", "matters")
-    blocks = _blocks(finding)
     if finding.verdict == "equivalent":
-        pairs = "the difference lies" if _single(finding) else "all pairs"
-        claim = f"{subject} {make} no difference that matters to {score}"
-        text = f"{claim}: {pairs} within ±{margin} (90 % interval), {blocks}."
+        average = "on average " if finding.on_average else ""
+        text = f"{average}{subject} {make} no difference that matters to {score} {_alike(finding)}."
     elif finding.verdict == "different":
-        text = f"{_change(finding, score, axis)}, {blocks}.{_plateau(finding)}"
+        text = f"{shapes.write(finding)}, {_blocks(finding)}{_small(finding)}.{_plateau(finding)}"
     elif finding.verdict == "inconclusive":
-        text = (
-            f"it is not settled whether {subject} {matter} to {score}: {_largest(finding)}, {blocks}, "
-            f"and ±{margin} is what matters.{_settle(finding)}"
-        )
+        text = f"it is not settled whether {subject} {matter} to {score}. {_fits(finding)}"
     else:
         text = (
-            f"{blocks} cannot settle whether {subject} {matter} to {score}. What they suggest, as description only: "
-            f"{_largest(finding)}.{_settle(finding)}"
+            f"{_blocks(finding)} cannot settle whether {subject} {matter} to {score}. "
+            f"What they suggest, as description only: {shapes.change(finding)}."
         )
-    return begun(finding, text)
+    return begun(finding, text) + answers_of_prompts.write(finding) + _settle(finding)
 
 
-def write_interaction(finding: Finding, *, margin: str = "") -> str:
+def _small(finding: Finding) -> str:
+    """The margin in the unit of the score; "" where a score has no scatter to take one from."""
+    if not finding.margin > 1e-9 * abs(finding.effect):
+        return ""
+    unit = f" {finding.unit}" if finding.unit else ""
+    return f"; less than {number(finding.margin)}{unit} counts as no change"
+
+
+def _alike(finding: Finding) -> str:
+    """Between which bounds the largest difference lies, and what counts as none."""
+    assert finding.asked is not None
+    largest = "" if _single(finding) else f"{contrast(finding.asked)} at most: "
+    return f"({largest}{interval(finding.low, finding.high)}{_small(finding)}), {_blocks(finding)}"
+
+
+def _fits(finding: Finding) -> str:
+    """What an open question has seen, and what else would fit."""
+    what = shapes.change(finding, bounds=False)
+    those = f"these {_blocks(finding)}" if finding.scope == "prompts like these" else f"the {_blocks(finding)}"
+    anything = f"Anything from {interval(finding.low, finding.high)} fits {those}{_small(finding)}."
+    return f"{what[0].upper()}{what[1:]}. {anything}"
+
+
+def write_interaction(finding: Finding) -> str:
     """The sentence of a finding about two axes together.
 
     Args:
         finding: everything but its sentence; its levels are what the first axis does at levels of the second.
-        margin: as a person wrote it.
     """
     asked = finding.asked
     assert asked is not None
     score = spoken(finding.metric)
     first, second = (spoken(level.axis) for level in asked.plus)
     axes = listed([first, second])
-    blocks = _blocks(finding)
+    blocks, small = _blocks(finding), _small(finding)
     if finding.verdict == "equivalent":
-        text = (
-            f"what {first} does to {score} does not depend on {second} in any way that matters: within ±{margin} "
-            f"(90 % interval), {blocks}."
-        )
+        bounds = interval(finding.low, finding.high)
+        text = f"what {first} does to {score} does not depend on {second} in any way that matters ({bounds}{small})"
+        text = f"{text}, {blocks}."
     elif finding.verdict == "different":
         ends = listed(
             [
@@ -120,12 +147,12 @@ def write_interaction(finding: Finding, *, margin: str = "") -> str:
         text = (
             f"there is no sign that the rise or fall of {score} with {first} changes with {second}, but only straight "
             f"lines were tried: what {first} {against(plus, minus)} makes may still differ by "
-            f"{between(finding.low, finding.high)} between {second} {low.label} and {high.label}, {blocks}."
+            f"{interval(finding.low, finding.high)} between {second} {low.label} and {high.label}, {blocks}."
         )
     elif finding.verdict == "inconclusive":
         text = (
-            f"it is not settled whether {axes} work on {score} together: {_effect(finding)}, {blocks}, "
-            f"and ±{margin} is what matters.{_settle(finding)}"
+            f"it is not settled whether {axes} work on {score} together: {_effect(finding)}, {blocks}"
+            f"{small}.{_carried(finding)}{_settle(finding)}"
         )
     else:
         text = (
@@ -141,6 +168,10 @@ def _only_lines(finding: Finding) -> bool:
     return bool(planned) and all(row.asked.trends and row.verdict == "equivalent" for row in planned)
 
 
+def _carried(finding: Finding) -> str:
+    return f" {answers_of_prompts.carriers(finding)}" if finding.carriers else ""
+
+
 def _first_change(asked: Contrast) -> str:
     """The first axis' change that an interaction is about: "from 1 to 12 it makes", "Euler against DDIM makes"."""
     plus, minus = asked.plus[0], asked.minus[0]
@@ -152,46 +183,8 @@ def _single(finding: Finding) -> bool:
     return sum(row.asked.kind == "pair" for row in finding.comparisons) == 1
 
 
-def _sd(finding: Finding) -> str:
-    if not (finding.seed_sd > 0):
-        return ""
-    share = finding.effect / finding.seed_sd
-    return f"; {fixed(share, 2 if abs(share) < 10 else 0, signed=True)} SD"
-
-
 def _effect(finding: Finding) -> str:
-    effect = fixed(finding.effect, digits_of(finding.low, finding.high), signed=True)
-    unit = f" {finding.unit}" if finding.unit else ""
-    interval = f"{finding.level * 100:.0f} % interval {between(finding.low, finding.high)}"
-    return f"{effect}{unit} ({interval}{_sd(finding)})"
-
-
-def _change(finding: Finding, score: str, axis: str) -> str:
-    asked = finding.asked
-    assert asked is not None
-    if asked.kind == "trend":
-        direction = "rises" if finding.effect > 0 else "falls"
-        return f"{score} {direction} with {axis}: {_effect(finding)} from {from_to(asked)}"
-    if asked.kind == "bend":
-        where = _extreme(finding)
-        shape = "is highest" if finding.effect > 0 else "is lowest"
-        return (
-            f"{score} bends with {axis} and {shape} at {where}: the middle stands {_effect(finding)} off the ends' line"
-        )
-    return f"{score} depends on {axis}: {contrast(asked)} makes {_effect(finding)}"
-
-
-def _extreme(finding: Finding) -> str:
-    rows = (row.asked for row in finding.comparisons if row.asked.kind == "pair")
-    compared = {level.index for asked in rows for level in (*asked.plus, *asked.minus)}
-    levels = [level for index, level in enumerate(finding.levels) if index in compared]
-    return max(levels, key=lambda level: level.mean if finding.effect > 0 else -level.mean).label
-
-
-def _largest(finding: Finding) -> str:
-    what = "the difference" if _single(finding) else "the largest difference"
-    assert finding.asked is not None
-    return f"{what}, {contrast(finding.asked)}, is {_effect(finding)}"
+    return shapes.amount(finding.effect, finding.low, finding.high, finding.unit)
 
 
 def _settle(finding: Finding) -> str:

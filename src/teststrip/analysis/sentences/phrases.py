@@ -8,6 +8,12 @@ from collections.abc import Callable, Sequence
 from teststrip.records import Contrast, LevelRef, Verdict
 from teststrip.vocabulary import spoken
 
+MOST_DECIMALS = 6
+"""Readers do not count more decimals than these, so that a power of ten is written instead."""
+MOST_LETTERS = 40
+"""Of a prompt's name inside a sentence."""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def number(value: float, *, signed: bool = False) -> str:
     """Three significant digits and a true minus: -0.1234 -> "−0.123"."""
@@ -15,8 +21,10 @@ def number(value: float, *, signed: bool = False) -> str:
         return "unknown" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     # Below this it is the rounding of sums of scores, not a score.
     text = f"{abs(value):.3g}" if abs(value) > 1e-12 else "0"
-    text = f"{abs(value):,.0f}" if "e+" in text else text
-    sign = "−" if value < 0 and float(text.replace(",", "")) != 0 else "+" if signed else ""
+    if "e" in text:
+        places = 2 - math.floor(math.log10(abs(value)))
+        text = f"{abs(value):,.0f}" if places < 0 else _tiny(abs(value), places)
+    sign = "−" if value < 0 and text != "0" else "+" if signed else ""
     return sign + text
 
 
@@ -26,23 +34,48 @@ def between(low: float, high: float) -> str:
     return f"{fixed(low, digits)} to {fixed(high, digits)}"
 
 
+def span(low: float, high: float) -> str:
+    """An interval of a difference, with both signs: "−0.23 to +0.03"."""
+    digits = digits_of(low, high)
+    return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
+
+
 def digits_of(low: float, high: float) -> int:
     """Decimals that show two significant digits of the interval's half-width; a number is no surer than that.
 
-    >>> digits_of(-0.234, 0.0274), digits_of(120.0, 180.0)
-    (2, 0)
+    >>> digits_of(-0.234, 0.0274), digits_of(120.0, 180.0), digits_of(1e-10, 3e-10), digits_of(0.001, 0.001)
+    (2, 0, 11, 3)
     """
-    half = (high - low) / 2
-    return min(max(1 - math.floor(math.log10(half)), 0), 9) if math.isfinite(half) and half > 0 else 3
+    half, largest = (high - low) / 2, max(abs(low), abs(high))
+    if not math.isfinite(half) or largest == 0:
+        return 3
+    if half <= 1e-9 * largest:  # rounding, not width
+        return max(3, -math.floor(math.log10(largest) + 1e-9))
+    return max(1 - math.floor(math.log10(half)), 0)
 
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:
-    """A number with so many decimals and a true minus; no sign before a zero."""
+    """A number with so many decimals and a true minus; no sign before a zero.
+
+    >>> fixed(-0.234, 2), fixed(1.03e-10, 11, signed=True), fixed(0.0, 12)
+    ('−0.23', '+1.0 × 10⁻¹⁰', '0')
+    """
     if not math.isfinite(value):
         return number(value)
-    text = f"{abs(value):,.{digits}f}"
+    text = _tiny(abs(value), digits) if digits > MOST_DECIMALS else f"{abs(value):,.{digits}f}"
     zero = not text.strip("0.,")
     return ("" if zero else "−" if value < 0 else "+" if signed else "") + text
+
+
+def _tiny(value: float, digits: int) -> str:
+    """A number of more decimals than people read, by a power of ten."""
+    if value < 0.5 * 10.0**-digits:
+        return "0"
+    power = math.floor(math.log10(value))
+    if power >= -3:
+        return f"{value:.{digits}f}"
+    mantissa = f"{value / 10.0**power:.{max(digits + power, 0)}f}"
+    return f"{mantissa} × 10{str(power).translate(RAISED)}"
 
 
 def percent(share: float) -> str:
@@ -58,6 +91,16 @@ def listed(words: Sequence[str]) -> str:
 def plural(name: str) -> bool:
     """Whether a verb after this spoken name stands in the plural: "steps make", "guidance makes"."""
     return name.endswith("s") and not name.endswith("ss")
+
+
+def count(number: int, word: str) -> str:
+    """So many of something: "1 prompt", "1,200 prompts"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def prompt(name: str) -> str:
+    """A prompt by name, in quotation marks and not too long for a sentence."""
+    return f"“{name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1].rstrip() + '…'}”"
 
 
 def setting(levels: Sequence[LevelRef], name: Callable[[str], str] = spoken) -> str:
