@@ -179,14 +179,17 @@ def promise_kept(world: World, rng: Rng, judge: Judge, *, in_units: bool) -> Ans
 
 
 def more_prompts_do(world: World, rng: Rng, judge: Judge, *, truth: Literal["equal", "as seen"]) -> Answer:
-    """After as many more prompts as an undecided pilot asks for there is a verdict.
+    """After as many more prompts as an undecided pilot asks for there is the verdict that was promised.
 
-    Where all levels are equal the same study goes on; where the truth is what the pilot saw, a new one is drawn. None =
-    the pilot had a verdict already, or says that none is within reach (more than 3,000 prompts count as that).
+    Where all levels are equal the same study goes on until equality is found; where the truth is what the pilot saw, a
+    new one of all prompts is drawn to find the difference. None = the pilot had a verdict already, or says that none is
+    within reach (more than 3,000 prompts count as that).
     """
     pilot = world.study(rng)
     found = about_axes(judge.findings(world, pilot.columns))
-    more = found[0].more_prompts if found and found[0].verdict == "inconclusive" else None
+    if not found or found[0].verdict != "inconclusive":
+        return None
+    more = found[0].more_prompts if truth == "equal" else found[0].prompts_if_different
     if not more or more > 3_000:
         return None
     if truth == "equal":
@@ -195,7 +198,7 @@ def more_prompts_do(world: World, rng: Rng, judge: Judge, *, truth: Literal["equ
         seen = {float(level.label): level.mean for level in found[0].levels}
         world = replace(world, mean=lambda level: seen[level])
         columns = world.study(rng, world.prompts + more).columns
-    return verdict_of(judge.findings(world, columns)) in ("different", "equivalent")
+    return verdict_of(judge.findings(world, columns)) == ("equivalent" if truth == "equal" else "different")
 
 
 def headline_covers(world: World, rng: Rng, judge: Judge) -> Answer:

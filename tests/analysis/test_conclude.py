@@ -140,11 +140,10 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
         "For prompts like these, 5 prompts cannot settle whether guidance 6 to 9 matters to score. What they suggest"
     )
     assert "as description only" in guidance.sentence
-    assert "prompts × 1 seed" in guidance.sentence
-    assert guidance.alternative in guidance.sentence
     assert guidance.more_prompts
-    assert f"About {guidance.more_prompts:,} more prompts would settle it" in guidance.sentence
-    assert "About 1 more prompt would settle it" in answers.write(replace(guidance, more_prompts=1))
+    said = f"If guidance changes nothing, about {guidance.more_prompts:,} more prompts would show that"
+    assert said in guidance.sentence
+    assert "about 1 more prompt would show that" in answers.write(replace(guidance, more_prompts=1))
     assert "5 prompts: no exact two-sided test" in " ".join(guidance.limits)
 
 
@@ -153,7 +152,7 @@ def test_an_axis_that_does_nothing_is_found_equivalent_with_enough_prompts() -> 
     assert finding.sentence.startswith(
         "For prompts like these, on average guidance 6 to 9 makes no difference that matters to score ("
     )
-    assert "less than 0.202 counts as no change), 150 prompts. Whether single prompts" in finding.sentence
+    assert "less than 0.204 counts as no change), 150 prompts. Whether single prompts" in finding.sentence
     assert finding.on_average
     assert finding.verdict == "equivalent"
     assert finding.level == 0.90
@@ -189,6 +188,22 @@ def test_a_plateau_is_told_beside_a_rise() -> None:
     assert ". Between 8 and 16 nothing that matters. 16 is better than 2 in 1" in finding.sentence
 
 
+def test_an_open_question_says_what_would_show_nothing_and_what_would_show_what_was_seen() -> None:
+    finding = conclude(study(12, 1, GUIDANCE, seed=3))[0]
+    none = replace(finding, more_prompts=None, prompts_if_different=None)
+    both, equal, different = (
+        answers.write(replace(none, more_prompts=first, prompts_if_different=second))
+        for first, second in ((1200, 60), (1200, None), (None, 60))
+    )
+    assert both.endswith(
+        " If guidance changes nothing, about 1,200 more prompts would show that; if it changes what these prompts "
+        "suggest, about 60 would."
+    )
+    assert equal.endswith(" If guidance changes nothing, about 1,200 more prompts would show that.")
+    assert different.endswith(" If it changes what these prompts suggest, about 60 more prompts would show that.")
+    assert "would" not in answers.write(none)
+
+
 def test_an_open_question_says_about_how_many_more_prompts() -> None:
     finding = conclude(study(12, 1, GUIDANCE, seed=3))[0]
     assert finding.verdict == "inconclusive"
@@ -201,11 +216,9 @@ def test_as_many_more_prompts_as_promised_mostly_settle_it() -> None:
     settled = 0
     for seed in range(20):
         first = conclude(study(20, 1, GUIDANCE, seed=seed), margin={"score": 0.3})[0]
-        if first.more_prompts:
-            more = min(first.more_prompts, 400)
-            settled += conclude(study(20 + more, 1, GUIDANCE, seed=seed), margin={"score": 0.3})[0].more_prompts == 0
-        else:
-            settled += 1
+        assert first.more_prompts is not None
+        more = study(20 + first.more_prompts, 1, GUIDANCE, seed=seed)
+        settled += conclude(more, margin={"score": 0.3})[0].more_prompts == 0
     assert settled >= 14  # 80 % promised; fewer than 14 of 20 has a chance of 3 %
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.power import TTestPower
 from tests.analysis.scored import study
 
 from teststrip.analysis.numbers import columns, effects
-from teststrip.analysis.power import pilot, power, settle
+from teststrip.analysis.power import explained, pilot, power, settle
+from teststrip.analysis.power.explained import Design, explain
 
 DEFAULT = power.Variances()
 
@@ -38,69 +42,45 @@ def test_power_is_statsmodels(prompts: int) -> None:
     assert power.detectable(prompts, 1.0, contrasts=7) == pytest.approx(seen, rel=2e-6)
 
 
-def test_the_chance_to_show_equality_is_that_of_the_design_notes() -> None:
-    assert power.power_equivalent(5, 0.2, DEFAULT.of_difference(6)) == pytest.approx(0.02, abs=0.01)
-    assert power.power_equivalent(100, 0.2, DEFAULT.of_difference(1)) == pytest.approx(0.66, abs=0.01)
-    assert power.power_equivalent(200, 0.2, DEFAULT.of_difference(1)) == pytest.approx(0.96, abs=0.01)
-
-
-def test_the_chance_to_show_equality_is_what_simulation_counts() -> None:
-    from teststrip.analysis.numbers import intervals
-
-    d = 0.9 * np.random.default_rng(0).standard_normal((20_000, 40)) + 0.05
-    counted = (intervals.tost_p(d, 0.35) < 0.05).mean()
-    assert power.power_equivalent(40, 0.35, 0.9, truth=0.05) == pytest.approx(counted, abs=0.012)
-
-
 @pytest.mark.parametrize("prompts", [2, 3, 4, 5])
 def test_fewer_than_six_prompts_have_no_power_at_all(prompts: int) -> None:
+    design = Design(prompts, 6)
     assert power.power_different(prompts, 100.0, 1.0) == 0
-    now = power.outlook(prompts, 6)
-    assert now.detectable == math.inf
-    assert now.equivalence == 0
-    assert f"{prompts} prompts cannot settle anything" in power.explain(prompts, 6)[0]
+    assert design.detectable() == math.inf
+    assert design.equal(2).chance(prompts) == 0
+    assert f"{prompts} prompts cannot settle anything" in explain(design)[0]
 
 
-def test_more_prompts_beat_more_seeds() -> None:
-    better = power.better_split(10, 6)
-    assert better is not None
-    assert (better.prompts, better.replicates) == (60, 1)
-    assert better.detectable < power.outlook(10, 6).detectable
-    assert power.better_split(60, 1) is None
-
-
-@pytest.mark.parametrize(
-    ("margin", "sd", "truth", "contrasts", "within"),
-    [
-        (0.2, 0.76, 0.0, 1, 2),
-        (0.2, 0.5, 0.1, 5, 2),
-        (0.3, 0.4, 0.05, 11, 2),
-        (0.5, 0.2, 0.0, 1, 1),
-        (2.0, 0.5, 0.0, 3, 0),  # the fewest prompts suffice
-        (0.2, 0.0, 0.1, 5, 0),  # no spread: one look is enough
-        (0.2, 0.0, 0.3, 5, 0),
-        (0.2, 0.5, 0.2, 5, 0),  # the truth is the margin: out of reach
-        (0.2, 0.5, 0.4, 5, 0),
-        (0.001, 1.0, 0.0, 5, 0),  # more prompts than a study has: out of reach
-    ],
-)
-def test_the_fast_counts_of_needed_prompts_agree_with_the_exact_ones(
-    margin: float, sd: float, truth: float, contrasts: int, within: int
+@settings(max_examples=20)
+@given(st.integers(6, 60), st.integers(2, 12), st.floats(0.1, 1.0), st.floats(0.0, 0.6), st.booleans())
+def test_more_prompts_beat_more_seeds_only_where_they_see_more(
+    prompts: int, seeds: int, residual: float, own: float, in_units: bool
 ) -> None:
-    """A report asks `settle` of every pair; `plan` asks `power`, which needs no NumPy."""
-    fast, exact = settle.needed_equivalent(margin, sd, truth=truth), power.needed_equivalent(margin, sd, truth=truth)
-    assert fast == pytest.approx(exact, abs=within)
-    for difference in (0.0, margin, truth, -margin):
-        fast = settle.needed_different(difference, sd, contrasts=contrasts)
-        assert fast == pytest.approx(power.needed_different(difference, sd, contrasts=contrasts), abs=within)
-    for prompts in (1, 2, 3, 12, 400):
-        fast_sd, exact_sd = settle.cautious(sd, prompts), power.cautious(sd, prompts)
-        assert fast_sd == pytest.approx(exact_sd, rel=1e-9, nan_ok=True)
+    """The sentence stands exactly where the same images see smaller differences and show equality more often."""
+    variances = power.Variances(residual, own, max(residual, 1.0), metric="score" if in_units else "")
+    design = Design(prompts, seeds, margin={"score": 0.2} if in_units else 0.2, variances=variances)
+    said = [line for line in explain(design) if "more prompts beat more seeds" in line]
+    least = 1 if in_units else 2
+    if seeds <= least:
+        assert not said
+        return
+    other = replace(design, prompts=prompts * seeds // least, replicates=least)
+    now, then = (each.equal(2).chance(each.prompts) for each in (design, other))
+    clearly = other.detectable() < explained.WORTH * design.detectable()
+    assert bool(said) == (clearly and then >= now)
 
 
-def test_no_number_of_prompts_shows_a_difference_of_zero_or_an_effect_outside_the_margin_equal() -> None:
+def test_needed_prompts_for_a_difference_are_those_of_statsmodels() -> None:
+    for difference, contrasts in ((0.3, 1), (0.5, 5), (1.5, 11)):
+        theirs = TTestPower().solve_power(effect_size=difference, alpha=0.05 / contrasts, power=0.8)
+        assert settle.needed_different(difference, 1.0, contrasts=contrasts) == max(math.ceil(theirs), 6)
     assert settle.needed_different(0.0, 1.0) == power.MANY
-    assert settle.needed_equivalent(0.2, 1.0, truth=0.3) == power.MANY
+
+
+@given(st.floats(0.01, 10), st.integers(2, 400))
+def test_the_cautious_spread_is_the_upper_bound_of_a_chi_square_interval(sd: float, prompts: int) -> None:
+    theirs = sd * math.sqrt((prompts - 1) / stats.chi2.ppf(0.2, prompts - 1))
+    assert settle.cautious(sd, prompts) == pytest.approx(theirs, rel=1e-9)
 
 
 def test_a_pilot_gives_back_the_variances_it_was_made_with() -> None:
@@ -112,6 +92,9 @@ def test_a_pilot_gives_back_the_variances_it_was_made_with() -> None:
     assert found.interaction == pytest.approx(0.3, abs=0.02)
     assert found.seed == pytest.approx(1.0, abs=0.03)
     assert found.source == "measured on 400 prompts × 3 seeds"
+    # Eight settings that scatter alike have seven directions; the seeds of a prompt are nearly one sample.
+    assert found.degrees == pytest.approx(7 * 399, rel=0.1)
+    assert found.seed_degrees == pytest.approx(800 / (0.75**2 + (1 - 0.75**2) * 0.18), rel=0.1)
 
 
 def test_a_small_pilot_is_called_one_and_nothing_is_none() -> None:
@@ -140,8 +123,9 @@ def test_plan_counts_the_comparisons_that_the_verdicts_correct_for(axes: Any) ->
 
 def test_a_margin_in_score_units_is_turned_into_sd_once_its_score_is_measured() -> None:
     measured = power.Variances(1.0, 0.4, 2.0, "measured", metric="sharpness")
-    in_units = power.explain(40, 2, margin={"sharpness": 0.6}, variances=measured)
-    assert in_units == power.explain(40, 2, margin=0.3, variances=measured)
-    unknown = power.explain(40, 2, margin={"sharpness": 0.6})
-    assert unknown[:-1] == power.explain(40, 2, margin=0.2)
+    in_units = Design(40, 2, margin={"sharpness": 0.6}, variances=measured)
+    assert in_units.size == Design(40, 2, margin=0.3, variances=measured).size
+    assert in_units.in_units
+    assert not replace(in_units, margin={"contrast": 0.6}).in_units
+    unknown = explain(Design(40, 2, margin={"sharpness": 0.6}))
     assert unknown[-1] == "The study's margins are in score units: until those scores are measured ±0.2 SD stands in."

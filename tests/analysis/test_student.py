@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,3 +32,17 @@ def test_noncentral_t_agrees_with_scipy(t: float, degrees: int, shift: float) ->
 def test_the_spread_of_a_sample_sd_agrees_with_scipy(p: float, degrees: int) -> None:
     assert student.spread_quantile(p, degrees) ** 2 * degrees == pytest.approx(stats.chi2.ppf(p, degrees), rel=1e-9)
     assert sum(weight for _, weight in student.spread(degrees)) == pytest.approx(1, abs=1e-9)
+
+
+@given(st.floats(0.0, 9.0), st.integers(2, 12))
+def test_the_range_of_normals_agrees_with_scipy(width: float, count: int) -> None:
+    assert student.range_cdf(width, count) == pytest.approx(stats.studentized_range.cdf(width, count, np.inf), abs=1e-5)
+
+
+@pytest.mark.parametrize("degrees", [5, 11, 40, 400])
+def test_few_panels_give_the_integral_of_many(degrees: int) -> None:
+    few, many = (
+        sum(weight * student.normal_cdf(3 - 2 * s) for s, weight in student.spread(degrees, panels))
+        for panels in (60, student.PANELS)
+    )
+    assert few == pytest.approx(many, abs=1e-6)

@@ -126,7 +126,7 @@ def test_the_first_study_is_told_about_its_five_prompts_and_that_they_settle_not
     assert "For prompts like these: this design cannot tell (5 prompts)." in lines
     assert "5 prompts cannot settle whether guidance 6 to 9 matters to sharpness" in told
     assert "as description only" in told
-    assert "prompts × 1 seed" in lines
+    assert "prompts × 2 seeds" in lines
     assert "On these 5 prompts: 10 paired seeds find a difference of" in lines
     assert "5 prompts cannot settle anything" in lines
     assert "No recommendation by sharpness: 5 prompts cannot rank settings; the least is 6." in lines

@@ -199,7 +199,8 @@ class Finding:
         images: how many images the finding rests on.
         verdict: one of four.
         method: one line: test, correction, cross-check.
-        more_prompts: about how many further prompts would settle the question; 0 = settled; None = unknown.
+        more_prompts: about how many further prompts would show that nothing differs, if nothing does; 0 = settled;
+            None = unknown, or not within reach.
         sentence: what a person would write.
         kind: what sort of question the finding answers.
         unit: of the score.
@@ -207,15 +208,18 @@ class Finding:
         levels: the points of the chart; of an interaction, what the first axis does at levels of the second.
         comparisons: the rows of the table.
         limits: what the finding does not show, a sentence each.
-        alternative: another design that would settle the question, in words; "" = settled, or unknown.
+        alternative: another design that would show that nothing differs for fewer images, in words; "" = none.
         asked: what is compared, as a record, for code; None where there are no two sides (convergence).
         group: of convergence, the levels of the axes of words, as people write them; "" = all.
         outcome: of an audit; None = the finding is no audit.
         scope: what the finding is about: the very prompts of the study, or prompts of their kind.
         seeds: how many paired seeds it rests on where seeds are the unit of evidence; else 0.
-        more_seeds: about how many further seeds a prompt would settle a question about these prompts; 0 = settled or no
-            such question; None = unknown.
+        more_seeds: about how many further seeds a prompt would show that nothing differs on these prompts, if nothing
+            does; 0 = settled or no such question; None = unknown, or not within reach.
         leads: False where the same question is answered in the other scope by a finding that is told first.
+        prompts_if_different: about how many further prompts would show the difference, if it is what was seen;
+            0 = settled; None = unknown, or not within reach.
+        seeds_if_different: the same in further seeds a prompt, of a question about these prompts.
         beside: what the other scope says, in a sentence, of a finding that leads; "" = there is no other.
         on_average: the axis makes no difference on average, and that is all: single prompts, or settings of the other
             axes, are not shown to be alike.
@@ -256,6 +260,8 @@ class Finding:
     seeds: int = 0
     more_seeds: int | None = 0
     leads: bool = True
+    prompts_if_different: int | None = None
+    seeds_if_different: int | None = 0
     beside: str = ""
     on_average: bool = False
     response: Response | None = None

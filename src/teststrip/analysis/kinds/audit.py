@@ -14,7 +14,9 @@ from itertools import product
 
 import numpy as np
 
+from teststrip.analysis.kinds import settling
 from teststrip.analysis.kinds.convergence import STEPS
+from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import judging
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Factor, Layout
@@ -23,7 +25,6 @@ from teststrip.analysis.numbers.effects import WeightedContrast
 from teststrip.analysis.numbers.judging import OWN_SEEDS, Judgement, Pairing
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import named
-from teststrip.analysis.power import settle
 from teststrip.analysis.sentences import audits
 from teststrip.records import Axis, Card, Contrast, Finding, LevelRef, Outcome, Study
 from teststrip.vocabulary import made_for_few_steps, made_for_high_guidance
@@ -66,7 +67,7 @@ def findings(
     for contrast in _contrasts(layout, bad):
         judged = _judge(layout, values, contrast, size, pairing=pairing)
         if judged.outer.prompts[0]:  # else the two were never made for one prompt and seed
-            found.append(_finding(layout, card, size, contrast, judged))
+            found.append(_finding(Evidence(layout, values, card, size, judged, (), pairing)))
     return found
 
 
@@ -152,8 +153,10 @@ def _judge(layout: Layout, values: Array, contrast: WeightedContrast, size: Marg
     return wide if named(here.verdict[0]) == "insufficient design" else here
 
 
-def _finding(layout: Layout, card: Card, size: Margin, contrast: WeightedContrast, judged: Judgement) -> Finding:
-    verdict, here = named(judged.verdict[0]), judged.scope == "these prompts"
+def _finding(evidence: Evidence) -> Finding:
+    layout, card, size, judged = evidence.layout, evidence.card, evidence.margin, evidence.judged
+    (contrast,) = judged.contrasts
+    verdict, here = named(judged.verdict[0]), evidence.by_seeds
     worse = -1.0 if card.higher_is_better else 1.0
     if verdict == "equivalent":
         outcome: Outcome = "blind"
@@ -171,7 +174,7 @@ def _finding(layout: Layout, card: Card, size: Margin, contrast: WeightedContras
         images=int(judged.images[0]),
         verdict=verdict,
     )
-    open_ = outcome == "not tested yet"
+    settled = settling.of(evidence, chosen=[0], pairs=[0]) if outcome == "not tested yet" else settling.Settling()
     unit = "seeds" if here else "prompts"
     found = Finding(
         metric=card.name,
@@ -188,7 +191,7 @@ def _finding(layout: Layout, card: Card, size: Margin, contrast: WeightedContras
         verdict=verdict,
         method=f"a known-bad setting against a good one, paired by prompt and seed; Student's t on {unit}; blind = the "
         "90 % interval lies inside the margin",
-        more_prompts=settle.more_prompts(judged, [0], [0], size.value) if open_ and not here else 0,
+        more_prompts=_soonest(settled.prompts, settled.prompts_if_different) if not here else 0,
         kind="audit",
         unit=card.unit,
         seed_sd=size.seed_sd,
@@ -196,7 +199,12 @@ def _finding(layout: Layout, card: Card, size: Margin, contrast: WeightedContras
         asked=asked,
         outcome=outcome,
         scope=judged.scope,
-        seeds=int(judged.seeds[0]) if judged.seeds is not None else 0,
-        more_seeds=settle.more_seeds(judged, [0], [0], size.value) if open_ and here else 0,
+        seeds=int(judged.seeds[0]) if here else 0,
+        more_seeds=_soonest(settled.seeds, settled.seeds_if_different) if here else 0,
     )
     return replace(found, sentence=audits.write(found, margin=size.text))
+
+
+def _soonest(*needed: int | None) -> int | None:
+    """The smaller number; whichever of two truths holds, one of them is shown first."""
+    return min((number for number in needed if number is not None), default=None)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from teststrip.analysis.kinds import cells, doubles, headline, prompts
+from teststrip.analysis.kinds import cells, doubles, headline, prompts, settling
 from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import effects, intervals, judging, means, samples, verdicts
 from teststrip.analysis.numbers.columns import Factor
 from teststrip.analysis.numbers.effects import WeightedContrast
-from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
+from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.numbers.samples import Interval
-from teststrip.analysis.power import settle
 from teststrip.analysis.sentences import answers, phrases
 from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Shape, Verdict
 
@@ -36,7 +35,9 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     head, shape = _headline(evidence, judged, verdict, chosen=chosen, pairs=pairs, carried=carried)
     equivalent = verdict == "equivalent"
     row = rows[head]
-    settling = _settling(evidence, verdict, chosen, pairs)
+    settled = settling.Settling()
+    if verdict in ("inconclusive", "insufficient design"):
+        settled = settling.of(evidence, chosen=chosen, pairs=pairs)
     factors = [evidence.layout.factors[i] for i in axes]
     compared = [rows[i] for i in pairs]
     found = Finding(
@@ -53,7 +54,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         images=_images(evidence, axes),
         verdict=verdict,
         method=_by_seeds(judged, head) if evidence.by_seeds else _method(judged, head, row, evidence.card),
-        more_prompts=settling.prompts,
+        more_prompts=settled.prompts,
         kind="interaction" if len(axes) > 1 else "axis",
         unit=evidence.card.unit,
         seed_sd=size.seed_sd,
@@ -64,11 +65,13 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
             *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs]),
             *(_prompts_left_out(evidence, chosen) if evidence.by_seeds else ()),
         ),
-        alternative=settling.alternative,
+        alternative=settled.alternative,
         asked=row.asked,
         scope=judged.scope,
         seeds=int(judged.seeds[head]) if evidence.by_seeds else 0,
-        more_seeds=settling.seeds,
+        more_seeds=settled.seeds,
+        prompts_if_different=settled.prompts_if_different,
+        seeds_if_different=settled.seeds_if_different,
         carriers=carried.get(head, ()),
         shape=shape,
     )
@@ -97,37 +100,6 @@ def _headline(
         return max(told, key=lambda i: abs(judged.outer.mean[i])), None
     found = headline.of(verdict, judged, chosen=chosen, pairs=pairs, falling_is_better=falling)
     return found.index, found.shape
-
-
-@dataclass(frozen=True)
-class _Settling:
-    """What would bring a verdict.
-
-    Attributes:
-        prompts: so many more of this design; 0 = no question is left to them, None = unknown.
-        seeds: so many more a prompt; 0 = no question is left to them, None = unknown.
-        alternative: a study of one seed a prompt, in words; "" = none.
-    """
-
-    prompts: int | None = 0
-    seeds: int | None = 0
-    alternative: str = ""
-
-
-def _settling(evidence: Evidence, verdict: Verdict, chosen: Sequence[int], pairs: Sequence[int]) -> _Settling:
-    if verdict in ("different", "equivalent"):
-        return _Settling()
-    judged, margin = evidence.judged, evidence.margin.value
-    if evidence.by_seeds:
-        return _Settling(None, settle.more_seeds(judged, chosen, pairs, margin))
-    more = settle.more_prompts(judged, chosen, pairs, margin)
-    _, replicates, count = evidence.values.shape
-    if replicates < 2:
-        return _Settling(more)
-    single = [sd_of_one_seed(evidence.values, evidence.layout, contrast) for contrast in judged.contrasts]
-    prompts = settle.one_seed_prompts(judged, chosen, pairs, margin, single)
-    design = f"a study of {prompts:,} prompts × 1 seed ({prompts * count:,} images)" if prompts else ""
-    return _Settling(more, alternative=design)
 
 
 def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from teststrip.analysis.power import power
+from teststrip.analysis.power import explained, power
 from teststrip.analysis.power.power import Variances
 from teststrip.records import Card, Cell, Study
 
@@ -26,23 +26,19 @@ def of_study(study: Study, cells: Sequence[Cell], variances: Variances | None = 
         variances: of scores that exist (`measured`); None = those usual for scores.
     """
     prompts, replicates = len(study.prompts), len(study.seeds) if study.seeds else study.replicates
-    contrasts, scope = max(planned_contrasts(study, cells), 1), study.question.scope
-    lines: list[str] = []
-    if scope != "prompts like these":
-        shared = study.seeds is not None and prompts > 1
-        lines.append(
-            power.explain_here(prompts, replicates, contrasts=contrasts, variances=variances, shared_seeds=shared)
-        )
-    if scope != "these prompts":
-        lines += power.explain(
-            prompts,
-            replicates,
-            margin=study.question.margin,
-            contrasts=contrasts,
-            cells=len(cells),
-            variances=variances,
-        )
-    return tuple(lines)
+    design = explained.Design(
+        prompts,
+        replicates,
+        axes=tuple((axis.name, len(axis.levels)) for axis in study.axes if len(axis.levels) > 1),
+        cells=len(cells),
+        contrasts=max(planned_contrasts(study, cells), 1),
+        margin=study.question.margin,
+        variances=variances or Variances(),
+    )
+    scope, shared = study.question.scope, study.seeds is not None and prompts > 1
+    here = [explained.explain_here(design, shared_seeds=shared)] if scope != "prompts like these" else []
+    wide = explained.explain(design) if scope != "these prompts" else ()
+    return (*here, *wide)
 
 
 def planned_contrasts(study: Study, cells: Sequence[Cell]) -> int:

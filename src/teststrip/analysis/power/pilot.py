@@ -11,7 +11,9 @@ import numpy as np
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, read
 from teststrip.analysis.numbers.margin import paired_sd, sd_of_seeds
+from teststrip.analysis.power.equality import margin_error
 from teststrip.analysis.power.power import PILOT, Variances
+from teststrip.analysis.power.spread import of_cells
 from teststrip.records import Axis
 
 MOST_PAIRS = 400
@@ -51,10 +53,15 @@ def variances(values: Array, *, margin_sd: float | None = None) -> Variances | N
         return None
     enough = prompts >= PILOT[0] and replicates >= PILOT[1]
     source = f"measured on {prompts} prompts × {replicates} seeds" + ("" if enough else " (small for a pilot: 12 × 2)")
-    if not math.isfinite(within):
-        return Variances(math.sqrt(between / 2), 0.0, seed, source)
-    interaction = max(between / 2 - within / 2 / replicates, 0.0)
-    return Variances(math.sqrt(within / 2), math.sqrt(interaction), seed, source)
+    residual, interaction = math.sqrt(between / 2), 0.0
+    if math.isfinite(within):
+        residual = math.sqrt(within / 2)
+        interaction = math.sqrt(max(between / 2 - within / 2 / replicates, 0.0))
+    found = Variances(residual, interaction, seed, source, degrees=max(round(of_cells(mean(values, 1))), 1))
+    if replicates < 2 or margin_sd is not None:
+        return found
+    error = margin_error(replicates, cells, found.shared)
+    return replace(found, seed_degrees=max(round(prompts / (2 * error**2)), 1))
 
 
 def _components(values: Array, pairs: list[tuple[int, int]]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What a design can see, before any picture is made; and which design would see enough.
+"""The smallest difference that a design can see, before any picture is made.
 
 All in units of the within-prompt seed SD unless variances in score units are given. Knows counts and variances;
 no data. Loads nothing heavy: `plan` prints it at once.
@@ -7,18 +7,25 @@ no data. Loads nothing heavy: `plan` prints it at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from teststrip.analysis.power import student
-from teststrip.analysis.sentences.phrases import percent
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS
+from teststrip.records import MINIMUM_DEGREES, MINIMUM_PROMPTS
 
 PILOT = (12, 2)
 """Prompts and seeds that make a pilot."""
 MANY = 100_000
 """More prompts than a study has: the answer means that no number of prompts would do."""
+SHARE = 0.8
+"""Of studies that shall get the verdict."""
+DRAWS = 2_000
+"""Of the variances of few prompts; the smallest difference seen is good to half a percent."""
+MOST_DRAWN = 40
+"""Degrees of freedom from which their own luck no longer matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class Variances:
         seed: between seeds of one prompt in one cell: the unit of the margin.
         source: where the numbers come from.
         metric: whose they are, where they are in score units.
+        degrees: of freedom behind the spread of a difference; None = the spread is taken as it stands.
+        seed_degrees: the same of `seed`.
     """
 
     residual: float = 0.5
@@ -38,6 +47,13 @@ class Variances:
     seed: float = 1.0
     source: str = "assumed (no pilot yet)"
     metric: str = ""
+    degrees: int | None = None
+    seed_degrees: int | None = None
+
+    @property
+    def shared(self) -> float:
+        """Which part of the variance between seeds all cells share, 0..1."""
+        return max(1 - (self.residual / self.seed) ** 2, 0.0)
 
     def of_difference(self, replicates: float) -> float:
         """SD over prompts of the difference of two cells, each a mean over `replicates` seeds."""
@@ -64,11 +80,17 @@ def detectable(prompts: int, sd: float, *, power: float = 0.8, alpha: float = 0.
     if prompts < 2:
         return math.inf
     critical = student.quantile(1 - alpha / contrasts / 2, prompts - 1)
-    low, high = 0.0, critical + 40.0
+    shift = _shift(lambda shift: _power(prompts, shift, critical) >= power, critical + 40.0)
+    return shift * sd / math.sqrt(prompts)
+
+
+def _shift(seen: Callable[[float], bool], most: float) -> float:
+    """The least distance from zero, in standard errors, that is seen; by bisection."""
+    low, high = 0.0, most
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _power(prompts, middle, critical) < power else (low, middle)
-    return high * sd / math.sqrt(prompts)
+        low, high = (low, middle) if seen(middle) else (middle, high)
+    return high
 
 
 def _power(prompts: int, shift: float, critical: float) -> float:
@@ -87,58 +109,6 @@ def power_different(prompts: int, difference: float, sd: float, *, alpha: float 
     return _power(prompts, abs(difference) / (sd / math.sqrt(prompts)), critical)
 
 
-def power_equivalent(prompts: int, margin: float, sd: float, *, truth: float = 0.0, alpha: float = 0.05) -> float:
-    """Chance that two one-sided tests find a true difference `truth` inside the margin.
-
-    >>> round(power_equivalent(100, 0.2, Variances().of_difference(1)), 2)
-    0.66
-    """
-    if prompts < 2:
-        return 0.0
-    se = sd / math.sqrt(prompts)
-    degrees = prompts - 1
-    critical = student.quantile(1 - alpha, degrees)
-
-    def inside(spread: float) -> float:
-        half = critical * spread
-        above = student.normal_cdf((margin - truth) / se - half)
-        below = student.normal_cdf((-margin - truth) / se + half)
-        return max(above - below, 0.0)
-
-    return sum(weight * inside(spread) for spread, weight in student.spread(degrees))
-
-
-def cautious(sd: float, prompts: int) -> float:
-    """The 80 % upper confidence limit of an SD seen on few prompts: half of all small pilots show too little spread.
-
-    Source: Browne 1995.
-
-    >>> round(cautious(1.0, 5), 2), round(cautious(1.0, 100), 2)
-    (1.56, 1.07)
-    """
-    return sd / student.spread_quantile(0.2, prompts - 1) if prompts > 1 else math.nan
-
-
-def needed_equivalent(margin: float, sd: float, *, truth: float = 0.0, power: float = 0.8) -> int:
-    """Prompts at which a true difference `truth` is shown to lie inside the margin with this power.
-
-    Returns:
-        At least MINIMUM_PROMPTS; MANY when no number of prompts below it would do.
-    """
-    if sd == 0:
-        return MINIMUM_PROMPTS if abs(truth) <= margin else MANY
-    return least(lambda prompts: power_equivalent(prompts, margin, sd, truth=truth) >= power)
-
-
-def needed_different(difference: float, sd: float, *, power: float = 0.8, contrasts: int = 1) -> int:
-    """Prompts at which this true difference is called different with this power; MANY = out of reach."""
-    if difference == 0:
-        return MANY
-    if sd == 0:
-        return MINIMUM_PROMPTS
-    return least(lambda prompts: power_different(prompts, difference, sd, contrasts=contrasts) >= power)
-
-
 def least(settles: Callable[[int], bool]) -> int:
     """The fewest prompts that settle it, by doubling and bisection; MANY = out of reach."""
     low = high = MINIMUM_PROMPTS
@@ -152,68 +122,6 @@ def least(settles: Callable[[int], bool]) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if settles(middle) else (middle, high)
     return high
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What one split of images can see.
-
-    Attributes:
-        prompts: of the split.
-        replicates: of the split; images a cell are the product of both.
-        detectable: smallest difference of two cells found in 80 % of studies, in seed SD; inf = no verdict possible.
-        equivalence: chance to show that two equal cells are equal within the margin.
-        needed: prompts (at these replicates) at which equal cells are shown equal in 80 % of studies.
-        margin: in seed SD.
-    """
-
-    prompts: int
-    replicates: int
-    detectable: float
-    equivalence: float
-    needed: int
-    margin: float
-
-
-def outlook(
-    prompts: int,
-    replicates: int,
-    *,
-    margin: float = DEFAULT_MARGIN,
-    contrasts: int = 1,
-    variances: Variances | None = None,
-) -> Outlook:
-    """What `prompts` × `replicates` images a cell can see of two cells, margin and answer in seed SD."""
-    variances = variances or Variances()
-    sd = variances.of_difference(replicates) / variances.seed
-    return Outlook(
-        prompts,
-        replicates,
-        detectable(prompts, sd, contrasts=contrasts) if prompts >= MINIMUM_PROMPTS else math.inf,
-        power_equivalent(prompts, margin, sd) if prompts >= MINIMUM_PROMPTS else 0.0,
-        needed_equivalent(margin, sd),
-        margin,
-    )
-
-
-def better_split(
-    prompts: int,
-    replicates: int,
-    *,
-    margin: float = DEFAULT_MARGIN,
-    contrasts: int = 1,
-    variances: Variances | None = None,
-) -> Outlook | None:
-    """The same number of images a cell, split to see more: as many prompts as images, with one seed each.
-
-    With one seed a prompt the seed SD itself cannot be measured; a margin in score units does not need it.
-
-    Returns:
-        None where the design has one seed a prompt already.
-    """
-    if replicates <= 1:
-        return None
-    return outlook(prompts * replicates, 1, margin=margin, contrasts=contrasts, variances=variances)
 
 
 def planned_contrasts(axes: Sequence[tuple[int, bool]]) -> int:
@@ -235,73 +143,10 @@ def _of_numbers(count: int) -> int:
     return count - 1 + 2 * (count > 2)
 
 
-def explain(
-    prompts: int,
-    replicates: int,
-    *,
-    margin: float | Mapping[str, float] = DEFAULT_MARGIN,
-    contrasts: int = 1,
-    cells: int = 1,
-    variances: Variances | None = None,
-) -> tuple[str, ...]:
-    """What `plan` prints about a design, a sentence each.
-
-    Args:
-        prompts: how many the design has.
-        replicates: how many seeds each prompt has.
-        margin: in seed SD, or in score units by metric: that of the measured metric counts.
-        contrasts: how many are planned, so corrected for together.
-        cells: how many settings the design has.
-        variances: default those usual for scores.
-
-    >>> print(explain(5, 6, cells=16)[0])
-    For prompts like these: 5 prompts cannot settle anything; no exact test on fewer than 6 prompts reaches p < .05.
-    """
-    variances = variances or Variances()
-    size = _margin_in_sd(margin, variances)
-    now = outlook(prompts, replicates, margin=size, contrasts=contrasts, variances=variances)
-    better = better_split(prompts, replicates, margin=size, contrasts=contrasts, variances=variances)
-    lines = []
-    if prompts < MINIMUM_PROMPTS:
-        lines.append(
-            f"For prompts like these: {prompts} prompts cannot settle anything; no exact test on fewer than "
-            f"{MINIMUM_PROMPTS} prompts reaches p < .05."
-        )
-    else:
-        among = f", corrected for {contrasts} planned comparisons" if contrasts > 1 else ""
-        lines.append(
-            f"For prompts like these: {prompts} prompts × {replicates} {_seeds(replicates)} find a difference of "
-            f"{now.detectable:.2f} SD between two settings in 80 % of studies{among}."
-        )
-        lines.append(
-            f"Shows that two equal settings are equal within ±{size:.3g} SD in {percent(now.equivalence)} of studies."
-        )
-    if now.equivalence < 0.8:
-        images = round_up(now.needed) * replicates * cells
-        lines.append(
-            f"To show equality in 80 % of studies: about {round_up(now.needed)} prompts × {replicates} "
-            f"{_seeds(replicates)} ({images:,} images)."
-        )
-    if better is not None and math.isfinite(better.detectable):
-        lines.append(
-            f"The same {prompts * replicates * cells:,} images as {better.prompts} prompts × 1 seed would find "
-            f"{better.detectable:.2f} SD and show equality in {percent(better.equivalence)} of studies: more prompts "
-            "beat more seeds."
-        )
-    lines.append(
-        f"Spread used, in SD between seeds: {variances.residual / variances.seed:.2f} an image, "
-        f"{variances.interaction / variances.seed:.2f} a prompt's own response; {variances.source}."
-    )
-    if isinstance(margin, Mapping) and variances.metric not in margin:
-        lines.append(f"The study's margins are in score units: until those scores are measured ±{size} SD stands in.")
-    return tuple(lines)
-
-
 def detectable_here(prompts: int, replicates: int, *, contrasts: int = 1, variances: Variances | None = None) -> float:
     """The smallest true difference on these very prompts that is found in 80 % of studies, in seed SD.
 
-    A prompt's own response is part of what is asked, so images alone scatter. The degrees of freedom are what
-    Satterthwaite's come to where prompts scatter alike.
+    A prompt's own response is part of what is asked, so images alone scatter.
 
     Returns:
         inf where the design has too few seeds for a verdict on these prompts.
@@ -312,56 +157,46 @@ def detectable_here(prompts: int, replicates: int, *, contrasts: int = 1, varian
     variances = variances or Variances()
     if prompts * (replicates - 1) < MINIMUM_DEGREES:
         return math.inf
-    degrees = max(int((replicates - 1) / (replicates + 1) * (prompts * (replicates - 1) + 2)), 1)
     sd = math.sqrt(2) * variances.residual / variances.seed
-    seen = detectable(degrees + 1, sd, contrasts=contrasts)
-    return seen * math.sqrt((degrees + 1) / (prompts * replicates))
+    degrees = (replicates - 1) / (replicates + 1) * (prompts * (replicates - 1) + 2)
+    if prompts == 1 or degrees > MOST_DRAWN:
+        seen = detectable(int(degrees) + 1, sd, contrasts=contrasts)
+        return seen * math.sqrt((int(degrees) + 1) / (prompts * replicates))
+    bounds = [s * _quantile(1 - 0.025 / contrasts, freedom) for s, freedom in _spreads(prompts, replicates)]
+
+    def chance(shift: float) -> float:
+        outside = (student.normal_cdf(shift - b) + student.normal_cdf(-shift - b) for b in bounds)
+        return math.fsum(outside) / len(bounds)
+
+    return _shift(lambda shift: chance(shift) >= SHARE, max(bounds) + 10.0) * sd / math.sqrt(prompts * replicates)
 
 
-def explain_here(
-    prompts: int,
-    replicates: int,
-    *,
-    contrasts: int = 1,
-    variances: Variances | None = None,
-    shared_seeds: bool = False,
-) -> str:
-    """What `plan` prints about answers on these very prompts.
+@lru_cache(maxsize=16)
+def _spreads(prompts: int, replicates: int) -> tuple[tuple[float, float], ...]:
+    """Draws of the standard error that few seeds show, in units of the true one, and Satterthwaite's degrees.
 
-    Args:
-        prompts, replicates, contrasts, variances: as in `explain`.
-        shared_seeds: all prompts have the same seeds, which are then counted once.
-
-    >>> print(explain_here(1, 3))
-    On this prompt: nothing can be settled with 3 seeds a prompt; 6 would do.
+    The two go together: where one prompt happens to scatter far more than the others, the degrees are few.
     """
-    these = "this prompt" if prompts == 1 else f"these {prompts} prompts"
-    rows = 1 if shared_seeds else prompts
-    least = detectable_here(rows, replicates, contrasts=contrasts, variances=variances)
-    if math.isinf(least):
-        needed = math.ceil(MINIMUM_DEGREES / rows) + 1
-        seeds = f"{replicates} {_seeds(replicates)} a prompt"
-        return f"On {these}: nothing can be settled with {seeds}; {needed} would do."
-    among = f", corrected for {contrasts} planned comparisons" if contrasts > 1 else ""
-    return (
-        f"On {these}: {rows * replicates} paired seeds find a difference of {least:.2f} SD between two settings in "
-        f"80 % of studies{among}."
-    )
+    rng, half = random.Random(0), (replicates - 1) / 2  # noqa: S311 a fixed sample, no secret
+    found = []
+    for _ in range(DRAWS):
+        variances = [rng.gammavariate(half, 1 / half) for _ in range(prompts)]
+        total = math.fsum(variances)
+        degrees = total**2 / math.fsum(v * v for v in variances) * (replicates - 1)
+        found.append((math.sqrt(total / prompts), degrees))
+    return tuple(found)
 
 
-def _margin_in_sd(margin: float | Mapping[str, float], variances: Variances) -> float:
-    if not isinstance(margin, Mapping):
-        return margin
-    return margin[variances.metric] / variances.seed if variances.metric in margin else DEFAULT_MARGIN
+def _quantile(p: float, degrees: float) -> float:
+    """Student's quantile between whole degrees of freedom: its logarithm is nearly straight in 1 / degrees."""
+    low = max(int(degrees), 1)
+    share = (1 / low - 1 / degrees) * low * (low + 1)
+    return math.exp((1 - share) * math.log(student.quantile(p, low)) + share * math.log(student.quantile(p, low + 1)))
 
 
-def _seeds(count: int) -> str:
-    return "seed" if count == 1 else "seeds"
-
-
-def round_up(count: float) -> int:
-    """Up to two significant digits, for "about": 113 -> 120."""
+def round_up(count: float, *, digits: int = 2) -> int:
+    """Up to so many significant digits, for "about": 113 -> 120."""
     if count <= 0:
         return 0
-    step: int = 10 ** max(math.floor(math.log10(count)) - 1, 0)
+    step: int = 10 ** max(math.floor(math.log10(count)) + 1 - digits, 0)
     return math.ceil(count / step) * step

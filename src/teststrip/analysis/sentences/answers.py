@@ -188,13 +188,35 @@ def _effect(finding: Finding) -> str:
 
 
 def _settle(finding: Finding) -> str:
-    if finding.more_seeds:
-        seeds = f"{finding.more_seeds:,} more seed{'' if finding.more_seeds == 1 else 's'}"
-        return f" About {seeds} a prompt would settle it."
-    if not finding.more_prompts:
-        return ""
-    more = f" About {finding.more_prompts:,} more prompt{'' if finding.more_prompts == 1 else 's'} would settle it"
-    return f"{more}; so would {finding.alternative}." if finding.alternative else f"{more}."
+    """How many more prompts, or seeds, show that nothing differs if nothing does, and how many show what was seen."""
+    if finding.scope == "these prompts":
+        equal, different, of_what = finding.more_seeds, finding.seeds_if_different, " a prompt"
+    else:
+        equal, different, of_what = finding.more_prompts, finding.prompts_if_different, ""
+    what = "seed" if finding.scope == "these prompts" else "prompt"
+
+    def more(count: int) -> str:
+        return f"about {count:,} more {what}{'' if count == 1 else 's'}{of_what}"
+
+    nothing, seen = _cases(finding)
+    parts = []
+    if equal:
+        parts.append(f"if {nothing}, {more(equal)} would show that")
+        if finding.alternative:
+            parts[0] += f" (so would {finding.alternative})"
+    if different:
+        parts.append(f"if {seen}, {f'about {different:,} would' if parts else f'{more(different)} would show that'}")
+    text = "; ".join(parts)
+    return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
+def _cases(finding: Finding) -> tuple[str, str]:
+    """What may be true: nothing changes, or what was seen does."""
+    if finding.kind == "interaction":
+        return "they do not work together", "they do as these prompts suggest"
+    axis = spoken(finding.axis)
+    changes = "change" if plural(axis) else "changes"
+    return f"{axis} {changes} nothing", f"{'they change' if plural(axis) else 'it changes'} what these prompts suggest"
 
 
 def _plateau(finding: Finding) -> str:
