@@ -94,6 +94,15 @@ def among(name: str, known: Iterable[str], title: str) -> str:
     return f"{hint} {title}: {', '.join(known) or 'none'}"
 
 
+def shortened(text: str, most: int = 400) -> str:
+    """The text, cut in its middle where it is longer than a message should repeat.
+
+    >>> shortened("a" * 3000, most=10)
+    'aaaaa…aaaaa'
+    """
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line that an error says, without the essay below it; its class where it says nothing.
 

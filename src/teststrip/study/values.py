@@ -17,7 +17,7 @@ from teststrip.study.place import Place, kind_of, shown
 MOST_LEVELS = 10_000
 LONGEST_TEXT = 20_000  # characters; the longest prompt a text encoder in use reads is far below
 LARGEST_WHOLE = 2**63 - 1  # the largest whole number of SQLite
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # C0, DEL, C1, lone surrogates
 KINDS = {"float": "a number", "int": "a whole number", "str": "text in quotes", "bool": "true or false"}
 
 
