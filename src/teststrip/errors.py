@@ -9,6 +9,7 @@
     ├── StoreError                  the folder is damaged, newer, or on an unfit file system
     │   └── FolderBusy              another run holds the folder; wait for it
     ├── PictureError                these bytes are no sound picture; make or fetch them again
+    ├── ReaderGone                  what reads standard output has ended; the study is not harmed
     ├── TrackerError                a tracker did not get everything; the study is safe, send it again
     └── DesignError                 the data cannot answer this question; ask another or make more
 
@@ -63,6 +64,12 @@ class FolderBusy(StoreError):
 
 class PictureError(TeststripError):
     """Bytes that should be a picture are cut off, damaged, too large or of another format."""
+
+
+class ReaderGone(TeststripError):
+    """The program that reads standard output ended before everything was written."""
+
+    exit_code = 141  # 128 and the number of SIGPIPE, as shells have it
 
 
 class TrackerError(TeststripError):

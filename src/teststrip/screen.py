@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from teststrip.characters import printable
+from teststrip.errors import ReaderGone
 
 OUTPUT = "standard output"
 
@@ -38,7 +39,8 @@ class Screen(Console):
         """Print; see `Console`.
 
         Raises:
-            OSError: standard output is full or closed; the error names it as its file.
+            OSError: standard output is full; the error names it as its file.
+            ReaderGone: what reads standard output has ended.
         """
         try:
             super().print(*objects, **options)
@@ -49,7 +51,8 @@ class Screen(Console):
         """Write text of a format of its own, such as JSON, as one piece without styles or wrapping.
 
         Raises:
-            OSError: as `print`.
+            OSError: standard output is full.
+            ReaderGone: what reads standard output has ended.
         """
         try:
             self.file.write(printable(text))
@@ -58,14 +61,19 @@ class Screen(Console):
             self._lost(error)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Let `print` hear of a closed pipe as of any other error; rich would end the process without a word."""
+        """Let `print` hear of a closed pipe as of any other error, because rich would end the process in silence."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def _lost(self, error: OSError) -> None:
         self.quiet = True
         abandon(self.file)
-        if not self.stderr:
-            raise OSError(error.errno, error.strerror, OUTPUT) from error
+        if self.stderr:
+            return
+        if isinstance(error, BrokenPipeError):  # as an OSError, Typer would end the process in silence
+            raise ReaderGone(
+                f"{OUTPUT}: {error.strerror}. The program that reads it has ended; the study is not harmed."
+            )
+        raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
 def abandon(stream: IO[str]) -> None:

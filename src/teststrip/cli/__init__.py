@@ -20,7 +20,7 @@ from rich.markup import escape
 from teststrip import __version__
 from teststrip.characters import printable
 from teststrip.cli import folders, parts, studies
-from teststrip.cli.edge import READER_GONE, refused
+from teststrip.cli.edge import refused
 from teststrip.cli.words import INTERRUPTED, err, out
 from teststrip.errors import TeststripError, shortened
 from teststrip.screen import make_writable
@@ -59,7 +59,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         _say(refused(error))
-        sys.exit(READER_GONE if isinstance(error, BrokenPipeError) else TeststripError.exit_code)
+        sys.exit(TeststripError.exit_code)
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(INTERRUPTED)

@@ -11,9 +11,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-READER_GONE = 141
-"""The exit code where what reads standard output has ended: 128 and the number of SIGPIPE, as shells have it."""
-
 SPACE = "Free some space and try again; what is done is kept."
 LIMIT = "Raise the limit on the size of files (ulimit -f) and try again; what is done is kept."
 WRITABLE = "Make it writable for you, or name another place with --out."
@@ -33,7 +30,6 @@ REMEDIES: Mapping[int, str] = {
     errno.ENAMETOOLONG: "Choose a shorter name with --out.",
     errno.EMFILE: "Close other programs or raise the limit on open files (ulimit -n), and try again.",
     errno.ENFILE: "Close other programs and try again.",
-    errno.EPIPE: "The program that reads it has ended; the study is not harmed.",
     errno.EIO: "The device reports a fault: copy the folder to another one and run `teststrip verify` there.",
 }
 
@@ -51,9 +47,11 @@ def refused(error: OSError) -> str:
 
 def _where(error: OSError) -> str:
     """The file; of a draft its folder, because the draft's name means nothing to a reader."""
-    if error.filename is None:
+    # Where a draft could not take its place, the second file is that place.
+    file = error.filename if error.filename2 is None else error.filename2
+    if file is None:
         return "the system"
-    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    name = os.fsdecode(file) if isinstance(file, str | bytes) else str(file)
     path = Path(name)
     draft = path.name.startswith(".") and path.name.endswith(".tmp")
     return str(path.parent) if draft else name

@@ -20,6 +20,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from teststrip.cli.words import out
+from teststrip.errors import ReaderGone
 from teststrip.views.gate import is_loopback
 
 FORWARD = """<!doctype html>
@@ -57,7 +58,7 @@ class Announcer:
     def __call__(self, link: str) -> None:
         """Announce a link."""
         # A page is open by the second link, and that page must not end because the terminal is gone.
-        with suppress(OSError) if self._greeted else nullcontext():
+        with suppress(OSError, ReaderGone) if self._greeted else nullcontext():
             out.print(f"page    {link}", markup=False)
         if not self._greeted:
             self._greet(link)
