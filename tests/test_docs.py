@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAME = re.compile(r"\bteststrip(?:\.[A-Za-z_]\w*)+")
 TAGS = {"teststrip.account", "teststrip.setting"}  # of MLflow, see docs/trackers.md
 

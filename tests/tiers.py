@@ -39,6 +39,7 @@ PLACES = {
     "trackers/*": "process",
     "test_no_patches.py": "torch",  # asks whether names are modules, and so loads what they lie in
     "test_plug_ins.py": "process",
+    "test_terminal.py": "process",
     "test_wheel.py": "process",
     "views/test_javascript.py": "process",
     "weights/*": "torch",

@@ -9,6 +9,7 @@
     ├── StoreError                  the folder is damaged, newer, or on an unfit file system
     │   └── FolderBusy              another run holds the folder; wait for it
     ├── PictureError                these bytes are no sound picture; make or fetch them again
+    ├── ReaderGone                  what reads standard output has ended; the study is not harmed
     ├── TrackerError                a tracker did not get everything; the study is safe, send it again
     └── DesignError                 the data cannot answer this question; ask another or make more
 
@@ -65,6 +66,12 @@ class PictureError(TeststripError):
     """Bytes that should be a picture are cut off, damaged, too large or of another format."""
 
 
+class ReaderGone(TeststripError):
+    """The program that reads standard output ended before everything was written."""
+
+    exit_code = 141  # 128 and the number of SIGPIPE, as shells have it
+
+
 class TrackerError(TeststripError):
     """A tracker failed or took too long. A run never stops for it."""
 
@@ -92,6 +99,15 @@ def among(name: str, known: Iterable[str], title: str) -> str:
     known = list(known)
     hint = nearest(name, known) or "."
     return f"{hint} {title}: {', '.join(known) or 'none'}"
+
+
+def shortened(text: str, most: int = 400) -> str:
+    """The text, cut in its middle where it is longer than a message should repeat.
+
+    >>> shortened("a" * 3000, most=10)
+    'aaaaa…aaaaa'
+    """
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
 
 
 def first_line(error: BaseException) -> str:

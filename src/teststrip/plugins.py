@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from teststrip.errors import MissingExtra, UsageError, among
+from teststrip.errors import MissingExtra, UsageError, among, shortened
 
 Kind = Literal["engines", "metrics", "trackers"]
 
@@ -51,7 +51,7 @@ def load(kind: Kind, name: str) -> Any:
     """
     points = installed(kind)
     if name not in points:
-        raise UsageError(f"unknown {kind[:-1]} {name!r}{among(name, points, 'Installed')}")
+        raise UsageError(f"unknown {kind[:-1]} {shortened(name, 60)!r}{among(name, points, 'Installed')}")
     try:
         return points[name].load()
     except ModuleNotFoundError as error:

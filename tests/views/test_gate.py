@@ -3,8 +3,10 @@
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from teststrip.views.gate import Gate, Refusal, is_loopback, split_host
+from teststrip.views.gate import JUDGED, Gate, Refusal, is_loopback, single, split_host
 
 PORT = 8123
 OWN = f"127.0.0.1:{PORT}"
@@ -35,7 +37,6 @@ def test_the_names_of_this_machine_are_known(host: str) -> None:
         "",
         "attacker.test",
         f"attacker.test:{PORT}",
-        "127.0.0.1:1",
         "localhost:http",
         f"127.0.0.1.attacker.test:{PORT}",
         f"localhost@attacker.test:{PORT}",
@@ -111,19 +112,70 @@ def test_a_standing_token_opens_again_and_again() -> None:
     assert isinstance(some.enter("t" * 40), str)
 
 
-def test_ten_wrong_codes_close_the_door_for_a_minute() -> None:
+def test_ten_wrong_codes_close_the_door_of_the_token_for_a_minute() -> None:
     now = [0.0]
-    some = gate(clock=lambda: now[0])
-    code = some.code()
+    some = gate(clock=lambda: now[0], token="t" * 40)
     for _ in range(10):
         refusal = some.enter("wrong")
         assert isinstance(refusal, Refusal)
         assert refusal.status == 403
-    refused = some.enter(code)
+    refused = some.enter("t" * 40)
     assert isinstance(refused, Refusal)
     assert refused.status == 429
     now[0] = 61.0
+    assert isinstance(some.enter("t" * 40), str)
+
+
+def test_wrong_codes_of_another_program_never_keep_the_owner_of_a_link_out() -> None:
+    some = gate()
+    code = some.code()
+    for _ in range(100):
+        assert isinstance(some.enter("wrong"), Refusal)
     assert isinstance(some.enter(code), str)
+
+
+@given(st.text(st.characters() | st.characters(categories=["Cs"])))
+def test_any_text_may_be_given_for_a_code_a_token_or_a_session(text: str) -> None:
+    for some in (gate(), gate(token="\udcff" * 40)):
+        assert isinstance(some.enter(text), Refusal)
+        assert not some.knows(text)
+
+
+@given(st.ip_addresses(network="127.0.0.0/8"), st.integers(1, 65535))
+def test_any_loopback_address_is_known_at_any_port_because_tunnels_change_ports(address: object, port: int) -> None:
+    some = gate()
+    session = entered(some)
+    for name in (str(address), "localhost", "[::1]"):
+        headers = {"host": f"{name}:{port}", "origin": f"http://{name}:{port}"}
+        assert some.refuse("GET", "/data.js", headers, session) is None
+        refusal = some.refuse("GET", "/data.js", {**headers, "origin": f"http://{name}:{port + 1}"}, session)
+        assert refusal is not None
+        assert refusal.status == 403
+
+
+@given(st.from_regex(r"[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){0,3}", fullmatch=True).filter(lambda n: not is_loopback(n)))
+def test_a_name_that_leads_here_by_rebinding_is_misdirected(name: str) -> None:
+    for host in (name, f"{name}:{PORT}", f"127.0.0.1.{name}", f"localhost.{name}:{PORT}"):
+        refusal = gate().refuse("GET", "/", {"host": host, "origin": f"http://{host}"}, None)
+        assert refusal is not None
+        assert refusal.status == 421
+
+
+def test_a_name_that_others_reach_is_known_at_its_own_port_alone() -> None:
+    some = gate(hosts=("192.0.2.1",), token="t" * 40)
+    session = entered(some)
+    assert some.refuse("GET", "/data.js", {"host": f"192.0.2.1:{PORT}"}, session) is None
+    assert some.refuse("GET", "/data.js", {"host": "192.0.2.1:1"}, session) is not None
+
+
+@pytest.mark.parametrize("name", sorted(JUDGED))
+def test_a_header_that_is_judged_by_stands_once(name: str) -> None:
+    assert isinstance(single([(name, "a"), ("x", "b"), (name.upper(), "a")]), Refusal)
+    assert single([(name, "a"), ("x", "b"), ("x", "c")]) == {name: "a", "x": "c"}
+
+
+def test_a_body_has_one_length() -> None:
+    assert isinstance(single([("Content-Length", "1"), ("Transfer-Encoding", "chunked")]), Refusal)
 
 
 def test_codes_and_sessions_are_256_bits_and_never_the_same() -> None:

@@ -5,72 +5,19 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from queue import Queue
 from urllib.parse import urlparse
 
 import httpx
 import pytest
-from tests import studies
+from tests.views.live import Live, serving
 
 from teststrip.errors import UsageError
 from teststrip.results.result import open_result
 from teststrip.verbs.run import drive
 from teststrip.views import server
 from teststrip.views.feed import Rest
-
-
-@dataclass
-class Live:
-    """A running server.
-
-    Attributes:
-        base: its address.
-        folder: of the study.
-        links: those announced.
-    """
-
-    base: str
-    folder: Path
-    links: Queue[str]
-    client: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.base, timeout=60)
-
-    def enter(self, code: str) -> httpx.Response:
-        headers = {"Origin": self.base, "X-Teststrip": "1", "Content-Type": "application/json"}
-        return self.client.post("/session", content=json.dumps({"code": code}), headers=headers)
-
-
-@contextmanager
-def serving(parent: Path, **options: object) -> Iterator[Live]:
-    """A server of a study with its first pictures, entered by its first link."""
-    folder = parent / "little"
-    toml = studies.write(parent, replicates=2, settings={"width": 320, "height": 320})
-    drive(toml, folder, trackers=[], views=False, limit=4).result.close()
-    links: Queue[str] = Queue()
-    running: Queue[server.Server] = Queue()
-    result = open_result(folder)
-    thread = threading.Thread(
-        target=server.serve, args=(result,), kwargs={"announce": links.put, "started": running.put, **options}
-    )
-    thread.start()
-    link = links.get(timeout=60)
-    base, _, code = link.partition("/#launch=")
-    made = Live(base, folder, links)
-    assert made.enter(code).status_code == 200
-    yield made
-    made.client.close()
-    running.get().stop()
-    thread.join(timeout=60)
-    result.close()
-    assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,11 @@
 
     studies   init, plan, run                          parts   engines, metrics, trackers
     folders   report, best, verify, view, export       words   what all commands share
+    opening   the browser, and a tunnel to it          edge    what the system refuses
 
-Exit codes: 0 done; 2 the study or the command is wrong; 3 some shots failed; 4 another run holds the folder; 130
-stopped. To add a command, write a function in the file of its kind that makes one call.
+Exit codes: 0 done; 2 the study or the command is wrong, or the system refuses; 3 some shots failed; 4 another run holds
+the folder; 130 stopped; 141 what reads standard output is gone. To add a command, write a function in the file of its
+kind that makes one call.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ import typer
 from rich.markup import escape
 
 from teststrip import __version__
+from teststrip.characters import printable
 from teststrip.cli import folders, parts, studies
-from teststrip.cli.words import INTERRUPTED, err, out, printable
-from teststrip.errors import TeststripError
+from teststrip.cli.edge import refused
+from teststrip.cli.words import INTERRUPTED, err, out
+from teststrip.errors import TeststripError, shortened
+from teststrip.screen import make_writable
 
 app = typer.Typer(
     help="Find the right settings of a text-to-image model, with evidence.",
@@ -46,11 +51,15 @@ for commands in (studies.app, folders.app, parts.app):
 
 def main() -> None:
     """Run a command, and turn what went wrong into one line and an exit code."""
+    make_writable()
     try:
         code = app(standalone_mode=False)
     except TeststripError as error:
-        err.print(f"[bold red]teststrip:[/] {escape(printable(str(error)))}")
+        _say(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        _say(refused(error))
+        sys.exit(TeststripError.exit_code)
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(INTERRUPTED)
@@ -59,12 +68,18 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _say(message: str) -> None:
+    err.print(f"[bold red]teststrip:[/] {escape(message)}")
+
+
 def _usage(error: Exception) -> int:
     """Let Typer explain a mistake on the command line.
 
     Returns:
         The exit code that Typer gives the mistake.
     """
+    if isinstance(message := getattr(error, "message", None), str):
+        error.message = printable(shortened(message))  # type: ignore[attr-defined]  # it has one, as just seen
     show = getattr(error, "show", None)
     if show is not None:
         show()

@@ -88,16 +88,11 @@ def view(
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Show the live page in the browser, while a study runs or afterwards. Ctrl-C ends it."""
+    from teststrip.cli.opening import Announcer
     from teststrip.views import server
 
     token = _secret(token_from)
-
-    def announce(link: str) -> None:
-        out.print(f"page    {link}", markup=False)
-        if browser:
-            typer.launch(link)
-
-    with opened(folder) as result:
+    with opened(folder) as result, Announcer(browser=browser) as announce:
         server.serve(result, host=host, port=port, token=token, announce=announce)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,9 @@ def run(
     study: StudyFile,
     out_dir: Out = None,
     overrides: Set = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Make at most this many images now.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, max=sys.maxsize, help="Make at most this many images now.")
+    ] = None,
     tracker: Annotated[list[str] | None, typer.Option(help="Also notify this tracker.")] = None,
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from teststrip.screen import Screen
 
 if TYPE_CHECKING:
     from teststrip.results import Result
 
 PARTIAL, INTERRUPTED = 3, 130
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Screen()
+err = Screen(stderr=True)
 
 StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML).", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="A folder that `teststrip run` made.", show_default=False)]
@@ -27,20 +27,9 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
-def printable(text: str) -> str:
-    r"""Text without control characters that a terminal would obey; bidi overrides are shown as escapes.
-
-    >>> printable("a\x1b[31mred\u202e")
-    'a\\x1b[31mred\\u202e'
-    """
-    return "".join(
-        c if c in "\n\t" or (c.isprintable() or c == "\u00a0") else c.encode("unicode_escape").decode() for c in text
-    )
-
-
 def print_json(value: object) -> None:
     """Write one JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n")
+    out.write(json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n")
 
 
 def opened(folder: Path) -> Result:

@@ -14,7 +14,7 @@ from teststrip.errors import among, nearest
 from teststrip.records import Axis, Level, Setting, Value
 from teststrip.study.engines import Known, reserved
 from teststrip.study.keys import RANGE, check_keys, table, translated
-from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.place import Place, kind_of, name_of, shown
 from teststrip.study.values import MOST_LEVELS, checked_text, coerce, label, spread
 
 ENGINE_AXIS = "engine"
@@ -218,7 +218,9 @@ def _engine_axis(values: list[object], place: Place, context: Context) -> Axis:
     levels = []
     for i, alias in enumerate(values):
         if not isinstance(alias, str) or alias not in context.engines:
-            raise (place / i).error(f"there is no [engines.{alias}]{among(str(alias), context.engines, 'There are')}")
+            raise (place / i).error(
+                f"there is no [engines.{name_of(alias)}]{among(name_of(alias), context.engines, 'There are')}"
+            )
         levels.append(Level(alias, {ENGINE_AXIS: alias, **context.engines[alias].settings}))
     return Axis(ENGINE_AXIS, "engine", _distinct(levels, place))
 

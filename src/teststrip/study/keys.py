@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from teststrip.errors import nearest
 from teststrip.records import BUDGET
-from teststrip.study.place import Place, kind_of
+from teststrip.study.place import Place, kind_of, shown
 from teststrip.vocabulary import SYNONYMS
 
 
@@ -238,7 +238,7 @@ def table(value: object, place: Place) -> Mapping[str, object]:
         raise place.error(f"must be a table, not {kind_of(value)}")
     for key in value:
         if not isinstance(key, str):
-            raise place.error(f"the key {key!r} is no text")
+            raise place.error(f"the key {shown(key)} is no text")
     return value
 
 
@@ -264,7 +264,7 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     "unknown key 'promts'. Did you mean 'prompts'?"
     """
     known = list(known)
-    return f"unknown key {name!r}" + (nearest(name, known) or f". Known: {', '.join(known)}")
+    return f"unknown key {shown(name)}" + (nearest(name, known) or f". Known: {', '.join(known)}")
 
 
 def translated(name: str, known: Iterable[str]) -> str:

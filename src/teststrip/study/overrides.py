@@ -10,11 +10,11 @@ import re
 import tomllib
 from collections.abc import Sequence
 
-from teststrip.errors import UsageError
-from teststrip.study.place import dotted
+from teststrip.errors import UsageError, shortened
+from teststrip.study.place import LONGEST_SHOWN, dotted, shown
 from teststrip.vocabulary import SYNONYMS
 
-STEP = re.compile(r'"([^"]*)"|([A-Za-z0-9_-]+)|\[(\d+)\]')
+STEP = re.compile(r'"([^"]*)"|([A-Za-z0-9_-]+)|\[([0-9]{1,9})\]')
 Path = tuple[str | int, ...]
 
 
@@ -34,7 +34,7 @@ def _apply_one(data: dict[str, object], override: str) -> Path:
     key, equals, text = override.partition("=")
     path = _path(key.strip())
     if not equals or not path:
-        raise UsageError(f"--set {override!r} is not KEY=VALUE. Write --set axes.guidance_scale=[1,2]")
+        raise UsageError(f"--set {shown(override)} is not KEY=VALUE. Write --set axes.guidance_scale=[1,2]")
     remove = not text.strip()
     value = None if remove else value_of(text.strip(), override)
     here: object = data
@@ -110,7 +110,7 @@ def value_of(text: str, override: str = "") -> object:
     if text.startswith("[") and text.endswith("]"):
         return [value_of(part, override) for part in _split(text[1:-1])]
     if text[0] in "[{\"'":
-        raise UsageError(f"--set {override or text!r}: {text} is no TOML value")
+        raise UsageError(f"--set {shown(override or text)}: {shortened(text, LONGEST_SHOWN)} is no TOML value")
     return text
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from teststrip.characters import printable
 from teststrip.errors import StudyError
 
 LONGEST_SHOWN = 60  # characters of a value that a message repeats: enough to find the value, in one terminal line
@@ -37,12 +38,12 @@ class Place:
         return f"{file}: {dotted(self.keys)}" if self.keys else file
 
     def error(self, text: str) -> StudyError:
-        """The error to raise about the value that stands here."""
-        return StudyError(f"{self}: {text}")
+        """The error to raise about the value that stands here: one line, whatever a key or name in it holds."""
+        return StudyError(printable(f"{self}: {text}").replace("\n", "\\n"))
 
 
 def dotted(keys: Iterable[str | int]) -> str:
-    """A path as `--set` takes it.
+    """A path as `--set` takes it; a long key is cut.
 
     >>> dotted(("exclude", 0, "my axis"))
     'exclude[0]."my axis"'
@@ -53,7 +54,8 @@ def dotted(keys: Iterable[str | int]) -> str:
             text += f"[{key}]"
         else:
             bare = re.fullmatch(r"[A-Za-z0-9_-]+", key)
-            text += ("." if text else "") + (key if bare else f'"{key}"')
+            name = key if len(key) <= LONGEST_SHOWN else key[:LONGEST_SHOWN] + "…"
+            text += ("." if text else "") + (name if bare else f'"{name}"')
     return text
 
 
@@ -64,6 +66,15 @@ def shown(value: object) -> str:
     except ValueError:  # a whole number of more digits than Python prints
         text = "a number of thousands of digits"
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+
+
+def name_of(value: object) -> str:
+    """A value as a name to compare with known names; a long one is cut.
+
+    >>> name_of("sd16"), name_of(3)
+    ('sd16', '3')
+    """
+    return value if isinstance(value, str) and len(value) <= LONGEST_SHOWN else shown(value)
 
 
 def kind_of(value: object) -> str:

@@ -12,8 +12,8 @@ from teststrip.errors import among, nearest
 from teststrip.records import BUDGET, DEFAULT_MARGIN, Axis, LevelRef, Question, Scope, Setting, Value
 from teststrip.study.axes import read_levels
 from teststrip.study.keys import QUESTION, check_keys, table
-from teststrip.study.place import Place, kind_of, shown
-from teststrip.study.values import coerce
+from teststrip.study.place import Place, kind_of, name_of, shown
+from teststrip.study.values import coerce, finite, number
 
 
 def read_question(value: object, place: Place, axes: Sequence[Axis]) -> Question:
@@ -22,9 +22,7 @@ def read_question(value: object, place: Place, axes: Sequence[Axis]) -> Question
     check_keys(data, QUESTION, place)
     metrics = _metrics(data.get("metrics", []), place / "metrics")
     margin = _margin(data.get("margin", DEFAULT_MARGIN), place / "margin", metrics)
-    budget = data.get("budget")
-    if budget is not None and (not isinstance(budget, str) or not re.fullmatch(BUDGET, budget)):
-        raise (place / "budget").error(f'{shown(budget)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
+    budget = _budget(data.get("budget"), place / "budget")
     price = data.get("price_an_hour")
     hourly = None if price is None else _positive(price, place / "price_an_hour")
     scope = _scope(data.get("scope", "both"), place / "scope")
@@ -72,7 +70,7 @@ def _metrics(value: object, place: Place) -> tuple[str, ...]:
     known = plugins.installed("metrics")
     for i, name in enumerate(value):
         if not isinstance(name, str) or name not in known:
-            raise (place / i).error(f"unknown metric {shown(name)}{among(str(name), known, 'Installed')}")
+            raise (place / i).error(f"unknown metric {shown(name)}{among(name_of(name), known, 'Installed')}")
         if name in value[:i]:
             raise (place / i).error(f"{name!r} is there already. Remove one")
     return tuple(value)
@@ -99,7 +97,7 @@ def _not_asked(name: str, metrics: tuple[str, ...]) -> str:
 def _scope(value: object, place: Place) -> Literal[Scope, "both"]:
     known: tuple[Literal[Scope, "both"], ...] = (*get_args(Scope), "both")
     if value not in known:
-        raise place.error(f"{shown(value)} is no scope{among(str(value), known, 'Known')}")
+        raise place.error(f"{shown(value)} is no scope{among(name_of(value), known, 'Known')}")
     return known[known.index(value)]
 
 
@@ -134,9 +132,18 @@ def _check_good_left(found: Sequence[tuple[LevelRef, ...]], place: Place, by_nam
             raise place.error(f"names every level of {name}, so none is left to compare with. Keep a good one")
 
 
+def _budget(value: object, place: Place) -> str | None:
+    if value is None:
+        return None
+    match = re.fullmatch(BUDGET, value) if isinstance(value, str) else None
+    if match is None:
+        raise place.error(f'{shown(value)} is no budget. Write "4s", "50 calls" or "0.02 USD"')
+    finite(float(match[1]), place)
+    return match[0]
+
+
 def _positive(value: object, place: Place) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise place.error(f"must be a number, not {kind_of(value)} ({shown(value)})")
-    if not 0 < value < float("inf"):
+    found = number(value, place)
+    if found <= 0:
         raise place.error(f"{shown(value)} must be above 0 and finite")
-    return float(value)
+    return found

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from teststrip.errors import StudyError
+from teststrip.errors import StudyError, shortened
 from teststrip.records import Study
 from teststrip.study import agreement, overrides, secrets
 from teststrip.study.axes import Context, read_axes, read_exclusions, read_settings
@@ -99,8 +99,12 @@ def _syntax(message: str) -> str:
     match = re.fullmatch(r"(.*) \(at (line \d+, column \d+|end of document)\)", message, re.DOTALL)
     if match is None:
         # Python's reader has one other error: it limits the digits of a whole number.
-        return "not valid TOML: a number has too many digits" if "digits" in message else f"not valid TOML: {message}"
-    what = match[1][:1].lower() + match[1][1:]
+        return (
+            "not valid TOML: a number has too many digits"
+            if "digits" in message
+            else f"not valid TOML: {shortened(message)}"
+        )
+    what = shortened(match[1][:1].lower() + match[1][1:])
     remedy = ". Is a key written twice?" if "overwrite" in what or "twice" in what else ""
     return f"{match[2]}: not valid TOML: {what}{remedy}"
 
@@ -169,7 +173,7 @@ def _check_top(data: Mapping[str, object], place: Place) -> None:
     for key in data:
         if key in SYNONYMS or key in SYNONYMS.values():
             raise place.error(
-                f"unknown key {key!r}. Write it under [settings] to hold it fixed, or under [axes] to vary it"
+                f"unknown key {shown(key)}. Write it under [settings] to hold it fixed, or under [axes] to vary it"
             )
     if "name" not in data:
         stem = re.sub(r"[^a-z0-9]+", "-", place.file.lower().removesuffix(".toml")).strip("-") or "demo"

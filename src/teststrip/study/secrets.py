@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from teststrip.study.place import Place
+from teststrip.study.place import Place, shown
 
 # How well-known services spell their keys: OpenAI and Anthropic, Hugging Face, Replicate, AWS, Google, GitHub, Slack.
 LITERAL = re.compile(
@@ -28,13 +28,15 @@ ADDRESS_NAME = re.compile(
 ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 HANDED_ON = ("engine", "engines", "trackers", "settings")  # tables whose values leave this machine with a request
 DEEPEST = 8
+LONGEST_KEY = 200  # characters; the longest name of an axis has 64
 
 
 def refuse(data: object, place: Place) -> None:
     """Check every key and value of a study, however deep.
 
     Raises:
-        StudyError: there is a secret, an address in `[engine]` or `[trackers]`, or a table nested beyond sense.
+        StudyError: there is a secret, an address in `[engine]` or `[trackers]`, a table nested beyond sense, or a key
+            longer than any name.
     """
     _walk(data, place, handed_on=False)
 
@@ -43,12 +45,15 @@ def _walk(value: object, place: Place, *, handed_on: bool) -> None:
     if len(place.keys) > DEEPEST:
         raise Place(place.file, place.keys[:2], place.overridden).error(f"is nested deeper than {DEEPEST} levels")
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            _check_text(str(key), place)
-            here = place / str(key)
+        for name, inner in value.items():
+            key = name if isinstance(name, str) else shown(name)
+            _check_text(key, place)
+            here = place / key
+            if len(key) > LONGEST_KEY:
+                raise here.error(f"is a key of {len(key):,} characters; the most is {LONGEST_KEY}")
             inside = handed_on or (not place.keys and key in HANDED_ON)
             if inside and not isinstance(inner, Mapping):
-                _check_name(str(key), here)
+                _check_name(key, here)
             _walk(inner, here, handed_on=inside)
     elif isinstance(value, list):
         for i, inner in enumerate(value):

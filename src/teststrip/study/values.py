@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from teststrip.errors import among
+from teststrip.errors import among, shortened
 from teststrip.records import Setting, Value
-from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.place import LONGEST_SHOWN, Place, kind_of, shown
 
 MOST_LEVELS = 10_000
 LONGEST_TEXT = 20_000  # characters; the longest prompt a text encoder in use reads is far below
 LARGEST_WHOLE = 2**63 - 1  # the largest whole number of SQLite
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # C0, DEL, C1, lone surrogates
 KINDS = {"float": "a number", "int": "a whole number", "str": "text in quotes", "bool": "true or false"}
 
 
@@ -42,11 +42,11 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
     if setting.kind in ("int", "float") and isinstance(value, str) and value in setting.choices:
         return value  # a word that stands for a number: batch = "auto"
     if setting.kind in ("int", "float") and isinstance(value, int | float) and not isinstance(value, bool):
-        number = _whole(value, place) if setting.kind == "int" else _finite(value, place)
-        return _within(number, setting, place, owner)
+        found = _whole(value, place) if setting.kind == "int" else finite(value, place)
+        return _within(found, setting, place, owner)
     hint = ""
     if setting.kind == "str" and isinstance(value, int | float):
-        hint = f'. Put it in quotes: "{label(value)}"'
+        hint = f'. Put it in quotes: "{shown(value)}"'
     raise place.error(f"must be {KINDS[setting.kind]}, not {kind_of(value)} ({shown(value)}){hint}")
 
 
@@ -77,22 +77,38 @@ def _whole(value: float, place: Place) -> int:
     return int(value)
 
 
-def _finite(value: float, place: Place) -> float:
+def number(value: object, place: Place) -> float:
+    """A user's value as a finite number.
+
+    Raises:
+        StudyError: the value is no number, or not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise place.error(f"must be a number, not {kind_of(value)} ({shown(value)})")
+    return finite(value, place)
+
+
+def finite(value: float, place: Place) -> float:
+    """A user's number as a float. The one door: a whole number of 400 digits has no float.
+
+    Raises:
+        StudyError: the number is not finite.
+    """
     try:
-        number = float(value)
+        found = float(value)
     except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+        found = math.inf
+    if not math.isfinite(found):
         raise place.error(f"{shown(value)} is not a finite number")
-    return number + 0.0  # -0.0 becomes 0.0, because one guidance scale must not have two ids
+    return found + 0.0  # -0.0 becomes 0.0, because one guidance scale must not have two ids
 
 
-def _within(number: int | float, setting: Setting, place: Place, owner: str) -> int | float:
-    if setting.low is not None and number < setting.low:
-        raise place.error(f"{label(number)} is below {label(setting.low)}, the least {setting.name} of {owner}")
-    if setting.high is not None and number > setting.high:
-        raise place.error(f"{label(number)} is above {label(setting.high)}, the largest {setting.name} of {owner}")
-    return number
+def _within(value: int | float, setting: Setting, place: Place, owner: str) -> int | float:
+    if setting.low is not None and value < setting.low:
+        raise place.error(f"{label(value)} is below {label(setting.low)}, the least {setting.name} of {owner}")
+    if setting.high is not None and value > setting.high:
+        raise place.error(f"{label(value)} is above {label(setting.high)}, the largest {setting.name} of {owner}")
+    return value
 
 
 def label(value: Value) -> str:
@@ -122,7 +138,8 @@ def spread(table: Mapping[str, object], place: Place) -> list[float | int]:
     if ("count" in table) == ("step" in table):
         raise place.error("a range needs either count or step. Write { from = 1, to = 12, count = 5 }")
     if first == last:
-        raise place.error(f"from and to are both {table['from']}. Write the value itself: [{table['from']}]")
+        both = shown(table["from"])
+        raise place.error(f"from and to are both {both}. Write the value itself: [{both}]")
     if "count" in table:
         count = table["count"]
         if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_LEVELS:
@@ -131,10 +148,11 @@ def spread(table: Mapping[str, object], place: Place) -> list[float | int]:
     else:
         step = _decimal(table, "step", place)
         if step <= 0:
-            raise (place / "step").error(f"{table['step']} must be above 0; to count down, swap from and to")
+            raise (place / "step").error(f"{shown(table['step'])} must be above 0; to count down, swap from and to")
         count = int(abs(last - first) / step) + 1
         if count > MOST_LEVELS:
-            raise place.error(f"gives {count:,} values; the most is {MOST_LEVELS:,}. Choose a larger step")
+            found = shortened(f"{count:,}", LONGEST_SHOWN)
+            raise place.error(f"gives {found} values; the most is {MOST_LEVELS:,}. Choose a larger step")
         values = [first + (step if last > first else -step) * i for i in range(count)]
     return [_plain(value) for value in values]
 
@@ -142,13 +160,10 @@ def spread(table: Mapping[str, object], place: Place) -> list[float | int]:
 def _decimal(table: Mapping[str, object], key: str, place: Place) -> Decimal:
     if key not in table:
         raise place.error(f"a range needs {key}. Write {{ from = 1, to = 12, count = 5 }}")
-    value = table[key]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise (place / key).error(f"must be a number, not {kind_of(value)} ({shown(value)})")
-    return Decimal(str(_finite(value, place / key)))
+    return Decimal(str(number(table[key], place / key)))
 
 
 def _plain(value: Decimal) -> int | float:
     # 12 digits are all that a person can mean, and the rounding of the last digits is cut off.
-    number = float(f"{value:.12g}")
-    return int(number) if number.is_integer() and abs(number) < 1e15 else number
+    found = float(f"{value:.12g}")
+    return int(found) if found.is_integer() and abs(found) < 1e15 else found

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from teststrip.characters import printable
 from teststrip.records import Axis, EngineRef, Study, Value
 from teststrip.study.engines import ONLY
 from teststrip.study.values import label
@@ -85,8 +86,8 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return label(value)
     if isinstance(value, str):
-        # JSON's escapes are TOML's too, except DEL, which JSON does not escape, and surrogate pairs.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        # JSON's escapes are TOML's too, except surrogate pairs. JSON leaves DEL and bidi as they are.
+        return printable(json.dumps(value, ensure_ascii=False))
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):

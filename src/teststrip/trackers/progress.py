@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started
+from teststrip.screen import Screen
 
 
 class ProgressTracker:
@@ -23,7 +24,7 @@ class ProgressTracker:
     options: ClassVar[Mapping[str, Setting]] = {}
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or Screen(stderr=True)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._since = time.monotonic()
@@ -92,7 +93,7 @@ class ProgressTracker:
         rate = f", {event.images / seconds:.2f} images a second" if event.images and seconds > 0 else ""
         self._say(f"{event.images} images made in {_duration(seconds)}{rate}")
         for reason, count in self._failures.most_common():
-            self._say(f"[red]{count} without a picture: {reason}[/]")
+            self._say(f"[red]{count} without a picture: {escape(reason)}[/]")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import disk, plugins
+from teststrip.characters import printable
 from teststrip.errors import UsageError, nearest
 from teststrip.records import Concluded, Started
 from teststrip.rows import tables
@@ -131,4 +132,7 @@ def _table(result: Result) -> pd.DataFrame:
 
 
 def _harmless(value: object) -> object:
-    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value
+    """The value; of text, what neither a spreadsheet runs nor a terminal obeys."""
+    if not isinstance(value, str):
+        return value
+    return printable("'" + value if value.startswith(FORMULA) else value)

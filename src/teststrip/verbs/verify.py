@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from teststrip.errors import StoreError, UsageError
+from teststrip.errors import StoreError, UsageError, shortened
 from teststrip.executors.local import LocalExecutor
 from teststrip.protocols import Executor
 from teststrip.records import Render, Row
@@ -95,16 +95,17 @@ def sample_size(text: str, total: int) -> int:
     >>> sample_size("2%", 480), sample_size("3", 480), sample_size("0", 480)
     (10, 3, 0)
     """
+    shown = shortened(text, 60)
     try:
         if text.strip().endswith("%"):
             share = float(text.strip()[:-1]) / 100
             count = -(-int(share * total * 1000) // 1000)  # rounded up: a share of some pictures is at least one
         else:
             count = int(text)
-    except ValueError:
-        raise UsageError(f"--sample {text}: neither a number nor a share. Write for example 10 or 2%") from None
+    except (ValueError, OverflowError):
+        raise UsageError(f"--sample {shown}: neither a number nor a share. Write for example 10 or 2%") from None
     if count < 0:
-        raise UsageError(f"--sample {text}: is below 0")
+        raise UsageError(f"--sample {shown}: is below 0")
     return min(count, total)
 
 

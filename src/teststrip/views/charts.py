@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.numbers.effects import scale
 from teststrip.analysis.sentences.phrases import number
+from teststrip.characters import printable
 from teststrip.records import Finding
 from teststrip.vocabulary import spoken
 
@@ -197,7 +198,7 @@ def _chart(
         points = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
         parts.append(f'<polyline class="line" points="{points}"/>')
     parts += [_mark(mark, across(mark.x), up) for mark in marks]
-    return "\n".join([*parts, "</svg>\n"])
+    return printable("\n".join([*parts, "</svg>\n"]))
 
 
 def _mark(mark: Mark, x: float, up: _Scale) -> str:

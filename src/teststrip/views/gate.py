@@ -3,6 +3,9 @@
 Even on loopback every request needs a session, because other users of the machine and other pages in the browser reach
 loopback too. A browser swaps the one-time code of a link for a cookie. The code stands in the link's fragment, which
 browsers do not send to any server.
+
+Any loopback address and any port of it is known, because a tunnel (`ssh -L`) brings the page under another port. A page
+of another site still stays out: its own name can lead here (DNS rebinding), but that name is no loopback address.
 """
 
 from __future__ import annotations
@@ -10,14 +13,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FAILURES_A_MINUTE = 10
 CODE_BYTES = 32  # 256 bits
 HEADER = "x-teststrip"
+JUDGED = frozenset({"host", "origin", "sec-fetch-site", "sec-fetch-mode", "content-type", "cookie", HEADER})
 
 POLICY = (
     "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; font-src 'self'; "
@@ -30,6 +33,13 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
+}
+# The bytes of a picture may be a stranger's, so a browser gives them no script and no origin, whatever they are. The
+# styles are the browser's own, which it puts around a picture that is opened alone. The HTML standard
+# refuses a sandboxed page that has an opener policy, so pictures do without one.
+PICTURE_HEADERS = {
+    **{name: value for name, value in HEADERS.items() if name != "Cross-Origin-Opener-Policy"},
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'",
 }
 
 
@@ -59,7 +69,7 @@ class Gate:
 
     Args:
         port: that the server listens on.
-        hosts: names under which it may be asked for, beside those of loopback.
+        hosts: names under which it may be asked for at that port, beside loopback at any port.
         token: a standing code for servers that others reach; None = only one-time codes.
         clock: seconds, for the rate limit.
     """
@@ -73,7 +83,7 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.port = port
-        self._hosts = {host.lower().strip("[]") for host in (*LOOPBACK, *hosts)}
+        self._hosts = {host.lower().strip("[]") for host in hosts}
         self._token = token
         self._clock = clock
         self._codes: set[str] = set()
@@ -89,14 +99,14 @@ class Gate:
         return code
 
     def refuse(self, method: str, path: str, headers: Mapping[str, str], session: str | None) -> Refusal | None:
-        """Judge a request by its host, then by the page it comes from, then by its session.
+        """Judge a request by its shape and host, then by the page it comes from, then by its session.
 
         Assets and the page that asks for a code need no session.
 
         Args:
             method: of HTTP.
             path: of the URL.
-            headers: by their names in lower case.
+            headers: by their names in lower case, as `single` gives them.
             session: the value of the cookie.
 
         Returns:
@@ -116,30 +126,36 @@ class Gate:
 
     def knows(self, session: str | None) -> bool:
         """Whether a cookie's value is a session."""
-        return session is not None and any(secrets.compare_digest(session.encode(), s.encode()) for s in self._sessions)
+        return session is not None and any(_equal(session, known) for known in self._sessions)
 
     def enter(self, code: str) -> str | Refusal:
         """A new session for a code, which is used up if it is a one-time code; or why there is none."""
+        match = next((known for known in self._codes if _equal(known, code)), None)
+        if match is not None:
+            # Right one-time codes are never held up: they cannot be guessed, and another program's wrong codes must
+            # not keep their owner out.
+            self._codes.discard(match)
+        elif refusal := self._refuse_code(code):
+            return refusal
+        session = secrets.token_urlsafe(CODE_BYTES)
+        self._sessions.add(session)
+        return session
+
+    def _refuse_code(self, code: str) -> Refusal | None:
+        """Compare with the token. A person chose it, so its guesses are counted."""
         now = self._clock()
         while self._failures and self._failures[0] <= now - 60:
             self._failures.popleft()
         if len(self._failures) >= FAILURES_A_MINUTE:
             return Refusal(429, "Too many wrong codes. Wait a minute.")
-        given = code.encode()
-        match = next((known for known in self._codes if secrets.compare_digest(known.encode(), given)), None)
-        standing = self._token is not None and secrets.compare_digest(self._token.encode(), given)
-        if match is None and not standing:
-            self._failures.append(now)
-            return Refusal(403, "This link was used already, or is of another run. Use the newest printed one.")
-        if match is not None:
-            self._codes.discard(match)
-        session = secrets.token_urlsafe(CODE_BYTES)
-        self._sessions.add(session)
-        return session
+        if self._token is not None and _equal(self._token, code):
+            return None
+        self._failures.append(now)
+        return Refusal(403, "This link was used already, or is of another run. Use the newest printed one.")
 
     def _knows_host(self, value: str) -> bool:
         host, port = split_host(value)
-        return host in self._hosts and port in (None, self.port)
+        return is_loopback(host) or (host in self._hosts and port in (None, self.port))
 
     def _refuse_origin(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         site = headers.get("sec-fetch-site")
@@ -158,6 +174,30 @@ class Gate:
         if headers.get(HEADER) != "1":
             return Refusal(403, f"A change needs the header {HEADER}.")
         return None
+
+
+def single(headers: Iterable[tuple[str, str]]) -> Mapping[str, str] | Refusal:
+    """Headers by their names in lower case; or why a request goes no further because of their shape.
+
+    A header that the gate judges by stands once, because two readers may each take another one of two. A body has one
+    length, because that is how a request hides behind another one.
+
+    >>> single([("Host", "a"), ("Accept", "x"), ("Accept", "y")])
+    {'host': 'a', 'accept': 'y'}
+    """
+    found: dict[str, str] = {}
+    for name, value in ((name.lower(), value) for name, value in headers):
+        if name in found and name in JUDGED:
+            return Refusal(400, f"There are two headers {name}.")
+        found[name] = value
+    if {"content-length", "transfer-encoding"} <= found.keys():
+        return Refusal(400, "There are two lengths of the body.")
+    return found
+
+
+def _equal(known: str, given: str) -> bool:
+    """Compare in constant time. Texts that no encoding can write are compared, too."""
+    return secrets.compare_digest(known.encode("utf-8", "surrogatepass"), given.encode("utf-8", "surrogatepass"))
 
 
 def split_host(value: str) -> tuple[str, int | None]:

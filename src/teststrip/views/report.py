@@ -17,6 +17,7 @@ from teststrip import disk
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, fixed, number, setting, with_group
+from teststrip.characters import printable
 from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
 from teststrip.views import charts, text_tables
@@ -145,7 +146,7 @@ def _markdown(summary: Summary, drawn: frozenset[str]) -> str:
         for finding in summary.findings:
             if finding.kind == "missing":
                 lines += [_escape(finding.sentence), ""]
-    return "\n".join([*lines, *_appendix(summary)]) + "\n"
+    return printable("\n".join([*lines, *_appendix(summary)]) + "\n")
 
 
 def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import means
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Columns, Layout
-from teststrip.errors import UsageError
+from teststrip.errors import UsageError, shortened
 from teststrip.records import BUDGET, Axis, Card
 from teststrip.vocabulary import UNEQUAL_CALLS
 
@@ -49,8 +49,8 @@ class Budget:
         Budget(amount=4.0, column='seconds', text='4s')
         """
         match = re.fullmatch(BUDGET, text.strip())
-        if match is None:
-            raise UsageError(f'{text!r} is no budget. Write "4s", "50 calls" or "0.02 USD"')
+        if match is None or math.isinf(float(match[1])):
+            raise UsageError(f'{shortened(text, 60)!r} is no budget. Write "4s", "50 calls" or "0.02 USD"')
         column = {"s": "seconds", "calls": "denoiser_calls"}.get(match[2], "money")
         return cls(float(match[1]), column, text.strip())
 

@@ -1,0 +1,91 @@
+"""The console that everything is printed on: no text can command it, and a lost reader is an error with a place.
+
+Knows rich; nothing of what is printed. Standard output is what a command was called for, so an OSError there ends the
+command. Standard error only accompanies it, so a run goes on in silence where that one is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from typing import IO, Any, NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from teststrip.characters import printable
+from teststrip.errors import ReaderGone
+
+OUTPUT = "standard output"
+
+
+class Screen(Console):
+    """A console for plain text of any origin.
+
+    Args:
+        stderr: whether the console writes to standard error.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text as rich renders it, with escapes for hostile characters; see `Console`."""
+        return super().render_str(printable(text), **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; see `Console`.
+
+        Raises:
+            OSError: standard output is full; the error names it as its file.
+            ReaderGone: what reads standard output has ended.
+        """
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            self._lost(error)
+
+    def write(self, text: str) -> None:
+        """Write text of a format of its own, such as JSON, as one piece without styles or wrapping.
+
+        Raises:
+            OSError: standard output is full.
+            ReaderGone: what reads standard output has ended.
+        """
+        try:
+            self.file.write(printable(text))
+            self.file.flush()
+        except OSError as error:
+            self._lost(error)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Let `print` hear of a closed pipe as of any other error, because rich would end the process in silence."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    def _lost(self, error: OSError) -> None:
+        self.quiet = True
+        abandon(self.file)
+        if self.stderr:
+            return
+        if isinstance(error, BrokenPipeError):  # as an OSError, Typer would end the process in silence
+            raise ReaderGone(
+                f"{OUTPUT}: {error.strerror}. The program that reads it has ended; the study is not harmed."
+            )
+        raise OSError(error.errno, error.strerror, OUTPUT) from error
+
+
+def abandon(stream: IO[str]) -> None:
+    """Lead a stream that cannot be written to nowhere, because Python would try again when the process ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def make_writable() -> None:
+    """Let both streams take any text: what their encoding has no character for is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every stream can
