@@ -89,6 +89,7 @@ def tidy(folder: Path) -> None:
     """Remove what a process that was killed left unfinished."""
     with contextlib.suppress(OSError, StoreError):
         root = inside.place(folder, f"{THUMBS}/any").parent
-        for path in root.glob("??/.*.tmp"):
-            if not inside.is_link(path.parent):
+        buckets = [bucket for bucket in root.iterdir() if len(bucket.name) == 2 and not inside.is_link(bucket)]
+        for bucket in buckets:
+            for path in bucket.glob(".*.tmp"):
                 path.unlink(missing_ok=True)
