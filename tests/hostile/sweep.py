@@ -4,7 +4,7 @@
 
 A verb may finish, or raise an error of ours; any other exception, a hang, a touch of anything outside, a secret in what
 was written, and a folder that was only shown and is changed by it are faults. The process is a child of the tests,
-because an audit hook cannot be taken off.
+because an audit hook cannot be taken off. A hang in a thread is no alarm's to end: the caller's time limit ends it.
 """
 
 from __future__ import annotations

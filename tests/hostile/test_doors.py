@@ -102,6 +102,12 @@ def test_a_row_that_cannot_be_believed_is_one_line_with_the_remedy_in_every_verb
         READING[name](folder)
 
 
+def test_a_run_says_in_one_line_that_the_ledger_does_not_know_what_made_its_pictures(folder):
+    execute(folder, "UPDATE images SET fingerprint_id = 'none'")
+    with pytest.raises(StoreError, match=r"does not say what made its pictures. Run: teststrip verify --rebuild"):
+        drive(verbs.study(), folder, trackers=())
+
+
 def test_what_an_engine_says_is_refused_where_it_could_not_be_read_again(folder):
     with Store(folder) as opened:
         image = next(iter(opened.images().values()))[0]
