@@ -37,6 +37,50 @@ def test_only_the_disk_and_the_store_put_a_file_in_the_place_of_another():
     assert found == []
 
 
+# What is written with `disk.replace` lies where the user keeps it: caches of this machine, and the target of an export.
+OWN = {"diffusion/width_cache.py", "weights/digests.py", "verbs/export.py", "store/inside.py"}
+# Folders that are made elsewhere than in a study: caches, the store's own, the contract suites, an export's target.
+MAKERS = {"diffusion/width_cache.py", "diffusion/backends.py", "weights/digests.py", "verbs/export.py"}
+# `Path.write_text` and `write_bytes` follow a link: only into temporary folders, or files of the user's own.
+WRITERS = {"cli/studies.py", "trackers/trackio.py", "trackers/mlflow/runs.py", "trackers/tensorboard.py"}
+# `shutil` and W&B's library need folders of their own inside a tracker's, which `content.own_folder` has looked at.
+LOOKED_AT = {"trackers/wandb/tracker.py", "trackers/tensorboard.py", "trackers/content.py"}
+
+
+def through(tree, *, names):
+    """The lines on which code calls a function or method of one of these names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split("(")[-1].rsplit(".", 1)[-1] in names:
+            yield node.lineno
+
+
+def used(*names, allowed):
+    """Where code outside of the store and the contract suites calls one of these, apart from the files allowed."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.split("/")[0] in ("store", "testing", "disk.py", "models") or name in allowed:
+            continue
+        yield from (f"{name}:{line}" for line in through(ast.parse(path.read_text("utf-8")), names=names))
+
+
+def test_what_is_written_into_a_study_folder_goes_through_its_one_door():
+    replaced = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.relative_to(SOURCE).as_posix() not in OWN
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "disk.replace"
+    ]
+    assert replaced == []
+    assert list(used("mkdir", "makedirs", allowed=MAKERS | LOOKED_AT)) == []
+    assert list(used("write_text", "write_bytes", allowed=WRITERS)) == []
+
+
+@pytest.mark.parametrize("line", ["(folder / 'page').mkdir()", "os.makedirs(a)", "Path(a).mkdir(parents=True)"])
+def test_the_law_sees_every_way_to_make_a_folder(line):
+    assert list(through(ast.parse(line), names={"mkdir", "makedirs"})) == [1]
+
+
 @pytest.mark.parametrize(
     "line", ["path.replace(other)", "os.replace(a, b)", "os.rename(a, b)", "path.rename(b)", "shutil.move(a, b)"]
 )

@@ -65,6 +65,48 @@ def test_only_weights_and_the_store_hash_a_file() -> None:
         assert not [name for name in calls(tree) if name.endswith("file_digest")], path
 
 
+def joined(tree: ast.AST) -> Iterator[int]:
+    """The lines on which code makes a path out of a picture's: `folder / image.path`, `folder / place["file"]`."""
+
+    def is_a_pictures(node: ast.expr) -> bool:
+        if isinstance(node, ast.Call) and len(node.args) == 1:  # str(image.path)
+            return is_a_pictures(node.args[0])
+        name = ast.unparse(node)
+        of_row = isinstance(node, ast.Subscript) and name.endswith(("['file']", "['path']"))
+        return of_row or (isinstance(node, ast.Attribute) and node.attr == "path" and not name.startswith("sys."))
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and is_a_pictures(node.right):
+            yield node.lineno
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            joins = name.endswith((".joinpath", "path.join")) or (name.split(".")[-1] == "Path" and len(node.args) > 1)
+            if joins and any(map(is_a_pictures, node.args)):
+                yield node.lineno
+
+
+def test_only_the_store_makes_a_path_out_of_a_pictures_row() -> None:
+    found = [f"{path}:{line}" for path, tree in outside("store", "testing").items() for line in joined(tree)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "data = (folder / image.path).read_bytes()",
+        "path = str(originals / row.image.path)",
+        "path = self.folder / place['file']",
+        "path = self.folder / str(one['path'])",
+        "path = folder.joinpath(image.path)",
+        "path = os.path.join(folder, image.path)",
+        "path = Path(folder, image.path)",
+    ],
+)
+def test_the_law_sees_every_way_to_join_the_folder_with_a_pictures_path(line: str) -> None:
+    assert list(joined(ast.parse(line))) == [1]
+    assert not list(joined(ast.parse("files.place(folder, image.path); found[image.path]; sys.path; Path(place.path)")))
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     "module", ["teststrip", "records", "protocols", "study", "plan", "store", "verbs.run", "cli", "cli.studies"]

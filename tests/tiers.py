@@ -31,6 +31,7 @@ PLACES = {
     "diffusion/*": "torch",
     "engines/test_diffusers*": "torch",
     "faults/*": "process",
+    "hostile/*": "process",
     "metrics/test_clip.py": "torch",
     "metrics/test_embedded_scorer.py": "torch",
     "metrics/test_vqa.py": "torch",

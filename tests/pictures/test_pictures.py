@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import struct
 import zlib
 from contextlib import suppress
@@ -262,7 +263,10 @@ def test_a_prompt_of_megabytes_survives_and_the_picture_still_opens(name, letter
 
 @given(
     some.recursive(
-        some.none() | some.integers() | some.floats(allow_nan=False) | some.text(some.characters(codec=None)),
+        some.none()
+        | some.integers()
+        | some.floats(allow_nan=False, allow_infinity=False)
+        | some.text(some.characters(codec=None)),
         lambda inner: some.lists(inner) | some.dictionaries(some.text(), inner),
     )
 )
@@ -272,6 +276,32 @@ def test_json_loses_nothing_and_is_plain_ascii(value):
     if "code_points" not in text:
         json.loads(text)
     assert from_json(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "9" * 301,
+        "9" * 5000,
+        "[" * 65 + "]" * 65,
+        '{"a":' * 900 + "1" + "}" * 900,
+    ],
+)
+def test_json_that_nothing_of_ours_wrote_is_refused_by_one_error(text):
+    with pytest.raises(ValueError):
+        from_json(text)
+    with pytest.raises(ValueError):
+        from_json(f'{{"fact": {text}}}')
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_an_engine_that_says_no_number_gets_its_picture_refused(number):
+    with pytest.raises(PictureError, match="'pattern' says of it is not JSON"):
+        pictures.stamp(replace(render(FILES["png"], "png"), facts={"loss": number}))
 
 
 @pytest.mark.parametrize("text", ["[1", "{", "nothing", '{"code_points": [1114112]}' + "x", "[" * 100_000])

@@ -351,13 +351,17 @@ def test_a_folder_without_a_study_is_named(tmp_path):
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "images/ab/../../../x.png", "images/zz/x.png"])
 def test_a_path_that_leads_out_of_the_folder_is_never_opened(folder, path):
+    image = replace(image_of(folder), path=path)
     execute(folder, "UPDATE images SET path = ? WHERE sequence = 1", path)
     with Store(folder) as store:
-        image = store.images()[shot(0).id][0]
         for touch in (store.read, store.path):
             with pytest.raises(StoreError, match="no picture of this folder"):
                 touch(image)
-        assert [problem.kind for problem in store.verify()] == ["foreign"]
+        with pytest.raises(StoreError, match="no picture of this folder"):
+            store.images()
+        (problem,) = store.verify()
+        assert problem.kind == "ledger"
+        assert "no picture of this folder. Run: teststrip verify --rebuild" in str(problem)
     with pytest.raises(StoreError, match="no picture of this folder"):
         Store(folder, write=True)
 
@@ -378,7 +382,7 @@ def test_a_bucket_that_is_a_link_out_of_the_folder_is_not_followed(folder, tmp_p
     bucket = (folder / image.path).parent
     shutil.move(bucket, tmp_path / "elsewhere")
     bucket.symlink_to(tmp_path / "elsewhere")
-    with Store(folder) as store, pytest.raises(StoreError, match="no picture of this folder"):
+    with Store(folder) as store, pytest.raises(StoreError, match="is a link"):
         store.read(image)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from teststrip.errors import PictureError
 from teststrip.pictures.pixels import decode
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ PAPER = (251, 250, 248)
 QUIET = (120, 116, 110)
 GAP = 6
 LINE = 15
+UNREADABLE = "cannot be read"
 
 
 def sheet(
@@ -29,7 +31,8 @@ def sheet(
     """Draw a grid.
 
     Args:
-        cells: encoded pictures by (row label, column label); the place of a missing one stays empty.
+        cells: encoded pictures by (row label, column label). The place of a missing one stays empty, and one that
+            cannot be decoded is said to be so.
         down: the row labels in order.
         across: the column labels in order.
         titles: what the rows and the columns are.
@@ -42,12 +45,12 @@ def sheet(
 
     font = ImageFont.load_default(size=12)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    margin = int(min(190, max(probe.textlength(label, font=font) + 20 for label in [titles[0], *down])))
+    margin = int(min(190, max(probe.textlength(_folded(label), font=font) + 20 for label in [titles[0], *down])))
     top = 2 * LINE + 14
     size = (margin + len(across) * (side + GAP) + GAP, top + len(down) * (side + GAP) + GAP)
     picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)
-    draw.text((margin + GAP, 6), titles[1], fill=QUIET, font=font)
+    draw.text((margin + GAP, 6), _folded(titles[1]), fill=QUIET, font=font)
     draw.text((8, top - LINE - 3), _cut(draw, titles[0], margin - 12, font), fill=QUIET, font=font)
     for x, label in enumerate(across):
         draw.text((margin + GAP + x * (side + GAP), top - LINE - 3), _cut(draw, label, side, font), fill=INK, font=font)
@@ -59,10 +62,15 @@ def sheet(
             data = cells.get((row, column))
             if data is None:
                 continue
-            tile = Image.fromarray(decode(data))
+            left = margin + GAP + x * (side + GAP)
+            try:
+                tile = Image.fromarray(decode(data))
+            except PictureError:
+                draw.text((left, edge), _cut(draw, UNREADABLE, side, font), fill=QUIET, font=font)
+                continue
             scale = side / max(tile.size)
-            tile = tile.resize((round(tile.width * scale), round(tile.height * scale)), Image.Resampling.LANCZOS)
-            picture.paste(tile, (margin + GAP + x * (side + GAP), edge))
+            size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
+            picture.paste(tile.resize(size, Image.Resampling.LANCZOS), (left, edge))
     return picture
 
 
@@ -80,9 +88,14 @@ def titled(title: str, grid: Picture) -> Picture:
     return whole
 
 
+def _folded(text: str) -> str:
+    """The text in one line: a line break is a space, as in `_cut` and `_wrapped`."""
+    return " ".join(text.split())
+
+
 def _cut(draw: Draw, text: str, width: int, font: object) -> str:
     """The text, shortened with an ellipsis to fit a width in pixels."""
-    text = " ".join(text.split())
+    text = _folded(text)
     while text and draw.textlength(text, font=font) > width:  # type: ignore[arg-type]
         text = text[:-2].rstrip() + "…" if len(text) > 2 else ""
     return text

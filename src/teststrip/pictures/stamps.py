@@ -8,6 +8,7 @@ and JSON; where in a file a text stands is known to `containers`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ from teststrip.records import EngineRef, Fingerprint, Render, Shot, Value
 from teststrip.vocabulary import PARAMETERS, sampler
 
 _VERSION = 1
+_DEEPEST = 64  # lists and tables in each other; our own records have about five
+_MOST_DIGITS = 300  # of a whole number, so that it is a float as well
 _READABLE = 100_000  # characters of a prompt in `parameters`, because viewers draw all of it; the JSON has the whole
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -27,15 +30,52 @@ def to_json(value: object) -> str:
     >>> to_json({"prompt": "an \\ud800 owl"})
     '{"prompt": {"code_points": [97, 110, 32, 55296, 32, 111, 119, 108]}}'
     """
-    return json.dumps(_spelled(value))
+    return json.dumps(_spelled(value), allow_nan=False)
 
 
 def from_json(text: str | bytes) -> object:
-    """The value that `to_json` was given. Raises ValueError on anything else."""
+    """The value that `to_json` was given. Raises ValueError on anything else, also on what is nested too deeply.
+
+    >>> from_json("[1, 2.5]"), from_json('{"a": null}')
+    ([1, 2.5], {'a': None})
+    """
+    text = text if isinstance(text, str) else text.decode("utf-8")
     try:
-        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
+        found = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    # A text with few brackets cannot be deep, and nearly every text of ours has few.
+    if text.count("{") + text.count("[") > _DEEPEST and _deeper(found, _DEEPEST):
+        raise ValueError("nested too deeply")
+    return found
+
+
+def _deeper(value: object, most: int) -> bool:
+    """Whether lists and tables lie in each other more than so many times."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, Mapping | list)
+            for inner in (one.values() if isinstance(one, Mapping) else one)
+        ]
+        if not level:
+            return False
+    return any(isinstance(one, Mapping | list) for one in level)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(text)
 
 
 def _spelled(value: object) -> object:
@@ -56,7 +96,7 @@ def _joined(table: dict[str, object]) -> object:
     return table
 
 
-_DECODER = json.JSONDecoder(object_hook=_joined)
+_DECODER = json.JSONDecoder(object_hook=_joined, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
 
 
 def asked(shot: Shot) -> dict[str, object]:
@@ -127,23 +167,26 @@ def stamp(render: Render) -> bytes:
     parsed once, and its bytes are copied once.
 
     Raises:
-        PictureError: the bytes are cut off, damaged, or not of the format that the render names.
+        PictureError: the bytes are cut off, damaged, or not of the format that the render names; a fact of the render
+            is NaN or infinite.
     """
     picture = parse(render.data)
     if picture.form != render.format:
         raise PictureError(f"the engine {render.shot.engine.name!r} said {render.format!r} and sent {picture.form!r}")
-    record = to_json(
-        {
-            "teststrip": _VERSION,
-            "shot": render.shot.id,
-            **asked(render.shot),
-            "fingerprint": render.fingerprint.id,
-            "answered": render.fingerprint.facts,
-            "seconds": render.seconds,
-            "facts": render.facts,
-        }
-    )
-    return picture.embed(record.encode("ascii"), parameters(render))
+    record = {
+        "teststrip": _VERSION,
+        "shot": render.shot.id,
+        **asked(render.shot),
+        "fingerprint": render.fingerprint.id,
+        "answered": render.fingerprint.facts,
+        "seconds": render.seconds,
+        "facts": render.facts,
+    }
+    try:
+        text = to_json(record)
+    except ValueError as error:
+        raise PictureError(f"what the engine {render.shot.engine.name!r} says of it is not JSON: {error}") from error
+    return picture.embed(text.encode("ascii"), parameters(render))
 
 
 def unstamp(data: bytes) -> dict[str, object] | None:

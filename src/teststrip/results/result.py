@@ -20,7 +20,7 @@ from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
 from teststrip.results import looked, notebook, scores
 from teststrip.rows import grid, tables
-from teststrip.store import Store
+from teststrip.store import Store, files, inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,8 @@ def open_result(folder: str | Path) -> Result:
     """
     folder = Path(folder)
     text = folder / STUDY_FILE
+    if inside.is_link(text):
+        raise StoreError(f"{folder}: {STUDY_FILE} is a link. Put the file itself there, as `teststrip run` does")
     if not text.is_file():
         raise StoreError(
             f"{folder}: no study here ({STUDY_FILE} is missing). Name a folder that "
@@ -191,7 +193,9 @@ class Result:
         """One row an image: settings, seed, seconds, digest, path and every score."""
         import pandas as pd
 
-        found = [{**one, "path": str(self.folder / str(one["path"]))} for one in tables.records(self.rows())]
+        found = [
+            {**one, "path": str(files.place(self.folder, str(one["path"])))} for one in tables.records(self.rows())
+        ]
         return pd.DataFrame.from_records(found)
 
     def grid(
@@ -217,7 +221,7 @@ class Result:
 
         chosen = grid.wanted(self.rows(), where or {})
         cells = {
-            (down, across): self.store.read(image)
+            (down, across): self.store.shown(image)
             for (down, across), own in grid.cells(chosen, (rows, columns)).items()
             if (image := own[0].image) is not None
         }

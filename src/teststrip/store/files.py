@@ -21,6 +21,8 @@ from teststrip.disk import sync, sync_folder
 from teststrip.errors import StoreError
 from teststrip.folder import IMAGES, QUARANTINE
 from teststrip.pictures.containers import SUFFIXES
+from teststrip.pictures.pixels import MAX_BYTES
+from teststrip.store import inside
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -28,6 +30,7 @@ B = TypeVar("B")
 REMEDY = "Run the study again: the picture is made anew, the damaged file is kept in quarantine."
 """What to do about a picture that is gone or damaged."""
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 _ADDRESS = re.compile(rf"{IMAGES}/([0-9a-f]{{2}})/(([0-9a-f]{{2}})[0-9a-f]{{62}})\.(png|jpg|webp)")
 
 
@@ -63,17 +66,24 @@ def digest_in(path: str) -> str | None:
     return match[2] if match and match[1] == match[3] else None
 
 
+def is_digest(text: str) -> bool:
+    """Whether a text is the digest of a picture.
+
+    >>> is_digest("ab" * 32), is_digest("../secret")
+    (True, False)
+    """
+    return _DIGEST.fullmatch(text) is not None
+
+
 def place(folder: Path, path: str) -> Path:
-    """The real place of a relative path out of a ledger that may be a stranger's.
+    """The real place of a picture's path.
 
     Raises:
-        StoreError: the path leads out of the folder, or is no address of a picture.
+        StoreError: the path leads out of the folder, also by a link, or is no address of a picture.
     """
-    target = folder / path
-    # An address has no dots and two folders; only a link in the place of one of them could lead elsewhere.
-    if digest_in(path) is None or target.parent.is_symlink() or target.parent.parent.is_symlink():
-        raise StoreError(f"{folder}: the ledger names {path!r}, which is no picture of this folder. Do not trust it.")
-    return target
+    if digest_in(path) is None:
+        raise StoreError(f"{folder}: {path!r} is no picture of this folder. Do not trust its ledger.")
+    return inside.place(folder, path)
 
 
 def write(folder: Path, path: str, data: bytes) -> None:
@@ -105,7 +115,7 @@ def write(folder: Path, path: str, data: bytes) -> None:
 def read(folder: Path, path: str) -> bytes:
     """The bytes at a relative path; no link is followed. Raises OSError and StoreError."""
     with _open(folder, path) as file:
-        return file.read()
+        return file.read(MAX_BYTES)
 
 
 def read_whole(folder: Path, path: str) -> bytes:
@@ -121,6 +131,11 @@ def read_whole(folder: Path, path: str) -> bytes:
     if digest_of_bytes(data) != digest_in(path):
         raise StoreError(f"{folder}: {path} is damaged. {REMEDY}")
     return data
+
+
+def there(folder: Path, path: str) -> bool:
+    """Whether a picture's file is there; it is not read."""
+    return digest_in(path) is not None and inside.has(folder, path)
 
 
 def digest_of_bytes(data: bytes) -> str:
@@ -150,17 +165,21 @@ def by_threads(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
 
 
 def sweep(folder: Path) -> Iterator[Found]:
-    """Every picture and every unfinished file below `images/`. Files with other names are left out."""
-    root = folder / IMAGES
+    """Every picture and every unfinished file below `images/`. Files with other names are left out.
+
+    Raises:
+        StoreError: `images` is a link, and what lies behind it is not of this study.
+    """
+    root = inside.place(folder, f"{IMAGES}/any").parent
     if not root.is_dir():
         return
     for bucket in sorted(root.iterdir()):
-        if len(bucket.name) != 2 or bucket.is_symlink() or not bucket.is_dir():
+        if len(bucket.name) != 2 or inside.is_link(bucket) or not bucket.is_dir():
             continue
         with os.scandir(bucket) as entries:
             for entry in entries:
                 path = f"{IMAGES}/{bucket.name}/{entry.name}"
-                temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
+                temporary = entry.name.startswith(".") and entry.name.endswith(".tmp") and not entry.is_dir()
                 if temporary or (digest_in(path) and not entry.is_symlink()):
                     facts = entry.stat(follow_symlinks=False)
                     yield Found(path, facts.st_size, facts.st_mtime_ns, temporary)
@@ -168,7 +187,7 @@ def sweep(folder: Path) -> Iterator[Found]:
 
 def discard(folder: Path, path: str) -> None:
     """Remove an unfinished file."""
-    (folder / path).unlink(missing_ok=True)
+    inside.place(folder, path).unlink(missing_ok=True)
 
 
 def quarantine(folder: Path, path: str) -> str | None:
@@ -178,14 +197,12 @@ def quarantine(folder: Path, path: str) -> str | None:
         its new relative path; None when there is no such file.
 
     Raises:
-        StoreError: the quarantine is a link.
+        StoreError: the quarantine, or a folder on the way to the file, is a link.
     """
-    source = folder / path
+    source = inside.place(folder, path)
     if not source.is_symlink() and not source.exists():
         return None
-    room = folder / QUARANTINE
-    if room.is_symlink():
-        raise StoreError(f"{folder}: {QUARANTINE} is a link. Remove it: damaged files are kept in the folder itself.")
+    room = inside.place(folder, f"{QUARANTINE}/any").parent
     make_folder(room)
     target, number = room / source.name, 1
     while target.exists():
@@ -198,8 +215,8 @@ def quarantine(folder: Path, path: str) -> str | None:
 
 
 def _open(folder: Path, path: str) -> BufferedReader:
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(place(folder, path), flags), "rb")
+    place(folder, path)
+    return inside.opened(folder, path, MAX_BYTES)
 
 
 def make_folder(path: Path) -> None:

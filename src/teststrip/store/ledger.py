@@ -14,16 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from teststrip.disk import sync, sync_folder
 from teststrip.errors import StoreError
 from teststrip.folder import LEDGER_FILE
-from teststrip.pictures.stamps import asked, from_json, to_json
+from teststrip.pictures.stamps import asked, to_json
 from teststrip.records import Fingerprint, Image, Shot
-from teststrip.store import files, schema
+from teststrip.store import files, inside, rows, schema
 
-_REBUILD = "Run: teststrip verify --rebuild {folder}  (the pictures hold their own records; the file is kept)"
-_IMAGE = "shot_id, digest, path, width, height, size, seconds, fingerprint_id, facts"
+T = TypeVar("T")
+
+_LONGEST_VALUE = 64 * 2**20  # bytes of a text in a column; a study text has at most 1 MB besides its prompts
 
 
 class Ledger:
@@ -33,7 +35,7 @@ class Ledger:
         self.folder = folder
         self._connection = connection
 
-    def rows(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+    def find(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         """What a query finds, lazily. Raises StoreError where the file cannot be read."""
         with speaking(self.folder):
             yield from self._connection.execute(query, values)
@@ -55,15 +57,19 @@ class Ledger:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def read(self, kind: rows.Kind[T], where: str = "", values: Sequence[object] = ()) -> Iterator[T]:
+        """The records of a kind, lazily. Raises StoreError at the first row that cannot be believed."""
+        for row in self.find(kind.query(where), values):
+            yield kind.record(row, self.folder)
+
     def image(self, shot_id: str, fingerprint_id: str) -> Image | None:
         """The picture of a shot by a fingerprint; None when there is none."""
         where = "WHERE shot_id = ? AND fingerprint_id = ?"
-        return next(self.images(where, (shot_id, fingerprint_id)), None)
+        return next(self.read(rows.IMAGES, where, (shot_id, fingerprint_id)), None)
 
-    def images(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Image]:
-        """Pictures in the order in which they were added. `files` checks their paths when it touches a file."""
-        for row in self.rows(f"SELECT {_IMAGE} FROM images {where} ORDER BY sequence", values):  # noqa: S608 - our own text
-            yield _image(row, self.folder)
+    def images(self) -> Iterator[Image]:
+        """Pictures in the order in which they were added."""
+        return self.read(rows.IMAGES)
 
     def close(self) -> None:
         """Close the file. The last process to close it folds the write-ahead log in."""
@@ -75,18 +81,8 @@ def insert(connection: sqlite3.Connection, shot: Shot, fingerprint: Fingerprint,
     insert_shot(connection, shot)
     insert_fingerprint(connection, fingerprint)
     connection.execute(
-        f"INSERT INTO images ({_IMAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own text
-        (
-            image.shot_id,
-            image.digest,
-            image.path,
-            image.width,
-            image.height,
-            image.size,
-            image.seconds,
-            image.fingerprint_id,
-            to_json(image.facts),
-        ),
+        f"INSERT INTO images ({rows.IMAGES.columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own text
+        rows.row_of(image),
     )
     connection.execute("DELETE FROM failures WHERE shot_id = ?", (image.shot_id,))
 
@@ -110,7 +106,7 @@ def insert_event(connection: sqlite3.Connection, kind: str, facts: Mapping[str, 
 def withdraw(connection: sqlite3.Connection, image: Image, kind: str, kept: str | None) -> None:
     """Make a picture's shot pending again. The picture's row becomes an event that says where its file is kept."""
     connection.execute("DELETE FROM images WHERE digest = ?", (image.digest,))
-    row = {name: getattr(image, name) for name in _IMAGE.split(", ")}
+    row = {name: getattr(image, name) for name in rows.IMAGES.columns.split(", ")}
     insert_event(connection, kind, {**row, "kept": kept})
 
 
@@ -215,20 +211,22 @@ def set_aside(folder: Path) -> str | None:
 def speaking(folder: Path) -> Iterator[None]:
     """Turn errors of SQLite and of the system into a StoreError that says where, what and the remedy."""
     try:
-        yield
+        with inside.speaking(folder):
+            yield
     except sqlite3.Error as error:
         raise _said(error, folder) from error
-    except OSError as error:
-        remedy = "Free some space and run again; what is done is kept." if _is_full(error) else "Check disk and rights."
-        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}. {remedy}") from error
 
 
 def _said(error: sqlite3.Error, folder: Path) -> StoreError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    if "decode" in str(error):  # bytes in a column that are no UTF-8: Python says it, not SQLite
+        return _damaged(folder, "a text in it is no text")
+    if name.startswith("SQLITE_TOOBIG") or isinstance(error, sqlite3.DataError):
+        return _damaged(folder, "a text in it is too long")
     if name.startswith("SQLITE_FULL"):
         return StoreError(f"{folder}: the disk is full. Free some space and run again; what is done is kept.")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return damaged(folder, str(error))
+        return _damaged(folder, str(error))
     if name.startswith("SQLITE_BUSY"):
         return StoreError(f"{folder}: {LEDGER_FILE} is in use by another program for too long. Close it and run again.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
@@ -240,27 +238,25 @@ def _said(error: sqlite3.Error, folder: Path) -> StoreError:
     return StoreError(f"{folder}: {LEDGER_FILE}: {error}")
 
 
-def _is_full(error: OSError) -> bool:
-    import errno
-
-    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-
-
-def damaged(folder: Path, what: str) -> StoreError:
-    """What to raise for a ledger that holds something that Teststrip does not write."""
-    return StoreError(f"{folder}: {LEDGER_FILE} is damaged: {what}. {_REBUILD.format(folder=folder)}")
+def _damaged(folder: Path, what: str) -> StoreError:
+    return StoreError(f"{folder}: {LEDGER_FILE} is damaged: {what}. {rows.REBUILD.format(folder=folder)}")
 
 
 def _refuse_link(folder: Path) -> None:
-    if (folder / LEDGER_FILE).is_symlink():
-        raise StoreError(
-            f"{folder}: {LEDGER_FILE} is a link. Put the file itself there: a ledger of two names gets damaged."
-        )
+    for path in _with_logs(folder / LEDGER_FILE):
+        if inside.is_link(path):
+            raise StoreError(
+                f"{folder}: {path.name} is a link. Put the file itself there: a ledger of two names gets damaged."
+            )
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{folder}: {path.name} is no regular file. Remove it, and run the study again.")
 
 
 def _refuse_orphaned(folder: Path) -> None:
     if any(True for _ in files.sweep(folder)):
-        raise StoreError(f"{folder}: there are pictures, but {LEDGER_FILE} is gone. {_REBUILD.format(folder=folder)}")
+        raise StoreError(
+            f"{folder}: there are pictures, but {LEDGER_FILE} is gone. {rows.REBUILD.format(folder=folder)}"
+        )
 
 
 def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
@@ -274,6 +270,7 @@ def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
         "checkpoint_fullfsync = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003 - SQLite's own spelling
     return connection
@@ -282,7 +279,7 @@ def _connect(uri: str, *, one_thread: bool = True) -> sqlite3.Connection:
 def _examined(connection: sqlite3.Connection, folder: Path) -> int:
     """The version of a ledger that is sound, ours and not newer than this program."""
     if (folder / LEDGER_FILE).stat().st_size == 0:
-        raise damaged(folder, "it is empty")
+        raise _damaged(folder, "it is empty")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != schema.APPLICATION or version < 1:
@@ -296,14 +293,14 @@ def _examined(connection: sqlite3.Connection, folder: Path) -> int:
         _refuse_strange(connection, folder)
     report = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
     if report != ["ok"]:
-        raise damaged(folder, "; ".join(report).replace("\n", " "))
+        raise _damaged(folder, "; ".join(report).replace("\n", " "))
     return version
 
 
 def _refuse_strange(connection: sqlite3.Connection, folder: Path) -> None:
     strange = schema.differences(connection)
     if strange:
-        raise damaged(folder, f"its tables are not as Teststrip makes them ({', '.join(strange[:5])})")
+        raise _damaged(folder, f"its tables are not as Teststrip makes them ({', '.join(strange[:5])})")
 
 
 def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
@@ -324,26 +321,3 @@ def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None
 
 def _with_logs(path: Path) -> list[Path]:
     return [path, *(path.with_name(path.name + ending) for ending in ("-journal", "-wal", "-shm"))]
-
-
-def _image(row: tuple[object, ...], folder: Path) -> Image:
-    shot_id, digest, path, width, height, size, seconds, fingerprint_id, facts = row
-    try:
-        found = from_json(str(facts))
-        # SQLite keeps whatever was put into a column; a stranger may have put anything.
-        numbers = [int(str(number)) for number in (width, height, size)]
-        if not isinstance(found, dict):
-            raise ValueError("facts")  # noqa: TRY004, TRY301
-        return Image(
-            shot_id=str(shot_id),
-            digest=str(digest),
-            path=str(path),
-            width=numbers[0],
-            height=numbers[1],
-            size=numbers[2],
-            seconds=float(str(seconds)),
-            fingerprint_id=str(fingerprint_id),
-            facts=found,
-        )
-    except ValueError as error:
-        raise damaged(folder, f"the row of the picture {digest!s:.12} cannot be read") from error

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import platform
+import stat
 import sys
 import time
 from datetime import UTC, datetime
@@ -18,8 +19,11 @@ from pathlib import Path
 
 from teststrip.errors import FolderBusy, StoreError
 from teststrip.folder import LOCK_FILE
+from teststrip.store import inside
 
 _MOUNTS = Path("/proc/self/mountinfo")
+
+_MOST_BYTES = 4096  # of the text in the lock file, which names a process
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
@@ -55,13 +59,15 @@ class FolderLock:
     Raises:
         FolderBusy: another process, or another Store of this process, holds the lock. The message says which and since
             when.
-        OSError: the file system has no locks or no room, or the lock file is a link.
+        OSError: the file system has no locks or no room, or the lock file is a link or no regular file.
     """
 
     def __init__(self, folder: Path, *, glance_seconds: float = 0.05) -> None:
         # A stranger's folder may have a link there: what it points to would be emptied.
-        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        self._file = os.open(folder / LOCK_FILE, flags, 0o644)
         try:
+            _refuse_others(self._file)
             try:
                 _take(self._file)
             except OSError as error:
@@ -88,6 +94,11 @@ class FolderLock:
         os.close(self._file)
 
 
+def _refuse_others(file: int) -> None:
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise OSError(errno.EINVAL, f"{LOCK_FILE} is no regular file")
+
+
 def holder(folder: Path) -> dict[str, object] | None:
     """Which process holds the folder.
 
@@ -102,22 +113,21 @@ def holder(folder: Path) -> dict[str, object] | None:
 
 def _held(folder: Path) -> bool:
     try:
-        file = os.open(folder / LOCK_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        file = inside.opened(folder, LOCK_FILE, sys.maxsize)
     except OSError:
         return False
-    try:
-        _share(file)
-    except OSError:
-        return True
-    finally:
-        os.close(file)
+    with file:
+        try:
+            _share(file.fileno())
+        except OSError:
+            return True
     return False
 
 
 def _signed(folder: Path) -> dict[str, object] | None:
     try:
-        found = json.loads((folder / LOCK_FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(inside.read(folder, LOCK_FILE, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

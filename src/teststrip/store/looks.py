@@ -9,10 +9,12 @@ import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Literal
 
 from teststrip.pictures.stamps import from_json, to_json
-from teststrip.records import Answer, KeptMargin, Look, Question
+from teststrip.records import Answer, KeptMargin, Look, Question, Scope
+
+_MOST = 1e100  # its square is still a number
 
 
 def insert(connection: sqlite3.Connection, look: Look, at: str) -> None:
@@ -31,24 +33,36 @@ def insert(connection: sqlite3.Connection, look: Look, at: str) -> None:
     )
 
 
-def read(row: tuple[object, ...], number: int) -> Look:
-    """The look of a row `at, study, question, facts`.
+def read(row: tuple[object, ...]) -> Look:
+    """The look of a row `at, study, question, facts`; `numbered` says which one it is.
 
     Raises:
-        ValueError, TypeError, KeyError: the row is not as `insert` makes it.
+        ValueError: the row is not as `insert` makes it.
     """
+    try:
+        return _read(row)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"it is not as Teststrip writes it ({error!r:.60})") from error
+
+
+def numbered(look: Look, number: int) -> Look:
+    """The look as the so manyth of its study; margins without a look of their own are kept from this one."""
+    margins = {name: replace(kept, look=kept.look or number) for name, kept in look.margins.items()}
+    return replace(look, number=number, margins=margins)
+
+
+def _read(row: tuple[object, ...]) -> Look:
     at, study, question, facts = row
     asked, found = _table(question), _table(facts)
     return Look(
-        study=str(from_json(str(study))),
-        question=Question(tuple(map(str, asked["metrics"])), _margin(asked["margin"]), scope=asked["scope"]),
-        data=str(found["data"]),
+        study=_text(from_json(_text(study))),
+        question=Question(tuple(map(_text, asked["metrics"])), _margin(asked["margin"]), scope=_scope(asked["scope"])),
+        data=_text(found["data"]),
         prompts=int(found["prompts"]),
         images=int(found["images"]),
-        margins={str(name): _kept(margin, number) for name, margin in found["margins"].items()},
-        answers=tuple(Answer(**answer) for answer in found["answers"]),
-        number=number,
-        at=str(at),
+        margins={_text(name): _kept(margin) for name, margin in found["margins"].items()},
+        answers=tuple(_answer(answer) for answer in found["answers"]),
+        at=_text(at),
     )
 
 
@@ -57,20 +71,47 @@ def _plain(margin: KeptMargin) -> dict[str, object]:
     return {**asdict(margin), "seed_sd": None if math.isnan(margin.seed_sd) else margin.seed_sd}
 
 
-def _kept(table: Mapping[str, Any], number: int) -> KeptMargin:
+def _kept(table: Mapping[str, Any]) -> KeptMargin:
     sd = table["seed_sd"]
-    kept = KeptMargin(**{**table, "seed_sd": math.nan if sd is None else float(sd)})
-    return replace(kept, look=kept.look or number)
+    kept = KeptMargin(**{**table, "seed_sd": math.nan if sd is None else _finite(sd)})
+    for number in (kept.value, kept.se, kept.seeds_se):
+        _finite(number)
+    return kept
+
+
+def _answer(table: Mapping[str, Any]) -> Answer:
+    answer = Answer(**table)
+    for text in table.values():
+        if isinstance(text, str):
+            _text(text)
+    return answer
+
+
+def _scope(value: object) -> Literal[Scope, "both"]:
+    known: tuple[Literal[Scope, "both"], ...] = ("these prompts", "prompts like these", "both")
+    return known[known.index(value)]
 
 
 def _margin(value: object) -> float | Mapping[str, float]:
     if isinstance(value, Mapping):
-        return {str(name): float(margin) for name, margin in value.items()}
-    return float(str(value))
+        return {_text(name): _finite(margin) for name, margin in value.items()}
+    return _finite(value)
+
+
+def _finite(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST < value < _MOST:
+        raise ValueError("a number in it is none that can be meant")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not (isinstance(value, str) and value.isprintable()):
+        raise ValueError("a text in it is none")
+    return value
 
 
 def _table(text: object) -> dict[str, Any]:
-    found = from_json(str(text))
+    found = from_json(text) if isinstance(text, str) else None
     if not isinstance(found, dict):
-        raise ValueError("no table")  # noqa: TRY004 - data, not an argument
+        raise ValueError("there is no table where one should be")  # noqa: TRY004 - data, not an argument
     return found

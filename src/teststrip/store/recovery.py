@@ -18,7 +18,7 @@ from teststrip.errors import TeststripError
 from teststrip.pictures.pixels import MAX_BYTES, decode
 from teststrip.pictures.stamps import fingerprint_of, shot_of, unstamp
 from teststrip.records import Fingerprint, Image, Shot
-from teststrip.store import files, thumbs
+from teststrip.store import files, rows, thumbs
 from teststrip.store.files import Found
 from teststrip.store.ledger import Ledger, create, insert, insert_event, open_to_write, set_aside, withdraw
 
@@ -30,7 +30,7 @@ def recover(ledger: Ledger) -> None:
     """Make ledger and files agree. Where they do, this costs a look at each file's size and half a second of hashing.
 
     Raises:
-        StoreError: the disk is full or does not answer.
+        StoreError: the disk is full or does not answer; a row cannot be believed; a folder is a link.
     """
     folder = ledger.folder
     found = list(files.sweep(folder))
@@ -39,11 +39,10 @@ def recover(ledger: Ledger) -> None:
             files.discard(folder, file.path)
     thumbs.tidy(folder)
     present = {file.path: file for file in found if not file.temporary}
-    known = {str(path): size for path, size in ledger.rows("SELECT path, size FROM images")}
+    known = {path: size for _, path, size in ledger.read(rows.PLACES)}
     broken = dict.fromkeys(_flipped(folder, list(present.values())), "damaged")
     for path, size in known.items():
         if path not in present:
-            files.place(folder, path)  # a path that leads out of the folder ends here
             broken[path] = "missing"
         elif present[path].size != size:
             broken[path] = "short"
@@ -76,7 +75,7 @@ def adopt(ledger: Ledger, orphans: Sequence[Found]) -> int:
     Returns:
         the number of pictures that were adopted.
     """
-    rows: list[tuple[Shot, Fingerprint, Image]] = []
+    taken: list[tuple[Shot, Fingerprint, Image]] = []
     unfit: list[tuple[str, str]] = []
     places = {(image.shot_id, image.fingerprint_id) for image in ledger.images()} if orphans else set()
     for file in sorted(orphans, key=lambda orphan: (orphan.changed, orphan.path)):
@@ -90,16 +89,16 @@ def adopt(ledger: Ledger, orphans: Sequence[Found]) -> int:
             unfit.append((file.path, "another picture has its place"))
             continue
         places.add(place)
-        rows.append(row)
+        taken.append(row)
     kept = [(path, why, files.quarantine(ledger.folder, path)) for path, why in unfit]
-    if rows or kept:
+    if taken or kept:
         with ledger.transaction() as connection:
-            for row in rows:
+            for row in taken:
                 insert(connection, *row)
                 insert_event(connection, "adopted", {"path": row[2].path, "shot_id": row[2].shot_id})
             for path, why, now in kept:
                 insert_event(connection, "unfit", {"path": path, "why": why, "kept": now})
-    return len(rows)
+    return len(taken)
 
 
 def rebuild(folder: Path) -> int:
@@ -154,4 +153,5 @@ def _claimed(folder: Path, file: Found) -> tuple[Shot, Fingerprint, Image]:
         raise ValueError("the record inside is not complete")  # noqa: TRY004 - data, not an argument
     height, width, _ = decode(data).shape
     image = Image(shot.id, digest, file.path, width, height, len(data), float(seconds), fingerprint.id, facts)
+    rows.row_of(image)
     return shot, fingerprint, image

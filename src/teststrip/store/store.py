@@ -1,57 +1,29 @@
 """The store of a study folder: what `run` writes and everything else reads.
 
 The picture is written first and its row second, so that a row means that its picture is whole on the disk. This class
-is the way to `ledger`, `recovery` and `verify`. Views that show single files use `files` and `thumbs` as well.
+is the way to `ledger`, `recovery` and `verify`. Views that show single files use `files` and `thumbs` as well; every
+module that writes a part of the folder uses `inside`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Self, get_args
+from typing import Self
 
-from teststrip.errors import StoreError
-from teststrip.pictures.stamps import from_json, shot_of, stamp, to_json
-from teststrip.records import Failure, Fingerprint, Image, Look, Reason, Render, Score, Shot
-from teststrip.store import files, ledger, looks, recovery, thumbs, verify
+from teststrip.errors import PictureError, StoreError
+from teststrip.pictures.stamps import stamp, to_json
+from teststrip.records import Failure, Fingerprint, Image, Look, Render, Score, Shot
+from teststrip.store import files, ledger, looks, recovery, rows, thumbs, verify
 from teststrip.store.lock import FolderLock, refuse_network
+from teststrip.store.rows import Incident, Remembered
 from teststrip.store.verify import Problem
 
 _RECENT = 200  # images that `pace` looks at: enough for a steady median, few enough to follow a changed machine
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A study text that was run in a folder.
-
-    Attributes:
-        name: of the study.
-        text: TOML.
-        at: the time in UTC, for people.
-    """
-
-    name: str
-    text: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something out of the ordinary that the store found or did.
-
-    Attributes:
-        kind: "adopted", "unfit", "missing", "short", "damaged", "migrated" or "rebuilt".
-        at: the time in UTC, for people.
-        facts: the old row, where its file is kept, and why.
-    """
-
-    kind: str
-    at: str
-    facts: dict[str, object]
 
 
 class Store:
@@ -109,13 +81,17 @@ class Store:
             the picture's row; the row of the older picture where the shot has one of the same fingerprint.
 
         Raises:
-            PictureError: the bytes are cut off or damaged; nothing was stored.
+            PictureError: the bytes are cut off or damaged, or what the engine says of them is; nothing was stored.
             StoreError: the disk is full or fails; no part of the picture is left.
         """
         if kept := self._ledger.image(render.shot.id, render.fingerprint.id):
             return kept
         data = stamp(render)
         image = described(render, data)
+        try:
+            rows.row_of(image)
+        except ValueError as error:
+            raise PictureError(f"the engine's answer cannot be kept: {error}") from error
         self._keep(image, data)
         with self._ledger.transaction() as connection:
             ledger.insert(connection, render.shot, render.fingerprint, image)
@@ -137,6 +113,8 @@ class Store:
     def add_scores(self, scores: Iterable[Score], by: Iterable[Fingerprint] = ()) -> int:
         """Write down scores. A score of the same metric, fingerprint and images is replaced.
 
+        A value that is infinite is kept as NaN is: the metric does not apply.
+
         Args:
             scores: each with the id of its metric's fingerprint.
             by: the metrics' fingerprints, so that the ledger keeps their facts.
@@ -144,15 +122,15 @@ class Store:
         Returns:
             the number of scores written.
         """
-        rows = [
-            (one.metric, one.fingerprint_id, " ".join(one.digests), None if math.isnan(one.value) else one.value)
+        written = [
+            (one.metric, one.fingerprint_id, " ".join(one.digests), one.value if math.isfinite(one.value) else None)
             for one in scores
         ]
         with self._ledger.transaction() as connection:
             for fingerprint in by:
                 ledger.insert_fingerprint(connection, fingerprint)
-            connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
-        return len(rows)
+            connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", written)
+        return len(written)
 
     def remember(self, study_name: str, toml_text: str) -> None:
         """Write down the text of a study that is run here, unless the last text of that study is equal to it."""
@@ -182,10 +160,14 @@ class Store:
         with ledger.speaking(self.folder):
             return recovery.reject(self._ledger, images, why)
 
+    def count(self) -> int:
+        """The number of pictures, also of those whose rows cannot be believed."""
+        return next(int(str(count)) for (count,) in self._ledger.find("SELECT count(*) FROM images"))
+
     def done(self, fingerprint_ids: Collection[str] | None = None) -> set[str]:
         """Ids of the shots that have a picture by one of these fingerprints; None = by any fingerprint."""
-        rows = self._ledger.rows("SELECT shot_id, fingerprint_id FROM images")
-        return {str(shot) for shot, answer in rows if fingerprint_ids is None or answer in fingerprint_ids}
+        answers = self._ledger.read(rows.ANSWERS)
+        return {shot for shot, answer in answers if fingerprint_ids is None or answer in fingerprint_ids}
 
     def images(self) -> dict[str, list[Image]]:
         """Pictures by shot id, the newest last. A shot has several where several fingerprints answered it."""
@@ -196,53 +178,36 @@ class Store:
 
     def shot(self, shot_id: str) -> Shot | None:
         """The shot of an id, even if no study asks for it any more; None when the ledger has no such id."""
-        found = next(self._ledger.rows("SELECT asked FROM shots WHERE id = ?", (shot_id,)), None)
-        return shot_of(_table(found[0])) if found else None
+        return next((shot for _, shot in self._ledger.read(rows.SHOTS, "WHERE id = ?", (shot_id,))), None)
 
     def failures(self) -> dict[str, Failure]:
         """The last failure of each shot that has no picture, by shot id."""
-        query = "SELECT id, asked, reason, text, retryable FROM failures JOIN shots ON id = shot_id"
-        found = {}
-        for shot_id, text, reason, said, retryable in self._ledger.rows(query):
-            why: Reason = next((known for known in get_args(Reason) if known == reason), "error")
-            found[str(shot_id)] = Failure(shot_of(_table(text)), why, str(from_json(str(said))), bool(retryable))
-        return found
+        return dict(self._ledger.read(rows.FAILURES))
 
     def attempts(self) -> dict[str, int]:
         """How often each shot that has no picture has failed, by shot id."""
-        rows = self._ledger.rows("SELECT shot_id, attempts FROM failures")
-        return {str(shot): int(str(count)) for shot, count in rows}
+        return dict(self._ledger.read(rows.ATTEMPTS))
 
     def fingerprints(self) -> dict[str, Fingerprint]:
         """What has made or scored pictures in this folder, by fingerprint id."""
-        rows = self._ledger.rows("SELECT id, facts FROM fingerprints")
-        return {str(name): Fingerprint(_table(facts)) for name, facts in rows}
+        return dict(self._ledger.read(rows.FINGERPRINTS))
 
     def scores(self) -> Iterator[Score]:
         """Every score, also those by older fingerprints of a metric."""
-        for metric, answer, digests, value in self._ledger.rows(
-            "SELECT metric, fingerprint_id, digests, value FROM scores ORDER BY metric, fingerprint_id, digests"
-        ):
-            number = math.nan if value is None else float(str(value))
-            yield Score(str(metric), tuple(str(digests).split(" ")), number, str(answer))
+        return self._ledger.read(rows.SCORES)
 
     def studies(self) -> list[Remembered]:
         """The study texts that were run here, the newest last."""
-        rows = self._ledger.rows("SELECT name, text, at FROM studies ORDER BY sequence")
-        return [Remembered(str(name), str(from_json(str(text))), str(at)) for name, text, at in rows]
+        return list(self._ledger.read(rows.STUDIES))
 
     def looks(self, study_name: str) -> list[Look]:
         """The looks at a study, the newest last. Raises StoreError where a row cannot be read."""
-        query = "SELECT at, study, question, facts FROM looks WHERE study = ? ORDER BY sequence"
-        try:
-            return [looks.read(row, i) for i, row in enumerate(self._ledger.rows(query, (to_json(study_name),)), 1)]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ledger.damaged(self.folder, f"the row of a look cannot be read ({error!r:.80})") from error
+        found = self._ledger.read(rows.LOOKS, "WHERE study = ?", (to_json(study_name),))
+        return [looks.numbered(look, number) for number, look in enumerate(found, 1)]
 
     def incidents(self) -> list[Incident]:
         """What the store found and mended, the newest last."""
-        rows = self._ledger.rows("SELECT kind, at, facts FROM events ORDER BY sequence")
-        return [Incident(str(kind), str(at), _table(facts)) for kind, at, facts in rows]
+        return list(self._ledger.read(rows.EVENTS))
 
     def pace(self, fingerprint_ids: Collection[str]) -> float | None:
         """Seconds a denoiser call, the median of the last images by these fingerprints.
@@ -250,21 +215,12 @@ class Store:
         Returns:
             Seconds an image where the engine counts no calls; None without such images.
         """
-        paces: list[float] = []
-        for seconds, answer, text in self._ledger.rows(
-            "SELECT seconds, fingerprint_id, facts FROM images ORDER BY sequence DESC"
-        ):
-            if answer not in fingerprint_ids:
-                continue
-            calls = _table(text).get("denoiser_calls", 1)
-            if isinstance(calls, int | float) and calls > 0:
-                paces.append(float(str(seconds)) / calls)
-            if len(paces) == _RECENT:
-                break
-        return median(paces) if paces else None
+        paces = (pace for answer, pace in self._ledger.read(rows.PACES) if answer in fingerprint_ids)
+        recent = list(islice(paces, _RECENT))
+        return median(recent) if recent else None
 
     def path(self, image: Image) -> Path:
-        """Where the file of a picture lies. Raises StoreError when the ledger's path leads out of the folder."""
+        """Where the file of a picture lies. Raises StoreError when its path leads out of the folder."""
         return files.place(self.folder, image.path)
 
     def read(self, image: Image) -> bytes:
@@ -273,22 +229,31 @@ class Store:
         Raises:
             StoreError: the file is gone, or its bytes are not those that were written.
         """
-        data = files.read_whole(self.folder, image.path)
-        if files.digest_in(image.path) != image.digest:
-            raise StoreError(f"{self.folder}: {image.path} is damaged. {files.REMEDY}")
-        return data
+        return files.read_whole(self.folder, image.path)
+
+    def shown(self, image: Image) -> bytes:
+        """The bytes of a picture for a view, which goes on without the pictures that cannot be read.
+
+        Returns:
+            no bytes where `read` raises StoreError: nothing that decodes.
+        """
+        try:
+            return self.read(image)
+        except StoreError:
+            return b""
 
     def thumbnail(self, image: Image) -> bytes:
         """A small copy of a picture for pages, as WebP; a picture of at most 256 pixels is its own.
 
-        It is made and kept in the folder where there is none yet. In a folder that may only be read it is made anew
-        each time.
+        It is made where there is none yet, and kept in the folder when the folder is held for writing.
 
         Raises:
             StoreError: as `read`.
             PictureError: the picture cannot be decoded.
         """
-        return thumbs.of(self.folder, image.path) if thumbs.wanted(image.width, image.height) else self.read(image)
+        if not thumbs.wanted(image.width, image.height):
+            return self.read(image)
+        return (thumbs.renewed if self._lock else thumbs.of)(self.folder, image.path)
 
     def verify(self) -> list[Problem]:
         """Hash every picture again and compare it with its row and its record. The list is empty when all agree."""
@@ -339,10 +304,3 @@ def _lock(folder: Path) -> FolderLock:
         files.make_folder(folder)
         refuse_network(folder)
         return FolderLock(folder)
-
-
-def _table(text: object) -> dict[str, object]:
-    found = from_json(str(text))
-    if not isinstance(found, dict):
-        raise StoreError(f"the ledger holds {str(text)[:40]!r} where a table should be. Run: teststrip verify")
-    return found

@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from teststrip import disk, pictures
-from teststrip.errors import PictureError
+from teststrip import pictures
+from teststrip.errors import PictureError, StoreError
 from teststrip.folder import THUMBS
-from teststrip.store import files
+from teststrip.store import files, inside
 
 _MOST_BYTES = 2**20  # WebP of 256 x 256 pixels of noise has 40 KB, and a raw picture of that size 196 KB
 
@@ -40,33 +40,29 @@ def keep(folder: Path, picture: str, small: bytes) -> bool:
     Returns:
         whether it lies there now; not on a full disk, in a folder that may only be read, or where a link stands.
     """
-    target = _place(folder, picture)
-    with contextlib.suppress(OSError):
-        if target:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            disk.replace(target, small)
+    with contextlib.suppress(OSError, StoreError):
+        if files.digest_in(picture) and not inside.is_link(folder / address(picture)):
+            inside.write(folder, address(picture), small)
             return True
     return False
 
 
 def kept(folder: Path, picture: str) -> bytes | None:
     """The thumbnail of a picture where there is one to believe, else None."""
-    target = _place(folder, picture)
-    with contextlib.suppress(OSError, PictureError):
-        if target and target.is_file() and target.stat().st_size <= _MOST_BYTES:
-            small = target.read_bytes()
+    with contextlib.suppress(OSError, StoreError, PictureError):
+        if files.digest_in(picture):
+            small = inside.read(folder, address(picture), _MOST_BYTES)
             return small if pictures.sound(small) == "webp" else None
     return None
 
 
 def there(folder: Path, picture: str) -> bool:
     """Whether a page can show the thumbnail of a picture; the file is not read."""
-    target = _place(folder, picture)
-    return target is not None and target.is_file()
+    return files.digest_in(picture) is not None and inside.has(folder, address(picture))
 
 
 def of(folder: Path, picture: str) -> bytes:
-    """The thumbnail of a picture, made and kept where there is none yet.
+    """The thumbnail of a picture, made where there is none yet. Writes nothing: the folder is only shown.
 
     Args:
         folder: the study folder.
@@ -77,23 +73,23 @@ def of(folder: Path, picture: str) -> bytes:
         PictureError: it cannot be decoded.
     """
     small = kept(folder, picture)
+    return pictures.thumbnail(files.read_whole(folder, picture), pictures.SMALL_ENOUGH) if small is None else small
+
+
+def renewed(folder: Path, picture: str) -> bytes:
+    """The thumbnail of a picture as `of` has it, kept in the folder, which the caller may write to."""
+    small = kept(folder, picture)
     if small is None:
-        small = pictures.thumbnail(files.read_whole(folder, picture), pictures.SMALL_ENOUGH)
+        small = of(folder, picture)
         keep(folder, picture, small)
     return small
 
 
 def tidy(folder: Path) -> None:
     """Remove what a process that was killed left unfinished."""
-    root = folder / THUMBS
-    with contextlib.suppress(OSError):
-        for path in root.glob("??/.*.tmp"):
-            if not root.is_symlink() and not path.parent.is_symlink():
+    with contextlib.suppress(OSError, StoreError):
+        root = inside.place(folder, f"{THUMBS}/any").parent
+        buckets = [bucket for bucket in root.iterdir() if len(bucket.name) == 2 and not inside.is_link(bucket)]
+        for bucket in buckets:
+            for path in bucket.glob(".*.tmp"):
                 path.unlink(missing_ok=True)
-
-
-def _place(folder: Path, picture: str) -> Path | None:
-    """Where a thumbnail may be read and written; None where a link or a path that is no picture's would lead away."""
-    target = folder / address(picture)
-    led_away = any(path.is_symlink() for path in (target, target.parent, target.parent.parent))
-    return None if files.digest_in(picture) is None or led_away else target

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from teststrip.errors import StoreError
 from teststrip.folder import LEDGER_FILE
 from teststrip.pictures.stamps import fingerprint_of, from_json, shot_of, unstamp
 from teststrip.records import Image
-from teststrip.store import files
+from teststrip.store import files, rows
 from teststrip.store.ledger import Ledger
+
+_MOST_ROWS = 20  # of a table, each in a line of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
         ledger: open for reading or writing.
         alone: whether no other process can be writing. Files without a row are problems then, not work in progress.
     """
-    images = list(ledger.images())
     problems = list(_ledger_problems(ledger))
+    images = [rows.IMAGES.make(row) for row in ledger.find(rows.IMAGES.query()) if not rows.IMAGES.trouble(row)]
     looks = files.by_threads(lambda image: _picture_problem(ledger.folder, image), images)
     problems += [problem for problem in looks if problem]
     if alone:
@@ -59,19 +62,35 @@ def verify(ledger: Ledger, *, alone: bool) -> list[Problem]:
 def _ledger_problems(ledger: Ledger) -> Iterator[Problem]:
     remedy = f"Run: teststrip verify --rebuild {ledger.folder}"
     try:
-        for (line,) in ledger.rows("PRAGMA integrity_check(20)"):
+        for (line,) in ledger.find("PRAGMA integrity_check(20)"):
             if line != "ok":
                 yield Problem("ledger", LEDGER_FILE, str(line), remedy)
-        for table, *_ in ledger.rows("PRAGMA foreign_key_check"):
+        for table, *_ in ledger.find("PRAGMA foreign_key_check"):
             yield Problem("ledger", f"{LEDGER_FILE}: {table}", "a row names something that is not there", remedy)
-        for name, text in ledger.rows("SELECT id, asked FROM shots"):
+        for name, text in ledger.find("SELECT id, asked FROM shots"):
             if not _is_named(str(name), str(text), shots=True):
-                yield Problem("ledger", f"{LEDGER_FILE}: shot {name!s:.12}", "is not what its id says", remedy)
-        for name, text in ledger.rows("SELECT id, facts FROM fingerprints"):
+                yield Problem("ledger", f"{LEDGER_FILE}: shot {_short(name)}", "is not what its id says", remedy)
+        for name, text in ledger.find("SELECT id, facts FROM fingerprints"):
             if not _is_named(str(name), str(text), shots=False):
-                yield Problem("ledger", f"{LEDGER_FILE}: fingerprint {name!s:.12}", "is not what its id says", remedy)
+                yield Problem("ledger", f"{LEDGER_FILE}: fingerprint {_short(name)}", "is not what its id says", remedy)
+        for kind in rows.KINDS:
+            yield from _unbelieved(ledger, kind, remedy)
     except StoreError as error:
         yield Problem("ledger", LEDGER_FILE, str(error), remedy)
+
+
+def _unbelieved(ledger: Ledger, kind: rows.Kind[object], remedy: str) -> Iterator[Problem]:
+    """The rows of a kind that cannot be believed; many of them are counted."""
+    troubles = ((row, why) for row in ledger.find(kind.query()) if (why := kind.trouble(row)))
+    for row, why in islice(troubles, _MOST_ROWS):
+        yield Problem("ledger", f"{LEDGER_FILE}: {kind.named(row)}", f"is no row of a study: {why}", remedy)
+    if more := sum(1 for _ in troubles):
+        yield Problem("ledger", f"{LEDGER_FILE}: {kind.table}", f"{more} more rows are like this", remedy)
+
+
+def _short(name: object) -> str:
+    """The beginning of an id, which may hold anything."""
+    return str(name)[:12].encode("unicode_escape").decode("ascii")
 
 
 def _is_named(name: str, text: str, *, shots: bool) -> bool:
@@ -80,7 +99,7 @@ def _is_named(name: str, text: str, *, shots: bool) -> bool:
         if not isinstance(found, dict):
             return False
         return name == (shot_of(found).id if shots else fingerprint_of({"answered": found}).id)
-    except ValueError:
+    except (ValueError, RecursionError, OverflowError):
         return False
 
 

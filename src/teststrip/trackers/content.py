@@ -1,7 +1,7 @@
-"""What trackers show of a study beside `rows.tables`: its design, findings, contact sheets, pictures, a lasting id.
+"""What trackers show of a study beside `rows.tables`: its design, findings, sheets, pictures; and a tracker's folder.
 
-All of it follows from the study and its rows alone, so it is the same whenever a tracker is notified. Knows records and
-pictures, and no tracker.
+All of it follows from the study and its rows alone, so it is the same whenever a tracker is notified. Knows records,
+pictures and the doors of the study folder, and no tracker.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from teststrip import disk, pictures
-from teststrip.errors import PictureError
+from teststrip import pictures
+from teststrip.errors import PictureError, StoreError
+from teststrip.folder import TRACKERS
 from teststrip.pictures.sheet import sheet
 from teststrip.records import Finding, Image, Row, Study, Value
 from teststrip.rows import grid
+from teststrip.store import files, inside
 
 MOST_REPLICATES = 16
 """Lines of a contact sheet where the replicates run down."""
@@ -26,6 +29,8 @@ MOST_REPLICATES = 16
 MOST_PIXELS = 20 * 10**6
 """Of a contact sheet, about: 4500 x 4500. Browsers show no more than some ten thousand pixels a side."""
 
+_IS_ID = re.compile("[0-9a-f]{32}")
+_MOST_BYTES = 4096  # of the file with the id
 _ID = "account.json"  # so called since the first version, whose folders must be found again
 _OF_A_FINDING = (
     *("kind", "metric", "axis", "scope", "contrast", "verdict", "effect", "low", "high", "unit", "margin", "p"),
@@ -35,11 +40,32 @@ _OF_A_FINDING = (
 
 def lasting_id(folder: Path) -> str:
     """32 random hexadecimal digits that stay with a tracker's folder, made when first asked for."""
-    path = folder / _ID
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        disk.replace(path, json.dumps({"id": uuid.uuid4().hex}))
-    return str(json.loads(path.read_text(encoding="utf-8"))["id"])
+    try:
+        found = json.loads(inside.read(folder, _ID, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        found = None
+    known = found.get("id") if isinstance(found, dict) else None
+    # The id becomes a part of names and questions to a server, and the folder may be a stranger's.
+    if isinstance(known, str) and _IS_ID.fullmatch(known):
+        return known
+    made = uuid.uuid4().hex
+    folder.mkdir(parents=True, exist_ok=True)
+    inside.write(folder, _ID, json.dumps({"id": made}))
+    return made
+
+
+def own_folder(folder: Path, name: str) -> Path:
+    """The folder of a tracker inside the study's, made where it is missing; what leads out of it is removed.
+
+    Returns:
+        its absolute path.
+
+    Raises:
+        StoreError: the tracker's folder, or the one it lies in, is a link.
+    """
+    path = f"{TRACKERS}/{name}"
+    inside.cut(folder, path)
+    return inside.make(folder, path).resolve()
 
 
 def about(study: Study) -> dict[str, Value]:
@@ -76,8 +102,8 @@ def thumbnail(
     if image is None:
         return None
     try:
-        return pictures.thumbnail((folder / image.path).read_bytes(), side, form)
-    except (OSError, PictureError):
+        return pictures.thumbnail(files.read_whole(folder, image.path), side, form)
+    except (StoreError, PictureError):
         return None
 
 

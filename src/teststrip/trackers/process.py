@@ -28,6 +28,7 @@ from teststrip import plugins
 from teststrip.errors import TrackerError
 from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Started
+from teststrip.store import inside
 
 MOST_WAITING = 2_000  # events; a tracker that is slower learns of the others from the rows of `Concluded`
 _END = None
@@ -107,10 +108,10 @@ class TrackerProxy:
         return ""
 
     def _start(self, folder: Path) -> None:
-        own = folder / TRACKERS / self.name
-        own.mkdir(parents=True, exist_ok=True)
-        self._study, self._log = str(folder), own / "log.txt"
-        with self._log.open("wb") as log:
+        path = f"{TRACKERS}/{self.name}"
+        inside.cut(folder, path)
+        self._study, self._log = str(folder), folder / path / "log.txt"
+        with inside.fresh(folder, f"{path}/log.txt") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-P", "-m", __name__, self.name],  # -P: no module of the working folder
                 stdin=subprocess.PIPE,

@@ -17,8 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip import disk
-from teststrip.folder import TRACKERS
-from teststrip.records import Concluded, Saved, Setting, Study
+from teststrip.records import Concluded, Saved, Setting, Started, Study
 from teststrip.rows import curves, tables
 from teststrip.trackers import content
 from teststrip.trackers.reporting import StudyTracker
@@ -47,11 +46,16 @@ class TensorBoardTracker(StudyTracker):
         super().__init__()
         self._side = side
         self._live: _EventFile | None = None
+        self._own = Path()
 
     @property
     def where(self) -> str:
         """The command that shows it."""
-        return f"tensorboard --logdir {shlex.quote(str(self._logs.parent))}" if self.began else ""
+        return f"tensorboard --logdir {shlex.quote(str(self._own))}" if self.began else ""
+
+    def begin(self, event: Started) -> None:
+        """Take the folder for the event files."""
+        self._own = content.own_folder(self.folder, "tensorboard")
 
     def report(self, event: Saved) -> None:
         """Write the counts, and the picture that has just been made."""
@@ -88,7 +92,7 @@ class TensorBoardTracker(StudyTracker):
 
     @property
     def _logs(self) -> Path:
-        return self.folder / TRACKERS / "tensorboard" / self.study.name
+        return self._own / self.study.name
 
 
 def _entries(study: Study, event: Concluded, folder: Path, side: int) -> Iterator[tuple[int, list[Summary.Value]]]:
@@ -122,7 +126,8 @@ class _EventFile:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         self._entry = Entry
-        self._file = path.open("wb")
+        path.unlink(missing_ok=True)
+        self._file = path.open("xb")
         self._writer = RecordWriter(self._file)
         self._write(file_version="brain.Event:2")
         if first:

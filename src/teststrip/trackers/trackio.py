@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import TrackerError
-from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Image, Saved, Setting, Started
 from teststrip.rows import curves, tables
 from teststrip.trackers import content
@@ -68,7 +67,7 @@ class TrackioTracker(StudyTracker):
 
     def begin(self, event: Started) -> None:
         """Keep Trackio off the network, and choose its folder and the name of the run."""
-        own = (self.folder / TRACKERS / "trackio").resolve()
+        own = content.own_folder(self.folder, "trackio")
         for name in REMOTE:
             os.environ.pop(name, None)
         os.environ.update(ENVIRONMENT)

@@ -17,6 +17,7 @@ from teststrip.characters import printable
 from teststrip.errors import UsageError, nearest
 from teststrip.records import Concluded, Started
 from teststrip.rows import tables
+from teststrip.store import inside
 from teststrip.study.place import Place
 from teststrip.study.question import read_trackers
 from teststrip.trackers.listeners import opened
@@ -56,9 +57,12 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
         if name not in known:
             takes = f"It takes: {', '.join(known)}" if known else "It takes none"
             raise UsageError(f"{to} has no option {name!r}{nearest(name, known)}. {takes}")
-    target = Path(target) if target else result.folder / f"{result.study.name}{suffix}"
+    if target is None:
+        return inside.write(result.folder, f"{result.study.name}{suffix}", function(result, suffix, **options))
+    target = Path(target)
+    data = function(result, target.suffix, **options)
     target.parent.mkdir(parents=True, exist_ok=True)
-    disk.replace(target, function(result, target.suffix, **options))
+    disk.replace(target, data)
     return target
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from teststrip.errors import StoreError
+from teststrip.folder import LEDGER_FILE
 from teststrip.plan import Plan
 from teststrip.protocols import Executor
 from teststrip.records import Cell, Fingerprint, Planned
-from teststrip.store import Store
+from teststrip.store import Store, rows
 
 RECIPE = "recipe"
 WORDS = {RECIPE: "the way in which Teststrip asks the model (its recipe)"}
@@ -64,7 +65,11 @@ def again(
 
 def _mixed_message(store: Store, stale: Sequence[Planned], today: Mapping[Cell, Fingerprint]) -> str:
     images, known = store.images(), store.fingerprints()
-    old = known[images[stale[0].shot.id][-1].fingerprint_id].facts
+    answered_by = images[stale[0].shot.id][-1].fingerprint_id
+    if answered_by not in known:
+        remedy = rows.REBUILD.format(folder=store.folder)
+        return f"{store.folder}: {LEDGER_FILE} is damaged: it does not say what made its pictures. {remedy}"
+    old = known[answered_by].facts
     new = today[stale[0].cell].facts
     keys = [key for key in sorted({*old, *new}, key=lambda key: (key != RECIPE, key)) if old.get(key) != new.get(key)]
     changed = [

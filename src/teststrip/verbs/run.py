@@ -14,7 +14,6 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Self
 
-from teststrip import disk
 from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.errors import PictureError, UsageError
@@ -36,7 +35,7 @@ from teststrip.records import (
     Study,
 )
 from teststrip.results import Result
-from teststrip.store import Store
+from teststrip.store import Store, inside
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import resume, score
 from teststrip.verbs.outcome import Outcome
@@ -260,7 +259,7 @@ class Session:
         self._done = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
         self._store.remember(self.study.name, text)
         folder = self.result.folder
-        disk.replace(folder / STUDY_FILE, text)
+        inside.write(folder, STUDY_FILE, text)
         if not retry:
             for_good = {shot for shot, failure in self._store.failures().items() if not failure.retryable} - self._done
             self._final = for_good & set(self.plan.ids()) if for_good else set()

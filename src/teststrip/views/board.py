@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.sentences.answers import told
 from teststrip.analysis.sentences.phrases import between, digits_of, fixed, number
+from teststrip.errors import PictureError, StoreError
 from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from teststrip.results.result import Result
 
 FORMAT = 1
+_OF_A_PICTURE = ("file", "digest", "size", "seconds", "scores", "calls", "thumb")
+_GONE = "its file cannot be read. Run: teststrip verify"
 DIGITS = 6  # of a score or a time: more than a person reads, a third of the bytes
 
 
@@ -113,6 +116,30 @@ def to_json(board: Mapping[str, Any]) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def shown(board: Mapping[str, Any], show: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+    """The board as a page shows it.
+
+    Args:
+        board: as `build` makes it.
+        show: what a page shows of a place that has a picture; a picture that cannot be read raises StoreError or
+            PictureError, counts as missing, and is said in a warning, and the page goes on.
+    """
+    places, missing = [], []
+    for place in board["places"]:
+        try:
+            places.append(show(place) if "file" in place else place)
+        except (StoreError, PictureError) as error:
+            missing.append(str(error))
+            kept = {name: value for name, value in place.items() if name not in _OF_A_PICTURE}
+            places.append({**kept, "failure": {"reason": "invalid", "text": _GONE, "retryable": True}})
+    if not missing:
+        return {**board, "places": places}
+    count = "1 picture" if len(missing) == 1 else f"{len(missing)} pictures"
+    said = f"{count} cannot be read, for example: {missing[0]}"
+    counts = {**board["progress"], **progress(places)}
+    return {**board, "places": places, "progress": counts, "warnings": [*board["warnings"], said]}
 
 
 def pictures(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -25,11 +25,10 @@ def html(result: Result, _: str = ".html", *, side: int = LONGEST_INLINE) -> byt
         result: finished or not.
         side: pictures whose longer edge has more pixels are made smaller; the study folder keeps the originals.
     """
-    board = boards.of(result)
-    places = [_inline(place, result.folder, side) for place in board["places"]]
+    board = boards.shown(boards.of(result), lambda place: _inline(place, result.folder, side))
     font = "data:font/woff2;base64," + base64.b64encode(page.asset(page.FONT)).decode()
     style = "\n".join(page.asset(name).decode() for name in page.STYLES).replace(page.FONT, font)
-    data = page.data_script({**board, "places": places, "root": ""}).decode()
+    data = page.data_script({**board, "root": ""}).decode()
     code = [page.asset(name).decode() for name in page.SCRIPTS]
     scripts = [*code[:-1], data, code[-1]]
     policy = (
@@ -45,8 +44,6 @@ def html(result: Result, _: str = ".html", *, side: int = LONGEST_INLINE) -> byt
 
 
 def _inline(place: Mapping[str, Any], folder: Path, side: int) -> Mapping[str, Any]:
-    if "file" not in place:
-        return place
     data = files.read_whole(folder, place["file"])
     if max(place["size"]) > side:
         data = pictures.thumbnail(data, side)

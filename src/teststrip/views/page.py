@@ -15,15 +15,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import disk
+from teststrip.errors import StoreError
 from teststrip.folder import PIXELS
-from teststrip.store import files, thumbs
+from teststrip.store import files, inside, thumbs
 from teststrip.views import board as boards
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ FONT = "vendor/inter-latin.woff2"
 ASSETS = (*STYLES, *SCRIPTS, FONT)
 LICENCES = ("vendor/LICENSE.htm", "vendor/LICENSE.preact", "vendor/LICENSE.inter")
 
+_PIXELS = re.compile(rb'Pixels\.arrived\("([0-9a-f]{64})", "data:image/(?:png|jpeg|webp);base64,[A-Za-z0-9+/=]*"\);\n')
+_MOST_BYTES = 2**20  # of a file of pixels: a raw picture of 256 x 256 has 262 KB in base64
+
 # `file:` beside 'self': a page from disk has an opaque origin, which 'self' does not match in every browser.
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file:; img-src 'self' file: data: blob:; "
@@ -82,15 +87,13 @@ def write(result: Result, folder: Path) -> Path:
 
 def write_board(board: Mapping[str, Any], study_folder: Path, folder: Path) -> Path:
     """Write the page of a board whose pictures lie under `study_folder`; returns the path of index.html."""
-    (folder / "assets" / "vendor").mkdir(parents=True, exist_ok=True)
+    put = _Put.of(study_folder, folder)
     for name in (*ASSETS, *LICENCES):
-        disk.replace(folder / "assets" / name, asset(name))
-    places = [_with_small(place, study_folder, folder) for place in board["places"]]
+        put(f"assets/{name}", asset(name))
+    board = boards.shown(board, lambda place: _with_small(place, study_folder, put))
     root = Path(os.path.relpath(study_folder, folder)).as_posix() + "/"
-    disk.replace(folder / "data.js", data_script({**board, "places": places, "root": root}))
-    index = folder / "index.html"
-    disk.replace(index, html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
-    return index
+    put("data.js", data_script({**board, "root": root}))
+    return put("index.html", html(policy=POLICY, styles=styles(), scripts=scripts("data.js")).encode())
 
 
 def data_script(board: Mapping[str, Any]) -> bytes:
@@ -131,20 +134,52 @@ def scripts(data: str) -> str:
     return "\n".join(f'<script src="{name}"></script>' for name in [*names[:-1], data, names[-1]])
 
 
-def _with_small(place: Mapping[str, Any], study_folder: Path, folder: Path) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """Writes the files of a page.
+
+    Attributes:
+        root: no link below this folder is followed.
+        below: of the page, relative to the root; empty or with a slash at its end.
+    """
+
+    root: Path
+    below: str
+
+    @classmethod
+    def of(cls, study_folder: Path, folder: Path) -> _Put:
+        """For a page in a folder: a page inside the study folder has the study folder as its root."""
+        if folder != study_folder and folder.is_relative_to(study_folder):
+            return cls(study_folder, f"{folder.relative_to(study_folder).as_posix()}/")
+        return cls(folder, "")
+
+    def __call__(self, name: str, data: bytes | str) -> Path:
+        """Replace a file of the page, and return its path."""
+        return inside.write(self.root, f"{self.below}{name}", data)
+
+    def has_pixels(self, name: str, digest: str) -> bool:
+        """Whether a file of pixels is there, and holds nothing but the pixels of that picture."""
+        try:
+            text = inside.read(self.root, f"{self.below}{name}", _MOST_BYTES)
+        except (OSError, StoreError):
+            return False
+        # The file runs as a script, and it may be a stranger's.
+        return (found := _PIXELS.fullmatch(text)) is not None and found[1].decode() == digest
+
+
+def _with_small(place: Mapping[str, Any], study_folder: Path, put: _Put) -> Mapping[str, Any]:
     """The place with the path of its thumbnail; its pixels are written beside the page where they are not there yet.
 
     Where no thumbnail can be kept, in a study folder that may only be read, the page shows the picture itself.
     """
-    if "file" not in place:
-        return place
     file, digest = place["file"], place["digest"]
     large = thumbs.wanted(*place["size"])
-    pixels = folder / PIXELS / digest[:2] / f"{digest}.js"
-    if not pixels.exists() or (large and not thumbs.there(study_folder, file)):
-        small = thumbs.of(study_folder, file) if large else files.read_whole(study_folder, file)
-        pixels.parent.mkdir(parents=True, exist_ok=True)
-        disk.replace(pixels, f'Pixels.arrived("{digest}", "{data_address(small)}");\n')
+    pixels = f"{PIXELS}/{digest[:2]}/{digest}.js"
+    if not put.has_pixels(pixels, digest) or (large and not thumbs.there(study_folder, file)):
+        small = thumbs.renewed(study_folder, file) if large else files.read_whole(study_folder, file)
+        put(pixels, f'Pixels.arrived("{digest}", "{data_address(small)}");\n')
+    elif not files.there(study_folder, file):
+        raise StoreError(f"{study_folder}: {file} is gone. {files.REMEDY}")
     return {**place, "thumb": thumbs.address(file)} if large and thumbs.there(study_folder, file) else place
 
 

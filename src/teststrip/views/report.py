@@ -13,13 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip import disk
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, fixed, number, setting, with_group
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
+from teststrip.store import inside
 from teststrip.views import charts, text_tables
 from teststrip.views import summary as summaries
 from teststrip.views.summary import Summary
@@ -44,12 +44,9 @@ def write(result: Result, folder: Path) -> Path:
     """Write `report.md` and its charts into a folder, each in one step; returns the report's path."""
     summary = summaries.of(result)
     drawn = charts.drawn(summary.findings, summary.recommendations)
-    if drawn:
-        (folder / CHARTS).mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
-        disk.replace(folder / CHARTS / name, svg)
-    disk.replace(folder / REPORT_FILE, _markdown(summary, frozenset(drawn)))
-    return folder / REPORT_FILE
+        inside.write(folder, f"{CHARTS}/{name}", svg)
+    return inside.write(folder, REPORT_FILE, _markdown(summary, frozenset(drawn)))
 
 
 def markdown(result: Result) -> str:

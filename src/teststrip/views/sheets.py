@@ -84,7 +84,7 @@ def _picked(
 def _sheet(result: Result, shown: Sequence[Row], rows: str, columns: str, side: int, title: str) -> Picture:
     """One grid under its title."""
     cells = {
-        (grid.label(row.planned, rows), grid.label(row.planned, columns)): result.store.read(row.image)
+        (grid.label(row.planned, rows), grid.label(row.planned, columns)): result.store.shown(row.image)
         for row in shown
         if row.image is not None
     }

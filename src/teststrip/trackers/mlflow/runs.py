@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from teststrip.errors import TrackerError
-from teststrip.folder import TRACKERS
 from teststrip.records import Image, Value, digest_of
 from teststrip.rows.tables import Arm, Columns
+from teststrip.store import inside
 from teststrip.trackers import content
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 BATCH = 32  # pictures that are sent at once, at most
 PICTURES = "images"
 STUDY = "study"
+_PLACE = "place.txt"
+_MOST_BYTES = 2**16  # of that file: one path
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -63,7 +65,7 @@ class StudyRuns:
             os.environ.setdefault(key, value)
         from mlflow import MlflowClient
 
-        self._folder, own = folder, (folder / TRACKERS / "mlflow").resolve()
+        self._folder, own = folder, content.own_folder(folder, "mlflow")
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         if not server:
             _begin_anew_where_moved(own)
@@ -212,12 +214,14 @@ def _experiment(client: MlflowClient, name: str, place: str | None) -> str:
 
 def _begin_anew_where_moved(own: Path) -> None:
     """Delete the database where the study has been moved, because MLflow writes absolute paths into it."""
-    note = own / "place.txt"
-    if not note.is_file() or note.read_text(encoding="utf-8") != str(own):
+    try:
+        known = inside.read(own, _PLACE, _MOST_BYTES)
+    except OSError:
+        known = b""
+    if known != str(own).encode("utf-8"):
         (own / "mlflow.db").unlink(missing_ok=True)
         shutil.rmtree(own / "artifacts", ignore_errors=True)
-        own.mkdir(parents=True, exist_ok=True)
-        note.write_text(str(own), encoding="utf-8")
+        inside.write(own, _PLACE, str(own))
 
 
 def _key(name: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
 from teststrip.folder import CHARTS, REPORT_FILE
 from teststrip.records import Concluded, Event, Image, Saved, Setting, Started
 from teststrip.rows import tables
+from teststrip.store import inside
 from teststrip.trackers import content
 from teststrip.trackers.mlflow.runs import BATCH, StudyRuns, picture_cell
 from teststrip.trackers.reporting import StudyTracker
+
+_MOST_BYTES = 16 * 2**20  # of the report or a chart
 
 
 class MlflowTracker(StudyTracker):
@@ -84,9 +88,10 @@ class MlflowTracker(StudyTracker):
         )
         for prompt, png in content.grids(self.study, rows, self.folder, min(self._side, 128)):
             runs.file(f"grids/{prompt}.png", png)
-        for path in (self.folder / REPORT_FILE, *sorted((self.folder / CHARTS).glob("*.svg"))):
-            if path.is_file():
-                runs.file(path.relative_to(self.folder).as_posix(), path.read_bytes())
+        charts = [f"{CHARTS}/{name}" for name in inside.names(self.folder, CHARTS) if name.endswith(".svg")]
+        for path in (REPORT_FILE, *charts):
+            if (data := _part(self.folder, path)) is not None:
+                runs.file(path, data)
         runs.note("\n\n".join(f"- {finding.sentence}" for finding in event.findings if finding.sentence))
         runs.settings(tables.arms(rows))
         runs.end("KILLED" if event.interrupted else "FINISHED")
@@ -103,3 +108,11 @@ class MlflowTracker(StudyTracker):
         self._runs.pictures(self._waiting, self._side)
         self._runs.counts(self.made, self.failed)
         self._waiting = []
+
+
+def _part(folder: Path, path: str) -> bytes | None:
+    """A file of the study; None where it is not written yet, or something else has its name."""
+    try:
+        return inside.read(folder, path, _MOST_BYTES)
+    except OSError:
+        return None

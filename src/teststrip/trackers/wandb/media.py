@@ -5,15 +5,16 @@ Knows what W&B can show and how much of it; nothing of runs, events or accounts.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from teststrip import pictures
+from teststrip.errors import StoreError
 from teststrip.records import Image, Row
 from teststrip.rows import tables
+from teststrip.store import files
 from teststrip.trackers import content
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def artifact(name: str, metadata: dict[str, Any], rows: Sequence[Row], folder: P
         file.write(_parquet(pd.DataFrame(tables.images(rows))))
     for original in {row.image.digest: row.image for row in rows if row.image}.values():
         if _sound(folder, original):
-            made.add_file(str(originals / original.path), name=original.path, policy="immutable", skip_cache=True)
+            made.add_file(
+                str(files.place(originals, original.path)), name=original.path, policy="immutable", skip_cache=True
+            )
     return made
 
 
@@ -102,5 +105,8 @@ def _parquet(frame: Any) -> bytes:
 
 
 def _sound(folder: Path, original: Image) -> bool:
-    path = folder / original.path
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == original.digest
+    try:
+        files.read_whole(folder, original.path)
+    except StoreError:
+        return False
+    return True

@@ -14,8 +14,9 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from teststrip import disk
+from teststrip.store import inside
 
+_MOST_BYTES = 64 * 2**20  # of the file: a line of about 200 bytes for each setting
 FILE = "told.json"  # so called since the first version, whose folders must be known again
 
 
@@ -45,7 +46,7 @@ class Memory:
 
     def __init__(self, own: Path, project: str, server: str) -> None:
         self._own, self._online = own, bool(server)
-        self._all: dict[str, dict[str, Any]] = _read(own / FILE)
+        self._all: dict[str, dict[str, Any]] = _read(own)
         self._disk = f"on disk: {project}"
         self._this = self._all.setdefault(f"{server}: {project}" if server else self._disk, {})
         others = (entry for name, entry in self._all.items() if name.endswith(f": {project}") and name != self._disk)
@@ -120,16 +121,16 @@ class Memory:
 
     def _write(self) -> None:
         # Durable, because the server keeps a step even where a power cut would make this file forget it.
-        disk.replace(self._own / FILE, json.dumps(self._all), durable=True)
+        inside.write(self._own, FILE, json.dumps(self._all), durable=True)
 
 
 def _is_synced(run: Path) -> bool:
     return any(run.glob("*.synced"))
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(own: Path) -> dict[str, dict[str, Any]]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(inside.read(own, FILE, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values()) else {}

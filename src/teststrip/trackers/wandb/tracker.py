@@ -22,7 +22,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from teststrip.folder import TRACKERS
 from teststrip.records import Concluded, Event, Row, Saved, Setting, Started, digest_of
 from teststrip.rows import tables
 from teststrip.trackers import content
@@ -96,7 +95,7 @@ class WandbTracker(StudyTracker):
 
     def begin(self, event: Started) -> None:
         """Set W&B's library up, and recall what was sent of the study before."""
-        self._own = (self.folder / TRACKERS / "wandb").resolve()
+        self._own = content.own_folder(self.folder, "wandb")
         self._id = content.lasting_id(self._own)[:12]
         outside, inside = tempfile.gettempdir(), self._own / "staging" / "tmp"
         shutil.rmtree(inside, ignore_errors=True)
