@@ -67,7 +67,8 @@ class Judge:
     """The doors of the product.
 
     Attributes:
-        findings: what is concluded from columns. The margin is in score units where `in_units`, else in seed SD.
+        findings: what is concluded from columns. The margin is in score units where `in_units`, else in seed SD; what
+            would settle an open question is only reckoned where `outlook` is asked for.
         recommend: the setting named for columns, as its levels, and whether it is named as the winner and not only as
             the one to take if one must be named now; None where there is none.
         named: how many prompts `plan` asks for to show that the levels of a world are equal; None = it names none.
@@ -78,15 +79,29 @@ class Judge:
     named: Callable[..., int | None]
 
 
-def _findings(world: World, columns: Columns, *, in_units: bool = True, shared: bool = False) -> Sequence[Finding]:
-    margin = {SCORE.name: world.margin} if in_units else world.margin
-    axes = list(world.axes)
-    return analysis.findings(columns, {SCORE.name: SCORE}, axes=axes, margin=margin, shared_seeds=shared)
+def _findings(
+    world: World,
+    columns: Columns,
+    *,
+    in_units: bool = True,
+    shared: bool = False,
+    scope: Scope = "prompts like these",
+    outlook: bool = False,
+) -> Sequence[Finding]:
+    return analysis.findings(
+        columns,
+        {SCORE.name: SCORE},
+        axes=list(world.axes),
+        margin={SCORE.name: world.margin} if in_units else world.margin,
+        shared_seeds=shared,
+        scope=scope,
+        outlook=outlook,
+    )
 
 
 def _recommend(world: World, columns: Columns) -> Named | None:
     margin = {SCORE.name: world.margin}
-    made = analysis.recommend(columns, SCORE, axes=list(world.axes), margin=margin)
+    made = analysis.recommend(columns, SCORE, axes=list(world.axes), margin=margin, scope=WIDE)
     if made.choice is None:
         return None
     return tuple(float(label) for _, label in made.choice.levels), getattr(made, "settled", True)
@@ -186,7 +201,7 @@ def more_prompts_do(world: World, rng: Rng, judge: Judge, *, truth: Literal["equ
     within reach (more than 3,000 prompts count as that).
     """
     pilot = world.study(rng)
-    found = about_axes(judge.findings(world, pilot.columns))
+    found = about_axes(judge.findings(world, pilot.columns, outlook=True))
     if not found or found[0].verdict != "inconclusive":
         return None
     more = found[0].more_prompts if truth == "equal" else found[0].prompts_if_different
@@ -209,8 +224,20 @@ def headline_covers(world: World, rng: Rng, judge: Judge) -> Answer:
 
 def says_different(world: World, rng: Rng, judge: Judge, *, scope: Scope = WIDE, shared: bool = False) -> Answer:
     """Any axis or interaction is called different, where nothing differs."""
-    given = planned(judge.findings(world, world.study(rng).columns, shared=shared), scope)
+    given = planned(judge.findings(world, world.study(rng).columns, shared=shared, scope=scope), scope)
     return "different" in given if given else None
+
+
+def says_different_with_few(world: World, rng: Rng, judge: Judge) -> Answer:
+    """The axis is called different where nothing differs on average, but a few prompts of the study answer strongly.
+
+    A study that has none of these prompts cannot know of them, so it is not counted (docs/decisions/0018).
+    """
+    drawn = world.study(rng)
+    moved = drawn.each.reshape(len(drawn.each), -1)
+    if not (np.ptp(moved, axis=1) > world.rare).any():
+        return None
+    return "different" in planned(judge.findings(world, drawn.columns))
 
 
 def says_different_while_looking(world: World, rng: Rng, judge: Judge) -> Answer:
@@ -230,7 +257,7 @@ def here_is_covered(world: World, rng: Rng, judge: Judge) -> Answer:
     """The interval for these prompts holds what is true of these prompts."""
     drawn = world.study(rng)
     (levels,) = world.axes.values()
-    row = pair(judge.findings(world, drawn.columns), levels[-1], levels[0], NARROW)
+    row = pair(judge.findings(world, drawn.columns, scope=NARROW), levels[-1], levels[0], NARROW)
     if row is None or math.isnan(row.low):
         return None
     here = dict(zip(levels, drawn.here, strict=True))
@@ -416,8 +443,10 @@ def _of_difference() -> Iterator[Row]:
         yield Row(f"headline {levels} levels {prompts}", what, world, headline_covers, before, least=0.935)
     wrong = "a false “different”"
     for prompts, told in ((6, "12 %"), (10, "13 %"), (20, "10 %")):
-        what = f"{wrong}: a tenth of {prompts} prompts carries an effect of +4"
-        yield Row(f"different few {prompts}", what, worlds.few(prompts), says_different, told, most=0.06)
+        what = f"{wrong}: a tenth of all prompts carries an effect of +4, {prompts} prompts, some of them such"
+        yield Row(f"different few {prompts}", what, worlds.few(prompts), says_different_with_few, told, most=0.06)
+        what = f"the same, whether or not the study has such a prompt, {prompts} prompts"
+        yield Row(f"different any {prompts}", what, worlds.few(prompts), says_different, told, most=0.06, due=False)
     for prompts in (10, 30):
         what = f"{wrong}: {prompts} prompts that share four seeds"
         trial = partial(says_different, shared=True)
@@ -475,9 +504,13 @@ def count_block(key: str, block: int, studies: int, *, seed: int, judge: Judge =
 
 
 def code_state() -> str:
-    """A hash of the code that draws and judges: counts of one state are never added to those of another."""
+    """A hash of the code that draws and judges, its words left out.
+
+    Counts of one state are never added to those of another.
+    """
     package = Path(teststrip.__file__).parent
-    judged = [file for room in ("analysis", "records", "plan", "study") for file in (package / room).rglob("*.py")]
+    rooms = [package / room for room in ("analysis", "records", "plan", "study")]
+    judged = [file for room in rooms for file in room.rglob("*.py") if file.parent.name != "sentences"]
     digest = hashlib.sha256()
     for file in sorted([*judged, Path(__file__), Path(worlds.__file__)]):
         digest.update(file.read_bytes())
@@ -626,8 +659,8 @@ Of {len(due)} promises {tally["held"]} are held, {tally["open"]} are open, {tall
 *Broken*: even the nearer bound, which is right in 99 % of campaigns, lies beyond the goal. *Held*: both bounds keep the
 goal. *Open*: so few studies cannot tell. *No answer*: the product gave none of the studies a verdict of this kind.
 "When written" is the figure that was found when the promise was written down. "12 of 20" studies: the others got no
-verdict that could be counted (a number that was out of reach, a pilot that was settled already). The row in brackets is
-promised for later.
+verdict that could be counted (a number that was out of reach, a pilot that was settled already). Rows in brackets are
+not promised: spending the 5 % over looks is for later, and no study knows of prompts that it does not have (decision 18).
 
 {table(results)}
 

@@ -51,11 +51,18 @@ class Study:
 
     Attributes:
         columns: one entry a picture in each.
-        here: [*levels] what each setting is worth on exactly these prompts, the luck of seeds and pictures aside.
+        each: [prompts, *levels] what each setting is worth on each of these prompts, the luck of seeds and pictures
+            aside.
     """
 
     columns: dict[str, list[Any]]
-    here: Array
+    each: Array
+
+    @property
+    def here(self) -> Array:
+        """What each setting is worth on exactly these prompts, [*levels]."""
+        found: Array = self.each.mean(axis=0)
+        return found
 
     def first(self, prompts: int) -> dict[str, list[Any]]:
         """The columns of the first so many prompts, as they were when no more had been made."""
@@ -85,6 +92,7 @@ class World:
         noise: the shape of the noise of pictures.
         zero_one: scores are 0 or 1.
         shared: SD of what a seed does to a setting in all prompts; above 0 all prompts share their seeds.
+        rare: a prompt whose settings differ by more than this is one of few.
     """
 
     axes: Mapping[str, Setting]
@@ -103,6 +111,7 @@ class World:
     noise: Callable[[Rng, tuple[int, ...]], Array] = field(default=quiet)
     zero_one: bool = False
     shared: float = 0.0
+    rare: float = math.inf
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -182,7 +191,7 @@ class World:
             gone |= gap(rng, count, self)
         for gap in self.refused:
             refused |= gap(rng, count, self)
-        return Study(self._columns(score, gone, refused, first), worth.mean(axis=(0, 1)))
+        return Study(self._columns(score, gone, refused, first), worth[:, 0])
 
     def _columns(self, score: Array, gone: Mask, refused: Mask, first: int) -> dict[str, list[Any]]:
         places = np.argwhere(~gone)
@@ -377,7 +386,7 @@ def opposed(prompts: int) -> World:
 
 def few(prompts: int) -> World:
     """A tenth of the prompts gain 4, all others lose a little: on average nothing."""
-    return guided(2, prompts=prompts, responses=(few_answer(GUIDANCE, 0.1, 4.0),))
+    return guided(2, prompts=prompts, responses=(few_answer(GUIDANCE, 0.1, 4.0),), rare=2.0)
 
 
 def same_seeds(prompts: int) -> World:

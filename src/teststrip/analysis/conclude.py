@@ -56,6 +56,7 @@ def findings(
     tags: Mapping[str, Sequence[str]] | None = None,
     known_bad: KnownBad | None = None,
     pilot: Kept | None = None,
+    outlook: bool = True,
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -76,6 +77,8 @@ def findings(
         tags: of prompts, by their name in the column; None = they have none.
         known_bad: combinations of levels that are known to be bad, to test scores on; None = what is usually bad.
         pilot: margins that an earlier look kept, by metric; they count in place of those of these scores.
+        outlook: open questions are told what would settle them, and answers what other tests say, which is most of the
+            work; False = for simulations.
 
     Returns:
         For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
@@ -87,7 +90,7 @@ def findings(
     """
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     pairing = Pairing(paired=paired_seeds, shared=shared_seeds)
-    terms = Terms(margin, pilot or {}, pairing, scope, tags or {}, known_bad)
+    terms = Terms(margin, pilot or {}, pairing, scope, tags or {}, known_bad, outlook)
     cards = metrics if isinstance(metrics, Mapping) else {name: _card(name) for name in metrics}
     found: list[Finding] = []
     unscored: list[tuple[Card, Missing]] = []
@@ -170,7 +173,7 @@ def _evidence(layout: Layout, values: Array, card: Card, size: Margin, terms: Te
         judged = judge(values, layout, contrasts, size.value, size.se_in(scope), scope=scope, pairing=terms.pairing)
         if scope == WIDE or len(terms.scopes) == 1 or (judged.verdict != "insufficient design").any():
             own = (*said, *limits.of_scope(layout, values, judged, terms))
-            found.append(Evidence(layout, values, card, size, judged, own, terms.pairing, terms.tags))
+            found.append(Evidence(layout, values, card, size, judged, own, terms.pairing, terms.tags, terms.outlook))
     return found
 
 

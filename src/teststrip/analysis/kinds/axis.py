@@ -9,18 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from teststrip.analysis.kinds import cells, doubles, headline, prompts, settling
+from teststrip.analysis.kinds import cells, doubles, headline, method, prompts, settling
 from teststrip.analysis.kinds.evidence import Evidence
-from teststrip.analysis.numbers import effects, intervals, judging, means, samples, verdicts
+from teststrip.analysis.numbers import effects, judging, means, samples, verdicts
 from teststrip.analysis.numbers.columns import Factor
 from teststrip.analysis.numbers.effects import WeightedContrast
 from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.sentences import answers, phrases
-from teststrip.records import MINIMUM_PROMPTS, Card, Comparison, Estimate, Finding, Shape, Verdict
-
-SKEWED = 1.0
-"""Sample skewness of prompt differences from which the method line has the bootstrap-t interval as well."""
+from teststrip.records import MINIMUM_PROMPTS, Comparison, Estimate, Finding, Shape, Verdict
 
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
@@ -53,7 +50,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         prompts=row.prompts,
         images=_images(evidence, axes),
         verdict=verdict,
-        method=_by_seeds(judged, head) if evidence.by_seeds else _method(judged, head, row, evidence.card),
+        method=method.of(evidence, judged, head),
         more_prompts=settled.prompts,
         kind="interaction" if len(axes) > 1 else "axis",
         unit=evidence.card.unit,
@@ -100,39 +97,6 @@ def _headline(
         return max(told, key=lambda i: abs(judged.outer.mean[i])), None
     found = headline.of(verdict, judged, chosen=chosen, pairs=pairs, falling_is_better=falling)
     return found.index, found.shape
-
-
-def _method(judged: Judgement, head: int, row: Comparison, card: Card) -> str:
-    """One line: test, correction, cross-checks of the headline contrast."""
-    d = judged.differences[head]
-    d = d[~np.isnan(d)]
-    parts = [f"paired by prompt and seed; Student's t on {d.size} prompt differences"]
-    if judged.size > 1:
-        parts.append(f"Holm over {judged.size} planned contrasts (other pairs: over all {len(judged.contrasts)})")
-    parts.append("equivalence by two one-sided tests at 5 %")
-    flip = intervals.sign_flip_p(d)
-    if math.isfinite(flip):
-        agree = "agrees" if (flip < verdicts.ALPHA) == (row.p < verdicts.ALPHA) else "disagrees"
-        parts.append(f"sign flips over prompts p = {flip:.2g} ({agree} with t, p = {row.p:.2g})")
-    if d.size >= 10 and d.std() > 0 and abs(((d - d.mean()) ** 3).mean() / d.std() ** 3) > SKEWED:
-        boot = intervals.bootstrap_t(d)
-        parts.append(f"skewed: bootstrap-t interval {phrases.between(float(boot.low), float(boot.high))}")
-    if card.arity is None:
-        parts.append("one value a prompt and cell")
-    return "; ".join(parts)
-
-
-def _by_seeds(judged: Judgement, head: int) -> str:
-    """One line: test, correction, intervals of the headline contrast where seeds are the unit."""
-    prompts, seeds = int(judged.outer.prompts[head]), int(judged.seeds[head])
-    parts = [
-        f"paired by prompt and seed; mean over {prompts} prompt{'s' * (prompts != 1)} of the mean over their seeds",
-        f"Student's t with Satterthwaite's degrees of freedom, {seeds} paired seeds",
-    ]
-    if judged.size > 1:
-        parts.append(f"Holm over {judged.size} planned contrasts (other pairs: over all {len(judged.contrasts)})")
-        parts.append("95 % intervals hold together (Bonferroni)")
-    return "; ".join([*parts, "equivalence by two one-sided tests at 5 %"])
 
 
 def _span(factor: Factor, pairs: Sequence[Comparison]) -> str:

@@ -25,6 +25,7 @@ class Evidence:
         limits: what holds for each finding of the metric.
         pairing: what a seed means in the study.
         tags: of each prompt, by its name.
+        outlook: open questions are told what would settle them, and answers what other tests say.
     """
 
     layout: Layout
@@ -35,6 +36,7 @@ class Evidence:
     limits: tuple[str, ...]
     pairing: Pairing = OWN_SEEDS
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    outlook: bool = True
 
     @property
     def scope(self) -> Scope:

@@ -46,7 +46,8 @@ def of(evidence: Evidence, *, chosen: Sequence[int], pairs: Sequence[int]) -> Se
         pairs: indices of those that equivalence needs.
     """
     judged, values, layout = evidence.judged, evidence.values, evidence.layout
-    if not evidence.pairing.paired if evidence.by_seeds else evidence.pairing.shared:
+    other_seeds = not evidence.pairing.paired if evidence.by_seeds else evidence.pairing.shared
+    if other_seeds or not evidence.outlook:
         return Settling(None, None, None, None)
     asked = [i for i in chosen if i in pairs or judged.contrasts[i].planned]
     differences, blocks = judged.differences[asked], 1

@@ -23,6 +23,7 @@ class Terms:
         scope: what the answers are about.
         tags: of prompts, by their name.
         known_bad: combinations of levels that are known to be bad; None = what is usually bad.
+        outlook: open questions are told what would settle them, and answers what other tests say.
     """
 
     margin: float | Mapping[str, float] = DEFAULT_MARGIN
@@ -31,6 +32,7 @@ class Terms:
     scope: Literal[Scope, "both"] = "both"
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_bad: KnownBad | None = None
+    outlook: bool = True
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
