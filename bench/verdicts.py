@@ -660,7 +660,7 @@ Of {len(due)} promises {tally["held"]} are held, {tally["open"]} are open, {tall
 goal. *Open*: so few studies cannot tell. *No answer*: the product gave none of the studies a verdict of this kind.
 "When written" is the figure that was found when the promise was written down. "12 of 20" studies: the others got no
 verdict that could be counted (a number that was out of reach, a pilot that was settled already). Rows in brackets are
-not promised: spending the 5 % over looks is for later, and no study knows of prompts that it does not have (decision 18).
+not promised: spending the 5 % over looks is for later, and no study knows of prompts that it lacks (decision 18).
 
 {table(results)}
 
