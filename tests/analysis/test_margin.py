@@ -46,6 +46,15 @@ def test_levels_where_everything_falls_apart_do_not_move_the_seed_sd(cells: int,
     assert float(se.mean()) < 0.2
 
 
+@pytest.mark.parametrize("still", [1, 2, 3, 4])
+def test_cells_in_which_seeds_never_differ_leave_a_number(still: int) -> None:
+    values = np.random.default_rng(still).standard_normal((12, 3, 4))
+    values[..., :still] = 7.0
+    sd, se = margin.sd_of_seeds(values)
+    assert np.isfinite([sd, se]).all()
+    assert (float(sd) == 0.0) == (still >= 3)
+
+
 @given(st.integers(1, 6), st.integers(2, 4), st.integers(1, 6), st.data())
 def test_cells_without_seeds_to_compare_have_no_say(prompts: int, seeds: int, cells: int, data: st.DataObject) -> None:
     values = np.random.default_rng(prompts).standard_normal((prompts, seeds, cells))

@@ -129,7 +129,7 @@ def test_the_first_study_is_told_about_its_five_prompts_and_that_they_settle_not
     assert "prompts × 2 seeds" in lines
     assert "On these 5 prompts: 10 paired seeds find a difference of" in lines
     assert "5 prompts cannot settle anything" in lines
-    assert "No recommendation by sharpness: 5 prompts cannot rank settings; the least is 6." in lines
+    assert "For prompts like these, no recommendation by sharpness: 5 prompts cannot rank settings" in lines
 
 
 def test_the_appendix_says_how_to_reproduce(told: str, result: Result) -> None:

@@ -111,6 +111,7 @@ def sd_of_seeds(values: Array) -> tuple[Array, Array]:
         middle = [np.take_along_axis(order, np.maximum(known - 1 + up, 0) // 2, axis=-1) for up in (0, 1)]
         sd = np.sqrt(variance)
         residual = (squares - variance[..., None, :] * freedom) / (2 * sd * total)[..., None, :]
+        residual = np.where((sd > 0)[..., None, :], residual, 0.0)  # seeds that never differ leave no doubt
         prompts = (freedom.sum(axis=-1) > 0).sum(axis=-1)
         low, high = (np.take_along_axis(residual, cell[..., None, :], axis=-1)[..., 0] for cell in middle)
         pull = (low + high) / 2

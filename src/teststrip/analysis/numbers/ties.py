@@ -143,7 +143,7 @@ def bound(up: Array, down: Array, pairs: Array, quantile: float) -> Array:
         Tango 1998, score interval of a difference of paired proportions, with a continuity correction.
 
     >>> round(float(bound(np.asarray(0.0), np.asarray(0.0), np.asarray(10.0), 1.645)), 2)  # ten ties
-    0.27
+    0.28
     """
     low = np.clip((up - down) / np.maximum(pairs, 1), -1.0, 1.0)
     high = np.ones_like(low)
