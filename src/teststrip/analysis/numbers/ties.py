@@ -95,6 +95,9 @@ def tally(differences: Array, step: Array) -> Tally:
     Source:
         Rao & Scott 1992, a simple method for clustered binary data.
     """
+    if not np.any(step > 0):
+        none = np.zeros(differences.shape[:-2])
+        return Tally(none.astype(bool), none, none, none, none)
     absolute = np.where(np.isnan(differences), 0.0, np.abs(differences))
     size = np.maximum(absolute.max(axis=(-2, -1)), step[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):
