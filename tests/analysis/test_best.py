@@ -175,6 +175,15 @@ def test_of_few_prompts_with_many_seeds_the_winner_is_named_for_them(prompts: in
     assert f"On th{'is prompt' if prompts == 1 else f'ese {prompts} prompts'}, use steps 16" in made.sentence
 
 
+@pytest.mark.parametrize("score", [0.0, 1.0, -3.5])
+def test_a_score_that_is_one_number_everywhere_prefers_nothing(score: float) -> None:
+    table = steps_study(20, 2)
+    table["score"] = [score] * len(table["score"])
+    made = recommend(table)
+    assert made.choice is None
+    assert "in every picture, so it prefers none" in made.reason
+
+
 def test_a_score_without_a_good_end_recommends_nothing() -> None:
     made = analysis.recommend(steps_study(), Card("score"), axes=list(STEPS))
     assert made.reason == "neither end of score is the good one"

@@ -120,9 +120,11 @@ def findings(
         if not np.isnan(values).all():
             size = kept.size(margin, name, once(values, card), terms.pilot)
             found += audit.findings(layout, values, card, size, known_bad=known_bad, pairing=pairing)
-    found += missing_findings(layout, Card("missing images", higher_is_better=False), absences.of_pictures(layout))
+    of_pictures = absences.of_pictures(layout)
+    found += missing_findings(layout, Card("missing images", higher_is_better=False), of_pictures, pairing)
     for card, lost in unscored:
-        found += missing_findings(layout, Card(f"missing {card.name}", higher_is_better=False), lost, of=card.name)
+        own = Card(f"missing {card.name}", higher_is_better=False)
+        found += missing_findings(layout, own, lost, pairing, of=card.name)
     return tuple(found)
 
 
@@ -230,19 +232,20 @@ def _idle(card: Card, values: Array) -> bool:
     return flat.shape[0] > 1 and bool((high <= low).all())
 
 
-def missing_findings(layout: Layout, card: Card, lost: Missing, *, of: str = "") -> list[Finding]:
+def missing_findings(layout: Layout, card: Card, lost: Missing, pairing: Pairing, *, of: str = "") -> list[Finding]:
     """Where something is missing for a reason: one finding an axis, if anything is.
 
     Args:
         layout: who stands where.
         card: of the shares.
         lost: what is missing; what was not made yet is not.
+        pairing: what a seed means in the study.
         of: the score that is missing; "" = pictures are.
     """
     if not lost.count:
         return []
     head = missing.head(lost.count, lost.known, lost.reasons, of=of)
-    terms = Terms({card.name: SHARES.value}, scope=WIDE)
+    terms = Terms({card.name: SHARES.value}, pairing=pairing, scope=WIDE)
     return [
         replace(finding, kind="missing", sentence=missing.write(finding, head))
         for finding in of_metric(layout, lost.gone, card, terms)

@@ -210,6 +210,8 @@ def _forbidden(case: _Case) -> str:
         return f"{score} does not say how good a picture is"
     if np.isnan(case.values).all():
         return f"there is no {score} yet"
+    if np.nanmax(case.values) <= np.nanmin(case.values):
+        return f"{score} is {phrases.number(float(np.nanmin(case.values)))} in every picture, so it prefers none"
     return ""
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from teststrip.analysis.advice.costs import Costs
 from teststrip.analysis.numbers import means, multiplicity
-from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.judging import OWN_SEEDS, WIDE, Pairing
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.settings import Pairs, compared
@@ -78,7 +78,9 @@ def choose(
     """
     chosen = np.asarray(cells)
     count = len(cells)
-    score = sign * means.of_levels(values, chosen[None, :]).levels
+    # Where seeds do not give a picture again, no setting is taken for better because its seed was.
+    comparable = values if pairing.paired else mean(values, 1, keepdims=True)
+    score = sign * means.of_levels(comparable, chosen[None, :]).levels
     best = int(np.argmax(score))
     error = margin.se_in(scope)
     worst = np.zeros(count)

@@ -11,7 +11,7 @@ import numpy as np
 
 from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import effects, intervals, means, multiplicity, verdicts
-from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.judging import HERE, WIDE, Pairing
 from teststrip.analysis.numbers.settings import Pairs, compared
@@ -82,7 +82,9 @@ def finding(evidence: Evidence) -> Finding:
     scope, pairing = evidence.scope, evidence.pairing
     points = estimates(values, layout)
     judged = means.judged(values, np.arange(len(points))[None, :])
-    best = first_cell(points, card, judged)
+    # Where seeds do not give a picture again, no setting is taken for better because its seed was.
+    comparable = points if pairing.paired else estimates(mean(values, 1, keepdims=True), layout)
+    best = first_cell(comparable, card, judged)
     others = [cell for cell in judged if cell != best]
     found = compared(values, [(cell, best) for cell in others], scope=scope, pairing=pairing)
     family, correction = _together(values, judged, others, best, found, pairing)

@@ -104,7 +104,9 @@ def over_seeds(differences: Array, *, shared_seeds: bool = False) -> Sample:
         prompts = (~np.isnan(differences)).any(axis=-1).sum(axis=-1)
         known = ~np.isnan(differences).all(axis=-1, keepdims=True)
         total = np.where(known, differences, 0.0).sum(axis=-2, keepdims=True)
-        one = over_seeds(total / np.maximum(prompts, 1)[..., None, None])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # 0 / 0 is the NaN that is wanted where no prompt has a pair.
+            one = over_seeds(total / prompts[..., None, None])
         return Sample(one.mean, one.se, one.degrees, np.where(one.prompts > 0, prompts, 0), one.seeds, one.nominal)
     present = ~np.isnan(differences)
     count = present.sum(axis=-1).astype(float)

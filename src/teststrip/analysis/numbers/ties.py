@@ -17,8 +17,12 @@ from teststrip.analysis.numbers.samples import Interval
 
 FEW_VALUES = 11
 """A score with more different values than this is no scale of 0 to 10: its differences are measured, not counted."""
-CORRECTION = 0.5
-"""Half a pair is added to the count, because the score interval alone is too short in some sizes (up to 7 % wrong)."""
+CORRECTION = 1.0
+"""A pair is added to the count, because the score interval is too short for small counts, which lean to one side.
+
+By enumeration of all counts of 6 to 120 pairs and margins up to a half: wrong in up to 7.5 % of studies with half a pair,
+in up to 5.5 % with a whole one.
+"""
 _ROUNDS = 50
 """Halvings of a range of 2 until a bound is found."""
 
@@ -146,7 +150,7 @@ def bound(up: Array, down: Array, pairs: Array, quantile: float) -> Array:
         Tango 1998, score interval of a difference of paired proportions, with a continuity correction.
 
     >>> round(float(bound(np.asarray(0.0), np.asarray(0.0), np.asarray(10.0), 1.645)), 2)  # ten ties
-    0.28
+    0.35
     """
     low = np.clip((up - down) / np.maximum(pairs, 1), -1.0, 1.0)
     high = np.ones_like(low)
