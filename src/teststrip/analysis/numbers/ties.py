@@ -20,8 +20,8 @@ FEW_VALUES = 11
 CORRECTION = 1.0
 """A pair is added to the count, because the score interval is too short for small counts, which lean to one side.
 
-By enumeration of all counts of 6 to 120 pairs and margins up to a half: wrong in up to 7.5 % of studies with half a pair,
-in up to 5.5 % with a whole one.
+By enumeration of all counts of 6 to 120 pairs and margins up to a half: wrong in up to 7.5 % of studies with half a
+pair, in up to 5.5 % with a whole one.
 """
 _ROUNDS = 50
 """Halvings of a range of 2 until a bound is found."""
