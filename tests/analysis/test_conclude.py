@@ -49,7 +49,7 @@ def test_a_few_prompts_with_six_seeds_get_answers_about_themselves(prompts: int)
     opening = "On this prompt, " if prompts == 1 else f"On these {prompts} prompts, "
     assert guidance.sentence.startswith(f"{opening}score rises with guidance: +")
     assert f"{6 * prompts} paired seeds" in guidance.sentence
-    assert guidance.beside.startswith("For prompts like these: this design cannot tell")
+    assert guidance.beside.startswith(f"For prompts like these: {prompts} prompt{'s' * (prompts > 1)} cannot tell.")
     assert answers.told(guidance) == f"{guidance.sentence} {guidance.beside}"
     assert not found[1].leads
     assert found[1].beside == ""
@@ -91,7 +91,7 @@ def test_prompts_that_answer_in_opposite_ways_are_not_contradicted_across_scopes
     lead, other = conclude(table)[:2]
     assert (lead.scope, lead.verdict) == ("these prompts", "different")
     assert other.verdict == "inconclusive"
-    assert lead.beside.startswith("For prompts like these: cannot tell yet, ")
+    assert lead.beside.startswith("For prompts like these: not settled (")
     assert lead.sentence.startswith("On these 8 prompts, ")
     assert other.sentence.startswith("For prompts like these, it is not settled whether guidance 6 to 9 matters")
 
@@ -137,13 +137,13 @@ def test_the_design_of_the_first_study_is_told_what_it_suggests_and_what_would_s
     lead, guidance = conclude(study(5, 6, SEED_STUDY), SEED_STUDY)[:2]
     assert lead.verdict != "insufficient design"
     assert guidance.sentence.startswith(
-        "For prompts like these, 5 prompts cannot settle whether guidance 6 to 9 matters to score. What they suggest"
+        "For prompts like these, 5 prompts cannot settle whether guidance 6 to 9 matters to score. What was seen, "
     )
     assert "as description only" in guidance.sentence
     assert guidance.more_prompts
     said = f"If guidance changes nothing, about {guidance.more_prompts:,} more prompts would show that"
     assert said in guidance.sentence
-    assert "about 1 more prompt would show that" in answers.write(replace(guidance, more_prompts=1))
+    assert "about 1 more prompt would show that" in " ".join(answers.write(replace(guidance, more_prompts=1)))
     assert "5 prompts: no exact two-sided test" in " ".join(guidance.limits)
 
 
@@ -176,8 +176,8 @@ def test_an_axis_that_does_something_is_found_different_with_its_direction() -> 
 def test_a_bend_is_told_by_its_peak_and_the_ends() -> None:
     finding = conclude(study(60, 2, GUIDANCE, lambda c: -0.6 * (float(c[0]) - 7.4) ** 2))[0]
     assert (finding.shape, finding.contrast) == ("peak", "7 against 6")
-    assert "score is highest at guidance 7: +" in finding.sentence
-    assert "and lower again at 9: −" in finding.sentence
+    assert "score is highest at guidance 7 and lower again at 9: against 6 it changes by +" in finding.sentence
+    assert " at 7 and by −" in finding.sentence
 
 
 def test_a_plateau_is_told_beside_a_rise() -> None:
@@ -185,14 +185,14 @@ def test_a_plateau_is_told_beside_a_rise() -> None:
     truth = {2.0: -2.0, 4.0: -1.0, 8.0: 0.0, 16.0: 0.0}
     finding = conclude(study(150, 2, axes, lambda c: truth[float(c[0])]), axes)[0]
     assert finding.sentence.startswith("For prompts like these, score rises with steps: +")
-    assert ". Between 8 and 16 nothing that matters. 16 is better than 2 in 1" in finding.sentence
+    assert ". Between 8 and 16 nothing changes that matters. Steps 16 scored better than 2 in " in finding.sentence
 
 
 def test_an_open_question_says_what_would_show_nothing_and_what_would_show_what_was_seen() -> None:
     finding = conclude(study(12, 1, GUIDANCE, seed=3))[0]
     none = replace(finding, more_prompts=None, prompts_if_different=None)
     both, equal, different = (
-        answers.write(replace(none, more_prompts=first, prompts_if_different=second))
+        " ".join(answers.write(replace(none, more_prompts=first, prompts_if_different=second)))
         for first, second in ((1200, 60), (1200, None), (None, 60))
     )
     assert both.endswith(
@@ -243,8 +243,9 @@ def test_an_interaction_is_found_and_told() -> None:
     together = next(finding for finding in found if finding.kind == "interaction")
     assert together.verdict == "different"
     assert together.sentence.startswith(
-        "For prompts like these, what guidance does to score depends on steps: from 6 to 9 it makes +"
+        "For prompts like these, what guidance does to score depends on steps, 60 prompts; less than "
     )
+    assert together.lines[1].startswith("Guidance 6 to 9 makes +")
 
 
 def test_an_interaction_is_told_by_what_happens_at_both_ends() -> None:
@@ -257,7 +258,7 @@ def test_an_interaction_is_told_by_what_happens_at_both_ends() -> None:
     assert together.levels[0].mean == pytest.approx(-3.0, abs=0.3)
     assert together.levels[-1].mean == pytest.approx(0.0, abs=0.3)
     assert together.effect == pytest.approx(3.0, abs=0.4)
-    assert "from 1 to 12 it makes −3." in together.sentence or "from 1 to 12 it makes −2." in together.sentence
+    assert together.lines[1].startswith(("Guidance 1 to 12 makes −3.", "Guidance 1 to 12 makes −2."))
     assert " at steps 2 and " in together.sentence
     assert " at steps 32; along steps that changes by +" in together.sentence
 
@@ -266,7 +267,8 @@ def test_an_interaction_of_words_names_the_levels() -> None:
     axes: Any = {"scheduler": ("DDIM", "Euler"), "style": ("plain", "oil")}
     found = conclude(study(60, 2, axes, lambda c: 2.0 * (c == ("Euler", "oil"))), axes)
     together = next(finding for finding in found if finding.kind == "interaction")
-    assert "depends on style: Euler against DDIM makes" in together.sentence
+    assert "what scheduler does to score depends on style, " in together.lines[0]
+    assert together.lines[1].startswith("Scheduler Euler against DDIM makes ")
     assert " at style plain and +" in together.sentence
 
 
@@ -360,7 +362,7 @@ def test_sentence_table_and_chart_are_one_record() -> None:
         replace(level, mean=level.mean + 100, low=level.low + 100, high=level.high + 100) for level in found.levels
     )
     made = replace(found, effect=7.25, low=7.125, high=7.375, comparisons=rows, levels=levels)
-    told = answers.write(made, span="6 to 9")
+    told = " ".join(answers.write(made, span="6 to 9"))
     (row,) = (report.comparison_row(row) for row in made.comparisons if row.asked == made.asked)
     assert row[1] == "+7.25"
     assert row[2] == "7.12 to 7.38"

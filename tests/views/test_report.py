@@ -48,7 +48,10 @@ def test_the_report_opens_with_what_was_found(told: str, result: Result) -> None
     axes = [finding for finding in result.findings if finding.kind in ("axis", "convergence")]
     assert {finding.scope for finding in axes} == {"these prompts", "prompts like these"}
     for finding in axes:
-        assert (report._escape(finding.sentence) in opening) == finding.leads
+        for line in finding.lines or (finding.sentence,):
+            assert (f"- {report._escape(line)}\n" in opening) >= finding.leads
+        claim = (finding.lines or (finding.sentence,))[0]
+        assert (report._escape(claim) in opening) == finding.leads
         assert report._escape(finding.beside) in opening
 
 
@@ -56,14 +59,17 @@ def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Resul
     for finding in result.findings:
         if finding.kind == "missing":
             continue
-        place = told.index(f"**{report._escape(finding.sentence)}**")
+        claim, *more = finding.lines or (finding.sentence,)
+        place = told.index(f"**{report._escape(claim)}**")
         section = told[place:].split("\n### ", maxsplit=1)[0].split("\n## ", maxsplit=1)[0]
         assert finding.kind == "convergence" or "| comparison |" in section
         assert "Method: " in section
         seeds = f"{finding.seeds} paired seeds, " if finding.scope == "these prompts" else ""
         assert f"n = {finding.prompts} prompts, {seeds}{finding.images:,} images." in section
+        assert report._escape(" ".join(more)) in section
+        before = told[:place].rsplit("\n## ", maxsplit=1)[-1]  # where limits stand that all answers of a metric share
         for limit in finding.limits:
-            assert report._escape(limit) in section
+            assert report._escape(limit) in before + section
 
 
 def test_the_terminal_shows_the_means_of_axes_and_of_all_settings(result: Result) -> None:
@@ -123,13 +129,13 @@ def test_the_first_study_is_told_about_its_five_prompts_and_that_they_settle_not
     assert {finding.scope for finding in leading} == {"these prompts"}
     assert not {finding.verdict for finding in leading} & {"insufficient design"}
     assert "On these 5 prompts, " in lines
-    assert "For prompts like these: this design cannot tell (5 prompts)." in lines
+    assert "For prompts like these: 5 prompts cannot tell." in lines
     assert "5 prompts cannot settle whether guidance 6 to 9 matters to sharpness" in told
     assert "as description only" in told
     assert "prompts × 2 seeds" in lines
     assert "On these 5 prompts: 10 paired seeds find a difference of" in lines
     assert "5 prompts cannot settle anything" in lines
-    assert "For prompts like these, no recommendation by sharpness: 5 prompts cannot rank settings" in lines
+    assert "no recommendation by sharpness: 5 prompts cannot rank settings; the least is 6." in lines
 
 
 def test_the_appendix_says_how_to_reproduce(told: str, result: Result) -> None:

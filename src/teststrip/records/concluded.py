@@ -202,6 +202,7 @@ class Finding:
         more_prompts: about how many further prompts would show that nothing differs, if nothing does; 0 = settled;
             None = unknown, or not within reach.
         sentence: what a person would write.
+        lines: the sentence, a claim a line; empty = it is one line.
         kind: what sort of question the finding answers.
         unit: of the score.
         seed_sd: the score's SD between seeds of one prompt, score units; NaN = unknown.
@@ -213,7 +214,9 @@ class Finding:
         group: of convergence, the levels of the axes of words, as people write them; "" = all.
         outcome: of an audit; None = the finding is no audit.
         scope: what the finding is about: the very prompts of the study, or prompts of their kind.
-        seeds: how many paired seeds it rests on where seeds are the unit of evidence; else 0.
+        seeds: how many paired seeds it rests on where seeds are the unit of evidence; else 0. Without pairs: pictures
+            of a setting.
+        paired: two settings of a prompt share their seeds.
         more_seeds: about how many further seeds a prompt would show that nothing differs on these prompts, if nothing
             does; 0 = settled or no such question; None = unknown, or not within reach.
         leads: False where the same question is answered in the other scope by a finding that is told first.
@@ -269,3 +272,5 @@ class Finding:
     carriers: tuple[str, ...] = ()
     by_tag: tuple[TagEffect, ...] = ()
     shape: Shape | None = None
+    lines: tuple[str, ...] = ()
+    paired: bool = True

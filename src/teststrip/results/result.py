@@ -18,7 +18,7 @@ from teststrip.analysis.sentences.answers import told
 from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
-from teststrip.results import looked, notebook, scores
+from teststrip.results import looked, notebook, scores, seeding
 from teststrip.rows import grid, tables
 from teststrip.store import Store, files, inside
 
@@ -180,6 +180,11 @@ class Result:
         return self._moment.pilot
 
     @property
+    def paired_seeds(self) -> bool:
+        """Whether a seed gives its picture again with every engine of the study, so that conclusions pair seeds."""
+        return seeding.paired(self.study)
+
+    @property
     def history(self) -> tuple[str, ...]:
         """What a reader must know of earlier looks, a sentence each; empty for a first look."""
         return looked.history(self.looks, self.study.question, versions=self.versions, kept=self.pilot)
@@ -281,11 +286,15 @@ class _Moment:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        return analysis.of_result_columns(self.columns, self.result.study, self.cards, pilot=self.pilot)
+        return analysis.of_result_columns(
+            self.columns, self.result.study, self.cards, pilot=self.pilot, paired_seeds=self.result.paired_seeds
+        )
 
     @cached_property
     def recommendations(self) -> tuple[Recommendation, ...]:
-        return analysis.best_of_result_columns(self.columns, self.result.study, self.cards, pilot=self.pilot)
+        return analysis.best_of_result_columns(
+            self.columns, self.result.study, self.cards, pilot=self.pilot, paired_seeds=self.result.paired_seeds
+        )
 
     def _joined(self) -> Iterator[Row]:
         images, failures, planned = self.images, self.result.store.failures(), self.result.planned

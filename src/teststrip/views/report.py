@@ -9,13 +9,22 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, fixed, number, setting, with_group
+from teststrip.analysis.sentences.phrases import (
+    VERDICTS,
+    between,
+    count,
+    digits_of,
+    fixed,
+    number,
+    setting,
+    with_group,
+)
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
@@ -32,12 +41,14 @@ MOST_ROWS = 100
 """Rows of a table of settings; the rest is counted."""
 
 LEGEND = (
-    "Every comparison is made inside a prompt and seed. **For prompts like these** the unit of evidence is the prompt: "
-    "its seeds are averaged, intervals and tests count prompts. **On these prompts** it is the seed within a prompt, "
-    "and nothing is said about other prompts. Images are never counted. **Different**: p < .05 after Holm over the "
-    "planned contrasts of this metric, in each scope apart. **No difference that matters**: the 90 % interval lies "
-    "inside the margin. Anything else is open, and said to be."
+    "**How to read this.** *On these prompts* is about the prompts of this study and no others; more seeds make it "
+    "surer. *For prompts like these* is about other prompts of their kind; only more prompts make it surer, and it "
+    "takes six. Brackets hold the differences that fit the pictures. *Less than … counts as no change* is the margin, "
+    "the smallest difference that matters. *Not settled* is no answer: neither yes nor no. Terms and rules: "
+    "docs/statistics.md."
 )
+IN_SD = "1 SD is what the score changes when nothing but the seed does."
+"""Stands before what a design can see, where figures are in this unit."""
 
 
 def write(result: Result, folder: Path) -> Path:
@@ -59,10 +70,10 @@ def text(result: Result, *, tables: bool = False) -> str:
     """The conclusions in plain text, for a terminal; with `tables`, also the means behind them."""
     summary = summaries.of(result)
     lines = [f"{summary.study.name}: {_size(summary)}", ""]
-    for sentence in summary.in_short():
-        lines += [f"  * {sentence}"]
+    for claim, *more in summary.points():
+        lines += [f"  * {claim}", *(f"    - {line}" for line in more)]
     behind = [*text_tables.tables(summary), ""] if tables else []
-    return "\n".join([*lines, *behind, "", *summary.outlook]) + "\n"
+    return "\n".join([*lines, *behind, "", IN_SD, *summary.outlook]) + "\n"
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -119,23 +130,30 @@ def best_as_json(result: Result, metric: str | None = None, budget: str | None =
 
 def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
     return best_of_result_columns(
-        result.columns(), result.study, result.cards, metric=metric, budget=budget, pilot=result.pilot
+        result.columns(),
+        result.study,
+        result.cards,
+        metric=metric,
+        budget=budget,
+        pilot=result.pilot,
+        paired_seeds=result.paired_seeds,
     )
 
 
 def _size(summary: Summary) -> str:
     seeds = f"{summary.replicates} seed{'s' * (summary.replicates != 1)}"
-    design = f"{len(summary.study.prompts)} prompts × {seeds} × {len(summary.layout.cells)} settings"
+    design = f"{count(len(summary.study.prompts), 'prompt')} × {seeds} × {len(summary.layout.cells)} settings"
     return f"{design}, {summary.made:,} of {summary.places:,} images"
 
 
 def _markdown(summary: Summary, drawn: frozenset[str]) -> str:
     lines = [f"# {_escape(summary.study.name)}", "", _size(summary) + ".", "", "## In short", ""]
-    lines += [f"- {_escape(sentence)}" for sentence in summary.in_short()] or ["- Nothing to conclude from yet."]
+    for claim, *more in summary.points() or [("Nothing to conclude from yet.",)]:
+        lines += [f"- {_escape(claim)}", *(f"  - {_escape(line)}" for line in more)]
     lines += ["", LEGEND, ""]
     for metric in summary.cards:
         lines += _metric(summary, metric, drawn)
-    lines += ["## What this design can see", "", *(f"- {_escape(line)}" for line in summary.outlook), ""]
+    lines += ["## What this design can see", "", IN_SD, "", *(f"- {_escape(line)}" for line in summary.outlook), ""]
     if summary.missing:
         lines += ["## Missing images", ""]
         rows = [[cell, reason, f"{count:,}"] for (cell, reason), count in sorted(summary.missing.items())]
@@ -153,11 +171,14 @@ def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[st
     if metric in summary.unscored:
         yield from ("Not computed: there are no scores.", "")
         return
+    common = [limit for limit in own[0].limits if all(limit in one.limits for one in own)] if len(own) > 1 else []
+    if common:
+        yield from ("What limits every answer here:", "", *(f"- {_escape(limit)}" for limit in common), "")
     for finding in own:
-        yield from _finding(finding, drawn)
+        yield from _finding(replace(finding, limits=tuple(one for one in finding.limits if one not in common)), drawn)
     for recommendation in summary.recommendations:
         if recommendation.metric == metric:
-            yield from _recommendation(recommendation, drawn)
+            yield from _recommendation(recommendation, drawn, known=common)
     rows = summary.cell_means(metric)
     yield from ("### All settings", "")
     cells = [[label, number(mean), f"{number(seconds)} s", f"{images:,}"] for label, mean, seconds, images in rows]
@@ -177,7 +198,10 @@ def _heading(finding: Finding) -> str:
 
 def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     heading = _heading(finding)
-    yield from (f"### {_escape(heading[0].upper() + heading[1:])}", "", f"**{_escape(finding.sentence)}**", "")
+    claim, *more = finding.lines or (finding.sentence,)
+    yield from (f"### {_escape(heading[0].upper() + heading[1:])}", "", f"**{_escape(claim)}**", "")
+    if more:
+        yield from (_escape(" ".join(more)), "")
     chart = charts.name_of(finding)
     if finding.kind in ("axis", "convergence") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
@@ -198,8 +222,9 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
         yield from (*_table(heads, rows), "")
         if len(finding.comparisons) > MOST_ROWS:
             yield from (f"… and {len(finding.comparisons) - MOST_ROWS} more.", "")
-    seeds = f"{finding.seeds} paired seeds, " if finding.seeds else ""
-    facts = [f"Method: {finding.method}.", f"n = {finding.prompts} prompts, {seeds}{finding.images:,} images."]
+    seeds = f"{finding.seeds} {'paired seeds' if finding.paired else 'pictures each'}, " if finding.seeds else ""
+    n = f"{count(finding.prompts, 'prompt')}, {seeds}{finding.images:,} images"
+    facts = [f"Method: {finding.method}.", f"n = {n}."]
     if math.isfinite(finding.margin) and finding.kind in ("axis", "interaction", "cells"):
         unit = f" {finding.unit}" if finding.unit else ""
         facts.append(f"Margin: ±{number(finding.margin)}{unit}.")
@@ -223,7 +248,7 @@ def comparison_row(row: Comparison) -> list[str]:
     ]
 
 
-def _recommendation(made: Recommendation, drawn: frozenset[str]) -> Iterator[str]:
+def _recommendation(made: Recommendation, drawn: frozenset[str], *, known: Sequence[str]) -> Iterator[str]:
     yield from ("### Recommendation", "", f"**{_escape(made.sentence)}**", "")
     chart = charts.frontier_name(made)
     if chart in drawn:
@@ -236,8 +261,9 @@ def _recommendation(made: Recommendation, drawn: frozenset[str]) -> Iterator[str
         yield from (*_table(["cheaper setting", "difference", "95 % interval", "verdict"], rows), "")
     if made.method:
         yield from (_escape(f"Method: {made.method}."), "")
-    if made.limits:
-        yield from (*(f"- {_escape(limit)}" for limit in made.limits), "")
+    limits = [limit for limit in made.limits if limit not in known]
+    if limits:
+        yield from (*(f"- {_escape(limit)}" for limit in limits), "")
 
 
 def _appendix(summary: Summary) -> Iterator[str]:

@@ -17,7 +17,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
-from teststrip.analysis.sentences.answers import told
+from teststrip.analysis.sentences.answers import lines
 from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
 from teststrip.results import looked
 from teststrip.rows import dead
@@ -26,6 +26,11 @@ from teststrip.vocabulary import spoken
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
+UNPAIRED = (
+    "Not paired: an engine here does not make a seed's picture again. So pictures of one prompt are compared whatever "
+    "their seed, and chance widens every interval."
+)
+"""What a report says of engines without exact seeds."""
 PACKAGES = ("teststrip", "numpy", "scipy", "pillow", "torch", "diffusers", "transformers")
 """Whose versions stand in the appendix, where they are installed."""
 
@@ -48,6 +53,7 @@ class Summary:
         looks: those taken so far.
         question_changes: what was changed in the question when there were data.
         history: what a reader must know of earlier looks, a sentence each.
+        unpaired: that seeds pair no pictures here, in a sentence; empty where they do.
         across: what several scores say together; None where there is one score alone.
         fingerprints: facts of what made the pictures.
         scored_by: facts of each metric whose scores these are.
@@ -66,6 +72,7 @@ class Summary:
     looks: tuple[Look, ...]
     question_changes: tuple[QuestionChange, ...]
     history: tuple[str, ...]
+    unpaired: tuple[str, ...]
     across: Across | None
     fingerprints: tuple[Mapping[str, object], ...]
     scored_by: Mapping[str, Mapping[str, object]]
@@ -101,19 +108,23 @@ class Summary:
         return sorted(rows, key=lambda row: row[1], reverse=card.higher_is_better is not False)
 
     def in_short(self) -> list[str]:
-        """The sentences that matter, most urgent first.
+        """The sentences that matter, most urgent first."""
+        return [" ".join(lines) for lines in self.points()]
+
+    def points(self) -> list[tuple[str, ...]]:
+        """What matters, most urgent first; each point is a claim and the lines that belong to it.
 
         Dead axes, earlier looks, findings about axes, what several scores say together, advice, what is missing.
         """
         first = [
-            told(finding)
+            lines(finding)
             for finding in self.findings
             if finding.kind in ("axis", "convergence")
             and finding.leads
             and (finding.verdict == "different" or not self._counts_cost(finding.metric))
         ]
         joint = [f for f in self.findings if f.kind == "interaction" and f.leads]
-        together = [told(finding) for finding in joint if finding.verdict == "different"]
+        together = [lines(finding) for finding in joint if finding.verdict == "different"]
         doubts = [f.sentence for f in self.findings if f.outcome in ("blind", "misled")]
         # Where an audit forbids the recommendation, the audit says so already.
         advice = [made.sentence for made in self.recommendations if made.outcome is None]
@@ -126,8 +137,9 @@ class Summary:
         )
         unscored = [f"{spoken(name)} was not computed: no scores." for name in self.unscored]
         scores = [self.across.text] if self.across else []
-        urgent = [*self.dead, *unmade, *self.history]
-        return [*urgent, *first, *together, *scores, *doubts, *advice, *missing, *unscored]
+        urgent = [*self.dead, *unmade, *self.history, *self.unpaired]
+        after = [*scores, *doubts, *advice, *missing, *unscored]
+        return [*((line,) for line in urgent), *first, *together, *((line,) for line in after)]
 
     def _counts_cost(self, metric: str) -> bool:
         return metric in self.cards and not self.cards[metric].needs_pixels
@@ -166,6 +178,7 @@ def of(result: Result) -> Summary:
         looks=looks,
         question_changes=tuple(looked.question_changes(looks, study.question)),
         history=result.history,
+        unpaired=() if result.paired_seeds else (UNPAIRED,),
         across=result.across,
         fingerprints=tuple(fingerprint.facts for fingerprint in result.fingerprints.values()),
         scored_by={name: by.facts for name, by in result.scored_by.items()},

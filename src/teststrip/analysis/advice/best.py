@@ -274,7 +274,8 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
     rows = _rows(case, made, size)
     prompts = _scored(case.values)
     seeds = int(made.against_best.sample.seeds.max(initial=0))
-    units = f"{seeds} paired seeds" if case.scope == HERE else f"{prompts} prompts"
+    here = f"{seeds} {'paired seeds' if case.pairing.paired else 'pictures each'}"
+    units = here if case.scope == HERE else f"{prompts} prompts"
     found = Recommendation(
         metric=case.card.name,
         sentence="",

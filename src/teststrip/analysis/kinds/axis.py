@@ -66,6 +66,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         asked=row.asked,
         scope=judged.scope,
         seeds=int(judged.seeds[head]) if evidence.by_seeds else 0,
+        paired=evidence.pairing.paired,
         more_seeds=settled.seeds,
         prompts_if_different=settled.prompts_if_different,
         seeds_if_different=settled.seeds_if_different,
@@ -74,11 +75,11 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     )
     if len(axes) > 1:
         found = replace(found, method=f"{found.method}; {answers.scale(found, size.text)}")
-        found = replace(found, sentence=answers.write_interaction(found))
+        found = answers.worded(found, answers.write_interaction(found))
         return doubles.checked(found, evidence, (axes[0], axes[1]))
     found = prompts.with_prompts(evidence, found, judged.contrasts[head], [judged.contrasts[i] for i in pairs])
     found = replace(found, method=f"{answers.scale(found, size.text)}; {found.method}")
-    return replace(found, sentence=answers.write(found, span=_span(factors[0], compared)))
+    return answers.worded(found, answers.write(found, span=_span(factors[0], compared)))
 
 
 def _headline(

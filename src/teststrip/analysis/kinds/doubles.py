@@ -58,4 +58,4 @@ def checked(found: Finding, evidence: Evidence, axes: tuple[int, int]) -> Findin
         method=f"{found.method}; every one of {len(doubles)} double differences by two one-sided tests",
         more_prompts=0 if inside else None,
     )
-    return replace(found, sentence=answers.write_interaction(found))
+    return answers.worded(found, answers.write_interaction(found))

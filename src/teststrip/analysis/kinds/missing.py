@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Layout
+from teststrip.analysis.sentences import answers
 from teststrip.analysis.sentences import missing as sentences
 from teststrip.records import Comparison, Finding
 
@@ -118,10 +119,10 @@ def told(
         turns = [_turns(finding, case, row) for case, row in zip(cases, rows, strict=True)]
         turned = any(turns)
         limits.append(sentences.worst_case(finding, rows, turns, higher_is_better=higher_is_better))
-    clause = f" {sentences.clause(shares)}" if surely else ""
+    clause = [sentences.clause(shares)] if surely else []
     first = surely and turned and finding.verdict == "different"
     ordered = (*reversed(limits), *finding.limits) if first else (*finding.limits, *limits)
-    return replace(finding, sentence=f"{finding.sentence}{clause}", limits=ordered)
+    return answers.worded(replace(finding, limits=ordered), [*(finding.lines or (finding.sentence,)), *clause])
 
 
 def _row(case: Finding, finding: Finding) -> Comparison | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from teststrip.analysis.power.equality import Asked, margin_error
 from teststrip.analysis.power.power import MANY, SHARE, Variances, detectable, detectable_here, round_up
-from teststrip.analysis.sentences.phrases import percent
+from teststrip.analysis.sentences.phrases import count, percent
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS
 from teststrip.vocabulary import spoken
 
@@ -110,8 +110,8 @@ def explain(design: Design) -> tuple[str, ...]:
 def _different(design: Design) -> str:
     if design.prompts < MINIMUM_PROMPTS:
         return (
-            f"For prompts like these: {design.prompts} prompts cannot settle anything; no exact test on fewer than "
-            f"{MINIMUM_PROMPTS} prompts reaches p < .05."
+            f"For prompts like these: {count(design.prompts, 'prompt')} cannot settle anything; no exact test on "
+            f"fewer than {MINIMUM_PROMPTS} prompts reaches p < .05."
         )
     among = f", corrected for {design.contrasts} planned comparisons" if design.contrasts > 1 else ""
     return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from teststrip.analysis.sentences import prompts as answers_of_prompts
@@ -35,6 +37,16 @@ def told(finding: Finding) -> str:
     return f"{finding.sentence} {finding.beside}".rstrip()
 
 
+def lines(finding: Finding) -> tuple[str, ...]:
+    """What `told` says, a claim a line: the finding itself first, what the other scope says last."""
+    return (*(finding.lines or (finding.sentence,)), *filter(None, [finding.beside]))
+
+
+def worded(finding: Finding, said: Sequence[str]) -> Finding:
+    """The finding with its words."""
+    return replace(finding, sentence=" ".join(said), lines=tuple(said))
+
+
 def begun(finding: Finding, text: str) -> str:
     """A sentence that begins with its scope."""
     opening = scope(finding)
@@ -42,9 +54,9 @@ def begun(finding: Finding, text: str) -> str:
 
 
 def _blocks(finding: Finding) -> str:
-    """What a finding counts: "30 prompts", or of these prompts "30 paired seeds"."""
+    """What a finding counts: "30 prompts", or of these prompts "30 paired seeds"; without pairs "32 pictures each"."""
     if finding.scope == "these prompts":
-        return count(finding.seeds, "paired seed")
+        return count(finding.seeds, "paired seed") if finding.paired else f"{count(finding.seeds, 'picture')} each"
     return count(finding.prompts, "prompt")
 
 
@@ -53,12 +65,13 @@ def write_beside(finding: Finding) -> str:
     opening = scope(finding)
     verdict = VERDICTS[finding.verdict]
     if finding.verdict == "insufficient design":
-        amount = f" ({_blocks(finding)})"
+        text = f"{_blocks(finding)} cannot tell"
     elif finding.verdict == "equivalent":
-        amount = " on average" if finding.on_average else ""
+        text = f"{verdict}{' on average' if finding.on_average else ''}"
     else:
-        amount = "" if finding.asked is None else f", {contrast(finding.asked)}: {_effect(finding)}"
-    return f"{opening[0].upper()}{opening[1:]}: {verdict}{amount}.{_settle(finding)}"
+        size = "" if finding.asked is None else f" ({contrast(finding.asked)}: {_effect(finding)})"
+        text = f"{'a difference, too' if finding.verdict == 'different' else 'not settled'}{size}"
+    return f"{opening[0].upper()}{opening[1:]}: {text}.{_settle(finding)}"
 
 
 def scale(finding: Finding, margin: str) -> str:
@@ -69,29 +82,36 @@ def scale(finding: Finding, margin: str) -> str:
     return f"1 SD is what another seed changes, {number(finding.seed_sd)}; margin {margin}; {told_by}"
 
 
-def write(finding: Finding, *, span: str = "") -> str:
-    """The sentences of a finding about an axis: the claim first, then its numbers, one claim a sentence.
+def write(finding: Finding, *, span: str = "") -> list[str]:
+    """What a finding about an axis says, a claim a line: the answer with its numbers, prompts alone, what would settle.
 
     Args:
-        finding: everything but its sentence.
+        finding: everything but its words.
         span: the levels in words: "6 to 9", "DDIM, Euler a and UniPC".
     """
     score, axis = spoken(finding.metric), spoken(finding.axis)
     subject = f"{axis} {span}".strip()
     make, matter = ("make", "matter") if plural(axis) else ("makes", "matters")
+    more: list[str] = []
     if finding.verdict == "equivalent":
         average = "on average " if finding.on_average else ""
         text = f"{average}{subject} {make} no difference that matters to {score} {_alike(finding)}."
     elif finding.verdict == "different":
-        text = f"{shapes.write(finding)}, {_blocks(finding)}{_small(finding)}.{_plateau(finding)}"
+        text, more = f"{shapes.write(finding)}, {_blocks(finding)}{_small(finding)}.", _plateau(finding)
     elif finding.verdict == "inconclusive":
-        text = f"it is not settled whether {subject} {matter} to {score}. {_fits(finding)}"
+        text, more = f"it is not settled whether {subject} {matter} to {score}.", [_fits(finding)]
     else:
-        text = (
-            f"{_blocks(finding)} cannot settle whether {subject} {matter} to {score}. "
-            f"What they suggest, as description only: {shapes.change(finding)}."
-        )
-    return begun(finding, text) + answers_of_prompts.write(finding) + _settle(finding)
+        text = f"{_blocks(finding)} cannot settle whether {subject} {matter} to {score}."
+        more = [f"What was seen, as description only: {shapes.change(finding)}."]
+    return [begun(finding, text), *more, *answers_of_prompts.write(finding), *_lines(_settle(finding))]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lines(text: str) -> list[str]:
+    return [text.strip()] if text else []
 
 
 def _small(finding: Finding) -> str:
@@ -111,55 +131,52 @@ def _alike(finding: Finding) -> str:
 
 def _fits(finding: Finding) -> str:
     """What an open question has seen, and what else would fit."""
-    what = shapes.change(finding, bounds=False)
+    what = shapes.change(finding, bounds=False, largest=not _single(finding) and not finding.carriers)
     those = f"these {_blocks(finding)}" if finding.scope == "prompts like these" else f"the {_blocks(finding)}"
     anything = f"Anything from {interval(finding.low, finding.high)} fits {those}{_small(finding)}."
     return f"{what[0].upper()}{what[1:]}. {anything}"
 
 
-def write_interaction(finding: Finding) -> str:
-    """The sentence of a finding about two axes together.
+def write_interaction(finding: Finding) -> list[str]:
+    """What a finding about two axes together says, a claim a line.
 
     Args:
-        finding: everything but its sentence; its levels are what the first axis does at levels of the second.
+        finding: everything but its words; its levels are what the first axis does at levels of the second.
     """
     asked = finding.asked
     assert asked is not None
     score = spoken(finding.metric)
     first, second = (spoken(level.axis) for level in asked.plus)
-    axes = listed([first, second])
     blocks, small = _blocks(finding), _small(finding)
+    depends = f"what {first} {'do' if plural(first) else 'does'} to {score} depends on {second}"
+    more: list[str] = []
     if finding.verdict == "equivalent":
         bounds = interval(finding.low, finding.high)
         text = f"what {first} does to {score} does not depend on {second} in any way that matters ({bounds}{small})"
         text = f"{text}, {blocks}."
     elif finding.verdict == "different":
-        ends = listed(
-            [
-                f"{fixed(level.mean, digits_of(level.low, level.high), signed=True)} at {second} {level.label}"
-                for level in (*finding.levels[:1], *finding.levels[1:][-1:])
-            ]
-        )
-        change = f": {_first_change(asked)} {ends}; along {second} that changes by" if ends else ", by"
-        text = f"what {first} does to {score} depends on {second}{change} {_effect(finding)}, {blocks}."
+        text, more = f"{depends}, {blocks}{small}.", [_capital(f"{_changes(finding)}.")]
     elif finding.verdict == "inconclusive" and _only_lines(finding):
         (plus, high), (minus, low) = asked.plus, asked.minus
         text = (
             f"there is no sign that the rise or fall of {score} with {first} changes with {second}, but only straight "
-            f"lines were tried: what {first} {against(plus, minus)} makes may still differ by "
-            f"{interval(finding.low, finding.high)} between {second} {low.label} and {high.label}, {blocks}."
+            f"lines were tried, {blocks}."
         )
+        bounds = interval(finding.low, finding.high)
+        what = f"What {first} {against(plus, minus)} makes"
+        more = [f"{what} may still differ by {bounds} between {second} {low.label} and {high.label}."]
     elif finding.verdict == "inconclusive":
-        text = (
-            f"it is not settled whether {axes} work on {score} together: {_effect(finding)}, {blocks}"
-            f"{small}.{_carried(finding)}{_settle(finding)}"
-        )
+        text = f"it is not settled whether {depends}, {blocks}{small}."
+        more = [_capital(f"{_changes(finding)}."), *_carried(finding)]
     else:
-        text = (
-            f"{blocks} cannot settle whether {axes} work on {score} together; what they suggest: "
-            f"{_effect(finding)}.{_settle(finding)}"
-        )
-    return begun(finding, text)
+        text = f"{blocks} cannot settle whether {depends}."
+        more = [f"As description only: {_changes(finding)}."]
+    settle = [] if finding.verdict in ("equivalent", "different") else _lines(_settle(finding))
+    return [
+        begun(finding, text),
+        *more,
+        *([] if finding.verdict == "inconclusive" and _only_lines(finding) else settle),
+    ]
 
 
 def _only_lines(finding: Finding) -> bool:
@@ -168,14 +185,31 @@ def _only_lines(finding: Finding) -> bool:
     return bool(planned) and all(row.asked.trends and row.verdict == "equivalent" for row in planned)
 
 
-def _carried(finding: Finding) -> str:
-    return f" {answers_of_prompts.carriers(finding)}" if finding.carriers else ""
+def _carried(finding: Finding) -> list[str]:
+    return [answers_of_prompts.carriers(finding)] if finding.carriers else []
+
+
+def _changes(finding: Finding) -> str:
+    """What the first axis changes at the ends of the second, and how much that differs.
+
+    For example "guidance 1 to 12 makes +1.0 at steps 4 and +3.0 at steps 32; along steps that changes by +2.0".
+    """
+    assert finding.asked is not None
+    second = spoken(finding.asked.plus[1].axis)
+    subject = _first_change(finding.asked)
+    ends = [
+        f"{fixed(level.mean, digits_of(level.low, level.high), signed=True)} at {second} {level.label}"
+        for level in (*finding.levels[:1], *finding.levels[1:][-1:])
+    ]
+    if not ends:
+        return f"what {subject} makes changes along {second} by {_effect(finding)}"
+    return f"{subject} makes {listed(ends)}; along {second} that changes by {_effect(finding)}"
 
 
 def _first_change(asked: Contrast) -> str:
-    """The first axis' change that an interaction is about: "from 1 to 12 it makes", "Euler against DDIM makes"."""
+    """The first axis' change that an interaction is about: "guidance 1 to 12", "scheduler Euler against DDIM"."""
     plus, minus = asked.plus[0], asked.minus[0]
-    return f"from {from_to(asked)} it makes" if plus.axis in asked.trends else f"{against(plus, minus)} makes"
+    return f"{spoken(plus.axis)} {from_to(asked) if plus.axis in asked.trends else against(plus, minus)}"
 
 
 def _single(finding: Finding) -> bool:
@@ -219,10 +253,10 @@ def _cases(finding: Finding) -> tuple[str, str]:
     return f"{axis} {changes} nothing", f"{'they change' if plural(axis) else 'it changes'} what these prompts suggest"
 
 
-def _plateau(finding: Finding) -> str:
+def _plateau(finding: Finding) -> list[str]:
     """The longest run of neighbouring levels that are equivalent pair by pair; the later one of two."""
     if any(level.x is None for level in finding.levels):
-        return ""
+        return []
     same = {
         frozenset((row.asked.plus[0].index, row.asked.minus[0].index))
         for row in finding.comparisons
@@ -236,4 +270,4 @@ def _plateau(finding: Finding) -> str:
             if len(run) >= len(best) and all(frozenset(pair) in same for pair in combinations(run, 2)):
                 best = run
     labels = [finding.levels[index].label for index in best]
-    return f" Between {listed(labels)} nothing that matters." if labels else ""
+    return [f"Between {listed(labels)} nothing changes that matters."] if labels else []

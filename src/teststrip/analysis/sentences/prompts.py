@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from teststrip.analysis.sentences.phrases import count, digits_of, fixed, listed, percent, prompt, setting
 from teststrip.records import Finding, Response, TagEffect
+from teststrip.vocabulary import spoken
 
 ALIKE = 0.05
 """Above this p, prompts are not said to differ."""
 
 
-def write(finding: Finding) -> str:
-    """The sentences about prompts that follow a claim, each after a space; "" where there is one prompt."""
+def write(finding: Finding) -> list[str]:
+    """The sentences about prompts that follow a claim; none where there is one prompt."""
     answer = finding.response
     parts = [carriers(finding)] if finding.carriers else []
     parts += _elsewhere(finding)
     if answer is not None and _prompts(answer) > 1:
         if finding.verdict == "equivalent":
-            parts += _hidden(answer) if finding.on_average else []
+            parts += _hidden(finding, answer) if finding.on_average else []
         elif finding.verdict == "different":
-            parts += [_better(answer)]
+            parts += [_better(finding, answer)]
         else:
             parts += [_ways(answer)]
         parts += _by_tag(finding)
-    return "".join(f" {part}" for part in parts)
+    return parts
 
 
 def carriers(finding: Finding) -> str:
@@ -43,8 +44,9 @@ def _words(answer: Response) -> tuple[str, str]:
     return ("higher", "lower") if answer.higher_is_better is None else ("better", "worse")
 
 
-def _subject(answer: Response, level: str) -> str:
-    return level if answer.higher_is_better is not None else f"The score at {level}"
+def _at(finding: Finding, level: str) -> str:
+    """A level as the subject of a sentence: "guidance 7"."""
+    return f"{spoken(finding.axis)} {level}"
 
 
 def _sides(answer: Response) -> tuple[str, str, float, int, int]:
@@ -56,24 +58,26 @@ def _sides(answer: Response) -> tuple[str, str, float, int, int]:
     return minus, plus, 1 - answer.better, other, so
 
 
-def _better(answer: Response) -> str:
+def _better(finding: Finding, answer: Response) -> str:
     better, worse = _words(answer)
     first, second, share, so, other = _sides(answer)
-    than = second if answer.higher_is_better is not None else f"at {second}"
-    where = f"in {percent(share)} of {count(_prompts(answer), 'prompt')}"
-    text = f"{_subject(answer, first)} is {better} than {than} {where}"
+    subject, total = _at(finding, first), count(_prompts(answer), "prompt")
+    where = f"in each of {total}" if share == 1 else f"in {percent(share)} of {total}"
+    text = f"{subject[0].upper()}{subject[1:]} scored {better} than {second} {where}"
     if not answer.clear:
         return f"{text}, the luck of one seed each included."
-    return f"{text}: clearly {better} in {so}, clearly {worse} in {other}, unclear in {answer.unclear}."
+    against = f" and clearly {worse} in {other}" if other else ""
+    return f"{text}, clearly so in {so or 'none'}{against}."
 
 
 def _ways(answer: Response) -> str:
     if not answer.clear:
         return f"{count(answer.up, 'prompt')} went up, {answer.down} down, the luck of one seed each included."
-    return f"{count(answer.up, 'prompt')} went clearly up, {answer.down} clearly down, {answer.unclear} neither."
+    up = count(answer.up, "prompt") if answer.up else "No prompt"
+    return f"{up} went clearly up, {answer.down or 'none'} clearly down, {answer.unclear or 'none'} neither."
 
 
-def _hidden(answer: Response) -> list[str]:
+def _hidden(finding: Finding, answer: Response) -> list[str]:
     """What an average of nothing may hide in single prompts."""
     total = _prompts(answer)
     if not answer.clear:
@@ -82,9 +86,8 @@ def _hidden(answer: Response) -> list[str]:
         return ["Whether single prompts are alike too, these seeds cannot show."]
     better, worse = _words(answer)
     first, _, _, so, other = _sides(answer)
-    shares = f"clearly {better} for {percent(so / total)}, clearly {worse} for {percent(other / total)} of them"
-    subject = first if answer.higher_is_better is not None else f"the score at {first}"
-    found = [f"Single prompts are not alike: {subject} is {shares}."]
+    shares = f"clearly {better} for {percent(so / total)} of them, clearly {worse} for {percent(other / total)}"
+    found = [f"Single prompts are not alike: {_at(finding, first)} scored {shares}."]
     if answer.most is not None and answer.least is not None:
         ends = (answer.most.prompt, answer.least.prompt)
         turned = (answer.higher_is_better is False) == (answer.better >= 0.5)

@@ -31,9 +31,9 @@ def write_beside(finding: Finding) -> str:
 
 def _tally(finding: Finding) -> str:
     tally = {verdict: sum(row.verdict == verdict for row in finding.comparisons) for verdict in VERDICTS}
-    parts = [
-        f"{tally['different']} surely differ from it",
-        f"{tally['equivalent']} do not in any way that matters",
-        f"{tally['inconclusive'] + tally['insufficient design']} cannot be told apart from it yet",
-    ]
-    return listed(parts)
+    parts = {
+        "surely differ from it": tally["different"],
+        "do not in any way that matters": tally["equivalent"],
+        "cannot be told apart from it yet": tally["inconclusive"] + tally["insufficient design"],
+    }
+    return listed([f"{number} {what}" for what, number in parts.items() if number])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from teststrip.analysis.sentences.phrases import digits_of, fixed
+import math
+
+from teststrip.analysis.sentences.phrases import digits_of, fixed, number
 from teststrip.analysis.sentences.phrases import span as interval
 from teststrip.records import Comparison, Finding, LevelRef
 from teststrip.vocabulary import spoken
@@ -13,17 +15,25 @@ def amount(effect: float, low: float, high: float, unit: str = "") -> str:
     return f"{fixed(effect, digits_of(low, high), signed=True)}{f' {unit}' if unit else ''} ({interval(low, high)})"
 
 
-def change(finding: Finding, *, bounds: bool = True) -> str:
-    """The headline of an open question: "from 6 to 9 it changed by −0.8 on average"."""
+def change(finding: Finding, *, bounds: bool = True, largest: bool = False) -> str:
+    """The headline of an open question: "from 6 to 9 it changed by −0.8 on average".
+
+    Args:
+        finding: the answer.
+        bounds: with the interval, where there is one.
+        largest: it is the largest change of several, and is said to be.
+    """
     assert finding.asked is not None
     (plus,), (minus,) = finding.asked.plus, finding.asked.minus
     unit = finding.unit if bounds or not finding.unit else f" {finding.unit}"
     size = fixed(finding.effect, digits_of(finding.low, finding.high), signed=True) + unit
-    if bounds:
+    if not math.isfinite(finding.low):  # of one unit alone there is no scatter
+        size = number(finding.effect, signed=True) + (f" {finding.unit}" if finding.unit else "")
+    elif bounds:
         size = amount(finding.effect, finding.low, finding.high, unit)
-    if any(level.x is None for level in finding.levels):
-        return f"with {plus.label} instead of {minus.label} it changed by {size} on average"
-    return f"from {minus.label} to {plus.label} it changed by {size} on average"
+    words = any(level.x is None for level in finding.levels)
+    where = f"with {plus.label} instead of {minus.label}" if words else f"from {minus.label} to {plus.label}"
+    return f"the largest change, {where}, is {size}" if largest else f"{where} it changed by {size} on average"
 
 
 def write(finding: Finding) -> str:
@@ -73,9 +83,10 @@ def _turn(finding: Finding, score: str, axis: str, size: str) -> str:
     rows = [row for row in finding.comparisons if row.asked.kind == "pair" and row.asked.minus == (minus,)]
     order = [level.x or 0.0 for level in finding.levels]
     last = max(rows, key=lambda row: order[row.asked.plus[0].index])
+    end = last.asked.plus[0].label
     return (
-        f"{score} is {word} at {axis} {plus.label}: {size} against {minus.label}, and {back} again at "
-        f"{last.asked.plus[0].label}: {_row(last, finding.unit)} against {minus.label}"
+        f"{score} is {word} at {axis} {plus.label} and {back} again at {end}: against {minus.label} it changes by "
+        f"{size} at {plus.label} and by {_row(last, finding.unit)} at {end}"
     )
 
 

@@ -1,0 +1,33 @@
+"""The reports of six little studies are what people have read and found clear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests import installing
+from tests.golden import studies
+
+
+@pytest.mark.parametrize("name", studies.STUDIES)
+def test_a_report_says_what_was_read_and_approved(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studies.install(tmp_path / "site")
+    installing.reach(tmp_path / "site", monkeypatch)
+    golden = (studies.HERE / f"{name}.md").read_text(encoding="utf-8")
+    assert studies.told(name, tmp_path / name) == golden, "read the change; then: python -m tests.golden"
+
+
+def test_there_is_a_golden_report_of_each_study_and_no_other() -> None:
+    assert {path.stem for path in studies.HERE.glob("*.md")} == set(studies.STUDIES)
+
+
+JARGON = ("Holm", "p <", "90 % interval", "degrees of freedom", "bend", "t-test", "quadratic", "unknown to")
+
+
+@pytest.mark.parametrize("name", studies.STUDIES)
+def test_what_stands_in_short_has_no_jargon_and_says_nothing_twice(name: str) -> None:
+    told = (studies.HERE / f"{name}.md").read_text(encoding="utf-8").split("## In short")[1].split("**How to read")[0]
+    assert not [word for word in JARGON if word in told]
+    lines = [line.strip("- ") for line in told.splitlines() if line]
+    assert len(lines) == len(set(lines))
+    assert max(map(len, lines)) < 330
