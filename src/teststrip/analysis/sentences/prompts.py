@@ -67,7 +67,8 @@ def _better(finding: Finding, answer: Response) -> str:
     if not answer.clear:
         return f"{text}, the luck of one seed each included."
     against = f" and clearly {worse} in {other}" if other else ""
-    return f"{text}, clearly so in {so or 'none'}{against}."
+    clearly = "all" if so == _prompts(answer) else so or "none"
+    return f"{text}, clearly so in {clearly}{against}."
 
 
 def _ways(answer: Response) -> str:
