@@ -122,7 +122,8 @@ def main(folder: str, count: str, fault: str = "") -> int:
             for seed in range(int(count)):
                 if shot(seed).id not in done:
                     store.add(render(seed))
-            if not store.looks(LOOK.study):
+            # With rows first, a look would be the row that the last picture lacks.
+            if fault != "row-first" and not store.looks(LOOK.study):
                 store.add_look(LOOK)
     except TeststripError as error:
         print(error, file=sys.stderr)
