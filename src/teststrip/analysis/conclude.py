@@ -23,11 +23,11 @@ from teststrip.analysis.numbers import columns, effects, kept
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.judging import WIDE, Pairing, judge
-from teststrip.analysis.numbers.kept import Kept
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.sentences import answers, missing
 from teststrip.analysis.sentences import settings as whole_settings
 from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, KeptMargin, Scope, Study, Value, Verdict
+from teststrip.records.looked import Kept
 
 SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
 SHARES = Margin(0.05, 0.0, "5 points", math.nan)
@@ -198,6 +198,7 @@ def _with_losses(
     lost: Missing,
 ) -> dict[Asked, Finding]:
     """The findings about single axes with what is missing, and what that could change."""
+    terms = replace(terms, outlook=False)  # of these cases only the verdicts are told
     shares = _about_axes(_evidence(layout, lost.gone, Card(""), SHARES, terms))
     low, high = (_about_axes(_evidence(layout, case, card, size, terms)) for case in absences.filled(values, lost.gone))
     return {

@@ -40,6 +40,10 @@ class KeptMargin:
     look: int = 0
 
 
+Kept = Mapping[str, KeptMargin]
+"""Margins of earlier looks, by metric."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The verdict of one finding at a look.

@@ -9,10 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from teststrip.analysis.sentences import looks as words
 from teststrip.records import Answer, Finding, KeptMargin, Look, Question, QuestionChange, Row, Study, digest_of
-from teststrip.records.looked import asked_sd, changes
-
-Kept = Mapping[str, KeptMargin]
-"""Margins that were kept, by metric."""
+from teststrip.records.looked import Kept, asked_sd, changes
 
 
 def state(rows: Sequence[Row], versions: Mapping[str, str]) -> str:

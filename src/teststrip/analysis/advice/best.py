@@ -26,7 +26,6 @@ from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Columns, Layout
 from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
-from teststrip.analysis.numbers.kept import Kept
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import MANY, round_up
@@ -46,6 +45,7 @@ from teststrip.records import (
     Scope,
     Study,
 )
+from teststrip.records.looked import Kept
 from teststrip.vocabulary import spoken
 
 
@@ -220,9 +220,11 @@ def _few(case: _Case) -> str:
     prompts, scored, score = len(case.layout.prompts), _scored(case.values), spoken(case.card.name)
     if case.scope == WIDE:
         if prompts < MINIMUM_PROMPTS:
-            return f"{_count(prompts, 'prompt')} cannot rank settings; the least is {MINIMUM_PROMPTS}"
+            return f"{phrases.count(prompts, 'prompt')} cannot rank settings; the least is {MINIMUM_PROMPTS}"
         if scored < MINIMUM_PROMPTS:
-            return f"only {scored} of {_count(prompts, 'prompt')} have {score} yet; the least is {MINIMUM_PROMPTS}"
+            return (
+                f"only {scored} of {phrases.count(prompts, 'prompt')} have {score} yet; the least is {MINIMUM_PROMPTS}"
+            )
         return ""
     if case.card.arity is None:
         return f"{score} is one value a prompt, so there are no seeds to go by"
@@ -230,12 +232,8 @@ def _few(case: _Case) -> str:
     seeds = case.values.shape[1]
     if rows * (seeds - 1) < MINIMUM_DEGREES:
         needed = math.ceil(MINIMUM_DEGREES / max(rows, 1)) + 1
-        return f"{_count(seeds, 'seed')} a prompt cannot rank settings; {needed} would do"
+        return f"{phrases.count(seeds, 'seed')} a prompt cannot rank settings; {needed} would do"
     return ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _too_dear(case: _Case) -> str:

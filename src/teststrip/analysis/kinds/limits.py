@@ -62,7 +62,7 @@ def _of_prompts(layout: Layout, terms: Terms) -> list[str]:
             f"{count(len(layout.prompts), 'prompt')}: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches "
             "p < .05, so nothing here is a verdict on prompts like these."
         )
-    if terms.pairing.shared and terms.pairing.paired:
+    if terms.pairing.crossed:
         seeds = len(layout.replicates)
         few = f"; from {seeds} seeds nothing can be concluded" if seeds < LEAST_SHARED_SEEDS else ""
         found.append(

@@ -23,7 +23,7 @@ def of(evidence: Evidence, judged: Judgement, head: int) -> str:
         parts.append(f"Holm over {judged.size} planned contrasts (other pairs: over all {len(judged.contrasts)})")
         parts.append("95 % intervals hold together (Bonferroni)")
     parts.append("equivalence by two one-sided tests at 5 % (90 % interval)")
-    if evidence.outlook and not evidence.by_seeds and not evidence.pairing.shared:
+    if evidence.outlook and not evidence.by_seeds and not evidence.pairing.crossed:
         parts += _second_opinions(judged.differences[head], float(judged.p[head]))
     if evidence.card.arity is None:
         parts.append("one value a prompt and cell")
@@ -34,7 +34,7 @@ def _of_prompts(evidence: Evidence, judged: Judgement, head: int) -> list[str]:
     prompts = int(judged.outer.prompts[head])
     if not evidence.pairing.paired:
         return [f"paired by prompt, not by seed; Student's t on {prompts} prompt differences"]
-    if evidence.pairing.shared:
+    if evidence.pairing.crossed:
         degrees = float(judged.sample.degrees[head])
         return [
             f"paired by prompt and seed; {prompts} prompts and the seeds that they share are crossed samples",

@@ -10,9 +10,7 @@ import numpy as np
 
 from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import effects
-from teststrip.analysis.numbers.arrays import Array
-from teststrip.analysis.numbers.columns import Layout
-from teststrip.analysis.numbers.judging import Judgement, sd_of_one_seed
+from teststrip.analysis.numbers.judging import sd_of_one_seed
 from teststrip.analysis.power import settle
 
 
@@ -46,7 +44,7 @@ def of(evidence: Evidence, *, chosen: Sequence[int], pairs: Sequence[int]) -> Se
         pairs: indices of those that equivalence needs.
     """
     judged, values, layout = evidence.judged, evidence.values, evidence.layout
-    other_seeds = not evidence.pairing.paired if evidence.by_seeds else evidence.pairing.shared
+    other_seeds = not evidence.pairing.paired if evidence.by_seeds else evidence.pairing.crossed
     if other_seeds or not evidence.outlook:
         return Settling(None, None, None, None)
     asked = [i for i in chosen if i in pairs or judged.contrasts[i].planned]
@@ -67,11 +65,12 @@ def of(evidence: Evidence, *, chosen: Sequence[int], pairs: Sequence[int]) -> Se
     equal, different = settle.if_equal(question), settle.if_as_seen(question)
     if evidence.by_seeds:
         return Settling(None, None, equal, different)
-    return Settling(equal, different, alternative=_one_seed(question, judged, values, layout, pairs))
+    return Settling(equal, different, alternative=_one_seed(question, evidence, pairs, equal))
 
 
-def _one_seed(question: settle.Open, judged: Judgement, values: Array, layout: Layout, pairs: Sequence[int]) -> str:
-    """A new study of one seed a prompt, where it shows equality for fewer images than more prompts of this design."""
+def _one_seed(question: settle.Open, evidence: Evidence, pairs: Sequence[int], more: int | None) -> str:
+    """A new study of one seed a prompt, where it shows equality for fewer images than `more` prompts of this design."""
+    judged, values, layout = evidence.judged, evidence.values, evidence.layout
     replicates, count = values.shape[1:]
     if replicates < 2 or question.margin_se > 0 or not question.answerable:
         return ""
@@ -79,7 +78,7 @@ def _one_seed(question: settle.Open, judged: Judgement, values: Array, layout: L
     together = float(np.nanvar(judged.differences[list(pairs)], axis=-1, ddof=1).sum())
     if not (together > 0 and math.isfinite(alone)):
         return ""
-    needed, more = settle.one_seed_prompts(question, alone / together), settle.if_equal(question)
+    needed = settle.one_seed_prompts(question, alone / together)
     if needed is None or (more is not None and needed >= more * replicates):
         return ""
     return f"a study of {needed:,} prompts × 1 seed ({needed * count:,} images)"

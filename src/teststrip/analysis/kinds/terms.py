@@ -8,8 +8,8 @@ from typing import Literal
 
 from teststrip.analysis.kinds.audit import KnownBad
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
-from teststrip.analysis.numbers.kept import Kept
 from teststrip.records import DEFAULT_MARGIN, Scope
+from teststrip.records.looked import Kept
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,11 @@ class Pairing:
     paired: bool = True
     shared: bool = False
 
+    @property
+    def crossed(self) -> bool:
+        """Whether prompts and seeds are two samples, because one seed moves all prompts."""
+        return self.shared and self.paired
+
 
 OWN_SEEDS = Pairing()
 """Each prompt has seeds of its own, and they can be had again."""
@@ -130,8 +135,7 @@ def judge(
     counted = ties.tally(found.units, step)
     margin, margin_se = (np.asarray(x)[..., None] for x in (margin, margin_se))
     enough: NDArray[np.bool_] = np.asarray(sample.nominal >= MINIMUM_DEGREES)
-    p = samples.t_p(sample)
-    p = np.where(counted.few & ~np.isnan(p), np.fmax(p, counted.p), p)
+    p = counted.at_least(samples.t_p(sample), counted.p)
     family = corrected(contrasts, np.where(enough, p, np.nan))
     outer = samples.interval(sample, 1 - (1 - LEVEL) / members(contrasts, enough))
     inner = counted.widened(samples.interval(sample, 0.90, extra_se=margin_se), 0.90)
@@ -189,12 +193,14 @@ class _Evidence:
         whole = [effects.per_prompt(values, layout, contrast) for contrast in contrasts]
         differences = np.stack([d for d, _ in whole], axis=-2)
         images = np.stack([np.where(np.isnan(d), 0, count).sum(axis=-1) for d, count in whole], axis=-1)
-        crossed = pairing.shared and pairing.paired
         units = differences[..., None]
-        if counted or crossed:
+        if counted or pairing.crossed:
             units = np.stack([effects.per_seed(values, layout, contrast)[0] for contrast in contrasts], axis=-3)
         return cls(
-            samples.over_both(units) if crossed else samples.over_prompts(differences), differences, units, images
+            samples.over_both(units) if pairing.crossed else samples.over_prompts(differences),
+            differences,
+            units,
+            images,
         )
 
     @classmethod
@@ -215,10 +221,7 @@ class _Evidence:
 
     @classmethod
     def _unpaired(cls, values: Array, layout: Layout, contrasts: Sequence[WeightedContrast], _: Pairing) -> _Evidence:
-        count = (~np.isnan(values)).sum(axis=-2)
-        middle = mean(values, -2)
-        deviation = np.where(np.isnan(values), 0.0, values - middle[..., None, :])
-        variance = (deviation**2).sum(axis=-2) / np.maximum(count - 1, 1)
+        middle, variance, count = samples.moments(values)
         weights = np.stack(
             [effects.cell_weights(count >= samples.LEAST_SEEDS, layout, contrast) for contrast in contrasts], axis=-3
         )

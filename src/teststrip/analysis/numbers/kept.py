@@ -16,14 +16,11 @@ from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.margin import Margin, margin_of
 from teststrip.analysis.sentences import looks
 from teststrip.records import MINIMUM_PROMPTS, KeptMargin
-from teststrip.records.looked import asked_sd
+from teststrip.records.looked import Kept, asked_sd
 
 PILOT_DEGREES = 12
 """Degrees of freedom of seeds from which on a margin is kept: a pilot of 12 prompts × 2 seeds. The SD of a normal score
 is then known to 1 / √(2 × 12) = 20 %."""
-
-Kept = Mapping[str, KeptMargin]
-"""Margins of earlier looks, by metric."""
 
 
 def size(asked: float | Mapping[str, float], metric: str, values: Array, kept: Kept) -> Margin:

@@ -153,6 +153,21 @@ def over_both(differences: Array) -> Sample:
     return Sample(middle, np.sqrt(of_mean.sum(axis=-1)), degrees, prompts, present.sum(axis=(-2, -1)) * 1.0, nominal)
 
 
+def moments(values: Array) -> tuple[Array, Array, Array]:
+    """Mean, variance and number of each prompt's pictures of a cell.
+
+    Args:
+        values: [..., prompts, replicates, cells]; NaN = missing.
+
+    Returns:
+        Three arrays [..., prompts, cells], as `unpaired` takes them.
+    """
+    count = (~np.isnan(values)).sum(axis=-2)
+    middle = mean(values, -2)
+    deviation = np.where(np.isnan(values), 0.0, values - middle[..., None, :])
+    return middle, (deviation**2).sum(axis=-2) / np.maximum(count - 1, 1), count
+
+
 def unpaired(means: Array, variances: Array, counts: Array, weights: Array) -> Sample:
     """These very prompts where a seed does not give its picture again: two settings share no seeds.
 

@@ -41,13 +41,12 @@ class Pairs:
     @property
     def p(self) -> Array:
         """Two-sided p that a pair does not differ; NaN where the error is unknown."""
-        p = samples.t_p(self.sample)
-        return np.where(self.tally.few & ~np.isnan(p), np.fmax(p, self.tally.p), p)
+        return self.tally.at_least(samples.t_p(self.sample), self.tally.p)
 
     def not_below_p(self, least: Array | float, *, extra_se: Array | float = 0.0) -> Array:
         """p of the claim that the first is not worse than the second by as much as `least`, which is below 0."""
         p = samples.one_sided_p(self.sample, least, extra_se=extra_se)
-        return np.where(self.tally.few & ~np.isnan(p), np.fmax(p, self.tally.not_below_p(least)), p)
+        return self.tally.at_least(p, self.tally.not_below_p(least))
 
     def interval(self, level: float = 0.95, *, extra_se: Array | float = 0.0) -> Interval:
         """Each pair's own interval."""
@@ -103,8 +102,7 @@ def compared(
     differences = mean(each, -1)
     units = each
     if scope == WIDE:
-        crossed = pairing.shared and pairing.paired
-        sample = samples.over_both(each) if crossed else samples.over_prompts(differences)
+        sample = samples.over_both(each) if pairing.crossed else samples.over_prompts(differences)
     elif pairing.paired:
         sample = samples.over_seeds(each, shared_seeds=pairing.shared)
         units = (
@@ -118,10 +116,6 @@ def compared(
 
 
 def _unpaired(one: Array, other: Array) -> Sample:
-    both = np.stack([one, other], axis=-1)  # [pairs, P, R, 2]
-    count = (~np.isnan(both)).sum(axis=-2)
-    middle = mean(both, -2)
-    deviation = np.where(np.isnan(both), 0.0, both - middle[..., None, :])
-    variance = (deviation**2).sum(axis=-2) / np.maximum(count - 1, 1)
+    middle, variance, count = samples.moments(np.stack([one, other], axis=-1))  # of [pairs, P, R, 2]
     able = (count >= samples.LEAST_SEEDS).all(axis=-1, keepdims=True)
     return samples.unpaired(middle, variance, count, np.where(able, np.array([1.0, -1.0]), 0.0))

@@ -68,6 +68,10 @@ class Tally:
         p: Array = special.ndtr(_score(self.down, self.up, self.pairs, share))
         return np.where(share < 1, p, 0.0)
 
+    def at_least(self, p: Array, counted: Array) -> Array:
+        """A p, not smaller than what counting gives; unchanged where there is nothing to count or no p."""
+        return np.where(self.few & ~np.isnan(p), np.fmax(p, counted), p)
+
     def widened(self, interval: Interval, level: float) -> Interval:
         """An interval, not shorter than what the counts allow; unchanged where there is nothing to count."""
         if not np.any(self.few):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teststrip.analysis.sentences.answers import scope
-from teststrip.analysis.sentences.phrases import between, digits_of, fixed, setting
+from teststrip.analysis.sentences.phrases import between, count, digits_of, fixed, setting
 from teststrip.records import Finding
 from teststrip.vocabulary import spoken
 
@@ -28,7 +28,7 @@ def claim(finding: Finding, *, margin: str = "") -> str:
             f"{score} is blind {narrow or 'here'}: it cannot tell {bad}, which is known to be bad, from {good}: "
             f"{amount}{alike}"
         )
-    prompts = f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}"
+    prompts = count(finding.prompts, "prompt")
     return f"{score} is not tested yet: on {prompts}, {bad}, which is known to be bad, makes {amount} against {good}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from teststrip.analysis.sentences.phrases import listed, number
+from teststrip.analysis.sentences.phrases import count, listed, number
 from teststrip.records import KeptMargin, Question, QuestionChange
 from teststrip.vocabulary import spoken
 
@@ -22,7 +22,7 @@ def repeated(looks: int) -> str:
 
 def kept(margin: KeptMargin) -> str:
     """Which look a margin is kept from."""
-    prompts = "1 prompt" if margin.prompts == 1 else f"{margin.prompts} prompts"
+    prompts = count(margin.prompts, "prompt")
     return f"kept from look {margin.look} ({prompts}), so that it does not move with the pictures that it judges"
 
 
@@ -36,7 +36,7 @@ def renewed(metric: str, look: int) -> str:
 
 def changed(change: QuestionChange) -> str:
     """What was changed in the question, when, and after how many images."""
-    images = "1 image" if change.images == 1 else f"{change.images:,} images"
+    images = count(change.images, "image")
     return (
         f"The question was changed after {images} (look {change.look}, {change.at}): {_part(change)}. "
         "Pictures that were there when a question was written are a hint for its answer, no test of it."
