@@ -143,3 +143,14 @@ def test_a_shape_that_no_pair_shows_is_told_with_what_is_sure_of_it(shape: str) 
             if finding.shape != "waves":
                 assert "that shape is sure of all levels together, the size of this step is not" in finding.sentence
     assert alone >= 2
+
+
+@pytest.mark.parametrize("name", ["seconds", "score", "sharpness"])
+@pytest.mark.parametrize("heights", [(0.0, 3.0, 6.0), (6.0, 3.0, 0.0), (0.0, 6.0, 0.0), (6.0, 0.0, 6.0)])
+def test_a_verb_has_the_number_of_its_score(name: str, heights: tuple[float, ...]) -> None:
+    axes: Any = {"guidance_scale": (1.0, 2.0, 3.0)}
+    table = study(30, 2, axes, lambda c: heights[int(c[0]) - 1])
+    table[name] = table["score"]
+    (told, *_) = analysis.findings(table, {name: Card(name)}, axes=list(axes))
+    verbs = ("rise ", "fall ", "are ") if name == "seconds" else ("rises ", "falls ", "is ")
+    assert any(f"{name} {verb}" in told.sentence for verb in verbs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from teststrip.analysis.sentences.phrases import digits_of, fixed, number
+from teststrip.analysis.sentences.phrases import digits_of, fixed, number, plural
 from teststrip.analysis.sentences.phrases import span as interval
 from teststrip.records import Comparison, Finding, LevelRef
 from teststrip.vocabulary import spoken
@@ -43,13 +43,22 @@ def write(finding: Finding) -> str:
     (plus,), (minus,) = finding.asked.plus, finding.asked.minus
     size = amount(finding.effect, finding.low, finding.high, finding.unit)
     if finding.shape in ("rises", "falls"):
-        return f"{score} {finding.shape} with {axis}: {size} from {minus.label} to {plus.label}{_together(finding)}"
+        ends = f"from {minus.label} to {plus.label}{_together(finding)}"
+        return f"{score} {_verb(score, finding.shape)} with {axis}: {size} {ends}"
     if finding.shape in ("peak", "trough"):
         return _turn(finding, score, axis, size) + _together(finding)
     higher, lower = (plus, minus) if finding.effect > 0 else (minus, plus)
-    subject = f"{score} goes up and down with {axis}: it" if finding.shape == "waves" else score
+    is_ = _verb(score, "is")
+    if finding.shape == "waves":
+        is_ = f"{_verb(score, 'goes')} up and down with {axis}: {'they are' if plural(score) else 'it is'}"
     levels = f"{_at(finding, axis, higher)} than {_at(finding, '', lower)}"
-    return f"{subject} is higher {levels}: {amount(*_upwards(finding), finding.unit)}"
+    return f"{score} {is_} higher {levels}: {amount(*_upwards(finding), finding.unit)}"
+
+
+def _verb(score: str, verb: str) -> str:
+    """The verb in the number of the score: "CLIP score rises", "seconds rise"."""
+    plurals = {"is": "are", "goes": "go", "rises": "rise", "falls": "fall"}
+    return plurals[verb] if plural(score) else verb
 
 
 def _together(finding: Finding) -> str:
@@ -78,14 +87,15 @@ def _turn(finding: Finding, score: str, axis: str, size: str) -> str:
     (plus,), (minus,) = finding.asked.plus, finding.asked.minus
     word, back = ("highest", "lower") if finding.shape == "peak" else ("lowest", "higher")
     if (finding.effect > 0) != (finding.shape == "peak"):  # the last level against the turn
-        turn = f"{score} is {word} at {axis} {minus.label}"
+        turn = f"{score} {_verb(score, 'is')} {word} at {axis} {minus.label}"
         return f"{turn} and {back} again at {plus.label}: {size} against {minus.label}"
     rows = [row for row in finding.comparisons if row.asked.kind == "pair" and row.asked.minus == (minus,)]
     order = [level.x or 0.0 for level in finding.levels]
     last = max(rows, key=lambda row: order[row.asked.plus[0].index])
     end = last.asked.plus[0].label
     return (
-        f"{score} is {word} at {axis} {plus.label} and {back} again at {end}: against {minus.label} it changes by "
+        f"{score} {_verb(score, 'is')} {word} at {axis} {plus.label} and {back} again at {end}: against {minus.label} "
+        f"{'they change' if plural(score) else 'it changes'} by "
         f"{size} at {plus.label} and by {_row(last, finding.unit)} at {end}"
     )
 
