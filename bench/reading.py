@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -34,6 +33,13 @@ ROUNDS = 5
 SCORED_PLACES = 600
 MADE_BY = Fingerprint({"weights": "none"})
 VIEW = "import sys, teststrip; from teststrip.views.feed import Feed; Feed(teststrip.open(sys.argv[1])).snapshot()"
+# Linux counts the memory of the process that forks into its child's peak, so a small process starts the verb.
+STARTER = """
+import json, os, sys
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+_, status, used = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet), 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss]))
+"""
 VERBS = {
     "report": ["-m", "teststrip", "report", "{folder}", "--yes"],
     "best": ["-m", "teststrip", "best", "{folder}", "--yes"],
@@ -91,13 +97,12 @@ def stuff(folder: Path, count: int, kind: str) -> None:
 
 def taken(verb: str, folder: Path) -> tuple[float, float]:
     """Seconds of processor and MB of peak memory of a verb in a process of its own."""
-    words = [word.format(folder=folder) for word in VERBS[verb]]
-    child = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{verb} {folder}: exit {child.returncode}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    words = [sys.executable, *(word.format(folder=folder) for word in VERBS[verb])]
+    said = subprocess.run([sys.executable, "-S", "-c", STARTER, *words], capture_output=True, text=True, check=True)
+    code, seconds, kilobytes = json.loads(said.stdout.splitlines()[-1])
+    if code:
+        raise SystemExit(f"{verb} {folder}: exit {code}: {said.stderr}")
+    return seconds, kilobytes / 1024
 
 
 def side_by_side(folders: dict[str, Path], verb: str = "report") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Scores as readers want them: those of one version of a metric about given images, and no other row.
 
 A ledger keeps the scores of every metric and version that ever saw its images, and a stranger's may hold millions that
-mean nothing. All questions here are answered by the primary key, so that rows nobody asks for are not read.
+mean nothing. All questions here are answered by the primary key, so that rows of no use to the study are not read.
 """
 
 from __future__ import annotations
