@@ -32,7 +32,7 @@ check: .venv/.installed-dev  ## style, types, import contracts
 	@command -v npm >/dev/null || { echo "no npm here: the page's scripts are not checked"; exit 0; }; \
 	npm install --no-audit --no-fund --silent && npm run --silent check
 
-campaign: .venv/.installed-dev  ## long kill tests, simulations, random examples, lowest versions, newer Pythons
+campaign: .venv/.installed-dev  ## long kill tests, all hostile folders, simulations, random examples, lowest versions, newer Pythons
 	$(BIN)/python -m pytest -m slow --durations 25
 	$(PYTEST) --tier quick --hypothesis-profile campaign
 	$(BIN)/python -m bench.calibration

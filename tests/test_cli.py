@@ -11,6 +11,10 @@ import pytest
 
 from tests import studies
 from tests.command import command, environment
+from teststrip import study
+from teststrip.store import Store
+from teststrip.study.cells import places
+from teststrip.verbs import extent
 
 HEAVY = ["numpy", "torch", "diffusers", "transformers", "pandas", "scipy", "PIL"]
 
@@ -155,3 +159,45 @@ def test_lists_of_parts_name_what_is_installed(tmp_path: Path) -> None:
     assert "pattern" in command("engines", cwd=tmp_path).stdout
     assert "sharpness" in command("metrics", cwd=tmp_path).stdout
     assert "progress" in command("trackers", cwd=tmp_path).stdout
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study of 100,020 places, of which none is made."""
+    folder = tmp_path_factory.mktemp("large")
+    asked = studies.write(folder, "study.toml", prompts=["a rose", "an owl"], replicates=16_670, axes=THREE)
+    Store(folder, write=True).close()
+    assert places(study.reopen(asked)) == 100_020
+    return folder
+
+
+THREE = {"guidance_scale": [1, 3, 7]}
+READING: dict[str, list[str]] = {
+    "report": [],
+    "best": [],
+    "verify": [],
+    "view": ["--no-browser"],
+    "export": ["--to", "csv"],
+}
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_a_large_study_is_read_only_where_the_user_agrees(large: Path, verb: str) -> None:
+    said = command(verb, large, *READING[verb], cwd=large, code=2).stderr
+    assert "100,020 places" in said
+    assert "GB of memory. Add --yes to go on" in " ".join(said.split())
+
+
+def test_a_large_study_is_read_with_yes(large: Path) -> None:
+    assert json.loads(command("verify", large, "--yes", "--json", cwd=large).stdout)["good"]
+
+
+def test_a_study_of_100_000_places_is_read_without_asking(tmp_path: Path) -> None:
+    asked = studies.little(prompts=["a rose", "an owl"], replicates=25_000, axes={"guidance_scale": [1, 3]})
+    extent.refuse_large(asked, tmp_path)
+
+
+def test_plan_says_what_a_large_study_takes_to_read(large: Path) -> None:
+    words = ["plan", "study.toml", "--no-calibrate"]
+    assert "to read 100,020 places takes about" in command(*words, cwd=large).stdout
+    assert "ask for --yes" not in command(*words, "--set", "replicates=2", cwd=large).stdout

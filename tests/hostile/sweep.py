@@ -1,6 +1,6 @@
 """Calls every verb on every harmed folder, in one process, and says what went wrong: a JSON list on standard output.
 
-    python -m tests.hostile.sweep rows --part 3/40
+    python -m tests.hostile.sweep rows --part 3/40 --keep bench/results/hostile.json
 
 A verb may finish, or raise an error of ours; any other exception, a hang, a touch of anything outside, a secret in what
 was written, and a folder that was only shown and is changed by it are faults. The process is a child of the tests,
@@ -160,11 +160,21 @@ def swept(kind: str, part: int, parts: int, only: str = "") -> dict[str, object]
     return {"cases": len(cases), "done": sweep.done, "refused": sweep.refused, "faults": faults}
 
 
+def keep(file: Path, name: str, found: dict[str, object]) -> None:
+    """Put what was found into a file of results, in the place of what an earlier sweep of that name found."""
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    file.write_text(json.dumps({**known, name: found}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
     words = argparse.ArgumentParser()
     words.add_argument("kind", choices=CASES)
     words.add_argument("--part", default="0/1", help="every n-th case from the k-th on: k/n")
     words.add_argument("--only", default="", help="only cases with this in their name")
+    words.add_argument("--keep", type=Path, help="a file of results, which gets these by kind and part")
     asked = words.parse_args()
     first, step = map(int, asked.part.split("/"))
-    json.dump(swept(asked.kind, first, step, asked.only), sys.stdout, indent=1)
+    result = swept(asked.kind, first, step, asked.only)
+    json.dump(result, sys.stdout, indent=1)
+    if asked.keep:
+        keep(asked.keep, f"{asked.kind} {asked.part}", result)

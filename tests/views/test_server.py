@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlparse
 
 import httpx
 import pytest
+from tests.hostile.cases import SECRET, THINGS, make_outside
 from tests.views.live import Live, serving
 
 from teststrip.errors import UsageError
@@ -94,6 +98,44 @@ def test_pictures_of_the_board_are_served_and_no_other_file(live: Live) -> None:
                  f"/thumbs/zz/{place['digest']}.webp",
                  "/assets/../server.py", "/assets/%2e%2e/server.py", "/assets/launch.html"):  # fmt: skip
         assert live.client.get(path).status_code in (400, 404), path
+
+
+@pytest.fixture
+def placed(live: Live) -> Iterator[dict]:
+    """A place with a large picture and its thumbnail; both are put back afterwards, whatever stands there then."""
+    place = next(place for place in board_of(live)["places"] if "file" in place)
+    kept = {live.folder / place[name]: (live.folder / place[name]).read_bytes() for name in ("file", "thumb")}
+    yield place
+    for path, data in kept.items():
+        removed(path)
+        path.write_bytes(data)
+
+
+def removed(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and FIFOs are POSIX")
+@pytest.mark.parametrize("thing", THINGS)
+def test_what_stands_in_the_place_of_a_picture_is_not_there(
+    live: Live, placed: dict, thing: str, tmp_path: Path
+) -> None:
+    make_outside(tmp_path)
+    picture, thumb = live.folder / placed["file"], live.folder / placed["thumb"]
+    removed(thumb)
+    THINGS[thing](thumb, tmp_path)
+    small = live.client.get("/" + placed["thumb"], timeout=10)  # made anew from the picture
+    assert (small.status_code, small.headers["content-type"]) == (200, "image/webp")
+    removed(picture)
+    THINGS[thing](picture, tmp_path)
+    for path in (placed["file"], placed["thumb"]):
+        answer = live.client.get("/" + path, timeout=10)
+        assert answer.status_code == 404
+        assert SECRET not in answer.text
+    assert not (tmp_path / "made-by-following").exists()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"code": 1}', b'{"code": "x"', b"\xff", b"[" * 900, b"x" * 5000])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from teststrip.cli.words import PARTIAL, Folder, Json, err, opened, out, print_json
+from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json
 from teststrip.errors import UsageError
 
 app = typer.Typer()
@@ -19,12 +19,13 @@ app = typer.Typer()
 def report(
     folder: Folder,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Print verdicts and tables."""
     from teststrip.views import report as reports
 
-    with opened(folder) as result:
+    with opened(folder, yes=yes) as result:
         if as_json:
             print_json(reports.as_json(result))
         else:
@@ -38,12 +39,13 @@ def best(
         str | None, typer.Option(help="Only by this score. Default: each that says which end is good.")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="What a picture may cost: 4s, '50 calls' or '0.02 USD'.")] = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Name the cheapest setting that is not worse, or say why none can be named."""
     from teststrip.views import report as reports
 
-    with opened(folder) as result:
+    with opened(folder, yes=yes) as result:
         if as_json:
             print_json(reports.best_as_json(result, metric, budget))
         else:
@@ -57,6 +59,7 @@ def verify(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="First make a new ledger out of the images; the old one is kept.")
     ] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Re-hash every image; with --sample, make some of them again and compare."""
@@ -66,7 +69,7 @@ def verify(
     if rebuild:
         err.print(f"{store.rebuild(folder)} images are in the new ledger; the old one is in {folder}/quarantine")
 
-    with opened(folder) as result:
+    with opened(folder, yes=yes) as result:
         outcome = verification.verify(result, sample)
     if as_json:
         print_json(outcome.as_json())
@@ -86,13 +89,14 @@ def view(
         str | None, typer.Option(metavar="NAME", help="The environment variable that holds the access token.")
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    yes: Yes = False,
 ) -> None:
     """Show the live page in the browser, while a study runs or afterwards. Ctrl-C ends it."""
     from teststrip.cli.opening import Announcer
     from teststrip.views import server
 
     token = _secret(token_from)
-    with opened(folder) as result, Announcer(browser=browser) as announce:
+    with opened(folder, yes=yes) as result, Announcer(browser=browser) as announce:
         server.serve(result, host=host, port=port, token=token, announce=announce)
 
 
@@ -108,17 +112,18 @@ def export(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Of the tracker; may be repeated.")
     ] = None,
+    yes: Yes = False,
 ) -> None:
     """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
     from teststrip.verbs import export as exports
 
     if to not in exports.FORMATS and to in exports.targets():
-        with opened(folder) as result:
+        with opened(folder, yes=yes) as result:
             where = exports.notify(result, to, **_pairs(option or []))
         out.print(f"sent to {to}" + (f": {where}" if where else ""), markup=False)
         return
     asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
-    with opened(folder) as result:
+    with opened(folder, yes=yes) as result:
         written = exports.write(result, to, target, **{key: value for key, value in asked.items() if value is not None})
     out.print(f"wrote {written}", markup=False)
 

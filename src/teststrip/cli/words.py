@@ -24,6 +24,7 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: runs/NAME]")]
+Yes = Annotated[bool, typer.Option("--yes", help="Also read a study of more than 100,000 places.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -32,12 +33,22 @@ def print_json(value: object) -> None:
     out.write(json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n")
 
 
-def opened(folder: Path) -> Result:
+def opened(folder: Path, *, yes: bool) -> Result:
     """The result of a folder.
+
+    Args:
+        folder: of the study.
+        yes: whether the user has agreed to read a study of any size.
 
     Raises:
         StoreError: the folder holds no study.
+        UsageError: the study is large, and the user has not agreed.
     """
-    from teststrip.results.result import open_result
+    from teststrip.results.result import Result, study_in
+    from teststrip.store import Store
+    from teststrip.verbs import extent
 
-    return open_result(folder)
+    study = study_in(folder)
+    if not yes:
+        extent.refuse_large(study, folder)
+    return Result(study, Store(folder))

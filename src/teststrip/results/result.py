@@ -35,7 +35,15 @@ def open_result(folder: str | Path) -> Result:
     Raises:
         StoreError: the folder holds no study.
     """
-    folder = Path(folder)
+    return Result(study_in(Path(folder)), Store(folder))
+
+
+def study_in(folder: Path) -> Study:
+    """What a folder's study asks; no place of it is made.
+
+    Raises:
+        StoreError: the folder holds no study.
+    """
     text = folder / STUDY_FILE
     if inside.is_link(text):
         raise StoreError(f"{folder}: {STUDY_FILE} is a link. Put the file itself there, as `teststrip run` does")
@@ -44,7 +52,7 @@ def open_result(folder: str | Path) -> Result:
             f"{folder}: no study here ({STUDY_FILE} is missing). Name a folder that "
             "`teststrip run` made, for example runs/guidance-vs-steps"
         )
-    return Result(studies.reopen(text), Store(folder))
+    return studies.reopen(text)
 
 
 class Result:
@@ -261,7 +269,7 @@ class _Moment:
 
     @cached_property
     def scores(self) -> Mapping[str, scores.Counted]:
-        return scores.counted(self.result.study, self.result.store.scores())
+        return scores.counted(self.result.study, self.result.store, self._pictured)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -296,14 +304,18 @@ class _Moment:
             self.columns, self.result.study, self.cards, pilot=self.pilot, paired_seeds=self.result.paired_seeds
         )
 
+    @property
+    def _pictured(self) -> list[Row]:
+        """The shots that have an image, with the newest one."""
+        images = self.images
+        return [Row(one, image=images[one.shot.id][-1]) for one in self.result.planned if one.shot.id in images]
+
     def _joined(self) -> Iterator[Row]:
         images, failures, planned = self.images, self.result.store.failures(), self.result.planned
-        newest = {one.shot.id: images[one.shot.id][-1] for one in planned if one.shot.id in images}
-        pictured = [Row(one, image=newest[one.shot.id]) for one in planned if one.shot.id in newest]
-        values = scores.by_image(self.scores, pictured)
+        values = scores.by_image(self.scores)
         for one in planned:
-            image = newest.get(one.shot.id)
-            if image is None:
-                yield Row(one, failure=failures.get(one.shot.id))
-            else:
+            if one.shot.id in images:
+                image = images[one.shot.id][-1]
                 yield Row(one, image=image, scores=values.get(image.digest, {}))
+            else:
+                yield Row(one, failure=failures.get(one.shot.id))

@@ -1,22 +1,26 @@
-"""Which version of each score counts, and to which images it belongs.
+"""Which scores count, and to which images they belong.
 
-Versions of a metric (formula, weights, options) are never mixed. The present version counts; where it has no score at
-all, the version with the most scores counts. Knows metrics and rows, but no pixels.
+A study's own metrics count; a study that names none has those that have scores. Versions of a metric (formula, weights,
+options) are never mixed. The present version counts; where it has no score at all, the version with the most scores
+counts. Only scores that count are read. Knows metrics and rows, but no pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from teststrip import plugins
 from teststrip.errors import TeststripError
 from teststrip.protocols import Metric
-from teststrip.records import Card, Row, Score, Study
+from teststrip.records import Card, Row, Study
 from teststrip.rows import items
+from teststrip.store import Store
 from teststrip.weights import hub
 
-Values = Mapping[items.Digests, float]
+MOST_UNNAMED = 100
+"""Metrics that a study has which names none; a stranger's ledger may hold any number of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,45 +28,37 @@ class Counted:
     """The scores of a metric that count.
 
     Attributes:
-        metric: with the study's options; None when the metric is not installed here.
         version: the fingerprint id of these scores.
-        values: by the digests of the images that a score is about.
+        values: by the digest of the image that a score belongs to. A pair's score belongs to the first image, a
+            group's score to all images.
     """
 
-    metric: Metric | None
     version: str
-    values: Values
+    values: Mapping[str, float]
 
 
-def counted(study: Study, scores: Iterable[Score]) -> dict[str, Counted]:
-    """The scores that count, by metric, out of all versions that are stored."""
-    stored: dict[str, dict[str, dict[items.Digests, float]]] = {}
-    for score in scores:
-        stored.setdefault(score.metric, {}).setdefault(score.fingerprint_id, {})[score.digests] = score.value
+def counted(study: Study, store: Store, rows: Sequence[Row]) -> dict[str, Counted]:
+    """The scores that count, by metric, in alphabetical order.
+
+    Args:
+        study: what was asked.
+        store: of the study.
+        rows: all rows that have an image.
+    """
     found = {}
-    for name, versions in stored.items():
+    for name in sorted(study.question.metrics) or islice(store.scored(), MOST_UNNAMED):
         metric, present = _metric(name, study)
-        version = present if present in versions else max(versions, key=lambda one: len(versions[one]))
-        found[name] = Counted(metric, version, versions[version])
+        if version := store.version_of(name, present):
+            found[name] = Counted(version, _values(store, name, version, dict(_holders(metric, rows))))
     return found
 
 
-def by_image(scores: Mapping[str, Counted], rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """The scores of each image.
-
-    Args:
-        scores: the scores that count.
-        rows: all rows that have an image.
-
-    Returns:
-        Image digest to metric to value. A pair's score belongs to the first image, a group's score to all images.
-    """
+def by_image(scores: Mapping[str, Counted]) -> dict[str, dict[str, float]]:
+    """The scores of each image: image digest to metric to value."""
     found: dict[str, dict[str, float]] = {}
     for name, those in scores.items():
-        for digests, holders in _holders(those.metric, rows):
-            if digests in those.values:
-                for digest in holders:
-                    found.setdefault(digest, {})[name] = those.values[digests]
+        for digest, value in those.values.items():
+            found.setdefault(digest, {})[name] = value
     return found
 
 
@@ -95,6 +91,12 @@ def _metric(name: str, study: Study) -> tuple[Metric | None, str]:
             return metric, metric.fingerprint().id
     except TeststripError:  # no weights here; scores made elsewhere still count
         return metric, ""
+
+
+def _values(store: Store, name: str, version: str, holders: Mapping[items.Digests, Sequence[str]]) -> dict[str, float]:
+    """A metric's values, by the digest of the image that a value belongs to."""
+    stored = {score.digests: score.value for score in store.scores_of(name, version, holders)}
+    return {digest: stored[digests] for digests, images in holders.items() if digests in stored for digest in images}
 
 
 def _holders(metric: Metric | None, rows: Sequence[Row]) -> Iterator[tuple[items.Digests, list[str]]]:

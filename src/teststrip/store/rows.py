@@ -202,6 +202,16 @@ def score(row: Row) -> Score:
     return Score(_name(metric, "metric"), names, number, _name(fingerprint_id, "fingerprint"))
 
 
+def version(row: Row) -> str:
+    """The fingerprint of a metric that has scores."""
+    return _name(row[0], "fingerprint")
+
+
+def metric(row: Row) -> str:
+    """The name of a metric that has scores."""
+    return _name(row[0], "metric")
+
+
 def remembered(row: Row) -> Remembered:
     """A study text."""
     name, text, at = row
@@ -233,6 +243,8 @@ FINGERPRINTS = Kind("fingerprints", "id, facts", fingerprint)
 FAILURES = Kind("failures JOIN shots ON id = shot_id", "id, asked, reason, text, retryable", failure)
 ATTEMPTS = Kind("failures", "shot_id, attempts", attempts)
 SCORES = Kind("scores", "metric, fingerprint_id, digests, value", score, order="metric, fingerprint_id, digests")
+VERSIONS = Kind("scores", "fingerprint_id", version)
+METRICS = Kind("scores", "metric", metric)
 STUDIES = Kind("studies", "name, text, at", remembered, order="sequence")
 EVENTS = Kind("events", "kind, at, facts", incident, order="sequence")
 LOOKS = Kind("looks", "at, study, question, facts", looks.read, order="sequence")

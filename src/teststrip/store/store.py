@@ -18,7 +18,7 @@ from typing import Self
 from teststrip.errors import PictureError, StoreError
 from teststrip.pictures.stamps import stamp, to_json
 from teststrip.records import Failure, Fingerprint, Image, Look, Render, Score, Shot
-from teststrip.store import files, ledger, looks, recovery, rows, thumbs, verify
+from teststrip.store import files, ledger, looks, recovery, rows, scored, thumbs, verify
 from teststrip.store.lock import FolderLock, refuse_network
 from teststrip.store.rows import Incident, Remembered
 from teststrip.store.verify import Problem
@@ -195,6 +195,18 @@ class Store:
     def scores(self) -> Iterator[Score]:
         """Every score, also those by older fingerprints of a metric."""
         return self._ledger.read(rows.SCORES)
+
+    def scores_of(self, metric: str, version: str, items: Iterable[tuple[str, ...]]) -> Iterator[Score]:
+        """The scores of a version of a metric about these items (`scored.of`)."""
+        return scored.of(self._ledger, metric, version, items)
+
+    def version_of(self, metric: str, present: str) -> str | None:
+        """The version of a metric's scores that counts; None where there is no score (`scored.version`)."""
+        return scored.version(self._ledger, metric, present)
+
+    def scored(self) -> Iterator[str]:
+        """The names of the metrics that have a score here, in alphabetical order."""
+        return scored.metrics(self._ledger)
 
     def studies(self) -> list[Remembered]:
         """The study texts that were run here, the newest last."""

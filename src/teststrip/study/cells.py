@@ -31,6 +31,12 @@ def full_count(study: Study) -> int:
     return prod(len(axis.levels) for axis in study.axes)
 
 
+def places(study: Study) -> int:
+    """The number of shots that a study asks for, counted without keeping any combination."""
+    cells = sum(1 for _ in combinations(study)) if study.exclusions else full_count(study)
+    return cells * len(study.prompts) * study.replicates
+
+
 class Composition:
     """Puts together what a cell means: its engine, its settings, its words.
 

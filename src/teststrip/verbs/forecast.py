@@ -26,6 +26,7 @@ from teststrip.protocols import Priced, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
 from teststrip.results.result import Result
 from teststrip.store import Store
+from teststrip.verbs import extent
 from teststrip.verbs.resume import fingerprints
 from teststrip.verbs.run import RUNS
 
@@ -74,7 +75,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         study,
         plan,
         folder,
-        plan.summary(done, pace=pace, image_bytes=size),
+        _warned(plan.summary(done, pace=pace, image_bytes=size)),
         pace,
         frozenset(done),
         outlook.of_study(study, plan.cells, _pilot(study, plan, folder)),
@@ -96,7 +97,7 @@ def calibrated(forecast: Forecast) -> Forecast:
     except MissingExtra as error:
         return replace(forecast, untimed=str(error))
     summary = replace(
-        forecast.plan.summary(forecast.done, pace=pace),
+        _warned(forecast.plan.summary(forecast.done, pace=pace)),
         bytes_left=forecast.summary.bytes_left,
         size=forecast.summary.size,
     )
@@ -173,6 +174,11 @@ def size(count: float) -> str:
     """
     step = min(4, int(math.log10(max(count, 1)) // 3))
     return f"{count / 1000**step:.{0 if step == 0 else 1}f} {['B', 'kB', 'MB', 'GB', 'TB'][step]}"
+
+
+def _warned(summary: planning.PlanSummary) -> planning.PlanSummary:
+    """The summary, with what a large study takes to read among its warnings."""
+    return replace(summary, warnings=(*summary.warnings, *extent.warnings(summary.images)))
 
 
 def _design(summary: planning.PlanSummary) -> str:

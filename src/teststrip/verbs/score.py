@@ -213,9 +213,10 @@ class _Outbox:
 
     def drop_known(self, jobs: Sequence[_Job]) -> None:
         """Take the items whose scores the store has off each job."""
-        todo = {(job.name, job.fingerprint.id): job.todo for job in jobs if job.fingerprint}
-        for old in self._store.scores():
-            todo.get((old.metric, old.fingerprint_id), {}).pop(old.digests, None)
+        for job in jobs:
+            if job.fingerprint:
+                for old in self._store.scores_of(job.name, job.fingerprint.id, tuple(job.todo)):
+                    job.todo.pop(old.digests, None)
 
     def add(self, job: _Job, scores: Sequence[Score]) -> None:
         """Store these scores within `flush_seconds`, and report them within `report_seconds`."""
