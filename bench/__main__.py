@@ -1,6 +1,6 @@
 """All timings, one after another, and their table into docs/performance.md: `make bench`.
 
-python -m bench             speed, backends, growth, plan, store_add, page, then the table
+python -m bench             speed, backends, growth, plan, store_add, page, reading, then the table
 python -m bench --table     only the table, from the results that are there
 """
 
@@ -93,7 +93,7 @@ def table() -> str:
 
 def main() -> None:
     if "--table" not in sys.argv:
-        for part in ("speed", "backends", "growth", "plan", "store_add", "page"):
+        for part in ("speed", "backends", "growth", "plan", "store_add", "page", "reading"):
             subprocess.run([sys.executable, "-m", f"bench.{part}"], check=True)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(START)

@@ -15,9 +15,9 @@ from teststrip.study.cells import places
 MOST = 100_000
 """Places that are read without asking."""
 
-# bench/results/reading.json
-SECONDS_A_PLACE = 1e-4
-BYTES_A_PLACE = 5e3
+# The slowest and the largest verb (csv) from 3,000 to 10,000 places in 5 cells; bench/results/reading.json, two cores.
+SECONDS_A_PLACE = 1.9e-4
+BYTES_A_PLACE = 4.0e3
 
 
 def refuse_large(study: Study, folder: Path) -> None:
@@ -45,7 +45,7 @@ def cost(count: int) -> str:
     """Time and memory that so many places take, roughly; reading their pictures comes on top.
 
     >>> cost(1_000_000)
-    'about 2 min and 5 GB of memory'
+    'about 3 min and 4 GB of memory'
     """
     minutes = max(1, round(count * SECONDS_A_PLACE / 60))
     time = f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
