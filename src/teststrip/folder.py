@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 STUDY_FILE = "study.toml"
+REGISTERED_FILE = "registered.toml"
 LEDGER_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
 IMAGES = "images"
@@ -25,6 +26,7 @@ PIXELS = "pixels"
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         STUDY_FILE: "What was asked: a copy of the study file, with overrides and prompt files folded in.",
+        REGISTERED_FILE: "The question as `plan --register` wrote it down; only there when it was registered.",
         LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, scores, study texts, looks.",
         LOCK_FILE: "Says which process writes here; empty when none does.",
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",

@@ -21,6 +21,7 @@ from teststrip.records import (
     Seeds,
     Setting,
     Shot,
+    Study,
     Value,
 )
 
@@ -116,6 +117,18 @@ class Priced(Protocol):
 
     def price(self, settings: Mapping[str, Value]) -> Price | None:
         """The most that one shot with these settings can cost; None = unknown."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """Optional: a metric that knows the pictures of some models alone, and may know nothing of a study's pictures."""
+
+    def misfit(self, study: Study) -> str:
+        """Why it knows nothing of this study's pictures, as the end of a sentence after "because"; "" = it knows them.
+
+        Where it says why, plan, run and report warn of the metric, and nothing is recommended by it.
+        """
         ...
 
 

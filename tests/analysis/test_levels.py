@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def test_a_whole_study_of_levels_that_agree_in_12_digits_is_made_reported_and_re
     with drive(asked, tmp_path / "run", trackers=[]).result as result:
         table = result.columns()
         findings = result.findings
-        best = report.best_as_json(result)["recommendations"]
+        recommending = replace(result.cards["sharpness"], higher_is_better=True, describes="")
+        (best,) = analysis.best_of_result_columns(table, result.study, {"sharpness": recommending})
         text = report.markdown(result)
     assert table["guidance_scale"] == [ALIKE[index] for index in table["guidance_scale level"]]
     guidance = next(finding for finding in findings if finding.axis == "guidance_scale" and finding.kind == "axis")
@@ -42,7 +44,7 @@ def test_a_whole_study_of_levels_that_agree_in_12_digits_is_made_reported_and_re
     assert [level.label for level in guidance.levels] == labels
     assert [level.images for level in guidance.levels] == [32] * 4
     assert len([row for row in guidance.comparisons if row.asked.kind == "pair"]) == 6
-    assert len(best[0]["points"]) == 8
+    assert len(best.points) == 8
     assert all(f"| {label} |" in text for label in labels)
 
 

@@ -29,6 +29,9 @@ THINGS = (
     "fox", "harbour", "piano", "volcano", "kite", "waterfall", "tower", "bicycle", "forest", "snowman", "canyon",
     "library", "dragon", "meadow", "comet", "teapot", "glacier",
 )  # fmt: skip
+CLIP = {"clip_score": {"model": "openai/clip-vit-base-patch32"}}
+"""A scorer of photographs; the embedded one would recommend nothing for pictures that are not of its model."""
+
 PLUG_INS = '''
 from teststrip.engines.pattern import PatternEngine
 from teststrip.records import Card, Fingerprint, Setting
@@ -137,6 +140,7 @@ STUDIES: Mapping[str, Golden] = {
             "replicates": 8,
             "axes": {"guidance_scale": [3, 7, 15]},
             "question": {"metrics": ["clip_score"]},
+            "metrics": CLIP,
         },
         _one_prompt,
     ),
@@ -146,6 +150,7 @@ STUDIES: Mapping[str, Golden] = {
             "replicates": 6,
             "axes": {"guidance_scale": [6, 7, 8], "num_inference_steps": [20, 50]},
             "question": {"metrics": ["clip_score"], "margin": 0.3},
+            "metrics": CLIP,
         },
         _five_prompts,
     ),

@@ -31,7 +31,14 @@ def test_each_row_becomes_a_place_with_its_levels_and_its_picture(tmp_path: Path
         assert place.get("digest") == (row.image.digest if row.image else None)
     assert made["places"][0]["failure"] == {"reason": "error", "text": "no memory left", "retryable": True}
     assert made["progress"] == {"total": 16, "made": 15, "failed": 1}
-    assert made["metrics"] == [{"name": "sharpness", "unit": "squared levels", "higher_is_better": True}]
+    assert made["metrics"] == [
+        {
+            "name": "sharpness",
+            "unit": "squared levels",
+            "higher_is_better": None,
+            "describes": "noise and grain count as sharpness",
+        }
+    ]
 
 
 def test_the_page_is_told_what_people_call_each_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json
 from teststrip.errors import UsageError
+from teststrip.folder import REGISTERED_FILE
 
 app = typer.Typer()
 
@@ -32,12 +34,17 @@ def plan(
     out_dir: Out = None,
     overrides: Set = None,
     calibrate: Annotated[bool, typer.Option(help="Make two images to estimate the time, if no run is known.")] = True,
+    register: Annotated[
+        bool, typer.Option("--register", help="Write the question into the folder and print its digest.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing."""
+    """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing else."""
     from teststrip.verbs import forecast
+    from teststrip.verbs.register import register as registered
 
     overview = forecast.of(study, out_dir, overrides or [])
+    made = registered(overview.study, overview.folder) if register else None
     unknown = calibrate and overview.summary.left and not overview.timed
     if not as_json:
         for line in forecast.lines(overview):
@@ -46,9 +53,12 @@ def plan(
         err.print("[dim]no earlier images to judge by: making two images to estimate the time ...[/]")
         overview = forecast.calibrated(overview)
     if as_json:
-        print_json(forecast.as_json(overview))
+        print_json({**forecast.as_json(overview), **({"registered": asdict(made)} if made else {})})
     else:
         out.print(forecast.time_line(overview), markup=False)
+        if made:
+            out.print(f"Registered: {overview.folder / REGISTERED_FILE}, {made.at}, after {made.images:,} images")
+            out.print(f"Digest: {made.digest}")
 
 
 @app.command()
@@ -68,12 +78,15 @@ def run(
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as studies
+    from teststrip.results import scores
     from teststrip.verbs.outcome import views_of
     from teststrip.verbs.resume import again
     from teststrip.verbs.run import drive
     from teststrip.views import report
 
     asked = studies.read(study, overrides or [])
+    for warning in scores.warnings(asked):
+        err.print(f"warning: {warning}", markup=False)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
     outcome = drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
     result = outcome.result

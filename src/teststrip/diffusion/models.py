@@ -18,7 +18,7 @@ from teststrip.records import Value
 from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
 
-EMBEDDED: Final = "emoji"
+EMBEDDED: Final = places.EMBEDDED
 
 # What a single file holds, by a tensor that no other kind has: pipeline class, and the scheduler its authors used.
 SINGLE_FILES: Final = (

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 from teststrip.protocols import Item
-from teststrip.records import Card, Fingerprint, Setting
+from teststrip.records import Card, Fingerprint, Setting, Study
 from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 from teststrip.weights.loading import EMBEDDED_SCORER
+from teststrip.weights.places import EMBEDDED
 
 _CLIP_CARD = Card(
     name="clip_score",
@@ -54,8 +55,16 @@ class ClipScore:
         self, *, model: str = EMBEDDED_SCORER, revision: str | None = None, device: str = "auto", batch: int = 32
     ) -> None:
         self._chosen = Chosen(model, revision, device, batch)
-        if model != EMBEDDED_SCORER:
+        self._embedded = model == EMBEDDED_SCORER
+        if not self._embedded:
             self.card = _CLIP_CARD
+
+    def misfit(self, study: Study) -> str:
+        """Why the embedded scorer knows nothing of a study's pictures; see Choosy."""
+        strange = _strangers(study) if self._embedded else []
+        if not strange:
+            return ""
+        return f"the embedded scorer was trained on drawn emoji at 64 pixels, and pictures here are of {strange[0]}"
 
     def fingerprint(self) -> Fingerprint:
         """Formula and weights; see Metric."""
@@ -103,6 +112,14 @@ class PickScore:
     def score(self, items: Sequence[Item]) -> list[float]:
         """One preference for each picture; see Metric."""
         return [self._chosen.encoder.scale * cosine for cosine in _cosines(self._chosen, items)]
+
+
+def _strangers(study: Study) -> list[str]:
+    """What makes a study's pictures and is not the embedded model, in words."""
+    engines = [f"engine {ref.name!r}" for ref in study.engines.values() if ref.name != "diffusers"]
+    tables = [study.settings, *(level.settings for axis in study.axes for level in axis.levels)]
+    models = dict.fromkeys(table["model"] for table in tables if table.get("model"))
+    return [*engines, *(f"model {model!r}" for model in models if model != EMBEDDED)]
 
 
 def _cosines(chosen: Chosen, items: Sequence[Item]) -> list[float]:

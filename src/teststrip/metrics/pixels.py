@@ -1,7 +1,8 @@
 """What can be measured in a single picture without any model: sharpness, colour, contrast, clipping.
 
 Knows arrays of pixels and formulas; nothing of prompts, settings or files. To add one: a formula on `rgb [H, W, 3]`,
-a class with its card, a line in the entry points, a second source in the tests.
+a class with its card, a line in the entry points, a second source in the tests. These numbers describe pictures and
+recommend none: a formula on pixels cannot tell detail from noise, or a colour that was asked for from one that was not.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class Sharpness(_OfPixels):
     card: ClassVar[Card] = Card(
         name="sharpness",
         unit="squared levels",
-        higher_is_better=True,
+        describes="noise and grain count as sharpness",
         about="Variance of the Laplacian of the luma: how much fine structure there is.",
         low=0.0,
         high=(8 * 255 / 2) ** 2,  # a Laplacian lies in ±4 · 255, and no variance exceeds (range / 2)²
@@ -160,6 +161,7 @@ class Colourfulness(_OfPixels):
     card: ClassVar[Card] = Card(
         name="colourfulness",
         unit="levels",
+        describes="over-saturation counts as colour",
         about="Spread and distance from grey of the opponent colours (Hasler & Süsstrunk's M3).",
         low=0.0,
         high=math.hypot(255, 255) + 0.3 * math.hypot(255, 255),  # spread and mean can never both be this large
@@ -174,6 +176,7 @@ class Contrast(_OfPixels):
 
     card: ClassVar[Card] = Card(
         name="contrast",
+        describes="burnt-out pictures have much contrast",
         about="Root-mean-square contrast: standard deviation of the luma, full scale = 1.",
         low=0.0,
         high=0.5,
@@ -189,7 +192,7 @@ class Clipped(_OfPixels):
     card: ClassVar[Card] = Card(
         name="clipped",
         unit="share",
-        higher_is_better=False,
+        describes="a white background that was asked for counts as clipped",
         about="Share of pixels that have a channel at 0 or at 255.",
         low=0.0,
         high=1.0,
@@ -205,6 +208,7 @@ class Chroma(_OfPixels):
     card: ClassVar[Card] = Card(
         name="chroma",
         unit="C*ab",
+        describes="a vivid picture has much chroma whether or not the prompt asked for colour",
         about="Mean chroma of the pixels in CIE L*a*b*.",
         low=0.0,
         high=134.0,  # pure sRGB blue: 133.8

@@ -54,6 +54,8 @@ def facts(metric: Metric) -> list[tuple[str, str]]:
         ("needs", card.needs or "nothing"),
         ("compare", card.comparable),
     ]
+    if card.describes:
+        found.append(("recommends", f"nothing, because {card.describes}"))
     if card.rises_with:
         found.append(("moves with", f"{', '.join(card.rises_with)}, whatever becomes of the picture"))
     return [*found, ("misleads", card.failure), ("source", card.source)]

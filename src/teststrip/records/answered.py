@@ -130,6 +130,8 @@ class Card:
         arity: how many images it looks at: 1; 2, an image and its reference; None, a group (all seeds of a prompt in a
             cell).
         higher_is_better: which end is good; None when neither is, and then nothing is recommended by it.
+        describes: why it only describes pictures and recommends nothing, as the end of a sentence after "because"; ""
+            = it may recommend. Then neither end is good.
         needs_pixels: False when it is read off what the engine counted (seconds, calls): a cost, not a picture's looks.
         about: one sentence: what is measured, and how.
         low, high: the range of the value, in its unit; infinite where it has no end.
@@ -145,6 +147,7 @@ class Card:
     unit: str = ""
     arity: int | None = 1
     higher_is_better: bool | None = None
+    describes: str = ""
     needs_pixels: bool = True
     about: str = ""
     low: float = -math.inf

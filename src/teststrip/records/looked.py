@@ -9,8 +9,12 @@ from typing import Literal
 from teststrip.records.asked import DEFAULT_MARGIN, Question
 from teststrip.records.concluded import Scope, Verdict
 
-Changed = Literal["metrics", "margin", "scope"]
+Changed = Literal["metrics", "margin", "scope", "exclusions"]
 """A part of a question that decides what is tested."""
+
+
+Exclusions = tuple[Mapping[str, tuple[str, ...]], ...]
+"""Combinations that are left out, as in `Study`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Look:
         answers: the verdicts.
         number: counted from 1 within the study; 0 = not written down yet.
         at: the time in UTC, for people; "" = not written down yet.
+        exclusions: the combinations that were left out; None = an earlier version wrote the look down without them.
     """
 
     study: str
@@ -88,10 +93,12 @@ class Look:
     answers: tuple[Answer, ...] = ()
     number: int = 0
     at: str = ""
+    exclusions: Exclusions | None = None
 
     def repeats(self, other: Look) -> bool:
         """Whether both looks asked one question of one state of the data."""
-        return self.data == other.data and not changes(self.question, other.question)
+        asked = changes(self.question, other.question, self.exclusions, other.exclusions)
+        return self.data == other.data and not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,7 @@ class QuestionChange:
         images: how many images that last look had seen.
         look: its number.
         at: its time in UTC, for people.
+        left_out: the exclusions before and after.
     """
 
     part: Changed
@@ -113,10 +121,36 @@ class QuestionChange:
     images: int
     look: int
     at: str
+    left_out: tuple[Exclusions, Exclusions] = ((), ())
 
 
-def changes(before: Question, after: Question) -> tuple[Changed, ...]:
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A question that was registered: written down, with its digest, before or after there were images.
+
+    Attributes:
+        digest: SHA-256 of the file that holds the question; `sha256sum` prints it, too.
+        at: the time in UTC, for people; "" = the file is not as Teststrip writes it.
+        images: how many images there were.
+        changed: the parts of the study file that differ today.
+    """
+
+    digest: str
+    at: str = ""
+    images: int = 0
+    changed: tuple[str, ...] = ()
+
+
+def changes(
+    before: Question, after: Question, left_out: Exclusions | None = None, left_out_now: Exclusions | None = None
+) -> tuple[Changed, ...]:
     """The parts in which two questions test something else; budget and price are no such parts.
+
+    Args:
+        before: a question.
+        after: another one.
+        left_out: the exclusions of the first study; None = unknown, and then they are not compared.
+        left_out_now: those of the second.
 
     >>> changes(Question(("clip",), 0.2), Question(("clip",), 0.3, budget="4s"))
     ('margin',)
@@ -128,7 +162,14 @@ def changes(before: Question, after: Question) -> tuple[Changed, ...]:
         found.append("margin")
     if before.scope != after.scope:
         found.append("scope")
+    if left_out is not None and left_out_now is not None and _unordered(left_out) != _unordered(left_out_now):
+        found.append("exclusions")
     return tuple(found)
+
+
+def _unordered(exclusions: Exclusions) -> set[frozenset[tuple[str, frozenset[str]]]]:
+    """Exclusions without the order in which a person wrote them, which means nothing."""
+    return {frozenset((axis, frozenset(labels)) for axis, labels in rule.items()) for rule in exclusions}
 
 
 def asked_sd(asked: float | Mapping[str, float], metric: str) -> float | None:

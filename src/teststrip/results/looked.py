@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from teststrip.analysis.sentences import looks as words
 from teststrip.records import Answer, Finding, KeptMargin, Look, Question, QuestionChange, Row, Study, digest_of
-from teststrip.records.looked import Kept, asked_sd, changes
+from teststrip.records.looked import Exclusions, Kept, asked_sd, changes
 
 
 def state(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
@@ -34,6 +34,7 @@ def look(
         prompts=len({row.planned.prompt.id for row in made}),
         images=len(made),
         margins=margins,
+        exclusions=study.exclusions,
         answers=tuple(Answer(found.metric, found.kind, found.axis, found.scope, found.verdict) for found in findings),
     )
 
@@ -51,20 +52,37 @@ def pilot(looks: Sequence[Look], question: Question, *, versions: Mapping[str, s
     return found
 
 
-def question_changes(looks: Sequence[Look], question: Question) -> list[QuestionChange]:
-    """What was changed in the question from look to look, and since the last one."""
-    following = [*(one.question for one in looks[1:]), question]
+def question_changes(
+    looks: Sequence[Look], question: Question, exclusions: Exclusions | None = None
+) -> list[QuestionChange]:
+    """What was changed in the question, and in what is left out, from look to look and since the last one."""
+    following = [*((one.question, one.exclusions) for one in looks[1:]), (question, exclusions)]
     return [
-        QuestionChange(part, before.question, after, before.images, before.number, before.at)
-        for before, after in zip(looks, following, strict=False)
-        for part in changes(before.question, after)
+        QuestionChange(
+            part,
+            before.question,
+            after,
+            before.images,
+            before.number,
+            before.at,
+            (before.exclusions or (), left_out or ()) if part == "exclusions" else ((), ()),
+        )
+        for before, (after, left_out) in zip(looks, following, strict=False)
+        for part in changes(before.question, after, before.exclusions, left_out)
     ]
 
 
-def history(looks: Sequence[Look], question: Question, *, versions: Mapping[str, str], kept: Kept) -> tuple[str, ...]:
+def history(
+    looks: Sequence[Look],
+    question: Question,
+    *,
+    versions: Mapping[str, str],
+    kept: Kept,
+    exclusions: Exclusions | None = None,
+) -> tuple[str, ...]:
     """What a reader must know of the looks before: how many, what was changed, which margins could not be kept."""
     found = [words.repeated(len(looks))] if len({one.data for one in looks}) > 1 else []
-    found += [words.changed(change) for change in question_changes(looks, question)]
+    found += [words.changed(change) for change in question_changes(looks, question, exclusions)]
     replaced = {
         name: margin.look
         for name, margin in _pilots(looks, question)

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from teststrip import analysis
 from teststrip import plan as planning
 from teststrip import study as studies
+from teststrip.analysis.sentences import trust
 from teststrip.analysis.sentences.answers import told
 from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
-from teststrip.results import looked, notebook, scores, seeding
+from teststrip.records.looked import Registration
+from teststrip.results import looked, notebook, registered, scores, seeding
 from teststrip.rows import grid, tables
 from teststrip.store import Store, files, inside
 
@@ -194,8 +196,22 @@ class Result:
 
     @property
     def history(self) -> tuple[str, ...]:
-        """What a reader must know of earlier looks, a sentence each; empty for a first look."""
-        return looked.history(self.looks, self.study.question, versions=self.versions, kept=self.pilot)
+        """What a reader must know of a registered question and of earlier looks, a sentence each."""
+        study, made = self.study, self.registration
+        earlier = looked.history(
+            self.looks, study.question, versions=self.versions, kept=self.pilot, exclusions=study.exclusions
+        )
+        return (trust.registered(made), *earlier) if made else earlier
+
+    @property
+    def registration(self) -> Registration | None:
+        """The question that was registered in this folder, compared with the present one; None where none was."""
+        return registered.read(self.folder, self.study)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence on each score that knows nothing of these pictures."""
+        return scores.warnings(self.study)
 
     @property
     def across(self) -> Across | None:

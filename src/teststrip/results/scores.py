@@ -7,13 +7,14 @@ counts. Only scores that count are read. Knows metrics and rows, but no pixels.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from teststrip import plugins
+from teststrip.analysis.sentences import trust
 from teststrip.errors import TeststripError
-from teststrip.protocols import Metric
+from teststrip.protocols import Choosy, Metric
 from teststrip.records import Card, Row, Study
 from teststrip.rows import items
 from teststrip.store import Store
@@ -69,7 +70,31 @@ def cards(study: Study, columns: Container[str]) -> dict[str, Card]:
     gets a card that says nothing but its name, because scores that were made elsewhere still count.
     """
     names = study.question.metrics or [name for name in plugins.installed("metrics") if name in columns]
-    return {name: metric.card if (metric := _opened(name, study)) else Card(name) for name in names}
+    return {name: _card(metric, study) if (metric := _opened(name, study)) else Card(name) for name in names}
+
+
+def misfits(study: Study, names: Iterable[str]) -> dict[str, str]:
+    """Of these metrics those that know nothing of the study's pictures, and why."""
+    found = ((name, _misfit(metric, study)) for name in names if (metric := _opened(name, study)))
+    return {name: why for name, why in found if why}
+
+
+def warnings(study: Study) -> tuple[str, ...]:
+    """A sentence on each metric the study names that knows nothing of its pictures; loads no weights."""
+    return tuple(trust.misfit(name, why) for name, why in misfits(study, study.question.metrics).items())
+
+
+def _misfit(metric: Metric, study: Study) -> str:
+    return metric.misfit(study) if isinstance(metric, Choosy) else ""
+
+
+def _card(metric: Metric, study: Study) -> Card:
+    """The card of a metric; one that knows nothing of these pictures describes them, and neither end is good."""
+    why = _misfit(metric, study)
+    if not why:
+        return metric.card
+    failure = f"{why[0].upper()}{why[1:]}. {metric.card.failure}".rstrip()
+    return replace(metric.card, higher_is_better=None, describes=why, failure=failure)
 
 
 def _opened(name: str, study: Study) -> Metric | None:

@@ -13,13 +13,20 @@ from typing import Any, Literal
 
 from teststrip.pictures.stamps import from_json, to_json
 from teststrip.records import Answer, KeptMargin, Look, Question, Scope
+from teststrip.records.looked import Exclusions
 
 _MOST = 1e100  # its square is still a number
 
 
 def insert(connection: sqlite3.Connection, look: Look, at: str) -> None:
     """Write down a look, inside the caller's transaction."""
-    question = {"metrics": look.question.metrics, "margin": look.question.margin, "scope": look.question.scope}
+    question: dict[str, object] = {
+        "metrics": look.question.metrics,
+        "margin": look.question.margin,
+        "scope": look.question.scope,
+    }
+    if look.exclusions is not None:
+        question = {**question, "exclusions": look.exclusions}
     facts = {
         "data": look.data,
         "prompts": look.prompts,
@@ -63,6 +70,7 @@ def _read(row: tuple[object, ...]) -> Look:
         margins={_text(name): _kept(margin) for name, margin in found["margins"].items()},
         answers=tuple(_answer(answer) for answer in found["answers"]),
         at=_text(at),
+        exclusions=_exclusions(asked.get("exclusions")),
     )
 
 
@@ -90,6 +98,14 @@ def _answer(table: Mapping[str, Any]) -> Answer:
 def _scope(value: object) -> Literal[Scope, "both"]:
     known: tuple[Literal[Scope, "both"], ...] = ("these prompts", "prompts like these", "both")
     return known[known.index(value)]
+
+
+def _exclusions(value: object) -> Exclusions | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise ValueError("there is no list where one should be")  # noqa: TRY004 - data, not an argument
+    return tuple({_text(axis): tuple(map(_text, labels)) for axis, labels in rule.items()} for rule in value)
 
 
 def _margin(value: object) -> float | Mapping[str, float]:

@@ -42,6 +42,8 @@ class MetricContract:
             assert sentence.endswith(".")
         assert card.source
         assert card.comparable
+        if card.describes:
+            assert card.higher_is_better is None, "where an end is good, the metric does more than describe"
 
     def test_every_option_is_an_argument_of_the_class_and_the_other_way_round(self, metric: Metric) -> None:
         arguments = inspect.signature(type(metric)).parameters

@@ -24,6 +24,7 @@ from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Priced, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
+from teststrip.results import scores
 from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.verbs import extent
@@ -46,6 +47,7 @@ class Forecast:
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
         remarks: sentences of engines on settings that are not made as they read, or on a slower path.
+        warnings: sentences on scores that know nothing of these pictures.
         untimed: why the time is not known, where it is not.
     """
 
@@ -57,6 +59,7 @@ class Forecast:
     done: frozenset[str] = frozenset()
     power: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     untimed: str = "no earlier images to judge by"
 
     @property
@@ -80,6 +83,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         frozenset(done),
         outlook.of_study(study, plan.cells, _pilot(study, plan, folder)),
         _remarks(plan),
+        scores.warnings(study),
     )
 
 
@@ -121,7 +125,7 @@ def lines(forecast: Forecast) -> Iterator[str]:
         yield f"  at most {' + '.join(f'{price.amount:,.2f} {price.currency}' for price in summary.price_left)}"
     if summary.bytes_left is not None:
         yield f"  about {size(summary.bytes_left)} on disk ({summary.size})"
-    for warning in summary.warnings:
+    for warning in (*summary.warnings, *forecast.warnings):
         yield f"  warning: {warning}"
     yield from (f"  {remark}" for remark in forecast.remarks)
     yield ""
@@ -148,6 +152,7 @@ def as_json(forecast: Forecast) -> dict[str, Any]:
         "folder": str(forecast.folder),
         "power": list(forecast.power),
         "remarks": list(forecast.remarks),
+        "warnings": [*forecast.summary.warnings, *forecast.warnings],
     }
 
 

@@ -43,8 +43,8 @@ def of(result: Result) -> dict[str, Any]:
 
 
 def warnings(result: Result) -> list[str]:
-    """What people must know before they look: axes that change no pixel, looks before this one, a sentence each."""
-    return [*(axis.sentence for axis in dead.dead_axes(result.rows())), *result.history]
+    """What people must know before they look: dead axes, strange scores, earlier looks, a sentence each."""
+    return [*(axis.sentence for axis in dead.dead_axes(result.rows())), *result.warnings, *result.history]
 
 
 def build(
@@ -236,7 +236,8 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
 
 
 def _metric(card: Card) -> dict[str, Any]:
-    return {"name": card.name, "unit": card.unit, "higher_is_better": card.higher_is_better}
+    facts = {"name": card.name, "unit": card.unit, "higher_is_better": card.higher_is_better}
+    return {**facts, "describes": card.describes}
 
 
 def _titles(

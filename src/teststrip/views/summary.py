@@ -52,6 +52,7 @@ class Summary:
         outlook: what this design can see, a sentence each.
         looks: those taken so far.
         question_changes: what was changed in the question when there were data.
+        warnings: a sentence on each score that knows nothing of these pictures.
         history: what a reader must know of earlier looks, a sentence each.
         unpaired: that seeds pair no pictures here, in a sentence; empty where they do.
         across: what several scores say together; None where there is one score alone.
@@ -71,6 +72,7 @@ class Summary:
     outlook: tuple[str, ...]
     looks: tuple[Look, ...]
     question_changes: tuple[QuestionChange, ...]
+    warnings: tuple[str, ...]
     history: tuple[str, ...]
     unpaired: tuple[str, ...]
     across: Across | None
@@ -126,8 +128,7 @@ class Summary:
         joint = [f for f in self.findings if f.kind == "interaction" and f.leads]
         together = [lines(finding) for finding in joint if finding.verdict == "different"]
         doubts = [f.sentence for f in self.findings if f.outcome in ("blind", "misled")]
-        # Where an audit forbids the recommendation, the audit says so already.
-        advice = [made.sentence for made in self.recommendations if made.outcome is None]
+        advice = self._advice()
         missing = [finding.sentence for finding in self.findings if finding.kind == "missing"]
         left = self.places - self.made - sum(self.missing.values())
         unmade = (
@@ -137,9 +138,16 @@ class Summary:
         )
         unscored = [f"{spoken(name)} was not computed: no scores." for name in self.unscored]
         scores = [self.across.text] if self.across else []
-        urgent = [*self.dead, *unmade, *self.history, *self.unpaired]
+        urgent = [*self.dead, *unmade, *self.warnings, *self.history, *self.unpaired]
         after = [*scores, *doubts, *advice, *missing, *unscored]
         return [*((line,) for line in urgent), *first, *together, *((line,) for line in after)]
+
+    def _advice(self) -> list[str]:
+        """Sentences of the recommendations; where a score may recommend, those that only describe say nothing."""
+        # Where an audit forbids the recommendation, the audit says so already.
+        said = [made for made in self.recommendations if made.outcome is None]
+        able = [made.sentence for made in said if not self.cards[made.metric].describes]
+        return able or [made.sentence for made in said]
 
     def _counts_cost(self, metric: str) -> bool:
         return metric in self.cards and not self.cards[metric].needs_pixels
@@ -176,7 +184,8 @@ def of(result: Result) -> Summary:
         missing=dict(failed),
         outlook=outlook.of_study(study, result.plan.cells, outlook.measured(study, table, cards)),
         looks=looks,
-        question_changes=tuple(looked.question_changes(looks, study.question)),
+        question_changes=tuple(looked.question_changes(looks, study.question, study.exclusions)),
+        warnings=result.warnings,
         history=result.history,
         unpaired=() if result.paired_seeds else (UNPAIRED,),
         across=result.across,

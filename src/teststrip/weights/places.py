@@ -15,6 +15,9 @@ from typing import Final, Literal
 MODELS: Final = Path(__file__).parents[1] / "models"
 """The folder of the models that are embedded in this package."""
 
+EMBEDDED: Final = "emoji"
+"""The text-to-image model that is embedded in this package, as a study calls it."""
+
 HUB_NAME: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 

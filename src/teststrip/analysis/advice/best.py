@@ -137,6 +137,8 @@ def of_result_columns(
 ) -> tuple[Recommendation, ...]:
     """One recommendation for each of a study's metrics that says how good a picture is, or for the one named.
 
+    A metric that only describes has a recommendation without a choice, whose sentence says why.
+
     Args:
         table: the result's columns.
         study: what was asked.
@@ -168,7 +170,7 @@ def of_result_columns(
             pilot=pilot,
         )
         for card in chosen
-        if metric or card.higher_is_better is not None
+        if metric or card.higher_is_better is not None or card.describes
     )
 
 
@@ -204,6 +206,8 @@ class _Case:
 def _forbidden(case: _Case) -> str:
     """Why nothing may be recommended, or ""."""
     card, score = case.card, spoken(case.card.name)
+    if card.describes:
+        return f"it only describes pictures, because {card.describes}"
     if card.higher_is_better is None:
         return f"neither end of {score} is the good one"
     if not card.needs_pixels or card.arity == 2:
@@ -255,7 +259,7 @@ def _none(case: _Case, reason: str, *, outcome: Outcome | None = None) -> Recomm
         sentence=recommendation.refused(case.card.name, reason, case.scope, _scored(case.values)),
         reason=reason,
         scope=case.scope,
-        points=costing.by_cost(case.points),
+        points=() if case.card.higher_is_better is None else costing.by_cost(case.points),
         cost=case.column,
         unit=costing.UNITS.get(case.column, ""),
         budget=case.budget.text if case.budget else "",

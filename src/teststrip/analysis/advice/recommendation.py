@@ -28,7 +28,7 @@ class Recommendation:
         behind: how many of them are surely worse than the best.
         unproved: how many of them cost less than the best and are not surely worse.
         saves: the share of the best setting's cost that the choice saves; 0 where that may be noise.
-        points: all settings, cheapest first.
+        points: all settings, cheapest first; none where neither end of the score is good, for then none is ahead.
         cost: the column of cost.
         unit: how to write a cost.
         margin: score units.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from teststrip.analysis.sentences.phrases import count, listed, number
 from teststrip.records import KeptMargin, Question, QuestionChange
+from teststrip.records.looked import Exclusions
 from teststrip.vocabulary import spoken
 
 
@@ -49,6 +50,9 @@ def _part(change: QuestionChange) -> str:
         return f"the scores were {_metrics(before)}; now they are {_metrics(after)}"
     if change.part == "margin":
         return f"the margin was {_margin(before)}; now it is {_margin(after)}"
+    if change.part == "exclusions":
+        left_out, now = map(_left_out, change.left_out)
+        return f"left out was {left_out}; now it is {now}"
     return f"it was about {_scope(before)}; now it is about {_scope(after)}"
 
 
@@ -60,6 +64,16 @@ def _margin(question: Question) -> str:
     if isinstance(question.margin, Mapping):
         return listed([f"{number(size)} for {spoken(name)}" for name, size in question.margin.items()])
     return f"{number(question.margin)} SD"
+
+
+def _left_out(exclusions: Exclusions) -> str:
+    """Exclusions in words.
+
+    >>> _left_out(({"guidance_scale": ("7", "9"), "num_inference_steps": ("50",)},))
+    'guidance 7 or 9 with steps 50'
+    """
+    rules = [" with ".join(f"{spoken(axis)} {' or '.join(labels)}" for axis, labels in r.items()) for r in exclusions]
+    return listed(rules) or "nothing"
 
 
 def _scope(question: Question) -> str:
