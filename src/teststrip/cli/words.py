@@ -18,12 +18,16 @@ PARTIAL, INTERRUPTED = 3, 130
 out = Screen()
 err = Screen(stderr=True)
 
-StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML).", show_default=False)]
-Folder = Annotated[Path, typer.Argument(help="A folder that `teststrip run` made.", show_default=False)]
+StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML), or the folder of its run.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(help="A folder that `teststrip run` made, or its study file.", show_default=False)
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: runs/NAME]")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: that of its run, or runs/NAME]")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -33,11 +37,12 @@ def print_json(value: object) -> None:
 
 
 def opened(folder: Path) -> Result:
-    """The result of a folder.
+    """The result of a folder, or of the folder that a study file means.
 
     Raises:
-        StoreError: the folder holds no study.
+        StoreError: there is no study.
     """
     from teststrip.results.result import open_result
+    from teststrip.verbs import places
 
-    return open_result(folder)
+    return open_result(places.of_run(folder))

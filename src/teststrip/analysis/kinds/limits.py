@@ -13,6 +13,7 @@ from teststrip.analysis.numbers.judging import HERE, WIDE, Judgement
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.samples import LEAST_SHARED_SEEDS
 from teststrip.analysis.numbers.verdicts import ALPHA
+from teststrip.analysis.sentences.phrases import count
 from teststrip.records import MINIMUM_PROMPTS, Card
 from teststrip.vocabulary import spoken
 
@@ -58,8 +59,8 @@ def _of_prompts(layout: Layout, terms: Terms) -> list[str]:
     found = []
     if len(layout.prompts) < MINIMUM_PROMPTS:
         found.append(
-            f"{len(layout.prompts)} prompts: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches p < .05, "
-            "so nothing here is a verdict on prompts like these."
+            f"{count(len(layout.prompts), 'prompt')}: no exact two-sided test on fewer than {MINIMUM_PROMPTS} reaches "
+            "p < .05, so nothing here is a verdict on prompts like these."
         )
     if terms.pairing.shared and terms.pairing.paired:
         seeds = len(layout.replicates)
