@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,45 @@ def test_a_wrong_command_gets_one_clear_message_and_exit_code_2(folder: Path, wo
         command("run", "study.toml", "--out", "done", cwd=folder)
     said = command(*words, cwd=folder, code=2).stderr
     assert message in " ".join(said.split())
+
+
+VERBS = [["plan", "--no-calibrate"], ["run"], ["report"], ["best"], ["verify"], ["export", "--to", "csv"]]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda words: words[0])
+def test_every_verb_takes_the_study_file_its_folder_or_a_part_of_that_folder(folder: Path, verb: list[str]) -> None:
+    command("run", "study.toml", cwd=folder)
+    before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    said = {
+        command(verb[0], path, *verb[1:], cwd=folder).stdout
+        for path in ("study.toml", "runs/little", "runs/little/study.toml", "runs/little/report.md")
+    }
+    assert len(said) == 1
+    after = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    assert {path.name for path in set(after) ^ set(before)} <= {"little.csv"}
+
+
+def test_a_run_in_a_folder_of_any_name_goes_on_there(folder: Path) -> None:
+    command("run", "study.toml", "--out", "elsewhere", "--limit", "1", cwd=folder)
+    assert "3 images made" in command("run", "elsewhere", cwd=folder).stderr
+    assert not (folder / "runs").exists()
+
+
+def test_a_study_file_that_has_not_run_says_what_to_do(folder: Path) -> None:
+    said = command("report", "study.toml", cwd=folder, code=2).stderr
+    assert "Run: teststrip run study.toml" in said
+
+
+def test_nothing_is_said_of_one_in_the_plural(folder: Path) -> None:
+    one = ["--set", 'prompts=["a rose"]', "--set", "axes.guidance_scale=[3]"]
+    said = (
+        command("plan", "study.toml", *one, cwd=folder).stdout + command("run", "study.toml", *one, cwd=folder).stderr
+    )
+    for verb in ("best", "verify"):
+        said += command(verb, "runs/little", cwd=folder).stdout
+    assert "1 image" in said
+    plural = "images|prompts|seeds|replicates|settings|shots|cells|denoiser calls"
+    assert not re.findall(rf".*(?<![\d.,])1 (?:{plural})\b.*", said)
 
 
 def test_errors_cannot_command_the_terminal(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -129,3 +130,12 @@ def test_a_margin_in_score_units_is_turned_into_sd_once_its_score_is_measured() 
     assert not replace(in_units, margin={"contrast": 0.6}).in_units
     unknown = explain(Design(40, 2, margin={"sharpness": 0.6}))
     assert unknown[-1] == "The study's margins are in score units: until those scores are measured ±0.2 SD stands in."
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.1, 0.2, 0.5])
+@pytest.mark.parametrize("prompts", [2, 6, 30])
+def test_a_plan_never_names_more_prompts_than_are_within_reach(prompts: int, margin: float) -> None:
+    said = " ".join(explain(Design(prompts, 2, margin=margin)))
+    asked = [int(number.replace(",", "")) for number in re.findall(r"about ([\d,]+) prompts", said)]
+    assert all(number - prompts <= power.REACH * 1.01 for number in asked)  # rounded up to three digits
+    assert ("within reach" in said) == (margin <= 0.02)

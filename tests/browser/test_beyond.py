@@ -251,7 +251,8 @@ def test_settings_are_copied_as_a_diffusers_snippet_and_as_a_command(
 def assert_makes_the_same_shot(command: str, study: Result, row: Row) -> None:
     """The copied command, read as the command line reads it, plans just this shot."""
     words = shlex.split(command)
-    assert words[:3] == ["teststrip", "run", "study.toml"]
+    home = f"runs/{study.study.name}"
+    assert words[:5] == ["teststrip", "run", home, "--out", f"{home}-{row.planned.shot.id[:12]}"]
     overrides = [words[n + 1] for n, word in enumerate(words) if word == "--set"]
     shots = list(plan.of(teststrip.read(study.folder / "study.toml", overrides)))
     assert [planned.shot.id for planned in shots] == [row.planned.shot.id]

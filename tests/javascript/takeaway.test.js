@@ -20,6 +20,13 @@ test("a linked level is said with its label and its settings", () => {
   assert.match(command, /--set 'seeds=\[101\]'/);
 });
 
+test("each picture is made in a folder of its own, never in the study's", () => {
+  const board = Board.model(raw());
+  const folders = board.places.map((place) => /^teststrip run runs\/small --out (\S+) /.exec(TakeAway.command(board, place))?.[1]);
+  assert.equal(new Set(folders).size, board.places.length);
+  assert.ok(folders.every((folder) => folder && folder !== "runs/small"));
+});
+
 test("a snippet quotes what would end a string", () => {
   const board = Board.model(raw());
   board.prompts[0].text = 'a "quoted"\nowl \\ \u2028';

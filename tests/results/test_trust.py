@@ -107,6 +107,7 @@ def run(folder: Path, asked: Study, limit: int | None = None) -> None:
     drive(asked, folder, limit=limit, trackers=[], views=False).result.close()
 
 
+@pytest.mark.process
 def test_plan_run_report_page_and_best_all_warn_of_a_score_that_knows_no_such_pictures(tmp_path: Path) -> None:
     asked = small(question={"metrics": ["clip_score"]})
     path = tmp_path / "study.toml"
@@ -226,6 +227,7 @@ def test_the_digest_covers_the_time_and_the_number_of_images(at: str, images: in
     assert reading.dump(small()).splitlines()[0] in whole
 
 
+@pytest.mark.process
 def test_plan_prints_the_digest_that_the_file_has(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(reading.dump(small()), encoding="utf-8")

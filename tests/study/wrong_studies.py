@@ -374,7 +374,7 @@ WRONG = [
     Wrong(
         "too many images",
         NAME + PROMPTS + "replicates = 1000000\n" + PATTERN + "[axes]\ncfg = { from = 1, to = 10, step = 1 }\n",
-        "10 cells × 2 prompts × 1,000,000 replicates = 20,000,000 images; the most is 10,000,000."
+        "cells 10 × prompts 2 × replicates 1,000,000 = 20,000,000 images; the most is 10,000,000."
         " Use fewer levels, prompts or replicates",
     ),
     # --- ranges ---

@@ -109,6 +109,19 @@ def test_a_new_level_makes_exactly_its_own_images_and_a_changed_prompt_its_own(f
     assert before <= {path.name for path in files(finished)}
 
 
+@pytest.mark.parametrize("before", [PROMPTS[:1], PROMPTS[1:3], PROMPTS[:4]], ids=len)
+@pytest.mark.parametrize("after", [PROMPTS[:1], PROMPTS[3:], PROMPTS[:2]], ids=len)
+def test_what_is_left_counts_the_planned_shots_alone_whatever_the_folder_holds(
+    tmp_path: Path, before: list[str], after: list[str]
+) -> None:
+    drive(small_study(prompts=before), tmp_path / "run", trackers=[], views=False).result.close()
+    kept = len(set(before) & set(after))
+    outcome = drive(small_study(prompts=after), tmp_path / "run", trackers=[], views=False, limit=1)
+    assert outcome.made + outcome.left == 2 * (len(after) - kept)
+    assert outcome.result.retired == 2 * (len(before) - kept)
+    outcome.result.close()
+
+
 def test_pictures_of_one_prompt_and_replicate_share_their_seed_across_cells(finished: Path) -> None:
     with teststrip.open(finished) as result:
         seeds: dict[tuple[str, int], set[int]] = {}
@@ -274,7 +287,7 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does(tmp_pat
     os.kill(run.pid, number)
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130, said
-    assert "images are left. To go on: " in said
+    assert "left to make. To go on: " in said
     assert shlex.split(said.split("To go on: ")[1].splitlines()[0]) == ["teststrip", *asked]
     assert not list((tmp_path / "runs/slow").rglob("*.tmp"))
     before = len(files(tmp_path / "runs/slow"))

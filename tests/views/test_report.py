@@ -167,7 +167,7 @@ def test_a_study_not_finished_says_what_its_conclusions_rest_on(tmp_path: Path) 
         axes={"guidance_scale": [1, 2]},
     )
     with drive(study, tmp_path / "run", limit=3, trackers=[], views=False).result as made:
-        assert "1 of 4 images are not made yet" in report.markdown(made)
+        assert "1 of 4 images is not made yet" in report.markdown(made)
 
 
 def test_a_study_without_axes_or_scores_still_has_a_report(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Commands that take the folder of a run: report, best, verify, view, export."""
+"""Commands that take a run by its folder or its study file: report, best, verify, view, export."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from teststrip.analysis.sentences.phrases import count
 from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json
 from teststrip.errors import UsageError
+from teststrip.folder import QUARANTINE
 
 app = typer.Typer()
 
@@ -64,10 +66,13 @@ def verify(
 ) -> None:
     """Re-hash every image; with --sample, make some of them again and compare."""
     from teststrip import store
+    from teststrip.verbs import places
     from teststrip.verbs import verify as verification
 
     if rebuild:
-        err.print(f"{store.rebuild(folder)} images are in the new ledger; the old one is in {folder}/quarantine")
+        folder = places.of_run(folder)
+        images = count(store.rebuild(folder), "image")
+        err.print(f"the new ledger holds {images}; the old one is in {folder / QUARANTINE}", markup=False)
 
     with opened(folder, yes=yes) as result:
         outcome = verification.verify(result, sample)

@@ -1,4 +1,4 @@
-"""Commands that take a study file: init, plan, run."""
+"""Commands that take a study by its file or the folder of its run: init, plan, run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from teststrip.analysis.sentences.phrases import count
 from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json
 from teststrip.errors import UsageError
-from teststrip.folder import REGISTERED_FILE
+from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
 app = typer.Typer()
 
 
 @app.command()
-def init(file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml")) -> None:
+def init(
+    file: Annotated[Path, typer.Argument(help="Where to write it: a file, or a folder that gets a study.toml.")] = Path(
+        "study.toml"
+    ),
+) -> None:
     """Write a commented study file to start from."""
     from teststrip import study as studies
 
+    if file.is_dir():
+        file /= STUDY_FILE
     if file.exists():
         raise UsageError(f"{file} is there already. Name another file, or remove it first")
     file.write_text(studies.template(), encoding="utf-8")
@@ -79,16 +86,18 @@ def run(
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as studies
     from teststrip.results import scores
+    from teststrip.verbs import places
     from teststrip.verbs.outcome import views_of
     from teststrip.verbs.resume import again
     from teststrip.verbs.run import drive
     from teststrip.views import report
 
-    asked = studies.read(study, overrides or [])
+    file, folder = places.of_study(study, out_dir)
+    asked = studies.read(file, overrides or [])
     for warning in scores.warnings(asked):
         err.print(f"warning: {warning}", markup=False)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
-    outcome = drive(asked, out_dir, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
+    outcome = drive(asked, folder, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
     result = outcome.result
     if as_json:
         print_json({**outcome.as_json(), "report": report.as_json(result)})
@@ -101,15 +110,24 @@ def run(
             allow_mixed=allow_mixed,
             retry=retry,
         )
-        left = f"{outcome.left} images are left" if outcome.left else "no image is left to make, scores may be"
+        left = (
+            f"{count(outcome.left, 'image')} left to make"
+            if outcome.left
+            else "no image is left to make, scores may be"
+        )
         err.print(f"stopped; {left}. To go on: [bold]{escape(command)}[/]")
     else:
         out.print(report.text(result), markup=False)
         for name, where in {**views_of(result.folder), **outcome.where}.items():
             out.print(f"{name:<7} {where}", markup=False)
+    elsewhere = result.retired
     result.close()
+    if elsewhere:
+        images = count(elsewhere, "image")
+        err.print(f"the folder keeps {images} that this study does not ask for; page and report leave out such images")
     if outcome.final:
-        err.print(f"{outcome.final} shots failed for good before and were not tried again; --retry does")
+        were = "was" if outcome.final == 1 else "were"
+        err.print(f"{count(outcome.final, 'shot')} failed for good before and {were} not tried again; --retry does")
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
     if outcome.failed or outcome.final:

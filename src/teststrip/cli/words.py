@@ -18,12 +18,16 @@ PARTIAL, INTERRUPTED = 3, 130
 out = Screen()
 err = Screen(stderr=True)
 
-StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML).", show_default=False)]
-Folder = Annotated[Path, typer.Argument(help="A folder that `teststrip run` made.", show_default=False)]
+StudyFile = Annotated[Path, typer.Argument(help="A study file (TOML), or the folder of its run.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(help="A folder that `teststrip run` made, or its study file.", show_default=False)
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study file.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: runs/NAME]")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: that of its run, or runs/NAME]")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Also read a study of more than 100,000 places.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -34,20 +38,21 @@ def print_json(value: object) -> None:
 
 
 def opened(folder: Path, *, yes: bool) -> Result:
-    """The result of a folder.
+    """The result of a folder, or of the folder that a study file means.
 
     Args:
         folder: of the study.
         yes: whether the user has agreed to read a study of any size.
 
     Raises:
-        StoreError: the folder holds no study.
+        StoreError: there is no study.
         UsageError: the study is large, and the user has not agreed.
     """
     from teststrip.results.result import Result, study_in
     from teststrip.store import Store
-    from teststrip.verbs import extent
+    from teststrip.verbs import extent, places
 
+    folder = places.of_run(folder)
     study = study_in(folder)
     if not yes:
         extent.refuse_large(study, folder)

@@ -41,7 +41,7 @@ def _check_size(study: Study, place: Place) -> None:
     shots = cells * len(study.prompts) * study.replicates
     if shots > MOST_SHOTS:
         raise place.error(
-            f"{cells:,} cells × {len(study.prompts):,} prompts × {study.replicates:,} replicates = {shots:,} images;"
+            f"cells {cells:,} × prompts {len(study.prompts):,} × replicates {study.replicates:,} = {shots:,} images;"
             f" the most is {MOST_SHOTS:,}. Use fewer levels, prompts or replicates"
         )
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started
 from teststrip.screen import Screen
 
@@ -59,8 +60,8 @@ class ProgressTracker:
 
     def _start(self, event: Started) -> None:
         self._since, self._study = time.monotonic(), event.study.name
-        have = f", {event.done} already made" if event.done else ""
-        self._say(f"[bold]{escape(event.study.name)}[/]: {event.total} images{have} → {escape(event.folder)}")
+        have = f", {event.done:,} already made" if event.done else ""
+        self._say(f"[bold]{escape(event.study.name)}[/]: {count(event.total, 'image')}{have} → {escape(event.folder)}")
         if event.done >= event.total or not self._live:
             return
         self._bar = Progress(
@@ -91,9 +92,9 @@ class ProgressTracker:
         self.close()
         seconds = time.monotonic() - self._since
         rate = f", {event.images / seconds:.2f} images a second" if event.images and seconds > 0 else ""
-        self._say(f"{event.images} images made in {_duration(seconds)}{rate}")
-        for reason, count in self._failures.most_common():
-            self._say(f"[red]{count} without a picture: {escape(reason)}[/]")
+        self._say(f"{count(event.images, 'image')} made in {_duration(seconds)}{rate}")
+        for reason, times in self._failures.most_common():
+            self._say(f"[red]{times} without a picture: {escape(reason)}[/]")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)

@@ -19,6 +19,7 @@ from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.analysis.power import outlook
 from teststrip.analysis.power.power import Variances
+from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import EngineError, MissingExtra
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
@@ -27,9 +28,8 @@ from teststrip.records import EngineRef, Fingerprint, Planned, Study
 from teststrip.results import scores
 from teststrip.results.result import Result
 from teststrip.store import Store
-from teststrip.verbs import extent
+from teststrip.verbs import extent, places
 from teststrip.verbs.resume import fingerprints
-from teststrip.verbs.run import RUNS
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
 
@@ -69,10 +69,11 @@ class Forecast:
 
 
 def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Forecast:
-    """The forecast of a study file. Reads the study's folder if there is one, and changes nothing."""
+    """The forecast of a study file or of a run's folder. Reads the folder if there is one, and changes nothing."""
+    path, out = places.of_study(path, out)
     study = studies.read(path, overrides)
     plan = planning.of(study)
-    folder = out or RUNS / study.name
+    folder = out or places.RUNS / study.name
     done, pace, size = _history(plan, folder)
     return Forecast(
         study,
@@ -111,16 +112,16 @@ def calibrated(forecast: Forecast) -> Forecast:
 def lines(forecast: Forecast) -> Iterator[str]:
     """The forecast in lines for people, without the time."""
     summary = forecast.summary
-    yield f"{summary.study}: {_design(summary)} = {summary.images:,} images"
+    yield f"{summary.study}: {_design(summary)} = {count(summary.images, 'image')}"
     if summary.excluded:
-        yield f"  {summary.excluded} combinations excluded"
+        yield f"  {count(summary.excluded, 'combination')} excluded"
     for axis in summary.axes:
         levels = ", ".join(level.label for level in axis.levels[:12]) + (" ..." if len(axis.levels) > 12 else "")
-        yield f"  {axis.name}: {levels}  ({axis.levels[0].images:,} images each)"
+        yield f"  {axis.name}: {levels}  ({count(axis.levels[0].images, 'image')} each)"
     done = f"{summary.done:,} made, {summary.left:,} to make" if summary.done else "none made yet"
     yield f"  {done} → {forecast.folder}"
     if summary.calls_left is not None:
-        yield f"  {summary.calls_left:,} denoiser calls, counted by the engine's own scheduler"
+        yield f"  {count(summary.calls_left, 'denoiser call')}, counted by the engine's own scheduler"
     if summary.price_left:
         yield f"  at most {' + '.join(f'{price.amount:,.2f} {price.currency}' for price in summary.price_left)}"
     if summary.bytes_left is not None:
@@ -171,14 +172,14 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
-def size(count: float) -> str:
+def size(number: float) -> str:
     """Bytes as people say them.
 
     >>> size(900), size(6_100_000)
     ('900 B', '6.1 MB')
     """
-    step = min(4, int(math.log10(max(count, 1)) // 3))
-    return f"{count / 1000**step:.{0 if step == 0 else 1}f} {['B', 'kB', 'MB', 'GB', 'TB'][step]}"
+    step = min(4, int(math.log10(max(number, 1)) // 3))
+    return f"{number / 1000**step:.{0 if step == 0 else 1}f} {['B', 'kB', 'MB', 'GB', 'TB'][step]}"
 
 
 def _warned(summary: planning.PlanSummary) -> planning.PlanSummary:
@@ -187,9 +188,8 @@ def _warned(summary: planning.PlanSummary) -> planning.PlanSummary:
 
 
 def _design(summary: planning.PlanSummary) -> str:
-    prompts = f"{summary.prompts} prompt{'s' * (summary.prompts != 1)}"
-    replicates = f"{summary.replicates} replicate{'s' * (summary.replicates != 1)}"
-    return f"{prompts} × {replicates} × {summary.cells:,} setting{'s' * (summary.cells != 1)}"
+    parts = ((summary.prompts, "prompt"), (summary.replicates, "replicate"), (summary.cells, "setting"))
+    return " × ".join(count(number, word) for number, word in parts)
 
 
 def _history(
@@ -209,7 +209,7 @@ def _history(
             for alias, found in today.items()
             if (seconds := store.pace({one.id for one in found})) is not None
         }
-    mean = planning.Measured(sum(sizes) / len(sizes), f"mean of {len(sizes):,} images here") if sizes else None
+    mean = planning.Measured(sum(sizes) / len(sizes), f"mean of {count(len(sizes), 'image')} here") if sizes else None
     return done, pace, mean
 
 
@@ -234,7 +234,7 @@ def _remarks(plan: planning.Plan) -> tuple[str, ...]:
             said = engine.remark(plan.first(cell).shot.settings) if isinstance(engine, Remarks) else ""
             for remark in said.splitlines():
                 found[remark] = found.get(remark, 0) + 1
-    return tuple(f"{count:,} of {len(plan.cells):,} settings {remark}" for remark, count in found.items())
+    return tuple(f"{cells:,} of {count(len(plan.cells), 'setting')} {remark}" for remark, cells in found.items())
 
 
 def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
@@ -284,7 +284,9 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
     if "missing" in answer:
         raise MissingExtra(answer["missing"])
     seconds = float(answer["seconds_per_call"])
-    return planning.Measured(seconds, f"from a calibration of {len(shots)} images, {seconds * 1000:.3g} ms a call")
+    return planning.Measured(
+        seconds, f"from a calibration of {count(len(shots), 'image')}, {seconds * 1000:.3g} ms a call"
+    )
 
 
 def _pilot(study: Study, plan: planning.Plan, folder: Path) -> Variances | None:

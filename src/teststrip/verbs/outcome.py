@@ -35,7 +35,7 @@ class Outcome:
     def as_json(self) -> dict[str, object]:
         """What was done and where, as plain values for programs, without the result itself."""
         done = {name: getattr(self, name) for name in ("made", "failed", "final", "left", "interrupted")}
-        return {**done, "folder": str(self.result.folder)}
+        return {**done, "retired": self.result.retired, "folder": str(self.result.folder)}
 
 
 def views_of(folder: Path) -> dict[str, str]:

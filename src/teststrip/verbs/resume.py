@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import StoreError
 from teststrip.folder import LEDGER_FILE
 from teststrip.plan import Plan
@@ -27,19 +28,21 @@ def fingerprints(plan: Plan, executor: Executor) -> dict[Cell, Fingerprint]:
 def finished(plan: Plan, executor: Executor, store: Store, *, allow_mixed: bool) -> set[str]:
     """The ids of planned shots that need not be made again, because they have an image under today's fingerprint.
 
+    Images of shots that an earlier version of the study planned are not among them.
+
     Raises:
         StoreError: the study has images under another fingerprint, and `allow_mixed` is False.
     """
     everything = store.done()
-    if not everything:
+    planned = {shot for shot in plan.ids() if shot in everything} if everything else set()
+    if not planned:
         return set()
     today = fingerprints(plan, executor)
-    current = store.done({one.id for one in today.values()})
-    others = everything - current
-    stale = [planned for planned in plan if planned.shot.id in others] if others else []
-    if stale and not allow_mixed:
-        raise StoreError(_mixed_message(store, stale, today))
-    return current | {planned.shot.id for planned in stale}
+    current = store.done({one.id for one in today.values()}) & planned
+    others = planned - current
+    if others and not allow_mixed:
+        raise StoreError(_mixed_message(store, [one for one in plan if one.shot.id in others], today))
+    return planned
 
 
 def again(
@@ -76,7 +79,9 @@ def _mixed_message(store: Store, stale: Sequence[Planned], today: Mapping[Cell, 
         f"{WORDS.get(key, key)} was {old.get(key, FIRST.get(key))!r}, is {new.get(key, FIRST.get(key))!r}"
         for key in keys
     ]
+    were = "was" if len(stale) == 1 else "were"
     return (
-        f"{store.folder}: {len(stale)} images of this study were answered by something else: {'; '.join(changed[:4])}. "
+        f"{store.folder}: {count(len(stale), 'image')} of this study {were} answered by something else: "
+        f"{'; '.join(changed[:4])}. "
         "Name a new folder with --out, or keep both with --allow-mixed"
     )

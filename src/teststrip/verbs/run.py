@@ -37,11 +37,9 @@ from teststrip.records import (
 from teststrip.results import Result
 from teststrip.store import Store, inside
 from teststrip.trackers.listeners import Listeners
-from teststrip.verbs import resume, score
+from teststrip.verbs import places, resume, score
 from teststrip.verbs.outcome import Outcome
 from teststrip.verbs.signals import stopping
-
-RUNS = Path("runs")
 
 
 def run(
@@ -56,8 +54,8 @@ def run(
     """Make what is missing, score, conclude, write page and report.
 
     Args:
-        study: a `Study`, or the path of a study file.
-        out: the folder, by default `runs/<name>`.
+        study: a `Study`, the path of a study file, or the folder of an earlier run.
+        out: the folder, by default that of the earlier run or `runs/<name>`.
         limit: the most shots that this run makes.
         trackers: names or trackers, by default the progress bar and those of the study file.
         allow_mixed: keep images of other weights, versions or devices beside new ones.
@@ -163,8 +161,10 @@ class Session:
             StoreError: the folder cannot be used as it is.
             FolderBusy: another run holds the folder.
         """
+        if not isinstance(study, Study):
+            study, out = places.of_study(study, out)
         study, text = _read(study, overrides)
-        folder = Path(out) if out is not None else RUNS / study.name
+        folder = Path(out) if out is not None else places.RUNS / study.name
         executor = executor or LocalExecutor()
         listeners = Listeners.of(study, trackers)
         with ExitStack() as resources:
@@ -298,11 +298,11 @@ class Session:
         return answer
 
 
-def _read(study: Study | str | Path, overrides: Sequence[str]) -> tuple[Study, str]:
+def _read(study: Study | Path, overrides: Sequence[str]) -> tuple[Study, str]:
     if isinstance(study, Study):
         if overrides:
             raise UsageError("overrides belong to a study file; change the Study itself instead")
         return study, studies.dump(study)
-    read = studies.read(Path(study), overrides)
+    read = studies.read(study, overrides)
     # The copy in the folder must stand alone, so overrides and prompt files are folded in.
     return read, studies.dump(read)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import StoreError, UsageError, shortened
 from teststrip.executors.local import LocalExecutor
 from teststrip.protocols import Executor
@@ -45,7 +46,7 @@ class Verification:
 
     def lines(self) -> Iterator[str]:
         """The findings in lines for people."""
-        yield f"{self.files} images re-hashed: {'all as recorded' if not self.problems else ''}".rstrip(": ")
+        yield f"{count(self.files, 'image')} re-hashed: {'all as recorded' if not self.problems else ''}".rstrip(": ")
         yield from self.problems
         if remade := self.same + self.close + self.different:
             yield (

@@ -18,6 +18,7 @@ from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
 from teststrip.analysis.sentences.answers import lines
+from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
 from teststrip.results import looked
 from teststrip.rows import dead
@@ -131,8 +132,9 @@ class Summary:
         advice = self._advice()
         missing = [finding.sentence for finding in self.findings if finding.kind == "missing"]
         left = self.places - self.made - sum(self.missing.values())
+        are = "is" if left == 1 else "are"
         unmade = (
-            [f"{left:,} of {self.places:,} images are not made yet; these conclusions rest on the rest."]
+            [f"{left:,} of {count(self.places, 'image')} {are} not made yet; these conclusions rest on the rest."]
             if left
             else []
         )

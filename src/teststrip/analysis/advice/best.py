@@ -28,7 +28,7 @@ from teststrip.analysis.numbers.comparing import comparison
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
-from teststrip.analysis.power.power import MANY, round_up
+from teststrip.analysis.power.power import round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_different
 from teststrip.analysis.sentences import audits, phrases
 from teststrip.errors import UsageError, nearest
@@ -328,14 +328,14 @@ def _rows(case: _Case, made: Choice, size: Margin) -> dict[int, Comparison]:
 
 
 def _more(made: Choice, size: Margin) -> int | None:
-    """Prompts at which a setting as good as the best would prove itself in 80 % of studies; None = out of reach."""
+    """Prompts at which a setting as good as the best would prove itself in 80 % of studies; None = unknown."""
     doubtful = [i for i, c in enumerate(made.others) if not made.behind[c]]
     cheap = [i for i in doubtful if made.cheaper[made.others[i]]]
     usable = [sd for sd in map(cautious_sd, made.against_best.differences[cheap or doubtful]) if sd > 0]
     if not usable or not size.value > 0:
         return None
     needed = needed_different(size.value, min(usable), contrasts=max(len(made.cells) - 1, 1))
-    return None if needed >= MANY else round_up(needed)
+    return round_up(needed)
 
 
 def _poor(case: _Case, poor: Collection[int]) -> list[str]:

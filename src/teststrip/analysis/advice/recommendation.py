@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from teststrip.analysis.advice.costs import Point
+from teststrip.analysis.power.power import REACH
 from teststrip.analysis.sentences import phrases
 from teststrip.records import Comparison, Outcome, Scope
 from teststrip.vocabulary import spoken
@@ -85,7 +86,7 @@ def write(made: Recommendation, *, more: int | None) -> str:
 
     Args:
         made: all but its sentence.
-        more: prompts that would let a cheaper setting pass; None = unknown.
+        more: prompts that would let a setting that is as good pass; None = unknown.
     """
     choice, best, against = made.choice, made.best, made.against_best
     assert choice is not None
@@ -134,7 +135,11 @@ def _no_winner(made: Recommendation, *, cost: str, within: str, more: int | None
 
 
 def _prove(made: Recommendation, more: int | None) -> str:
-    return f" About {more:,} prompts would let an equal one prove itself." if more and more > made.prompts else ""
+    if more is None or more <= made.prompts:
+        return ""
+    if more - made.prompts > REACH:
+        return " No number of prompts within reach would let an equal one prove itself."
+    return f" About {more:,} prompts would let an equal one prove itself."
 
 
 def _difference(row: Comparison) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from teststrip.analysis.power.equality import Asked, margin_error
-from teststrip.analysis.power.power import MANY, SHARE, Variances, detectable, detectable_here, round_up
+from teststrip.analysis.power.power import REACH, SHARE, Variances, detectable, detectable_here, round_up
 from teststrip.analysis.sentences.phrases import count, percent
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS
 from teststrip.vocabulary import spoken
@@ -115,7 +115,7 @@ def _different(design: Design) -> str:
         )
     among = f", corrected for {design.contrasts} planned comparisons" if design.contrasts > 1 else ""
     return (
-        f"For prompts like these: {design.prompts} prompts × {_seeds(design.replicates)} find a difference of "
+        f"For prompts like these: {count(design.prompts, 'prompt')} × {_seeds(design.replicates)} find a difference of "
         f"{design.detectable():.2f} SD between two settings in 80 % of studies{among}."
     )
 
@@ -130,11 +130,10 @@ def _equal(design: Design) -> list[str]:
     lines = []
     if design.prompts >= MINIMUM_PROMPTS:
         lines.append(
-            f"If {what} are equal, {percent(now)} of studies show it, within ±{design.size:.3g} SD"
-            f"{_likely(asked, design.prompts)}."
+            f"If {what} are equal, {_studies(now)} it, within ±{design.size:.3g} SD{_likely(asked, design.prompts)}."
         )
-    if now < SHARE and needed >= MANY:
-        lines.append(f"No number of prompts shows in 80 % of studies that {what} are equal.")
+    if now < SHARE and needed - design.prompts > REACH:
+        lines.append(f"No number of prompts within reach shows in 80 % of studies that {what} are equal.")
     elif now < SHARE:
         about = round_up(needed, digits=3)  # with two digits the chance would be up to 5 points higher
         lines.append(
@@ -180,7 +179,7 @@ def _better(design: Design) -> list[str]:
     if not other.detectable() < design.detectable() * WORTH or then < now or not math.isfinite(other.detectable()):
         return []
     sees = f"find {other.detectable():.2f} SD and show in {percent(then)} of studies that {what} are equal"
-    split = f"{other.images:,} images as {other.prompts} prompts × {_seeds(least)}"
+    split = f"{other.images:,} images as {count(other.prompts, 'prompt')} × {_seeds(least)}"
     return [f"For prompts like these, {split} would {sees}: more prompts beat more seeds."]
 
 
@@ -207,5 +206,10 @@ def explain_here(design: Design, *, shared_seeds: bool = False) -> str:
     )
 
 
-def _seeds(count: int) -> str:
-    return f"{count} seed{'' if count == 1 else 's'}"
+def _studies(chance: float) -> str:
+    share = percent(chance)
+    return "hardly any study shows" if share == "0 %" else f"{share} of studies show"
+
+
+def _seeds(number: int) -> str:
+    return count(number, "seed")

@@ -14,6 +14,7 @@ from teststrip.analysis.numbers.margin import paired_sd, sd_of_seeds
 from teststrip.analysis.power.equality import margin_error
 from teststrip.analysis.power.power import PILOT, Variances
 from teststrip.analysis.power.spread import of_cells
+from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Axis
 
 MOST_PAIRS = 400
@@ -52,7 +53,8 @@ def variances(values: Array, *, margin_sd: float | None = None) -> Variances | N
     if not (math.isfinite(between) and math.isfinite(seed) and seed > 0):
         return None
     enough = prompts >= PILOT[0] and replicates >= PILOT[1]
-    source = f"measured on {prompts} prompts × {replicates} seeds" + ("" if enough else " (small for a pilot: 12 × 2)")
+    size = f"{count(prompts, 'prompt')} × {count(replicates, 'seed')}"
+    source = f"measured on {size}" + ("" if enough else " (small for a pilot: 12 × 2)")
     residual, interaction = math.sqrt(between / 2), 0.0
     if math.isfinite(within):
         residual = math.sqrt(within / 2)
@@ -71,10 +73,10 @@ def _components(values: Array, pairs: list[tuple[int, int]]) -> tuple[float, flo
     for a, b in pairs:
         difference = values[..., a] - values[..., b]
         present = ~np.isnan(difference)
-        count = present.sum(axis=1)
+        seeds = present.sum(axis=1)
         means = mean(difference, 1)
         squares = np.where(present, (difference - means[:, None]) ** 2, 0.0).sum()
-        freedom = np.maximum(count - 1, 0).sum()
+        freedom = np.maximum(seeds - 1, 0).sum()
         if freedom > 0:
             within.append(float(squares / freedom))
         means = means[~np.isnan(means)]

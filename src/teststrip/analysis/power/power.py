@@ -20,6 +20,8 @@ PILOT = (12, 2)
 """Prompts and seeds that make a pilot."""
 MANY = 100_000
 """More prompts than a study has: the answer means that no number of prompts would do."""
+REACH = 3_000
+"""More further prompts than this, or seeds a prompt, are not within reach."""
 SHARE = 0.8
 """Of studies that shall get the verdict."""
 DRAWS = 2_000

@@ -19,11 +19,9 @@ from scipy import special
 
 from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.power import spread
-from teststrip.analysis.power.power import MANY, SHARE, least
+from teststrip.analysis.power.power import MANY, REACH, SHARE, least
 from teststrip.records import MINIMUM_DEGREES, MINIMUM_PROMPTS
 
-REACH = 3_000
-"""More further prompts than this, or seeds a prompt, are not within reach."""
 DRAWS = 1_024
 """Of what a study may come to: the chance is good to 1.3 points, the number of prompts to 4 %."""
 FINE = 0.02

@@ -46,7 +46,10 @@ const TakeAway = (() => {
   /** One word of a POSIX shell. @param {string} text */
   const shell = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : "'" + text.replaceAll("'", "'\\''") + "'");
 
-  /** The command that makes this one picture from the study file. @param {Model} board @param {Place} place */
+  /**
+   * The command that makes this one picture from the study, in a folder of its own: the study's page and report stay.
+   * @param {Model} board @param {Place} place
+   */
   function command(board, place) {
     const cell = board.cells[place.cell];
     // An empty value takes a key away: replicates beside seeds, or an exclusion of a level that is gone, is an error.
@@ -57,7 +60,8 @@ const TakeAway = (() => {
       const level = axis.kind === "linked" ? { label, ...settings } : axis.kind === "setting" ? settings[axis.name] : label;
       sets.push(`axes.${/^[\w-]+$/.test(axis.name) ? axis.name : quoted(axis.name)}=${toml([level])}`);
     });
-    return "teststrip run study.toml " + sets.map((each) => "--set " + shell(each)).join(" ");
+    const study = "runs/" + board.study.name;
+    return `teststrip run ${shell(study)} --out ${shell(`${study}-${place.shot.slice(0, 12)}`)} ` + sets.map((each) => "--set " + shell(each)).join(" ");
   }
 
   /** Copy a text; by hand where the browser refuses the clipboard. @param {string} text */
