@@ -7,9 +7,12 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constra
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 MEASURED = analysis pictures store study
 
-.PHONY: demo test quick coverage heavy check campaign bench docs clean
+.PHONY: demo original test quick coverage heavy check campaign bench docs clean
 
-demo: .venv/.installed  ## the study this project began with, on the embedded model
+demo: .venv/.installed  ## 432 images of the embedded model and what they say: about two minutes after the set-up
+	$(BIN)/teststrip run examples/demo.toml
+
+original: .venv/.installed  ## the study this project began with, 480 images of up to 200 steps: about eight minutes
 	$(BIN)/teststrip run examples/guidance_vs_steps.toml
 
 test: coverage heavy  ## all tests, browser included, each once

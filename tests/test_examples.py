@@ -14,8 +14,9 @@ from teststrip.rows import dead
 from teststrip.study import parse
 from teststrip.verbs.run import drive
 
+TEMPLATE = Path(teststrip.study.__file__).parent / "template.toml"
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SHOTS = {"guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 336, "two_models": 48}
+SHOTS = {"demo": 432, "guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 336, "two_models": 48}
 
 
 @pytest.mark.parametrize("name", SHOTS)
@@ -63,3 +64,11 @@ def test_an_example_runs_on_the_embedded_model(name: str, tmp_path: Path) -> Non
         assert dead.dead_axes(list(result.rows())) == []
     assert (tmp_path / "run" / PAGE / "index.html").is_file()
     assert (tmp_path / "run" / REPORT_FILE).is_file()
+
+
+@pytest.mark.torch
+def test_what_init_writes_ends_with_a_verdict_on_a_score(tmp_path: Path) -> None:
+    with drive(TEMPLATE, tmp_path / "run", trackers=[]).result as result:
+        scored = [found for found in result.findings if found.metric == "clip_score" and found.kind == "axis"]
+        assert {found.axis for found in scored} == {"guidance_scale", "num_inference_steps"}
+        assert any(found.verdict in ("different", "equivalent") for found in scored)
