@@ -55,6 +55,25 @@ def best(
 
 
 @app.command()
+def compare(
+    folder: Folder,
+    other: Annotated[Path, typer.Argument(help="Another one, made with another version.", show_default=False)],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two folders of one study: are the pictures the same, and are they as good?"""
+    from teststrip.verbs import compare as comparing
+
+    with opened(folder, yes=yes) as first, opened(other, yes=yes) as second:
+        comparison = comparing.of(first, second)
+    if as_json:
+        print_json(comparison.as_json())
+    else:
+        for line in comparison.lines():
+            out.print(line, markup=False)
+
+
+@app.command()
 def verify(
     folder: Folder,
     sample: Annotated[str, typer.Option(help="Also make this share again and compare: '2%' or a number.")] = "0",
