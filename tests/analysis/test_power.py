@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,11 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 from tests.analysis.scored import study
 
+from teststrip import analysis, plan
 from teststrip.analysis.numbers import columns, effects
-from teststrip.analysis.power import explained, pilot, power, settle
+from teststrip.analysis.power import explained, outlook, pilot, power, settle
 from teststrip.analysis.power.explained import Design, explain
+from teststrip.records import Axis, Level, Prompt, Question, Study
 
 DEFAULT = power.Variances()
 
@@ -139,3 +142,35 @@ def test_a_plan_never_names_more_prompts_than_are_within_reach(prompts: int, mar
     asked = [int(number.replace(",", "")) for number in re.findall(r"about ([\d,]+) prompts", said)]
     assert all(number - prompts <= power.REACH * 1.01 for number in asked)  # rounded up to three digits
     assert ("within reach" in said) == (margin <= 0.02)
+
+
+@pytest.mark.parametrize(("prompts", "replicates"), [(1, 12), (5, 4)])
+@pytest.mark.parametrize("paired", [True, False])
+def test_what_plan_says_of_these_prompts_the_judge_finds_whether_or_not_seeds_are_pairs(
+    prompts: int, replicates: int, paired: bool
+) -> None:
+    asked = Study(
+        "small",
+        tuple(Prompt(str(i), str(i)) for i in range(prompts)),
+        replicates,
+        axes=(Axis("cell", "linked", (Level("a", {}), Level("b", {}))),),
+        question=Question(scope="these prompts"),
+    )
+    (said,) = outlook.of_study(asked, plan.of(asked).cells, paired_seeds=paired)
+    assert f"{prompts * replicates} {'paired seeds' if paired else 'pictures of each'}" in said
+    least = float(re.findall(r"a difference of (\d+\.\d\d) SD", said)[0])
+    rng, hits, studies = random.Random(7), 0, 120
+    for _ in range(studies):
+        table: dict[str, list[Any]] = {"prompt": [], "replicate": [], "cell": [], "score": []}
+        for prompt in range(prompts):
+            luck = [rng.gauss(0, math.sqrt(0.75)) for _ in range(replicates)]
+            for cell, replicate in ((c, r) for c in (0, 1) for r in range(replicates)):
+                shared = luck[replicate] if paired else rng.gauss(0, math.sqrt(0.75))
+                row = (prompt, replicate, "ab"[cell], 3 * prompt + shared + rng.gauss(0, 0.5) + least * cell)
+                for column, value in zip(table.values(), row, strict=True):
+                    column.append(value)
+        (found, *_) = analysis.findings(
+            table, ["score"], axes=["cell"], paired_seeds=paired, scope="these prompts", outlook=False
+        )
+        hits += found.verdict == "different"
+    assert 0.68 < hits / studies < 0.92

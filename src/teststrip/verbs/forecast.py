@@ -25,7 +25,7 @@ from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Priced, Remarks
 from teststrip.records import EngineRef, Fingerprint, Planned, Study
-from teststrip.results import scores
+from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.verbs import extent, places
@@ -82,7 +82,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         _warned(plan.summary(done, pace=pace, image_bytes=size)),
         pace,
         frozenset(done),
-        outlook.of_study(study, plan.cells, _pilot(study, plan, folder)),
+        outlook.of_study(study, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
         _remarks(plan),
         scores.warnings(study),
     )

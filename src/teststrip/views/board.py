@@ -292,7 +292,7 @@ def _detail(finding: Finding) -> str:
         interval = f", {finding.level * 100:.0f} % from {between(finding.low, finding.high)}"
         parts.append(effect + (interval if math.isfinite(finding.low) else ""))
     parts.append(f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}")
-    parts += [f"{finding.seeds} paired seeds"] if finding.seeds else []
+    parts += [f"{finding.seeds} {'paired seeds' if finding.paired else 'pictures each'}"] if finding.seeds else []
     return " · ".join(parts)
 
 

@@ -184,7 +184,9 @@ def of(result: Result) -> Summary:
         recommendations=result.recommendations,
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
-        outlook=outlook.of_study(study, result.plan.cells, outlook.measured(study, table, cards)),
+        outlook=outlook.of_study(
+            study, result.plan.cells, outlook.measured(study, table, cards), paired_seeds=result.paired_seeds
+        ),
         looks=looks,
         question_changes=tuple(looked.question_changes(looks, study.question, study.exclusions)),
         warnings=result.warnings,

@@ -32,6 +32,7 @@ class Design:
         contrasts: how many are planned, so corrected for together.
         margin: in seed SD, or in score units by metric: that of the measured metric counts.
         variances: those usual for scores where nothing is measured.
+        paired: a seed gives its picture again. Else two settings share no luck, and all of it stays in a difference.
     """
 
     prompts: int
@@ -41,6 +42,7 @@ class Design:
     contrasts: int = 1
     margin: float | Mapping[str, float] = DEFAULT_MARGIN
     variances: Variances = field(default_factory=Variances)
+    paired: bool = True
 
     @property
     def size(self) -> float:
@@ -200,10 +202,9 @@ def explain_here(design: Design, *, shared_seeds: bool = False) -> str:
         needed = math.ceil(MINIMUM_DEGREES / rows) + 1
         return f"On {these}: nothing can be settled with {_seeds(design.replicates)} a prompt; {needed} would do."
     among = f", corrected for {design.contrasts} planned comparisons" if design.contrasts > 1 else ""
-    return (
-        f"On {these}: {rows * design.replicates} paired seeds find a difference of {least:.2f} SD between two settings "
-        f"in 80 % of studies{among}."
-    )
+    number = rows * design.replicates
+    who = f"{number} paired seeds" if design.paired else f"{number} pictures of each"
+    return f"On {these}: {who} find a difference of {least:.2f} SD between two settings in 80 % of studies{among}."
 
 
 def _studies(chance: float) -> str:

@@ -7,6 +7,7 @@ that `plan` answers at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from teststrip.analysis.power import explained, power
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
     from teststrip.analysis.numbers.columns import Columns
 
 
-def of_study(study: Study, cells: Sequence[Cell], variances: Variances | None = None) -> tuple[str, ...]:
+def of_study(
+    study: Study, cells: Sequence[Cell], variances: Variances | None = None, *, paired_seeds: bool = True
+) -> tuple[str, ...]:
     """What the design can see, a sentence each.
 
     Args:
         study: what is asked.
         cells: the settings that its plan has.
         variances: of scores that exist (`measured`); None = those usual for scores.
+        paired_seeds: a seed gives its picture again.
     """
+    spread = variances or Variances()
+    if not paired_seeds:  # what the seeds of two settings would have shared, they do not
+        spread = replace(spread, residual=max(spread.residual, spread.seed))
     prompts, replicates = len(study.prompts), len(study.seeds) if study.seeds else study.replicates
     design = explained.Design(
         prompts,
@@ -33,7 +40,8 @@ def of_study(study: Study, cells: Sequence[Cell], variances: Variances | None = 
         cells=len(cells),
         contrasts=max(planned_contrasts(study, cells), 1),
         margin=study.question.margin,
-        variances=variances or Variances(),
+        variances=spread,
+        paired=paired_seeds,
     )
     scope, shared = study.question.scope, study.seeds is not None and prompts > 1
     here = [explained.explain_here(design, shared_seeds=shared)] if scope != "prompts like these" else []
