@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import studies
-from tests.command import command, environment
+from tests import installing, studies
+from tests.command import COMMAND, command, environment
 from teststrip import study
 from teststrip.store import Store
 from teststrip.study.cells import places
@@ -241,3 +241,32 @@ def test_plan_says_what_a_large_study_takes_to_read(large: Path) -> None:
     words = ["plan", "study.toml", "--no-calibrate"]
     assert "to read 100,020 places takes about" in command(*words, cwd=large).stdout
     assert "ask for --yes" not in command(*words, "--set", "replicates=2", cwd=large).stdout
+
+
+@pytest.mark.process
+def test_an_error_that_nobody_foresaw_is_one_line_and_a_file_for_the_report(tmp_path: Path) -> None:
+    text = (
+        "from teststrip.engines.pattern import PatternEngine\n"
+        "class Odd(PatternEngine):\n"
+        "    def calls(self, settings):\n"
+        "        raise ZeroDivisionError('odd \\x1b[31mone')\n"
+    )
+    installing.distribution(tmp_path / "site", "odd", {"engines": {"odd": "odd:Odd"}}, text)
+    study = tmp_path / "study.toml"
+    study.write_text('name = "odd"\nprompts = ["an owl"]\n[engine]\nname = "odd"\n', encoding="utf-8")
+    done = subprocess.run(
+        [*COMMAND, "plan", str(study)],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(tmp_path / "site"), TMPDIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = " ".join(done.stderr.split())
+    assert said.startswith("teststrip: a fault of Teststrip or of a library under it (ZeroDivisionError: odd ")
+    assert "\x1b" not in said
+    (file,) = tmp_path.glob("teststrip-fault-*.txt")
+    assert str(file) in done.stderr.replace("\n", "")
+    assert "Traceback (most recent call last)" in file.read_text(encoding="utf-8")
+    assert file.stat().st_mode & 0o077 == 0

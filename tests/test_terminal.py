@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import studies
-from tests.command import COMMAND, command, environment
+from tests.command import COMMAND, assert_no_fault, command, environment
 from teststrip.characters import HOSTILE, printable
 
 EVIL = "\x1b]0;title\x07\x9b31m\u202e\u2066z\u2028"
@@ -137,6 +137,7 @@ def said_into(room: Path, words: Sequence[str], out: int | None, **more: Callabl
         check=False,
         **more,
     )
+    assert_no_fault(done.stderr)
     return done.returncode, done.stderr
 
 
@@ -150,7 +151,6 @@ def test_a_full_output_is_one_line_and_exit_code_2(finished: Path, words: Sequen
         line
         == "teststrip: standard output: No space left on device. Free some space and try again; what is done is kept."
     )
-    assert "Traceback" not in said
     assert "Exception" not in said
 
 
@@ -162,7 +162,6 @@ def test_a_closed_pipe_is_one_line_and_the_exit_code_of_shells(finished: Path, w
     os.close(writer)
     assert code == 141
     assert said.splitlines()[-1].startswith("teststrip: standard output: Broken pipe. ")
-    assert "Traceback" not in said
     assert "Exception" not in said
 
 
@@ -210,7 +209,6 @@ def test_a_file_that_the_system_cuts_is_one_line(finished: Path, tmp_path: Path,
     shutil.copytree(finished, tmp_path / "room")
     code, said = said_into(tmp_path / "room", words, subprocess.DEVNULL, preexec_fn=small_files)
     assert code == 2, said
-    assert "Traceback" not in said
     assert len(said.splitlines()[-1].split(". ")) >= 2, "what and remedy"
     drafts = [path.name for path in (tmp_path / "room").rglob(".*.tmp")]
     assert set(drafts) <= {".study.sqlite.tmp"}, "a draft of the ledger is taken up by the next run"
@@ -240,5 +238,4 @@ def read_only(finished: Path, tmp_path: Path):
 def test_no_verb_ends_in_a_traceback_in_a_folder_for_reading(read_only: Path, words: Sequence[str]) -> None:
     code, said = said_into(read_only, words, subprocess.DEVNULL)
     assert code in (0, 2), said
-    assert "Traceback" not in said
     assert code == 0 or len(said.splitlines()) == 1

@@ -4,9 +4,9 @@
     folders   report, best, verify, view, export       words   what all commands share
     opening   the browser, and a tunnel to it          edge    what the system refuses
 
-Exit codes: 0 done; 2 the study or the command is wrong, or the system refuses; 3 some shots failed; 4 another run holds
-the folder; 130 stopped; 141 what reads standard output is gone. To add a command, write a function in the file of its
-kind that makes one call.
+Exit codes: 0 done; 1 a fault of ours; 2 the study or the command is wrong, or the system refuses; 3 some shots failed;
+4 another run holds the folder; 130 stopped; 141 what reads standard output is gone. To add a command, write a function
+in the file of its kind that makes one call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.markup import escape
 from teststrip import __version__
 from teststrip.characters import printable
 from teststrip.cli import folders, parts, studies
-from teststrip.cli.edge import refused
+from teststrip.cli.edge import fault, refused
 from teststrip.cli.words import INTERRUPTED, err, out
 from teststrip.errors import TeststripError, shortened
 from teststrip.screen import make_writable
@@ -65,6 +65,9 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except (typer.TyperException, typer.Exit, typer.Abort) as error:
         sys.exit(_usage(error))
+    except Exception as error:  # the last net: nobody reads a traceback, and nobody should have to
+        _say(fault(error))
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,4 +1,6 @@
-"""What the operating system refuses, in one line: where, what, and the remedy. Knows errors; prints nothing.
+"""What reaches the edge of a command, in one line: what the operating system refuses, and faults of ours.
+
+Knows errors; prints nothing.
 
 The store turns what happens to a folder during a run into its own errors. What reaches the edge of a command is a
 target that cannot be written, a disk that is full, an output that is closed.
@@ -8,8 +10,15 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import tempfile
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
+
+from teststrip import __version__
+from teststrip.characters import printable
+from teststrip.errors import shortened
 
 SPACE = "Free some space and try again; what is done is kept."
 LIMIT = "Raise the limit on the size of files (ulimit -f) and try again; what is done is kept."
@@ -43,6 +52,21 @@ def refused(error: OSError) -> str:
     what = error.strerror or str(error).strip() or type(error).__name__
     remedy = REMEDIES.get(error.errno or 0, "What is done is kept; try again.")
     return f"{_where(error)}: {what}. {remedy}"
+
+
+def fault(error: Exception) -> str:
+    """The line about an error that nobody foresaw. Its traceback goes into a file that only its owner can read."""
+    what = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {shortened(what)}" if what else type(error).__name__
+    try:
+        file, name = tempfile.mkstemp(prefix="teststrip-fault-", suffix=".txt")
+        with os.fdopen(file, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"teststrip {__version__}, Python {sys.version}\n{printable(' '.join(sys.argv))}\n\n")
+            stream.writelines(traceback.format_exception(error))
+    except OSError:
+        name = ""
+    details = f"Please report it with the file {name}" if name else "Please report it with what you typed"
+    return f"a fault of Teststrip or of a library under it ({said}). What is done is kept. {details}"
 
 
 def _where(error: OSError) -> str:

@@ -1,10 +1,11 @@
-"""The progress bar: images done, rate, time left. In a pipe it is quiet and says one line at the end.
+"""The progress bar: images done, rate, time left. In a pipe it says a line every half minute instead.
 
 Knows rich; in a notebook rich draws the same bar as a widget.
 """
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -24,11 +25,19 @@ class ProgressTracker:
 
     options: ClassVar[Mapping[str, Setting]] = {}
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, every: float = 30.0) -> None:
+        """Show a run.
+
+        Args:
+            console: by default standard error.
+            every: seconds between two lines where there is no bar.
+        """
         self._console = console or Screen(stderr=True)
+        self._every = every
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        self._since = time.monotonic()
+        self._since = self._said = time.monotonic()
+        self._total = self._made = self._scores = 0
         self._failures: Counter[str] = Counter()
         self._study = ""
 
@@ -40,9 +49,13 @@ class ProgressTracker:
             case Saved() | Failed():
                 if isinstance(event, Failed):
                     self._failures[event.failure.reason] += 1
-                self._advance()
+                self._advance(event.left)
             case Scored(note=note) if note:
                 self._say(f"[yellow]{escape(event.metric)}[/]: {escape(note)}")
+            case Scored():
+                self._scores += event.count
+                if self._due():
+                    self._say(f"  {count(self._scores, 'score')} computed")
             case Concluded():
                 self._finish(event)
             case _:
@@ -59,10 +72,14 @@ class ProgressTracker:
         return self._console.is_terminal or self._console.is_jupyter
 
     def _start(self, event: Started) -> None:
-        self._since, self._study = time.monotonic(), event.study.name
+        self._since = self._said = time.monotonic()
+        self._study, self._total = event.study.name, event.total
         have = f", {event.done:,} already made" if event.done else ""
         self._say(f"[bold]{escape(event.study.name)}[/]: {count(event.total, 'image')}{have} → {escape(event.folder)}")
-        if event.done >= event.total or not self._live:
+        if event.done >= event.total:
+            return
+        self._say(f"[dim]To watch: teststrip view {escape(shlex.quote(event.folder))}[/]")
+        if not self._live:
             return
         self._bar = Progress(
             TextColumn("  "),
@@ -76,11 +93,24 @@ class ProgressTracker:
         self._task = self._bar.add_task("", total=event.total, completed=event.done, rate="", failed="")
         self._bar.start()
 
-    def _advance(self) -> None:
-        if self._bar is None:
-            return
-        failed = sum(self._failures.values())
-        self._bar.update(self._task, advance=1, rate=self._rate(), failed=f"{failed} failed" if failed else "")
+    def _advance(self, left: int) -> None:
+        self._made += 1
+        if self._bar is not None:
+            failed = sum(self._failures.values())
+            self._bar.update(self._task, advance=1, rate=self._rate(), failed=f"{failed} failed" if failed else "")
+        elif left and self._due():
+            pace = self._made / (time.monotonic() - self._since)
+            rate = f"{pace:.2f} a second" if pace >= 1 else f"{_duration(1 / pace)} each"
+            self._say(
+                f"  {self._total - left:,} of {count(self._total, 'image')}, {rate}, about {_duration(left / pace)} left"
+            )
+
+    def _due(self) -> bool:
+        """Whether it is time for a line, where there is no bar."""
+        if self._live or time.monotonic() - self._said < self._every:
+            return False
+        self._said = time.monotonic()
+        return True
 
     def _rate(self) -> str:
         speed = self._bar.tasks[0].speed if self._bar else None
