@@ -102,7 +102,8 @@ class ProgressTracker:
             pace = self._made / (time.monotonic() - self._since)
             rate = f"{pace:.2f} a second" if pace >= 1 else f"{_duration(1 / pace)} each"
             self._say(
-                f"  {self._total - left:,} of {count(self._total, 'image')}, {rate}, about {_duration(left / pace)} left"
+                f"  {self._total - left:,} of {count(self._total, 'image')}, {rate}, "
+                f"about {_duration(left / pace)} left"
             )
 
     def _due(self) -> bool:
