@@ -10,7 +10,7 @@ from tests import studies
 from teststrip import store
 from teststrip.records import Study
 from teststrip.results.result import open_result
-from teststrip.verbs import export, forecast, verify
+from teststrip.verbs import compare, export, forecast, verify
 from teststrip.verbs.run import drive
 from teststrip.views import feed, report
 
@@ -53,6 +53,16 @@ def _report(folder: Path) -> object:
 def _best(folder: Path) -> object:
     with open_result(folder) as result:
         return report.best_text(result, None, None)
+
+
+def _compare(folder: Path) -> object:
+    """The folder beside a sound one of the user's own."""
+    twin = folder.parent / OWN / "twin"
+    if not twin.exists():
+        drive(study(), twin, trackers=()).result.close()
+    with open_result(folder) as first, open_result(twin) as second:
+        comparison = compare.of(first, second)
+        return list(comparison.lines()), comparison.as_json()
 
 
 def _verify(folder: Path) -> object:
@@ -103,6 +113,7 @@ READING: Mapping[str, Callable[[Path], object]] = {
     "view": _view,
     "report": _report,
     "best": _best,
+    "compare": _compare,
     "plan": _plan,
     "notebook": _notebook,
     "csv": _export("csv"),
