@@ -12,7 +12,7 @@ const Top = (() => {
           ${failed > 0 && html`<i> · </i><button type="button" class="link" onClick=${() => Store.set({ only: "failed" })}>${Say.count(failed, "failure")}</button>`}</p>
         <span class="grow"></span>
         <div class="top-buttons">
-          ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
+          ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-label="Charts" aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
           <${Sheet.Export} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
           <${More} board=${board} view=${view} />
         </div>

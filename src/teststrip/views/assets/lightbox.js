@@ -72,7 +72,7 @@ const Lightbox = (() => {
           <button type="button" class="quiet-button" aria-pressed=${marking} aria-label="Mark a region" title="Mark a region (r)" disabled=${!place.file} onClick=${() => setMarking(!marking)}>${Icon("region")}</button>
           <span class="grow"></span><span class="zoom-value">${pan.scale ? Math.round(pan.scale * 100) + " %" : "fit"}</span>
           <button type="button" class="quiet-button" aria-label="Close" title="Close (Esc)" onClick=${close} data-autofocus>${Icon("close")}</button></div>
-        <div class="side-body">${Card.Facts({ board, view, place, places })}</div>
+        <div class="side-body" tabindex="0" role="group" aria-label="Facts">${Card.Facts({ board, view, place, places })}</div>
         <div class="side-foot"><${TakeAway} board=${board} place=${place} /></div>
       </aside></div>`;
   };

@@ -1,5 +1,6 @@
 /** A button that opens a panel: closes with Esc, a click elsewhere, or the focus leaving it. */
 const Pop = (() => {
+  const PHONE = 640; // pixels; page.css has the same bound
   let again = ""; // name of a panel that is made anew in another place and is to stay open
 
   /** @param {{label: unknown, title?: string, kind?: string, active?: boolean, wide?: boolean, children: unknown, name?: string, buttonProps?: Record<string, unknown>}} props */
@@ -28,10 +29,12 @@ const Pop = (() => {
       // Fixed, so that no scrolling bar cuts it; moved inside the window.
       if (!open || !panel.current || !root.current) return;
       const button = root.current.getBoundingClientRect();
-      const width = panel.current.offsetWidth;
-      panel.current.style.left = Numbers.clamp(button.left, 8, Math.max(8, innerWidth - width - 8)) + "px";
-      panel.current.style.top = button.bottom + 6 + "px";
-      panel.current.style.maxHeight = Math.max(160, innerHeight - button.bottom - 20) + "px";
+      const style = panel.current.style;
+      if (innerWidth <= PHONE) return void (style.left = style.top = style.maxHeight = ""); // a sheet at the bottom: page.css
+      style.left = Numbers.clamp(button.left, 8, Math.max(8, innerWidth - panel.current.offsetWidth - 8)) + "px";
+      const room = Math.max(280, innerHeight - button.bottom - 20); // less is no panel: it moves over its button
+      style.maxHeight = room + "px";
+      style.top = Math.max(8, Math.min(button.bottom + 6, innerHeight - 14 - Math.min(room, panel.current.scrollHeight))) + "px";
     });
     /** @param {KeyboardEvent} event */
     function onKey(event) {
