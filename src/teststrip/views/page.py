@@ -44,6 +44,7 @@ SCRIPTS = (
     "pop.js",
     "card.js",
     "tile.js",
+    "shown.js",
     "grid.js",
     "zoom.js",
     "takeaway.js",

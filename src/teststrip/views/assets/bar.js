@@ -37,6 +37,7 @@ const Bar = (() => {
           : html`<label class="field size"><span>Size</span><input type="range" min="48" max="512" step="8" aria-label="Size of the pictures"
           value=${view.size || sizes.cell} onInput=${(/** @type {InputEvent} */ event) => Store.set({ size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>`}
         ${view.tint && pivot.range && html`<span class="legend" aria-label=${`Tint from ${Numbers.say(pivot.range[0])} to ${Numbers.say(pivot.range[1])}`}><span>${Numbers.say(pivot.range[0])}</span><i class="ramp" aria-hidden="true"></i><span>${Numbers.say(pivot.range[1])}</span></span>`}
+        ${Store.moved() && html`<button type="button" class="button small reset" onClick=${() => Store.go("")}>Reset view</button>`}
       </div></div>`;
 
     /** @param {Zone} name */

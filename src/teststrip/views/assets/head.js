@@ -38,7 +38,7 @@ const Top = (() => {
     if (board.findings.length === 0) return null;
     const shown = all ? board.findings : board.findings.slice(0, FIRST);
     return html`<section class="findings" aria-label="Findings">
-      <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => Store.set(evidence(board, view, finding))} title="Show the pictures behind this">
+      <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => { setAll(false); Shown.open(finding, evidence(board, view, finding)); }} title="Show the pictures behind this">
         <span class="verdict">${finding.verdict}</span>
         ${sentences(finding.sentence)}
         <span class="detail">${finding.detail}</span></button></li>`)}</ul>
