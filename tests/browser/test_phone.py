@@ -89,3 +89,77 @@ def test_pictures_have_most_of_the_screen_when_compared_on_a_phone(phone: Visito
         papers = phone.page.locator(".paper")
         assert papers.evaluate_all(share.replace("frame", "paper") + " / (innerWidth * innerHeight)") >= 0.6
     phone.shot("phone_compare")
+
+
+def swipe(visitor: Visitor, dx: int, dy: int) -> None:
+    """One finger over the picture, as the browser's own touch events."""
+    devtools = visitor.page.context.new_cdp_session(visitor.page)
+    x, y = 195 - dx / 2, 200 - dy / 2
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for n in range(1, 5):
+        point = {"x": x + dx * n / 4, "y": y + dy * n / 4}
+        devtools.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_swipe_at_full_size_walks_to_the_neighbour_and_a_tremble_does_not(phone: Visitor) -> None:
+    phone.open()
+    places = [int(phone.cell(0, r, c).get_attribute("data-place") or "-1") for r, c in ((0, 0), (0, 1), (1, 1))]
+    phone.cell(0, 0, 0).tap()
+
+    def shown(place: int) -> None:
+        expect(phone.page.locator("img.full")).to_have_attribute("data-place", str(place))
+
+    shown(places[0])
+    swipe(phone, -160, 10)
+    shown(places[1])
+    swipe(phone, 12, -150)
+    shown(places[2])
+    swipe(phone, 0, 150)
+    shown(places[1])
+    swipe(phone, -20, 5)
+    phone.page.wait_for_timeout(200)
+    shown(places[1])
+    swipe(phone, 160, 0)
+    shown(places[0])
+    assert phone.page.locator(".frame").get_attribute("data-scale") == phone.page.evaluate(
+        "() => { const f = document.querySelector('.frame'); return (f.clientWidth / 8).toFixed(3); }"
+    )  # still shown whole
+
+
+def test_rows_are_walked_by_buttons_at_full_size_on_a_phone(phone: Visitor) -> None:
+    phone.open()
+    below = phone.cell(0, 1, 0).get_attribute("data-place") or ""
+    phone.cell(0, 0, 0).tap()
+    phone.page.get_by_label("Down along the rows").tap()
+    expect(phone.page.locator("img.full")).to_have_attribute("data-place", below)
+
+
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_the_line_between_two_pictures_is_dragged_on_the_picture(
+    visitors: Callable[..., Visitor], wide: Path, zoomed: bool
+) -> None:
+    visitor = visitors(wide.as_uri()).open("cmp=0,9&mode=slider")
+    paper = visitor.page.locator(".paper")
+    if zoomed:
+        visitor.page.keyboard.press("+")
+    whole = paper.bounding_box()
+    frame = visitor.page.locator(".frame").bounding_box()
+    assert whole
+    assert frame
+    middle = frame["y"] + frame["height"] / 3
+    start = whole["x"] + whole["width"] * (0.5 if zoomed else 0.3)
+    visitor.page.mouse.move(start, middle)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(whole["x"] + whole["width"] * 0.6, middle, steps=4)
+    visitor.page.mouse.up()
+    assert float(visitor.page.get_by_label("How much of picture 1").input_value()) == pytest.approx(60, abs=1)
+    assert paper.bounding_box() == whole  # the line moved, the pictures did not
+    if zoomed:
+        visitor.page.mouse.move(whole["x"] + whole["width"] * 0.3, middle)
+        visitor.page.mouse.down()
+        visitor.page.mouse.move(whole["x"] + whole["width"] * 0.3 + 50, middle, steps=4)
+        visitor.page.mouse.up()
+        moved = paper.bounding_box()
+        assert moved
+        assert moved["x"] == pytest.approx(whole["x"] + 50, abs=2)

@@ -10,6 +10,11 @@ from tests.browser.conftest import Visitor, address_of
 from teststrip.results.result import Result
 
 SHOWN = "What these pictures show"
+COVERED = """(card, places) => places.filter(at => {
+  const a = card.getBoundingClientRect();
+  const b = document.querySelector(`[data-at="${at}"]`)?.getBoundingClientRect();
+  return b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+})"""
 
 
 def test_a_finding_brings_its_pictures_into_sight_under_its_own_sentence(visitor: Visitor, study: Result) -> None:
@@ -102,3 +107,30 @@ def test_a_link_to_a_finding_shows_its_sentence(visitors: Callable[..., Visitor]
     said = str(shown.text_content())
     visitor.open(visitor.page.evaluate("location.hash").removeprefix("#"))
     expect(shown).to_have_text(said)
+
+
+def test_the_card_of_a_cell_covers_neither_the_cell_nor_its_neighbours(visitor: Visitor) -> None:
+    visitor.open("size=160")
+    visitor.page.evaluate("document.querySelector('.bar-sticky').scrollIntoView()")
+    for row, column in ((0, 0), (0, 2), (1, 1)):
+        visitor.cell(0, row, column).hover()
+        card = visitor.page.get_by_role("tooltip")
+        expect(card).to_contain_text("guidance" + "137"[column])
+        expect(card).to_contain_text("seed")
+        near = [f"0,{row + r},{column + c}" for r, c in ((0, 0), (0, 1), (0, -1), (-1, 0))]
+        assert card.evaluate(COVERED, near) == []
+
+
+def test_a_question_mark_opens_the_help_that_names_every_key_and_gesture(visitor: Visitor) -> None:
+    visitor.open()
+    help_panel = visitor.page.get_by_role("group", name="Keys and help")
+    visitor.cell(0, 0, 0).focus()
+    visitor.page.keyboard.press("?")
+    for text in ("Shift-click", "mark a region", "hold to blink", "Swipe", "Drag the line"):
+        expect(help_panel).to_contain_text(text)
+    visitor.shot("help")
+    visitor.page.keyboard.press("Escape")
+    expect(help_panel).to_have_count(0)
+    visitor.page.get_by_role("button", name="Filter").click()
+    visitor.page.get_by_label("from", exact=True).press("?")
+    expect(help_panel).to_have_count(0)

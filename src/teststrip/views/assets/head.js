@@ -75,20 +75,8 @@ const Top = (() => {
   function More({ board, view }) {
     return html`
       <button type="button" class="button icon-button" aria-label="Dark or light" title="Dark or light" onClick=${Theme.toggle}>${Icon("theme")}</button>
-      <${Pop} kind="button icon-button" label=${Icon("help")} title="Keys and help" wide=${true} buttonProps=${{ "aria-label": "Keys and help" }}>
-        <h2 class="panel-title">Keys</h2>
-        <dl class="keys">${KEYS.map(([keys, what]) => html`<div><dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${what}</dd></div>`)}</dl>
-        <p class="panel-note">The address of this page holds the whole view: copy it to show somebody what you see.</p>
-      </${Pop}>`;
+      <${Help} />`;
   }
-
-  const KEYS = [
-    ["← ↑ → ↓", "walk along the axes, in the grid and at full size"],
-    ["Enter", "full size"], ["Esc", "close"],
-    ["+ − 0 1", "zoom in, out, fit, 1:1"], [", .", "the cell's other pictures"],
-    ["c", "add to the comparison"], ["s", "star"], ["r", "mark a region"], ["b", "hold to blink, comparing"],
-    ["Space", "play the slider"],
-  ];
 
   return Object.assign(Top, { evidence });
 })();

@@ -54,7 +54,7 @@ const Lightbox = (() => {
     return html`<div class="lightbox" role="dialog" aria-modal="true" aria-label=${"Picture: " + Say.label(board, view, place)} ref=${dialog} onKeyDown=${onKey} tabindex="-1">
       <div class="stage">
         ${place.file
-          ? html`<${Zoom.Frame} pan=${pan} onPan=${setPan} size=${size} marking=${marking} label="Picture; drag to pan, wheel to zoom" onMark=${(/** @type {number[]} */ roi) => { setMarking(false); Store.set({ roi: Zoom.whole(roi, size), open: null }); }}>
+          ? html`<${Zoom.Frame} pan=${pan} onPan=${setPan} size=${size} marking=${marking} label="Picture; drag to pan, wheel to zoom" onSwipe=${(/** @type {number} */ dr, /** @type {number} */ dc) => go(neighbour(dr, dc))} onMark=${(/** @type {number[]} */ roi) => { setMarking(false); Store.set({ roi: Zoom.whole(roi, size), open: null }); }}>
               <img class="full" src=${Board.full(board, place)} alt=${Say.label(board, view, place)} draggable=${false} data-place=${place.i} />
               ${view.roi && html`<span class="mark-box" style=${{ left: view.roi[0] * 100 + "%", top: view.roi[1] * 100 + "%", width: view.roi[2] * 100 + "%", height: view.roi[3] * 100 + "%" }}></span>`}</${Zoom.Frame}>`
           : html`<div class="no-picture">${Icon("alert")}<p><b>${place.failure ? place.failure.reason : "not made yet"}</b>${place.failure?.text ?? ""}</p></div>`}

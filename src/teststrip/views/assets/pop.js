@@ -3,8 +3,8 @@ const Pop = (() => {
   const PHONE = 640; // pixels; page.css has the same bound
   let again = ""; // name of a panel that is made anew in another place and is to stay open
 
-  /** @param {{label: unknown, title?: string, kind?: string, active?: boolean, wide?: boolean, children: unknown, name?: string, buttonProps?: Record<string, unknown>}} props */
-  function Pop({ label, title, kind = "button", active = false, wide = false, children, name = "", buttonProps = {} }) {
+  /** @param {{label: unknown, title?: string, kind?: string, active?: boolean, wide?: boolean, children: unknown, name?: string, hotkey?: string, buttonProps?: Record<string, unknown>}} props */
+  function Pop({ label, title, kind = "button", active = false, wide = false, children, name = "", hotkey = "", buttonProps = {} }) {
     const [open, setOpen] = useState(name !== "" && again === name);
     const root = useRef(/** @type {HTMLElement | null} */ (null));
     const panel = useRef(/** @type {HTMLElement | null} */ (null));
@@ -25,6 +25,18 @@ const Pop = (() => {
         document.removeEventListener("focusin", outside);
       };
     }, [open]);
+    useEffect(() => {
+      if (!hotkey) return;
+      const onHotkey = (/** @type {KeyboardEvent} */ event) => {
+        const typing = event.target instanceof Element && event.target.closest("select, textarea, input:not([type=range], [type=radio], [type=checkbox])");
+        if (event.key !== hotkey || typing || document.documentElement.classList.contains("modal")) return;
+        event.preventDefault();
+        root.current?.querySelector("button")?.focus(); // so that Esc reaches the panel
+        setOpen((/** @type {boolean} */ old) => !old);
+      };
+      addEventListener("keydown", onHotkey);
+      return () => removeEventListener("keydown", onHotkey);
+    }, [hotkey]);
     useLayoutEffect(() => {
       // Fixed, so that no scrolling bar cuts it; moved inside the window.
       if (!open || !panel.current || !root.current) return;
