@@ -57,6 +57,7 @@ SCRIPTS = (
     "pixels.js",
     "compare.js",
     "charts.js",
+    "film.js",
     "sheet.js",
     "live.js",
     "app.js",

@@ -69,5 +69,5 @@ const Flip = (() => {
   /** @param {Model} board @param {View} view */
   const isBook = (board, view) => view.layout === "grid" && axes(board).length > 0 && axes(board).every((id) => view.flip.includes(id));
 
-  return Object.assign(Flip, { book, isBook });
+  return Object.assign(Flip, { book, isBook, levelsOf });
 })();
