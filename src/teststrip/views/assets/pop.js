@@ -58,7 +58,7 @@ const Pop = (() => {
     const close = () => { setOpen(false); root.current?.querySelector("button")?.focus(); };
     return html`<span class="pop" ref=${root} onKeyDown=${onKey}>
       <button type="button" class=${kind + (active ? " active" : "")} title=${title} aria-expanded=${open} onClick=${() => setOpen(!open)} ...${buttonProps}>${label}</button>
-      ${open && html`<div class=${"panel" + (wide ? " wide" : "")} ref=${panel} role="group" aria-label=${title}>${typeof children === "function" ? children(close) : children}</div>`}
+      ${open && html`<div class=${"panel" + (wide ? " wide" : "")} ref=${panel} role="group" aria-label=${title} tabindex="0">${typeof children === "function" ? children(close) : children}</div>`}
     </span>`;
   }
 

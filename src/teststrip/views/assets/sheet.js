@@ -244,7 +244,7 @@ const Sheet = (() => {
       }
     };
     const copyLink = async () => setSaid((await TakeAway.copy(location.href)) ? "Link copied" : "The browser refused the clipboard");
-    return html`<${Pop} kind="button" title="Take this view away" label=${html`${Icon("share")}<span>Export</span>`} buttonProps=${{ "aria-label": "Export" }}>
+    return html`<${Pop} kind="button" wide=${true} title="Take this view away" label=${html`${Icon("share")}<span>Export</span>`} buttonProps=${{ "aria-label": "Export" }}>
       <h2 class="panel-title">Take this view away</h2>
       <div class="stack"><button type="button" class="button" onClick=${make("png")}>Contact sheet, PNG</button>
       <button type="button" class="button" onClick=${make("pdf")}>Contact sheet, PDF</button>
