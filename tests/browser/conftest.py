@@ -34,6 +34,15 @@ FLAGS = [
     "--disable-sync",
 ]
 
+PHONE: Mapping[str, Any] = {
+    "width": 390,
+    "height": 844,
+    "is_mobile": True,
+    "has_touch": True,
+    "device_scale_factor": 2,
+}
+"""Options of a visitor with a phone: a narrow window alone has no viewport that grows with what overflows."""
+
 STUDY: Mapping[str, Any] = {
     "name": "rose-and-owl",
     "prompts": [
@@ -103,7 +112,7 @@ class Visitor:
         """Open the page at a view, as from a link."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.address}#{view}")
-        self.page.wait_for_selector("[role=gridcell], .nothing")
+        self.page.wait_for_selector(".canvas")
         return self
 
     def hash(self) -> str:
@@ -187,4 +196,4 @@ def median(rows: list[Row], metric: str = "sharpness") -> str:
     return image.digest
 
 
-__all__ = ["Visitor", "address_of", "make", "median", "places"]
+__all__ = ["PHONE", "Visitor", "address_of", "make", "median", "places"]

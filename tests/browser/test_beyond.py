@@ -318,3 +318,40 @@ def test_a_large_picture_is_shown_by_the_thumbnail_in_the_study_s_folder(
         expect(shown).to_have_count(2)
         assert "/large/thumbs/" in visitor.page.evaluate("document.querySelector('[role=gridcell] img').src")
         assert shown.first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 256
+
+
+@pytest.mark.parametrize("one_file", [False, True])
+def test_the_flip_book_is_taken_away_as_an_animated_picture(
+    visitors: Callable[..., Visitor], study: Result, one_file: bool
+) -> None:
+    address = export.write(study, "html", study.folder / "film.html").as_uri() if one_file else address_of(study)
+    visitor = visitors(address).open("keep.prompt=0&keep.num_inference_steps=0,1")
+    visitor.page.get_by_role("button", name="Export").click()
+    visitor.page.get_by_label("Flip-book over").select_option("guidance_scale")
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("button", name="Flip-book, animated WebP").click()
+    film = PIL.Image.open(io.BytesIO(download.value.path().read_bytes()))
+    assert (film.format, film.n_frames, film.info["loop"]) == ("WEBP", 3, 0)
+    for frame, guidance in enumerate(("1", "3", "7")):
+        film.seek(frame)
+        film.load()
+        assert film.info["duration"] == 700
+        digest = median(places(study, "rose", guidance_scale=guidance, num_inference_steps="4", sampler="DDIM"))
+        cell = PIL.Image.fromarray(pixels(study, shown(study, digest)).astype(np.uint8)).resize((96, 96))
+        sheet = np.asarray(film.convert("L"), dtype=float)
+        fits = [closest(sheet, np.asarray(other.convert("L"), dtype=float)) for other in (cell, cell.rotate(180))]
+        assert fits[0] < min(12, fits[1] / 2)
+
+
+def test_a_page_and_a_table_of_the_study_are_named_beside_the_sheets(
+    visitors: Callable[..., Visitor], study: Result
+) -> None:
+    visitor = visitors(address_of(study), permissions=["clipboard-read", "clipboard-write"]).open()
+    visitor.page.get_by_role("button", name="Export").click()
+    for name, to in (("One HTML page", "html"), ("Table of all pictures, CSV", "csv")):
+        visitor.page.get_by_role("button", name=name).click()
+        expect(visitor.page.get_by_text("Command copied")).to_be_visible()
+        command = shlex.split(visitor.page.evaluate("() => navigator.clipboard.readText()"))
+        assert command == ["teststrip", "export", "runs/rose-and-owl", "--to", to]
+        assert to in export.FORMATS
+    visitor.shot("export_panel")

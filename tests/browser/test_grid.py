@@ -87,7 +87,6 @@ def test_hovering_shows_settings_seed_seconds_scores_and_a_focus_icon(visitor: V
         "samplerDDIM",
         "sharpness",
         "seconds",
-        row.planned.prompt.text,
     ):
         expect(card).to_contain_text(text)
     expect(cell.locator(".focus-icon")).to_have_css("opacity", "1")

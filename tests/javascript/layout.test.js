@@ -89,3 +89,37 @@ test("the median of a cell is the lower middle picture, best and worst follow th
   assert.deepEqual(["median", "best", "worst"].map(chosen), [1, 0, 2]);
   assert.equal(Numbers.choose(board, places.slice(0, 2), "median", "quality").replicate, 1);
 });
+
+test("all columns fit when a person asks for it, unless a screen would then hold more pictures than the grid draws", () => {
+  const data = raw();
+  const tally = { fits: 0, wider: 0 };
+  for (const levels of [3, 12, 40, 120])
+    for (const prompts of [1, 2, 9, 40])
+      for (const width of [1280, 2560]) {
+        const board = Board.model({
+          ...data, places: [], prompts: Array.from({ length: prompts }, (_, n) => ({ id: "p" + n, text: "prompt " + n, tags: [] })),
+          axes: [{ ...data.axes[0], labels: Array.from({ length: levels }, (_, n) => String(n)), numbers: null }, { ...data.axes[1] }],
+          cells: Array.from({ length: levels * 2 }, (_, n) => ({ ...data.cells[0], at: [Math.floor(n / 2), n % 2] })),
+        });
+        for (let cell = 0; cell < board.cells.length; cell++)
+          for (let prompt = 0; prompt < prompts; prompt++) {
+            const place = { ...data.places[0], i: board.places.length, cell, prompt, replicate: 0, file: "x.png" };
+            Board.locate(board, place);
+            board.places.push(place);
+          }
+        const view = { ...View.defaults(board), fit: true };
+        const pivot = Layout.pivot(board, view);
+        const sizes = Layout.measure(pivot, view, { ...screen, width });
+        const seen = (top) => pivot.sections.reduce((sum, section) => sum + section.rows.filter((_, r) => {
+          const at = section.top + section.headTop + sizes.head + r * sizes.pitchY;
+          return at + sizes.pitchY > top - sizes.pitchY && at < top + screen.height + sizes.pitchY;
+        }).length, 0) * levels;
+        for (let top = 0; top < sizes.height; top += 37) assert.ok(seen(top) * Math.min(1, width / (levels * sizes.pitchX)) <= Layout.most(view), `${levels} ${prompts} ${width}`);
+        if (sizes.width <= width) tally.fits += 1;
+        else {
+          tally.wider += 1;
+          assert.ok(levels === 120, `${levels} ${prompts} ${width}`); // 40 levels fit, whatever the number of prompts
+        }
+      }
+  assert.ok(tally.fits > 20 && tally.wider > 0, JSON.stringify(tally));
+});

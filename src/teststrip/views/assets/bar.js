@@ -35,8 +35,10 @@ const Bar = (() => {
             <input type="range" min="1" max="16" step="1" aria-label="Zoom of the region" value=${view.zoom} onInput=${(/** @type {Event} */ event) => Store.set({ zoom: Number(/** @type {HTMLInputElement} */ (event.target).value) })} />
             <output>${view.zoom}:1</output><button type="button" class="quiet-button" aria-label="Show whole pictures again" title="Show whole pictures again" onClick=${() => Store.set({ roi: null, zoom: 1 })}>${Icon("close")}</button></span>`
           : html`<label class="field size"><span>Size</span><input type="range" min="48" max="512" step="8" aria-label="Size of the pictures"
-          value=${view.size || sizes.cell} onInput=${(/** @type {InputEvent} */ event) => Store.set({ size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>`}
+          value=${view.fit ? sizes.cell : view.size || sizes.cell} onInput=${(/** @type {InputEvent} */ event) => Store.set({ fit: false, size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>
+          ${!wall && html`<button type="button" class=${"button small" + (view.fit ? " active" : "")} aria-pressed=${view.fit} title="All columns in the window" onClick=${() => Store.set({ fit: !view.fit })}>Fit</button>`}`}
         ${view.tint && pivot.range && html`<span class="legend" aria-label=${`Tint from ${Numbers.say(pivot.range[0])} to ${Numbers.say(pivot.range[1])}`}><span>${Numbers.say(pivot.range[0])}</span><i class="ramp" aria-hidden="true"></i><span>${Numbers.say(pivot.range[1])}</span></span>`}
+        ${Store.moved() && html`<button type="button" class="button small reset" onClick=${() => Store.go("")}>Reset view</button>`}
       </div></div>`;
 
     /** @param {Zone} name */

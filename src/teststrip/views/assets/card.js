@@ -1,7 +1,7 @@
-/** The card beside the cell under the pointer or the focus: settings, seed, seconds, scores, the interval of the cell. */
+/** What is known of a picture: in short in a corner while the pointer or the focus is on its cell, in full beside it at full size. */
 const Card = (() => {
   const DELAY = 90; // milliseconds the pointer rests before a card appears; shorter flickers when crossing the grid
-  const WIDTH = 304;
+  const APART = 12; // pixels from the window's edges
 
   /** @param {{board: Model, view: View, hover: {place: Place, places: Place[], box: DOMRect} | null}} props */
   function Card({ board, view, hover }) {
@@ -17,16 +17,27 @@ const Card = (() => {
     });
     if (!shown) return null;
     const { place, places } = shown;
-    return html`<div class="card" role="tooltip" id="card" ref=${card}>${Facts({ board, view, place, places })}</div>`;
+    return html`<div class="card" role="tooltip" id="card" ref=${card}>${Brief({ board, view, place, places })}</div>`;
   }
 
-  /** Beside the cell where there is room, never over it if that can be. @param {HTMLElement} card @param {DOMRect} box */
+  /**
+   * In the lower corner that is further from the cell: the neighbours are what one wants to compare it with.
+   * @param {HTMLElement} card @param {DOMRect} box
+   */
   function position(card, box) {
-    const height = card.offsetHeight;
-    const right = box.right + 12 + WIDTH < innerWidth;
-    const left = right ? box.right + 12 : box.left - WIDTH - 12;
-    card.style.left = Numbers.clamp(left, 8, Math.max(8, innerWidth - WIDTH - 8)) + "px";
-    card.style.top = Numbers.clamp(box.top - 4, 8, Math.max(8, innerHeight - height - 8)) + "px";
+    const left = box.left + box.width / 2 > innerWidth / 2;
+    card.style.left = (left ? APART : innerWidth - card.offsetWidth - APART) + "px";
+    card.style.top = innerHeight - card.offsetHeight - APART + "px";
+  }
+
+  /** Levels, seed, what was measured, and the cell's mean where more than one picture makes it. @param {{board: Model, view: View, place: Place, places: Place[]}} props */
+  function Brief({ board, view, place, places }) {
+    const values = Numbers.scores(board, places, view.metric);
+    return html`
+      <dl class="facts brief">${Say.levels(board, place).map(pair)}${pair(["seed", String(place.seed)])}${Say.measured(board, place).map(pair)}</dl>
+      ${place.failure && html`<p class="facts-failure">${Icon("alert")}<span><b>${place.failure.reason}</b> ${place.failure.text}</span></p>`}
+      ${!place.file && !place.failure && html`<p class="facts-note">Not made yet.</p>`}
+      ${values.length > 1 && html`<p class="facts-note">${Board.title(board, view.metric)} of the ${values.length} pictures here: ${Numbers.estimated(Numbers.estimate(values))}</p>`}`;
   }
 
   /** The facts of a place; the lightbox shows the same. @param {{board: Model, view: View, place: Place, places: Place[]}} props */

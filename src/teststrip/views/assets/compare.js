@@ -62,7 +62,7 @@ const Compare = (() => {
   function Slider({ board, a, b, pan, onPan, size }) {
     const [at, setAt] = useState(50);
     return html`<div class="slider-frame">
-      <${Zoom.Frame} pan=${pan} onPan=${onPan} size=${size} label="Pictures 1 and 2">${picture(board, b)}<span class="clipped" style=${{ clipPath: `inset(0 ${100 - at}% 0 0)` }}>${picture(board, a)}</span><span class="slider-line" style=${{ left: at + "%" }}></span></${Zoom.Frame}>
+      <${Zoom.Frame} pan=${pan} onPan=${onPan} size=${size} label="Pictures 1 and 2; drag the line" onSlide=${(/** @type {number} */ share) => setAt(Math.round(1000 * share) / 10)}>${picture(board, b)}<span class="clipped" style=${{ clipPath: `inset(0 ${100 - at}% 0 0)` }}>${picture(board, a)}</span><span class="slider-line" style=${{ left: at + "%" }}></span></${Zoom.Frame}>
       <label class="slider-label"><span>1</span><input type="range" min="0" max="100" step="0.5" value=${at} aria-label="How much of picture 1" onInput=${(/** @type {Event} */ event) => setAt(Number(/** @type {HTMLInputElement} */ (event.target).value))} /><span>2</span></label></div>`;
   }
 

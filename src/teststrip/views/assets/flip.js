@@ -55,12 +55,12 @@ const Flip = (() => {
   /** The levels a slider runs over. @param {Model} board @param {View} view @param {string} id @returns {number[]} */
   const levelsOf = (board, view, id) => view.keep[id] ?? board.dim(id).labels.map((_, n) => n);
 
-  /** All axes on sliders, prompts side by side; the usual places when it is so already. @param {Model} board @param {View} view @returns {Partial<View>} */
+  /** All axes on sliders, a section for each prompt, which wrap like words; the usual places when it is so already. @param {Model} board @param {View} view @returns {Partial<View>} */
   function book(board, view) {
     const usual = View.defaults(board);
     const { rows, cols, by, flip, pile } = usual;
     if (isBook(board, view)) return { rows, cols, by, flip, pile, layout: "grid" };
-    return { rows: [], cols: [Board.PROMPT], by: [], flip: axes(board), pile: [Board.SEED, ...pile.filter((id) => id !== Board.SEED && id !== Board.PROMPT)], layout: "grid" };
+    return { rows: [], cols: [], by: [Board.PROMPT], flip: axes(board), pile: [Board.SEED, ...pile.filter((id) => id !== Board.SEED && id !== Board.PROMPT)], layout: "grid" };
   }
 
   /** @param {Model} board */
@@ -69,5 +69,5 @@ const Flip = (() => {
   /** @param {Model} board @param {View} view */
   const isBook = (board, view) => view.layout === "grid" && axes(board).length > 0 && axes(board).every((id) => view.flip.includes(id));
 
-  return Object.assign(Flip, { book, isBook });
+  return Object.assign(Flip, { book, isBook, levelsOf });
 })();

@@ -1,11 +1,10 @@
 /**
  * The grid: draws what is visible of the layout, and walks on it with the keyboard.
  *
- * Only rows and columns near the window are in the document, never more than 300 pictures; labels stick to the edges.
+ * Only rows and columns near the window are in the document, never more pictures than `Layout.most`; labels stick to
+ * the edges.
  */
 const Grid = (() => {
-  const MOST_PICTURES = 290; // in the grid; lightbox and tray have the rest of the 300
-
   /** @typedef {{s: number, r: number, c: number}} At */
 
   /** Pictures of a kind have one shape; the first one tells. @param {Model} board */
@@ -84,8 +83,8 @@ const Grid = (() => {
       };
     }, []);
     return useMemo(
-      () => Layout.measure(pivot, view, { ...room, aspect: aspect(board), measure, crop, most: Flip.isBook(board, view) ? 320 : most(board) }),
-      [pivot, view.size, crop, view.layout, view.flip, room],
+      () => Layout.measure(pivot, view, { ...room, aspect: aspect(board), measure, crop, most: Flip.isBook(board, view) ? 320 : most(board), short: (text) => Labels.short(board, text) }),
+      [pivot, view.size, view.fit, crop, view.layout, view.flip, room],
     );
   }
 
@@ -111,7 +110,7 @@ const Grid = (() => {
       const top = section.top + section.headTop + sizes.head + at.r * sizes.pitchY;
       const left = section.left + sizes.label + at.c * sizes.pitchX;
       const box = /** @type {HTMLElement} */ (/** @type {unknown} */ (canvas.current)).getBoundingClientRect();
-      const covered = barHeight + sizes.head + 8;
+      const covered = barHeight + sizes.head + (section.labels.length ? sizes.title : 0) + 8;
       const dy = box.top + top < covered ? box.top + top - covered
         : Math.max(0, box.top + top + sizes.cellHeight + 16 - innerHeight);
       const dx = box.left + left < sizes.label + 24 ? box.left + left - sizes.label - 24
@@ -216,9 +215,9 @@ const Grid = (() => {
       const cols = near(section);
       const rows = [];
       for (let r = first; r < last; r++) rows.push(drawRow(section, s, r, r === first, cols));
-      return html`<section class="block" key=${section.key} style=${{ top: section.top + "px", height: section.height + "px", left: section.left + "px", width: section.width + "px" }}>
+      return html`<section class=${"block" + (section.width < 240 ? " narrow" : "")} key=${section.key} style=${{ "--title": (section.labels.length ? sizes.title : 0) + "px", top: section.top + "px", height: section.height + "px", left: section.left + "px", width: section.width + "px" }}>
         ${section.labels.length > 0 && html`<h2 class="block-title" style=${{ height: sizes.title + "px" }}><span>${section.labels.map((text, n) =>
-          html`<span class="block-part">${text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span></h2>`}
+          html`<span class="block-part" title=${section.width < 240 ? text : undefined}>${section.width < 240 ? abridged(text) : text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span></h2>`}
         <div class="table" role="grid" aria-label=${name} aria-rowcount=${section.rows.length + 1} aria-colcount=${pivot.cols.length + 1}
           style=${{ height: section.height - sizes.title + "px", marginTop: section.labels.length ? 0 : sizes.title + "px" }}>
           ${sizes.head > 0 && html`<${Head} pivot=${pivot} sizes=${sizes} cols=${cols} />`}
@@ -233,7 +232,7 @@ const Grid = (() => {
       const cells = cols.map(({ col, c }) => {
         const places = pivot.places(section, row, col);
         const place = Numbers.choose(board, places, view.pick, view.metric);
-        const picture = Boolean(place?.file) && pictures < MOST_PICTURES;
+        const picture = Boolean(place?.file) && pictures < Layout.most(view);
         if (picture) pictures += 1;
         const stop = tabStop.s === s && tabStop.r === r && tabStop.c === c;
         return html`<${Tile} key=${c} board=${board} view=${view} place=${place} places=${places} sizes=${sizes} at=${`${s},${r},${c}`}
@@ -244,10 +243,17 @@ const Grid = (() => {
         ${sizes.label > 0 && html`<div class="row-head" role="rowheader" style=${{ width: sizes.label + "px", height: sizes.cellHeight + "px" }}>
           ${row.labels.map((text, n) => {
             const repeats = n < row.labels.length - 1 && !firstShown && before && before.levels.slice(0, n + 1).every((level, m) => level === row.levels[m]);
-            return html`<span class=${n < row.labels.length - 1 ? "outer" : "inner"} style=${{ width: sizes.labelParts[n] + "px" }}>${repeats ? html`<span class="hidden">${text}</span>` : text}</span>`;
+            const long = isLong(text, sizes.labelParts[n]);
+            return html`<span class=${(n < row.labels.length - 1 ? "outer" : "inner") + (long ? " long" : "")} style=${{ width: sizes.labelParts[n] + "px" }}>${repeats ? html`<span class="hidden">${text}</span>` : long ? abridged(text) : text}</span>`;
           })}</div>`}
         ${cells}</div>`;
     }
+
+    /** Whether a label is shortened or cut in its place. @param {string} text @param {number} width */
+    const isLong = (text, width) => Labels.short(board, text) !== text || measure(text) * 1.12 > 3 * width;
+
+    /** What is seen of a long label, and its whole text for those who hover, focus or listen. @param {string} text */
+    const abridged = (text) => html`<span class="short" aria-hidden="true">${Labels.short(board, text)}</span><span class="whole">${text}</span>`;
 
     const sections = pivot.sections.map((section, s) => ({ section, s }))
       .filter(({ section }) => section.top + section.height > above && section.top < below && section.left < screen.left + screen.width);
@@ -282,7 +288,7 @@ const Grid = (() => {
         <span class="corner-cols" style=${{ left: sizes.label + "px" }}>${pivot.colDims.map((dim) => dim.title).join(" / ")}</span>
         <span class="corner-rows">${pivot.rowDims.map((dim) => dim.title).join(" / ")}</span>
       </div>
-      ${spans.map((line, n) => line.map((span) => html`<div class=${n < inner ? "col-head outer" : "col-head"} role="columnheader" key=${n + ":" + span.from}
+      ${spans.map((line, n) => line.map((span) => html`<div class=${"col-head" + (n < inner ? " outer" : "") + (sizes.upright[n] ? " upright" : "")} role="columnheader" key=${n + ":" + span.from}
         aria-colindex=${span.from + 2} aria-colspan=${span.to - span.from + 1}
         style=${{
           left: sizes.label + span.from * sizes.pitchX + "px",

@@ -12,7 +12,7 @@ const Top = (() => {
           ${failed > 0 && html`<i> · </i><button type="button" class="link" onClick=${() => Store.set({ only: "failed" })}>${Say.count(failed, "failure")}</button>`}</p>
         <span class="grow"></span>
         <div class="top-buttons">
-          ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
+          ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-label="Charts" aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
           <${Sheet.Export} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
           <${More} board=${board} view=${view} />
         </div>
@@ -38,7 +38,7 @@ const Top = (() => {
     if (board.findings.length === 0) return null;
     const shown = all ? board.findings : board.findings.slice(0, FIRST);
     return html`<section class="findings" aria-label="Findings">
-      <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => Store.set(evidence(board, view, finding))} title="Show the pictures behind this">
+      <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => { setAll(false); Shown.open(finding, evidence(board, view, finding)); }} title="Show the pictures behind this">
         <span class="verdict">${finding.verdict}</span>
         ${sentences(finding.sentence)}
         <span class="detail">${finding.detail}</span></button></li>`)}</ul>
@@ -75,20 +75,8 @@ const Top = (() => {
   function More({ board, view }) {
     return html`
       <button type="button" class="button icon-button" aria-label="Dark or light" title="Dark or light" onClick=${Theme.toggle}>${Icon("theme")}</button>
-      <${Pop} kind="button icon-button" label=${Icon("help")} title="Keys and help" wide=${true} buttonProps=${{ "aria-label": "Keys and help" }}>
-        <h2 class="panel-title">Keys</h2>
-        <dl class="keys">${KEYS.map(([keys, what]) => html`<div><dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${what}</dd></div>`)}</dl>
-        <p class="panel-note">The address of this page holds the whole view: copy it to show somebody what you see.</p>
-      </${Pop}>`;
+      <${Help} />`;
   }
-
-  const KEYS = [
-    ["← ↑ → ↓", "walk along the axes, in the grid and at full size"],
-    ["Enter", "full size"], ["Esc", "close"],
-    ["+ − 0 1", "zoom in, out, fit, 1:1"], [", .", "the cell's other pictures"],
-    ["c", "add to the comparison"], ["s", "star"], ["r", "mark a region"], ["b", "hold to blink, comparing"],
-    ["Space", "play the slider"],
-  ];
 
   return Object.assign(Top, { evidence });
 })();

@@ -7,10 +7,13 @@
  * @typedef {{sections: Section[], cols: Line[], places: (section: Line, row: Line, col: Line) => Place[], shown: number,
  *   rowDims: Dim[], colDims: Dim[], byDims: Dim[], range: [number, number] | null}} Pivot
  * @typedef {{cell: number, cellHeight: number, pitchX: number, pitchY: number, gap: number, label: number,
- *   labelParts: number[], head: number, headParts: number[], title: number, width: number, height: number}} Sizes
+ *   labelParts: number[], head: number, headParts: number[], upright: boolean[], title: number, width: number, height: number}} Sizes
  */
 const Layout = (() => {
   const BETWEEN = 36; // pixels between sections that stand side by side
+  const LINES = 3; // of a row's label; the whole text is shown on hover and focus
+  const PICTURES = 290; // in the grid; lightbox and tray have the rest of the 300
+  const FITTED = 800; // in the grid when a person asks to see all columns: small ones
   const NOWHERE = Object.freeze(/** @type {Place[]} */ ([]));
 
   /** Whether the filters of a view let a place through. @param {Model} board @param {View} view @returns {(place: Place) => boolean} */
@@ -178,17 +181,20 @@ const Layout = (() => {
   /**
    * Sizes of everything, and the sections' places on the canvas (written into the pivot).
    * @param {Pivot} pivot @param {View} view
-   * @param {{width: number, height: number, aspect: number, measure: (text: string) => number, crop: [number, number] | null, most: number}} screen
+   * @param {{width: number, height: number, aspect: number, measure: (text: string) => number, crop: [number, number] | null, most: number,
+   *   short?: (text: string) => string}} screen
    *   `width`, `height`: of the window in pixels; `aspect`: height over width of a picture; `measure`: width of a
-   *   label; `crop`: the region on the screen, in pixels, when one is shown; `most`: how large a cell gets by itself.
+   *   label; `crop`: the region on the screen, in pixels, when one is shown; `most`: how large a cell gets by itself;
+   *   `short`: what stands for a label.
    * @returns {Sizes}
    */
   function measure(pivot, view, screen) {
     const phone = screen.width < 640;
-    const gap = phone ? 4 : 8;
+    const gap = phone || (view.fit && pivot.cols.length > 16) ? 4 : 8;
+    const short = screen.short ?? ((text) => text);
     const most = phone ? 84 : Math.max(120, Math.min(280, screen.width * 0.24));
     const labelParts = pivot.rowDims.map((dim, n) => {
-      const texts = new Set(pivot.sections.flatMap((section) => section.rows.map((row) => row.labels[n])));
+      const texts = new Set(pivot.sections.flatMap((section) => section.rows.map((row) => short(row.labels[n]))));
       const widest = Math.max(screen.measure(dim.title + "  ↓") * 0.82, ...[...texts].map(screen.measure));
       return Math.ceil(Math.min(most, widest + 2));
     });
@@ -198,8 +204,9 @@ const Layout = (() => {
     const least = Math.ceil(Math.sqrt((screen.width * screen.height) / (240 * screen.aspect))) - gap / 2;
     const across = view.layout === "wall" ? 0 : pivot.cols.length;
     const alone = across ? Numbers.clamp(Math.floor(free / across) - gap, phone ? 76 : 104, screen.most) : 144;
-    const auto = pivot.byDims.length && pivot.sections.length > 1 ? shared(alone, { room: free + label, label, across, gap, sections: pivot.sections.length }) : alone;
-    let cell = Math.max(least, view.size || auto);
+    const auto = isLoose(pivot) ? spread(pivot.sections.length, { width: free, height: 0.75 * screen.height, aspect: screen.aspect, gap, most: screen.most })
+      : pivot.byDims.length && pivot.sections.length > 1 ? shared(alone, { room: free + label, label, across, gap, sections: pivot.sections.length }) : alone;
+    let cell = view.fit && across ? fitting(pivot, { across, free, gap, least, screen }) : Math.max(least, view.size || auto);
     let cellHeight = Math.round(cell * screen.aspect);
     if (screen.crop) {
       cell = Math.max(least, Math.ceil(screen.crop[0]));
@@ -208,34 +215,37 @@ const Layout = (() => {
     if (view.layout === "wall") chop(pivot, Math.max(1, Math.floor((screen.width - (phone ? 16 : 56)) / (cell + gap))));
     const lines = (/** @type {string} */ text, /** @type {number} */ width) =>
       Math.max(1, Math.ceil((screen.measure(text) * 1.12) / Math.max(24, width)));
+    const upright = pivot.colDims.map((_, n) => view.fit && n === pivot.colDims.length - 1 && pivot.cols.some((col) => screen.measure(col.labels[n]) > cell));
     const headParts = pivot.colDims.map((dim, n) => {
       const inner = pivot.colDims.slice(n + 1).reduce((product, each) => product * each.size, 1);
       const width = Math.min(inner, pivot.cols.length) * (cell + gap) - gap;
+      if (upright[n]) return Math.ceil(Math.min(160, Math.max(...pivot.cols.map((col) => screen.measure(col.labels[n]))))) + 10;
       return 20 * Math.max(...pivot.cols.map((col) => lines(col.labels[n], width))) + 6;
     });
     const labelLines = Math.max(1, ...pivot.sections.flatMap((section) =>
-      section.rows.map((row) => Math.max(1, ...row.labels.map((text, n) => lines(text, labelParts[n]))))));
-    const pitchY = Math.max(cellHeight + gap, labelLines * 20 + 8);
+      section.rows.map((row) => Math.max(1, ...row.labels.map((text, n) => lines(short(text), labelParts[n]))))));
+    const pitchY = Math.max(cellHeight + gap, Math.min(LINES, labelLines) * 20 + 8);
     const head = headParts.length ? headParts.reduce((sum, part) => sum + part, 0) + (pivot.rowDims.length || phone ? 22 : 22) : 0;
     const titled = pivot.byDims.length > 0;
     const title = titled ? 44 : 12;
     const foot = titled ? 28 : 12;
     const width = label + pivot.cols.length * (cell + gap);
-    const abreast = titled ? Numbers.clamp(Math.floor((free + label + BETWEEN) / (width + BETWEEN)), 1, pivot.sections.length) : 1;
+    const between = isLoose(pivot) ? 2 * gap : BETWEEN;
+    const abreast = titled ? Numbers.clamp(Math.floor((free + label + between) / (width + between)), 1, pivot.sections.length) : 1;
     let top = 0;
     for (let s = 0; s < pivot.sections.length; s += abreast) {
       const band = pivot.sections.slice(s, s + abreast);
       const rows = Math.max(1, ...band.map((section) => section.rows.length));
       const height = title + head + rows * pitchY + foot;
       band.forEach((section, n) => {
-        const own = { top, height, headTop: title, left: n * (width + BETWEEN), width: abreast > 1 ? width : Math.max(width, free + label) };
+        const own = { top, height, headTop: title, left: n * (width + between), width: abreast > 1 ? width : Math.max(width, free + label) };
         Object.assign(section, own);
       });
       top += height;
     }
     return {
-      cell, cellHeight, gap, pitchX: cell + gap, pitchY, label, labelParts, head, headParts, title,
-      width: abreast * (width + BETWEEN) - BETWEEN, height: top,
+      cell, cellHeight, gap, pitchX: cell + gap, pitchY, label, labelParts, head, headParts, upright, title,
+      width: abreast * (width + between) - between, height: top,
     };
   }
 
@@ -250,6 +260,41 @@ const Layout = (() => {
       if (each >= 0.6 * alone) size = Math.min(alone, each);
     }
     return size;
+  }
+
+  /** The most pictures that the grid has in the document. @param {View} view */
+  const most = (view) => (view.fit ? FITTED : PICTURES);
+
+  /** Sections of one picture each, as the flip-book has them: they are laid like words on a line. @param {Pivot} pivot */
+  const isLoose = (pivot) => pivot.byDims.length > 0 && pivot.rowDims.length + pivot.colDims.length === 0;
+
+  /**
+   * The size of a cell when sections of one picture share a screen: the largest at which all are seen at once.
+   * @param {number} count @param {{width: number, height: number, aspect: number, gap: number, most: number}} room
+   */
+  function spread(count, { width, height, aspect, gap, most }) {
+    const titled = 72; // pixels above and below a picture
+    for (let size = most; size > 112; size -= 8) {
+      const across = Math.floor((width + 2 * gap) / (size + 3 * gap));
+      const down = Math.max(1, Math.floor(height / (size * aspect + gap + titled)));
+      if (across * down >= count) return size;
+    }
+    return 112;
+  }
+
+  /**
+   * The size of a cell at which all columns stand in the window, as far as a screen then holds no more than FITTED pictures.
+   * @param {Pivot} pivot
+   * @param {{across: number, free: number, gap: number, least: number, screen: {height: number, aspect: number, most: number}}} room
+   */
+  function fitting(pivot, { across, free, gap, least, screen }) {
+    const cell = Numbers.clamp(Math.floor(free / across) - gap, 16, screen.most);
+    const pitch = cell * screen.aspect + gap;
+    const rows = Math.max(1, ...pivot.sections.map((section) => section.rows.length));
+    const seen = screen.height + 2 * pitch;
+    const between = 94; // pixels: title, one line of column labels and foot, the least that parts two sections
+    const sections = pivot.byDims.length ? Math.min(pivot.sections.length, Math.ceil(seen / (rows * pitch + between)) + 1) : 1;
+    return across * Math.min(rows * sections, Math.ceil(seen / pitch) + 1) <= FITTED ? cell : Math.max(least, cell);
   }
 
   /** Cut the wall into rows of `across` pictures. @param {Pivot} pivot @param {number} across */
@@ -286,6 +331,11 @@ const Layout = (() => {
    */
   function step(pivot, from, dr, dc) {
     let { s, r, c } = from;
+    if (isLoose(pivot)) {
+      const abreast = pivot.sections.filter((section) => section.top === pivot.sections[0].top).length;
+      s += dr * abreast + dc;
+      return pivot.sections[s] ? { s, r: 0, c: 0 } : null;
+    }
     for (;;) {
       r += dr;
       c += dc;
@@ -303,5 +353,5 @@ const Layout = (() => {
     }
   }
 
-  return { filter, pivot, measure, find, step };
+  return { filter, pivot, measure, most, find, step };
 })();

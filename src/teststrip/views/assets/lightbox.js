@@ -54,7 +54,7 @@ const Lightbox = (() => {
     return html`<div class="lightbox" role="dialog" aria-modal="true" aria-label=${"Picture: " + Say.label(board, view, place)} ref=${dialog} onKeyDown=${onKey} tabindex="-1">
       <div class="stage">
         ${place.file
-          ? html`<${Zoom.Frame} pan=${pan} onPan=${setPan} size=${size} marking=${marking} label="Picture; drag to pan, wheel to zoom" onMark=${(/** @type {number[]} */ roi) => { setMarking(false); Store.set({ roi: Zoom.whole(roi, size), open: null }); }}>
+          ? html`<${Zoom.Frame} pan=${pan} onPan=${setPan} size=${size} marking=${marking} label="Picture; drag to pan, wheel to zoom" onSwipe=${(/** @type {number} */ dr, /** @type {number} */ dc) => go(neighbour(dr, dc))} onMark=${(/** @type {number[]} */ roi) => { setMarking(false); Store.set({ roi: Zoom.whole(roi, size), open: null }); }}>
               <img class="full" src=${Board.full(board, place)} alt=${Say.label(board, view, place)} draggable=${false} data-place=${place.i} />
               ${view.roi && html`<span class="mark-box" style=${{ left: view.roi[0] * 100 + "%", top: view.roi[1] * 100 + "%", width: view.roi[2] * 100 + "%", height: view.roi[3] * 100 + "%" }}></span>`}</${Zoom.Frame}>`
           : html`<div class="no-picture">${Icon("alert")}<p><b>${place.failure ? place.failure.reason : "not made yet"}</b>${place.failure?.text ?? ""}</p></div>`}
@@ -72,7 +72,7 @@ const Lightbox = (() => {
           <button type="button" class="quiet-button" aria-pressed=${marking} aria-label="Mark a region" title="Mark a region (r)" disabled=${!place.file} onClick=${() => setMarking(!marking)}>${Icon("region")}</button>
           <span class="grow"></span><span class="zoom-value">${pan.scale ? Math.round(pan.scale * 100) + " %" : "fit"}</span>
           <button type="button" class="quiet-button" aria-label="Close" title="Close (Esc)" onClick=${close} data-autofocus>${Icon("close")}</button></div>
-        <div class="side-body">${Card.Facts({ board, view, place, places })}</div>
+        <div class="side-body" tabindex="0" role="group" aria-label="Facts">${Card.Facts({ board, view, place, places })}</div>
         <div class="side-foot"><${TakeAway} board=${board} place=${place} /></div>
       </aside></div>`;
   };

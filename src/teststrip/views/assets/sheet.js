@@ -216,6 +216,9 @@ const Sheet = (() => {
     return new Blob(/** @type {BlobPart[]} */ (chunks), { type: "application/pdf" });
   }
 
+  /** The study's name as that of a file. @param {Model} board */
+  const named = (board) => board.study.name.replace(/[^\w.-]+/g, "-") || "study";
+
   /** @param {Blob} blob @param {string} name */
   function save(blob, name) {
     const link = document.createElement("a");
@@ -232,7 +235,7 @@ const Sheet = (() => {
       try {
         setSaid("Drawing …");
         const canvases = await draw(board, view, pivot, sizes, (share) => setSaid(`Drawing … ${Math.round(100 * share)} %`));
-        const name = board.study.name.replace(/[^\w.-]+/g, "-") || "study";
+        const name = named(board);
         if (kind === "pdf") save(await pdf(canvases), name + ".pdf");
         else for (const [n, canvas] of canvases.entries()) save(await encoded(canvas, "image/png"), name + (canvases.length > 1 ? "-" + (n + 1) : "") + ".png");
         setSaid("Saved");
@@ -241,14 +244,16 @@ const Sheet = (() => {
       }
     };
     const copyLink = async () => setSaid((await TakeAway.copy(location.href)) ? "Link copied" : "The browser refused the clipboard");
-    return html`<${Pop} kind="button" title="Take this view away" label=${html`${Icon("share")}<span>Export</span>`} buttonProps=${{ "aria-label": "Export" }}>
+    return html`<${Pop} kind="button" wide=${true} title="Take this view away" label=${html`${Icon("share")}<span>Export</span>`} buttonProps=${{ "aria-label": "Export" }}>
       <h2 class="panel-title">Take this view away</h2>
       <div class="stack"><button type="button" class="button" onClick=${make("png")}>Contact sheet, PNG</button>
       <button type="button" class="button" onClick=${make("pdf")}>Contact sheet, PDF</button>
       <button type="button" class="button" onClick=${copyLink}>${Icon("link")}Copy the link of this view</button></div>
       <p class="panel-note">${Say.count(pivot.shown, "picture")} pass the filters; a cell shows one.</p>
+      <${Film} board=${board} view=${view} sizes=${sizes} say=${setSaid} />
+      <${Film.Whole} board=${board} say=${setSaid} />
       <p class="said" role="status">${said}</p></${Pop}>`;
   }
 
-  return { draw, pdf, Export };
+  return { draw, encoded, named, pdf, save, Export };
 })();

@@ -1,12 +1,16 @@
 /**
  * The one place that changes: the board, the view, what the pointer is over. Views subscribe; the address follows.
  *
- * `Store.set` takes a part of the view; opening and closing things adds an entry to the browser's history, all else
- * replaces the current one.
+ * `Store.set` takes a part of the view. A step that a person may want to take back (STEPS, opening, closing) adds an
+ * entry to the browser's history; all else (sizes, sliders, stars) replaces the current one.
  */
 const { html, render, useEffect, useLayoutEffect, useMemo, useRef, useState } = htmPreact;
 
 const Store = (() => {
+  /** What Back takes back. @type {(keyof View)[]} */
+  const STEPS = ["rows", "cols", "by", "flip", "pile", "keep", "only", "tag", "layout", "found"];
+  const OURS = Object.freeze({ teststrip: true }); // the state of our entries; an address that was typed has none
+
   /** @type {Model} */
   let board;
   /** @type {View} */
@@ -22,6 +26,7 @@ const Store = (() => {
     view = View.parse(location.hash, board);
     if (view.star.length === 0) view.star = remembered();
     written = location.hash.replace(/^#/, "");
+    enter(false, location.href);
     addEventListener("hashchange", follow);
     addEventListener("popstate", follow);
   }
@@ -29,10 +34,19 @@ const Store = (() => {
   function follow() {
     const hash = location.hash.replace(/^#/, "");
     if (hash === written) return;
-    written = hash;
-    view = View.parse(hash, board);
+    // Back takes back what was shown, never what a person has collected since.
+    const collected = history.state?.teststrip ? { star: view.star, cmp: view.cmp } : {};
+    view = { ...View.parse(hash, board), ...collected };
+    if (view.cmp.length < 2) view.mode = "";
+    write(false);
     tell();
   }
+
+  /** The view of an address as a step of its own; stars and comparison stay. @param {string} hash */
+  const go = (hash) => set({ ...View.parse(hash, board), star: view.star, cmp: view.cmp });
+
+  /** Whether a person has changed more of the view than what they collected. */
+  const moved = () => View.format({ ...view, star: [], cmp: [], open: null, mode: "" }, board) !== "";
 
   /** Change a part of the view. @param {Partial<View>} part */
   function set(part) {
@@ -40,17 +54,22 @@ const Store = (() => {
     view = { ...view, ...part };
     if (view.cmp.length < 2) view.mode = "";
     if (part.star) remember(part.star);
-    write(before.open === null !== (view.open === null) || !before.mode !== !view.mode);
+    const stepped = STEPS.some((key) => JSON.stringify(before[key]) !== JSON.stringify(view[key]));
+    write(stepped || before.open === null !== (view.open === null) || !before.mode !== !view.mode);
     tell();
   }
 
   /** Put the view into the address. @param {boolean} entry a new entry of the history */
   function write(entry) {
     written = View.format(view, board);
-    const address = "#" + written;
+    enter(entry, "#" + written);
+  }
+
+  /** @param {boolean} entry @param {string} address */
+  function enter(entry, address) {
     try {
-      if (entry) history.pushState(null, "", address);
-      else history.replaceState(null, "", address);
+      if (entry) history.pushState(OURS, "", address);
+      else history.replaceState(OURS, "", address);
     } catch {
       // A browser that forbids this for files, or too many changes a second: the plain way works everywhere.
       location.hash = address;
@@ -113,5 +132,5 @@ const Store = (() => {
   /** Add a place to the comparison or take it out; the fifth pushes the first one out. @param {number} i */
   const compare = (i) => set({ cmp: view.cmp.includes(i) ? view.cmp.filter((n) => n !== i) : [...view.cmp, i].slice(-4) });
 
-  return { start, set, update, use, star, compare, get board() { return board; }, get view() { return view; } };
+  return { start, set, go, moved, update, use, star, compare, get board() { return board; }, get view() { return view; } };
 })();

@@ -10,7 +10,7 @@
  *   at: Record<string, number>, keep: Record<string, number[]>, order: Record<string, string>,
  *   pick: string, metric: string, tint: boolean, low: number | null, high: number | null, only: string, tag: string,
  *   layout: string, sort: string, size: number, open: number | null, cmp: number[], mode: string,
- *   roi: number[] | null, zoom: number, star: number[], charts: boolean}} View
+ *   roi: number[] | null, zoom: number, star: number[], charts: boolean, fit: boolean, found: string}} View
  */
 const View = (() => {
   /** @type {Zone[]} */
@@ -41,7 +41,7 @@ const View = (() => {
     return {
       ...zones, pile, at: {}, keep: {}, order: {}, pick: "median", metric: leading(board), tint: false, low: null,
       high: null, only: "", tag: "", layout: "grid", sort: "plan", size: 0, open: null, cmp: [], mode: "", roi: null,
-      zoom: 1, star: [], charts: false,
+      zoom: 1, star: [], charts: false, fit: false, found: "",
     };
   }
 
@@ -102,6 +102,8 @@ const View = (() => {
     view.zoom = Math.min(Math.max(number(query.get("zoom")) ?? 1, 1), 16);
     view.star = wholes(query.get("star"), board.places.length);
     view.charts = query.get("charts") === "1";
+    view.fit = query.get("fit") === "1";
+    view.found = query.get("found") ?? "";
     return view;
   }
 
@@ -121,9 +123,9 @@ const View = (() => {
       if (view.keep[dim.id]) query.set("keep." + dim.id, view.keep[dim.id].join());
       if (view.order[dim.id]) query.set("order." + dim.id, view.order[dim.id]);
     }
-    for (const key of /** @type {const} */ (["pick", "metric", "only", "tag", "layout", "sort", "mode", "size", "zoom"]))
+    for (const key of /** @type {const} */ (["pick", "metric", "only", "tag", "layout", "sort", "mode", "size", "zoom", "found"]))
       if (view[key] !== usual[key]) query.set(key, String(view[key]));
-    for (const key of /** @type {const} */ (["tint", "charts"])) if (view[key]) query.set(key, "1");
+    for (const key of /** @type {const} */ (["tint", "charts", "fit"])) if (view[key]) query.set(key, "1");
     for (const key of /** @type {const} */ (["low", "high", "open"]))
       if (view[key] !== null) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["cmp", "star"])) if (view[key].length) query.set(key, view[key].join());

@@ -8,6 +8,7 @@
  */
 const Zoom = (() => {
   const MOST = 32;
+  const SWIPE = 48; // pixels a finger travels, more than it trembles on a tap
   /** @type {Pan} */
   const FIT = Object.freeze({ scale: 0, x: 0, y: 0 });
 
@@ -39,9 +40,11 @@ const Zoom = (() => {
   /**
    * A frame in which something of a picture's size can be moved.
    * @param {{pan: Pan, onPan: (pan: Pan) => void, size: [number, number], children: unknown, label?: string, marking?: boolean,
-   *   onMark?: (roi: number[]) => void}} props
+   *   onMark?: (roi: number[]) => void, onSwipe?: (dr: number, dc: number) => void, onSlide?: (at: number) => void}} props
+   *   `onSwipe`: one finger passed over a picture that is shown whole, towards a row or a column; `onSlide`: the line
+   *   between two pictures was dragged to a share of the width, or the pointer anywhere while they are shown whole
    */
-  function Frame({ pan, onPan, size, children, label, marking, onMark }) {
+  function Frame({ pan, onPan, size, children, label, marking, onMark, onSwipe, onSlide }) {
     const frame = useRef(/** @type {HTMLElement | null} */ (null));
     const [room, setRoom] = useState({ width: 0, height: 0 });
     const [mark, setMark] = useState(/** @type {number[] | null} */ (null));
@@ -49,6 +52,8 @@ const Zoom = (() => {
     latest.current = { pan, size, onPan };
     const pointers = useRef(/** @type {Map<number, {x: number, y: number}>} */ (new Map()));
     const begun = useRef(/** @type {number[] | null} */ (null));
+    const swiped = useRef(/** @type {{x: number, y: number} | null} */ (null));
+    const sliding = useRef(false);
 
     useLayoutEffect(() => {
       const element = /** @type {HTMLElement} */ (frame.current);
@@ -82,7 +87,11 @@ const Zoom = (() => {
       if (event.button !== 0) return;
       /** @type {HTMLElement} */ (frame.current).setPointerCapture(event.pointerId);
       pointers.current.set(event.pointerId, { x: event.clientX, y: event.clientY });
+      const alone = pointers.current.size === 1;
       if (marking) begun.current = share(event);
+      sliding.current = Boolean(onSlide) && alone && !marking && (!pan.scale || /** @type {Element} */ (event.target).matches(".slider-line"));
+      if (sliding.current) onSlide?.(share(event)[0]);
+      swiped.current = onSwipe && alone && !marking && !pan.scale && event.pointerType === "touch" ? { x: event.clientX, y: event.clientY } : null;
     }
 
     /** @param {PointerEvent} event */
@@ -90,6 +99,8 @@ const Zoom = (() => {
       const before = pointers.current.get(event.pointerId);
       if (!before) return;
       if (marking && begun.current) return setMark(rectangle(begun.current, share(event)));
+      if (sliding.current && pointers.current.size === 1) return onSlide?.(share(event)[0]);
+      if (swiped.current && pointers.current.size === 1) return; // a swipe until a second finger makes it a pinch
       const others = [...pointers.current].filter(([id]) => id !== event.pointerId);
       const box = /** @type {HTMLElement} */ (frame.current).getBoundingClientRect();
       let next = held({ ...pan, scale, x: pan.x - (event.clientX - before.x) / scale / (others.length + 1), y: pan.y - (event.clientY - before.y) / scale / (others.length + 1) }, size);
@@ -104,10 +115,20 @@ const Zoom = (() => {
 
     /** @param {PointerEvent} event */
     function up(event) {
+      if (swiped.current && pointers.current.size === 1 && event.type === "pointerup") swipe(event.clientX - swiped.current.x, event.clientY - swiped.current.y);
+      swiped.current = null;
+      sliding.current = false;
       pointers.current.delete(event.pointerId);
       if (marking && mark && mark[2] > 0.01 && mark[3] > 0.01) onMark?.(mark);
       begun.current = null;
       setMark(null);
+    }
+
+    /** The picture follows the finger, so its neighbour comes from the other side. @param {number} dx @param {number} dy */
+    function swipe(dx, dy) {
+      if (Math.max(Math.abs(dx), Math.abs(dy)) < SWIPE) return;
+      if (Math.abs(dx) > Math.abs(dy)) onSwipe?.(0, -Math.sign(dx));
+      else onSwipe?.(-Math.sign(dy), 0);
     }
 
     /** @param {MouseEvent} event */
