@@ -167,7 +167,7 @@ const Grid = (() => {
     }
 
     /** @param {At} at */
-    const shownAt = (at) => Numbers.choose(board, placesAt(at), view.pick, view.metric);
+    const shownAt = (at) => Seeds.choose(board, view, placesAt(at));
 
     /** @param {EventTarget | null} target @returns {At | null} */
     function atOf(target) {
@@ -218,7 +218,7 @@ const Grid = (() => {
       for (let r = first; r < last; r++) rows.push(drawRow(section, s, r, r === first, cols));
       return html`<section class="block" key=${section.key} style=${{ top: section.top + "px", height: section.height + "px", left: section.left + "px", width: section.width + "px" }}>
         ${section.labels.length > 0 && html`<h2 class="block-title" style=${{ height: sizes.title + "px" }}><span>${section.labels.map((text, n) =>
-          html`<span class="block-part">${text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span></h2>`}
+          html`<span class="block-part">${text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span>${Seeds.ofSection(board, view, section) && html`<small class="block-seed">${Seeds.ofSection(board, view, section)}</small>`}</h2>`}
         <div class="table" role="grid" aria-label=${name} aria-rowcount=${section.rows.length + 1} aria-colcount=${pivot.cols.length + 1}
           style=${{ height: section.height - sizes.title + "px", marginTop: section.labels.length ? 0 : sizes.title + "px" }}>
           ${sizes.head > 0 && html`<${Head} pivot=${pivot} sizes=${sizes} cols=${cols} />`}
@@ -230,21 +230,22 @@ const Grid = (() => {
     function drawRow(section, s, r, firstShown, cols) {
       const row = section.rows[r];
       const before = section.rows[r - 1];
+      const seed = Seeds.ofRow(board, view, pivot, section, row);
       const cells = cols.map(({ col, c }) => {
         const places = pivot.places(section, row, col);
-        const place = Numbers.choose(board, places, view.pick, view.metric);
+        const place = Seeds.choose(board, view, places);
         const picture = Boolean(place?.file) && pictures < MOST_PICTURES;
         if (picture) pictures += 1;
         const stop = tabStop.s === s && tabStop.r === r && tabStop.c === c;
         return html`<${Tile} key=${c} board=${board} view=${view} place=${place} places=${places} sizes=${sizes} at=${`${s},${r},${c}`}
-          c=${c} stop=${stop} picture=${picture} range=${pivot.range} crop=${crop} />`;
+          c=${c} stop=${stop} picture=${picture} seed=${seed} crop=${crop} />`;
       });
       return html`<div class="row" role="row" key=${row.key} aria-rowindex=${r + 2}
           style=${{ top: sizes.head + r * sizes.pitchY + "px", height: sizes.pitchY + "px" }}>
         ${sizes.label > 0 && html`<div class="row-head" role="rowheader" style=${{ width: sizes.label + "px", height: sizes.cellHeight + "px" }}>
           ${row.labels.map((text, n) => {
             const repeats = n < row.labels.length - 1 && !firstShown && before && before.levels.slice(0, n + 1).every((level, m) => level === row.levels[m]);
-            return html`<span class=${n < row.labels.length - 1 ? "outer" : "inner"} style=${{ width: sizes.labelParts[n] + "px" }}>${repeats ? html`<span class="hidden">${text}</span>` : text}</span>`;
+            return html`<span class=${n < row.labels.length - 1 ? "outer" : "inner"} style=${{ width: sizes.labelParts[n] + "px" }}>${repeats ? html`<span class="hidden">${Say.broken(text)}</span>` : Say.broken(text)}</span>`;
           })}</div>`}
         ${cells}</div>`;
     }
@@ -289,7 +290,7 @@ const Grid = (() => {
           width: (span.to - span.from + 1) * sizes.pitchX - sizes.gap + "px",
           bottom: sizes.headParts.slice(n + 1).reduce((sum, part) => sum + part, 0) + "px",
           minHeight: sizes.headParts[n] + "px",
-        }}><span>${span.text}</span></div>`))}
+        }}><span>${Say.broken(span.text)}</span></div>`))}
     </div>`;
   }
 

@@ -85,7 +85,7 @@ const Top = (() => {
   const KEYS = [
     ["← ↑ → ↓", "walk along the axes, in the grid and at full size"],
     ["Enter", "full size"], ["Esc", "close"],
-    ["+ − 0 1", "zoom in, out, fit, 1:1"], [", .", "the cell's other pictures"],
+    ["+ − 0 1", "zoom in, out, fit, 1:1"], [", .", "the next seed, in the grid and at full size"],
     ["c", "add to the comparison"], ["s", "star"], ["r", "mark a region"], ["b", "hold to blink, comparing"],
     ["Space", "play the slider"],
   ];
