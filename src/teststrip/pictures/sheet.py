@@ -12,6 +12,7 @@ from teststrip.pictures.pixels import decode
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from PIL.ImageDraw import ImageDraw as Draw
+    from PIL.PngImagePlugin import PngInfo
 
 INK = (28, 27, 25)
 PAPER = (251, 250, 248)
@@ -22,7 +23,7 @@ UNREADABLE = "cannot be read"
 MOST_LINES = 3  # of a column's label
 TALL = 2  # a sheet this many times as high as wide shows its grids two abreast
 MOST_PIXELS = 120_000_000  # of one contact sheet: about what viewers still open
-_INSIDE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # where a class name may be broken
+_INSIDE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # where a class name may be broken
 
 
 def sheet(
@@ -133,10 +134,22 @@ def headed(title: str, about: str, grids: Sequence[Picture]) -> Picture:
         draw.text((8, at), line, fill=ink, font=font)
     top += 8
     for band in bands:
+        bottom = top + max(grid.height for grid in band)
         for n, grid in enumerate(band):
-            whole.paste(grid, (n * width, top))
-        top += max(grid.height for grid in band)
+            # Titles of one and of two lines stand beside one another, so the grids below them begin at one height.
+            whole.paste(grid, (n * width, bottom - grid.height))
+        top = bottom
     return whole
+
+
+def texts(said: Mapping[str, str]) -> PngInfo:
+    """Texts that a PNG file carries, by keyword."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for keyword, text in said.items():
+        info.add_itxt(keyword, text)
+    return info
 
 
 def _folded(text: str) -> str:

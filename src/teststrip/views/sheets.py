@@ -72,9 +72,10 @@ def contact_sheet(
     first, *others = (drawing.headed(result.study.name, about, some) for some in together)
     stream = io.BytesIO()
     if suffix == ".pdf":
-        first.save(stream, "PDF", save_all=True, append_images=others, resolution=96, title=result.study.name)
+        said = {"title": result.study.name, "subject": about}
+        first.save(stream, "PDF", save_all=True, append_images=others, resolution=96, **said)
     else:
-        first.save(stream, "PNG")
+        first.save(stream, "PNG", pnginfo=drawing.texts({"Title": result.study.name, "Description": about}))
     return stream.getvalue()
 
 
@@ -93,7 +94,7 @@ def _heading(parts: Sequence[str], row: Row, chosen: choice.Choice) -> str:
 
 
 def _size(study: Study, rows: Sequence[Row]) -> str:
-    """The size of a study in words, as the page says it."""
+    """The size of a study in words. The font of a sheet has no "×", which the page writes."""
     seeds = len(study.seeds) if study.seeds else study.replicates
     counts = {"prompt": len(study.prompts), "seed": seeds, "setting": len({row.planned.cell for row in rows})}
-    return " × ".join(count(number, word) for word, number in counts.items())
+    return ", ".join(count(number, word) for word, number in counts.items())

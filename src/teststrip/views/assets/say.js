@@ -34,7 +34,7 @@ const Say = (() => {
   const broken = (text) => pieces(text).map((piece, n) => (n ? html`<wbr />${piece}` : piece));
 
   /** The text cut where a class name may be broken: "EulerDiscrete" is "Euler" and "Discrete". @param {string} text */
-  const pieces = (text) => text.split(/(?<=[a-z0-9])(?=[A-Z])/);
+  const pieces = (text) => text.split(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/);
 
   /** @param {unknown} value */
   const value = (value) => (value === null ? "none" : value === "" ? "empty" : String(value));
