@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -188,12 +189,16 @@ def places(result: Result, prompt: str | None = None, **levels: str) -> list[Row
     ]
 
 
-def median(rows: list[Row], metric: str = "sharpness") -> str:
-    """The digest of the lower middle image by score."""
-    ranked = sorted((row for row in rows if row.image), key=lambda row: row.scores[metric])
-    image = ranked[(len(ranked) - 1) // 2].image
-    assert image
-    return image.digest
+def typical(result: Result, rows: list[Row], metric: str = "sharpness") -> str:
+    """The digest of the image of the typical seed, among rows of one prompt and one cell."""
+    prompt = rows[0].planned.prompt.id
+    scores: dict[int, list[float]] = {}
+    for row in places(result, prompt):
+        if row.image:
+            scores.setdefault(row.planned.replicate, []).append(row.scores[metric])
+    means = {seed: statistics.fmean(own) for seed, own in scores.items()}
+    seed = next(seed for seed, mean in means.items() if mean == statistics.median_low(means.values()))
+    return next(row.image.digest for row in rows if row.image and row.planned.replicate == seed)
 
 
-__all__ = ["PHONE", "Visitor", "address_of", "make", "median", "places"]
+__all__ = ["PHONE", "Visitor", "address_of", "make", "places", "typical"]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from tests.studies import png
 
-from teststrip.pictures.sheet import GAP, sheet
+from teststrip.pictures.sheet import GAP, LINE, TALL, headed, sheet, titled
 
 COLOURS = {("a", "x"): (200, 30, 30), ("a", "y"): (30, 200, 30), ("b", "x"): (30, 30, 200)}
 
@@ -34,3 +34,33 @@ def test_the_title_of_the_rows_never_runs_into_the_columns(title: str) -> None:
     margin = picture.width - 2 * (32 + GAP) - GAP
     header = picture.crop((margin - 4, 0, margin + 2, 44))
     assert header.getcolors() == [(header.width * header.height, picture.getpixel((0, 0)))]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_long_strip_of_grids_stands_two_abreast_and_none_is_lost(count: int) -> None:
+    colours = [(40 * n + 20, 10, 200) for n in range(count)]
+    own = [sheet({("a", "x"): png(one)}, down="a", across="x", titles=("r", "c"), side=64) for one in colours]
+    grids = [titled("a title", one) for one in own]
+    whole = headed("study", "what it shows", grids)
+    assert whole.width == grids[0].width * (2 if count * grids[0].height > TALL * grids[0].width else 1)
+    counts = {colour: number for number, colour in whole.getcolors(1 << 20)}
+    assert [counts[colour] for colour in colours] == [64 * 64] * count
+
+
+def test_the_name_of_a_class_takes_lines_of_its_parts_and_is_not_cut() -> None:
+    name = "EulerAncestralDiscrete"
+    cells = {("a", name): png(COLOURS["a", "x"])}
+    narrow, wide = (sheet(cells, down="a", across=[name], titles=("r", "c"), side=side) for side in (64, 256))
+    assert narrow.height - 64 == wide.height - 256 + 2 * LINE
+
+
+def test_grids_side_by_side_begin_at_one_height_whatever_their_titles() -> None:
+    own = sheet({("a", "x"): png((9, 9, 200))}, down="a", across="x", titles=("r", "c"), side=64)
+    whole = headed("s", "", [titled("a title that takes several lines here", own), titled("b", own)] * 2)
+    tops = [min(y for y in range(whole.height) if whole.getpixel((x, y)) == (9, 9, 200)) for x in middle(whole)]
+    assert tops[0] == tops[1]
+
+
+def middle(whole: Image.Image) -> tuple[int, int]:
+    """A column of pixels through the pictures of the left and of the right grids."""
+    return whole.width // 2 - GAP - 32, whole.width - GAP - 32

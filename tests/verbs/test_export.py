@@ -54,8 +54,10 @@ def test_parquet_keeps_numbers_as_numbers(result: Result) -> None:
     assert "=2+5 and a car" in table.column("prompt").to_pylist()
 
 
-def test_a_contact_sheet_shows_the_median_of_each_cell(result: Result, tmp_path: Path) -> None:
-    path = export.write(result, "contact-sheet", tmp_path / "sheet.png", rows="prompt", columns="guidance_scale")
+def test_a_contact_sheet_shows_the_median_of_each_cell_on_demand(result: Result, tmp_path: Path) -> None:
+    path = export.write(
+        result, "contact-sheet", tmp_path / "sheet.png", rows="prompt", columns="guidance_scale", pick="median"
+    )
     rows = [
         r
         for r in result.rows()
@@ -76,6 +78,21 @@ def test_a_contact_sheet_shows_the_median_of_each_cell(result: Result, tmp_path:
         if (pixels[y : y + 128, x : x + 128] == wanted).all()
     ]
     assert len(found) == 1
+
+
+def test_a_sheet_says_the_study_its_size_and_which_picture_a_cell_shows(result: Result, tmp_path: Path) -> None:
+    for pick, words in (("typical", "typical"), ("best", "best picture of each cell by sharpness")):
+        path = export.write(result, "contact-sheet", tmp_path / "sheet.png", pick=pick)
+        with PIL.Image.open(path) as sheet:
+            said, pixels = sheet.text, np.asarray(sheet.convert("L"))  # type: ignore[attr-defined]
+        assert said["Title"] == result.study.name
+        assert said["Description"].startswith(f"{len(result.study.prompts)} prompts, ")
+        assert words in said["Description"]
+        assert pixels[10:60].min() < 80, "the heading is drawn, too"
+    pdf = PdfReader(io.BytesIO(export.write(result, "contact-sheet", tmp_path / "sheet.pdf").read_bytes()))
+    assert pdf.metadata
+    assert pdf.metadata.title == result.study.name
+    assert "typical" in str(pdf.metadata.subject)
 
 
 def test_a_pdf_has_a_page_for_each_section(result: Result, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def export(
     target: Annotated[Path | None, typer.Option("--out", "-o", help="The file. [default: in the study folder]")] = None,
     rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
     columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
-    pick: Annotated[str | None, typer.Option(help="Contact sheet: median, best, worst or first of a cell.")] = None,
+    pick: Annotated[str | None, typer.Option(help="Contact sheet: typical, median, best, worst or first.")] = None,
     side: Annotated[int | None, typer.Option(min=16, max=4096, help="Pixels of a picture's longer edge.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Of the tracker; may be repeated.")

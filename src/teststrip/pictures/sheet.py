@@ -1,16 +1,18 @@
-"""A contact sheet: pictures in a labelled grid, drawn as one picture. Knows Pillow; nothing of studies."""
+"""A contact sheet: labelled grids of pictures under a heading, as one picture. Knows Pillow; nothing of studies."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from teststrip.errors import PictureError
+from teststrip.errors import PictureError, UsageError
 from teststrip.pictures.pixels import decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from PIL.ImageDraw import ImageDraw as Draw
+    from PIL.PngImagePlugin import PngInfo
 
 INK = (28, 27, 25)
 PAPER = (251, 250, 248)
@@ -18,6 +20,10 @@ QUIET = (120, 116, 110)
 GAP = 6
 LINE = 15
 UNREADABLE = "cannot be read"
+MOST_LINES = 3  # of a column's label
+TALL = 2  # a sheet this many times as high as wide shows its grids two abreast
+MOST_PIXELS = 120_000_000  # of one contact sheet: about what viewers still open
+_INSIDE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # where a class name may be broken
 
 
 def sheet(
@@ -46,14 +52,16 @@ def sheet(
     font = ImageFont.load_default(size=12)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     margin = int(min(190, max(probe.textlength(_folded(label), font=font) + 20 for label in [titles[0], *down])))
-    top = 2 * LINE + 14
+    heads = [_wrapped(probe, label, side, font)[:MOST_LINES] for label in across]
+    top = (1 + max((len(lines) for lines in heads), default=1)) * LINE + 14
     size = (margin + len(across) * (side + GAP) + GAP, top + len(down) * (side + GAP) + GAP)
     picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)
     draw.text((margin + GAP, 6), _folded(titles[1]), fill=QUIET, font=font)
     draw.text((8, top - LINE - 3), _cut(draw, titles[0], margin - 12, font), fill=QUIET, font=font)
-    for x, label in enumerate(across):
-        draw.text((margin + GAP + x * (side + GAP), top - LINE - 3), _cut(draw, label, side, font), fill=INK, font=font)
+    for x, lines in enumerate(heads):
+        for n, line in enumerate(reversed(lines)):
+            draw.text((margin + GAP + x * (side + GAP), top - (n + 1) * LINE - 3), line, fill=INK, font=font)
     for y, row in enumerate(down):
         edge = top + GAP + y * (side + GAP)
         for n, line in enumerate(_wrapped(draw, row, margin - 16, font)[: side // LINE]):
@@ -75,7 +83,9 @@ def sheet(
 
 
 def titled(title: str, grid: Picture) -> Picture:
-    """A grid under its title, which is wrapped to the grid's width."""
+    """A grid under its title, which is wrapped to the grid's width; the grid alone where the title is empty."""
+    if not title:
+        return grid
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size=16)
@@ -86,6 +96,60 @@ def titled(title: str, grid: Picture) -> Picture:
         draw.text((8, 10 + 20 * n), line, fill=INK, font=font)
     whole.paste(grid, (0, 14 + 20 * len(lines)))
     return whole
+
+
+def headed(title: str, about: str, grids: Sequence[Picture]) -> Picture:
+    """Grids under one heading: one below the other, or two abreast where that would be a long strip.
+
+    Args:
+        title: the first line, large.
+        about: what the grids show, wrapped to their width.
+        grids: in the order of reading.
+
+    Raises:
+        UsageError: too large for one picture.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    width = max(grid.width for grid in grids)
+    abreast = 2 if len(grids) > 1 and sum(grid.height for grid in grids) > TALL * width else 1
+    bands = [grids[n : n + abreast] for n in range(0, len(grids), abreast)]
+    probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    heading = []
+    top = 10
+    for text, size, ink in ((title, 20, INK), (about, 13, QUIET)):
+        font = ImageFont.load_default(size=size)
+        for line in _wrapped(probe, text, width * abreast - 16, font):
+            heading.append((top, line, ink, font))
+            top += size + 6
+    height = top + 8 + sum(max(grid.height for grid in band) for band in bands)
+    if width * abreast * height > MOST_PIXELS:
+        raise UsageError(
+            f"contact-sheet: {width * abreast} × {height} pixels are too many for one picture. Write a .pdf, or use "
+            "`where` or `side`"
+        )
+    whole = Image.new("RGB", (width * abreast, height), PAPER)
+    draw = ImageDraw.Draw(whole)
+    for at, line, ink, font in heading:
+        draw.text((8, at), line, fill=ink, font=font)
+    top += 8
+    for band in bands:
+        bottom = top + max(grid.height for grid in band)
+        for n, grid in enumerate(band):
+            # Titles of one and of two lines stand beside one another, so the grids below them begin at one height.
+            whole.paste(grid, (n * width, bottom - grid.height))
+        top = bottom
+    return whole
+
+
+def texts(said: Mapping[str, str]) -> PngInfo:
+    """Texts that a PNG file carries, by keyword."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for keyword, text in said.items():
+        info.add_itxt(keyword, text)
+    return info
 
 
 def _folded(text: str) -> str:
@@ -102,12 +166,13 @@ def _cut(draw: Draw, text: str, width: int, font: object) -> str:
 
 
 def _wrapped(draw: Draw, text: str, width: int, font: object) -> list[str]:
-    """The text in lines that fit a width in pixels."""
+    """The text in lines that fit a width in pixels; a class name is broken before its capitals."""
     lines = [""]
     for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font=font) <= width or not lines[-1]:  # type: ignore[arg-type]
-            lines[-1] = longer
-        else:
-            lines.append(word)
+        for n, piece in enumerate(_INSIDE.split(word)):
+            longer = f"{lines[-1]}{'' if n else ' '}{piece}".strip()
+            if draw.textlength(longer, font=font) <= width or not lines[-1]:  # type: ignore[arg-type]
+                lines[-1] = longer
+            else:
+                lines.append(piece)
     return [_cut(draw, line, width, font) for line in lines]

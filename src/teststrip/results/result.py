@@ -20,8 +20,8 @@ from teststrip.errors import StoreError
 from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
 from teststrip.records.looked import Registration
-from teststrip.results import looked, notebook, registered, scores, seeding
-from teststrip.rows import grid, tables
+from teststrip.results import grids, looked, notebook, registered, scores, seeding
+from teststrip.rows import choice, grid, tables
 from teststrip.store import Store, files, inside
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Result:
         side: int = 128,
         where: Mapping[str, object] | None = None,
     ) -> Picture:
-        """One picture of labelled cells, for a notebook. Each cell shows its first image, so that all show one seed.
+        """One picture of labelled cells, for a notebook. All cells of a prompt show its typical seed.
 
         Args:
             columns: an axis, "prompt", "replicate" or "seed"; it runs across.
@@ -246,16 +246,17 @@ class Result:
         Raises:
             UsageError: an unknown axis, or nothing left to show.
         """
-        from teststrip.pictures.sheet import sheet
+        shown = self._shown(columns, rows, where or {})
+        return grids.drawn(self.study, self.store, shown, rows=rows, columns=columns, side=side)
 
-        chosen = grid.wanted(self.rows(), where or {})
-        cells = {
-            (down, across): self.store.shown(image)
-            for (down, across), own in grid.cells(chosen, (rows, columns)).items()
-            if (image := own[0].image) is not None
-        }
-        down, across = (grid.labels(self.study, chosen, dimension) for dimension in (rows, columns))
-        return sheet(cells, down=down, across=across, titles=(rows, columns), side=side)
+    def _shown(self, columns: str, rows: str, where: Mapping[str, object]) -> list[Row]:
+        """The row that is shown for each cell of a grid."""
+        chosen, cells = self._choice, grid.cells(grid.wanted(self.rows(), where), (rows, columns))
+        return [chosen.of(own) for own in cells.values()]
+
+    @property
+    def _choice(self) -> choice.Choice:
+        return choice.choice(self.study, self.rows(), self.cards)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how far the study is, what can be concluded, and a grid of the first two axes."""
@@ -263,13 +264,15 @@ class Result:
         across, down = [*axes, *([grid.PROMPT] if axes else [grid.REPLICATE, grid.PROMPT])][:2]
         first = self.study.prompts[0]
         where = {grid.PROMPT: first.id} if len(axes) > 1 and len(self.study.prompts) > 1 else {}
-        shown = any(row.image and (not where or row.planned.prompt.id == first.id) for row in self.rows())
+        pictured = any(row.image and (not where or row.planned.prompt.id == first.id) for row in self.rows())
+        shown = self._shown(across, down, where) if pictured else []
+        seeds = self._choice.said(shown) if grid.REPLICATE not in (across, down) else ""
         return notebook.html(
             title=self.study.name,
             facts=f"{self.made} of {len(self.plan)} images · {self.folder}",
             sentences=[told(finding) for finding in self.findings if finding.leads][:3] if self.made else [],
-            grid=self.grid(across, down, side=96, where=where) if shown else None,
-            caption=first.text if where else "",
+            grid=self.grid(across, down, side=96, where=where) if pictured else None,
+            caption=" · ".join(part for part in (first.text if where else "", seeds) if part),
         )
 
 

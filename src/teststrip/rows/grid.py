@@ -1,8 +1,9 @@
 """Rows laid out in a grid: a row's label on a dimension, the rows that are wanted, the row that stands for a cell.
 
 A *dimension* is an axis of the study, the prompt, the replicate or the seed. Notebook, contact sheets and trackers all
-ask here, and the page follows the same rules (`assets/board.js`, `assets/numbers.js`): replicates are counted from 1,
-and of several pictures in a cell the median is the lower middle one. Draws nothing, because `pictures.sheet` does.
+ask here, and the page follows the same rules (`assets/seeds.js`, `assets/numbers.js`): replicates are counted from 1,
+a cell shows its prompt's typical seed (`rows.seeds`), and of several pictures in a cell the median is the lower middle
+one. Draws nothing, because `pictures.sheet` does.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Literal, get_args
 
 from teststrip.errors import UsageError, among, nearest
 from teststrip.records import Planned, Row, Study
+from teststrip.vocabulary import spoken
 
 PROMPT, PROMPT_ID, REPLICATE, SEED = "prompt", "prompt id", "replicate", "seed"
 
-Pick = Literal["median", "best", "worst", "first"]
+Pick = Literal["typical", "median", "best", "worst", "first"]
 PICKS: tuple[Pick, ...] = get_args(Pick)
 
 
@@ -77,20 +79,47 @@ def _lies_at(planned: Planned, dimension: str, value: object) -> bool:
     return dimension in dict(planned.cell.levels) and planned.shot.settings.get(dimension) == value
 
 
-def pick(rows: Sequence[Row], how: Pick, metric: str | None, *, higher_is_better: bool | None = None) -> Row:
+def pick(
+    rows: Sequence[Row],
+    how: Pick,
+    metric: str | None,
+    *,
+    higher_is_better: bool | None = None,
+    seeds: Mapping[str, int] | None = None,
+) -> Row:
     """The row that stands for a cell.
 
     Args:
         rows: of one cell, each with a picture, in the order of the plan.
-        how: "first", or "median", "best" or "worst" by the metric among the rows that have the score.
+        how: "typical", by `preferred`; "first"; or "median", "best" or "worst" by the metric among the rows that have
+            the score.
         metric: the score to choose by. Without a metric, or where no row has the score, the first row is chosen.
         higher_is_better: of the metric; None is taken as True.
+        seeds: of "typical": the typical seed of each prompt.
     """
+    if how == "typical":
+        return preferred(rows, seeds or {})[0]
     scored = [row for row in rows if metric is not None and math.isfinite(row.scores.get(metric, math.nan))]
     if how == "first" or metric is None or not scored:
         return rows[0]
     ranked = sorted(scored, key=lambda row: -row.scores[metric] if higher_is_better is False else row.scores[metric])
     return {"best": ranked[-1], "worst": ranked[0]}.get(how, ranked[(len(ranked) - 1) // 2])
+
+
+def preferred(rows: Sequence[Row], seeds: Mapping[str, int]) -> list[Row]:
+    """The rows of a cell, those of a typical seed first; then in the order of prompts and of the plan.
+
+    Args:
+        rows: of one cell, in the order of the plan.
+        seeds: the typical seed of each prompt, in the order of the prompts.
+    """
+    order = {prompt: n for n, prompt in enumerate(seeds)}
+
+    def key(row: Row) -> tuple[bool, int]:
+        prompt = row.planned.prompt.id
+        return seeds.get(prompt) != row.planned.replicate, order.get(prompt, len(order))
+
+    return sorted(rows, key=key)
 
 
 def cells(rows: Iterable[Row], dimensions: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
@@ -111,3 +140,31 @@ def checked_pick(how: str) -> Pick:
         if how == known:
             return known
     raise UsageError(f"unknown pick {how!r}{among(how, PICKS, 'There are')}")
+
+
+def title(dimension: str) -> str:
+    """What people call a dimension, in one or two words.
+
+    >>> title("num_inference_steps"), title("replicate"), title("sampler")
+    ('steps', 'seed', 'sampler')
+    """
+    return {PROMPT_ID: PROMPT, REPLICATE: SEED}.get(dimension) or spoken(dimension)
+
+
+def named(dimension: str, label: str) -> str:
+    """A label with the name of its dimension, as a heading says it; a prompt needs none.
+
+    >>> named("num_inference_steps", "50"), named("prompt", "an owl")
+    ('steps 50', 'an owl')
+    """
+    return label if dimension in (PROMPT, PROMPT_ID) else f"{title(dimension)} {label}"
+
+
+def short(labels: Sequence[str]) -> list[str]:
+    """Labels as a narrow column head shows them: class names without "Scheduler", as long as all stay different.
+
+    >>> short(["DDIMScheduler", "EulerDiscreteScheduler"]), short(["LCM", "LCMScheduler"])
+    (['DDIM', 'EulerDiscrete'], ['LCM', 'LCMScheduler'])
+    """
+    found = [label.removesuffix("Scheduler") or label if label[:1].isupper() else label for label in labels]
+    return found if len(set(found)) == len(set(labels)) else list(labels)

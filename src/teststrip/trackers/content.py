@@ -20,7 +20,7 @@ from teststrip.errors import PictureError, StoreError
 from teststrip.folder import TRACKERS
 from teststrip.pictures.sheet import sheet
 from teststrip.records import Finding, Image, Row, Study, Value
-from teststrip.rows import grid
+from teststrip.rows import grid, seeds
 from teststrip.store import files, inside
 
 MOST_REPLICATES = 16
@@ -108,7 +108,7 @@ def thumbnail(
 
 
 def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterator[tuple[str, bytes]]:
-    """A contact sheet for each prompt. Each cell shows the first of its images, so equal seeds.
+    """A contact sheet for each prompt. All cells show the prompt's typical seed by the study's first score.
 
     At most MOST_REPLICATES replicates have a line. Where axes are long, the pictures are smaller.
 
@@ -122,16 +122,24 @@ def grids(study: Study, rows: Iterable[Row], folder: Path, side: int) -> Iterato
         Pairs of a prompt's id and a PNG.
     """
     across, down = [*grid.varied(study), grid.REPLICATE, grid.PROMPT][:2]
+    rows = list(rows)
+    scored = (name for name in study.question.metrics if any(name in row.scores for row in rows))
+    typical = seeds.typical(rows, next(scored, None))
     for (prompt, _), own in grid.cells((row for row in rows if row.image), (grid.PROMPT_ID, grid.PROMPT)).items():
         columns, lines = _places(study, across, own), _places(study, down, own)
         smaller = max(16, min(side, math.isqrt(MOST_PIXELS // (len(columns) * len(lines)))))
+        heads = [dict(zip(labels, grid.short(labels), strict=True)) for labels in (lines, columns)]
         cells = {
-            (line, column): data
+            (heads[0][line], heads[1][column]): data
             for (line, column), found in grid.cells(own, (down, across)).items()
-            if line in lines and column in columns and (data := _first_sound(found, folder, smaller))
+            if line in lines
+            and column in columns
+            and (data := _first_sound(grid.preferred(found, typical), folder, smaller))
         }
+        titles = grid.title(down), grid.title(across)
+        drawn = sheet(cells, down=list(heads[0].values()), across=list(heads[1].values()), titles=titles, side=smaller)
         stream = io.BytesIO()
-        sheet(cells, down=lines, across=columns, titles=(down, across), side=smaller).save(stream, "PNG")
+        drawn.save(stream, "PNG")
         yield prompt, stream.getvalue()
 
 

@@ -16,7 +16,7 @@ from teststrip.analysis.sentences.answers import told
 from teststrip.analysis.sentences.phrases import between, digits_of, fixed, number
 from teststrip.errors import PictureError, StoreError
 from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
-from teststrip.rows import dead
+from teststrip.rows import dead, grid
 from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
@@ -226,6 +226,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "name": axis.name,
         "kind": axis.kind,
         "labels": list(axis.labels),
+        "short": grid.short(axis.labels),
         "numbers": list(axis.numbers) if axis.numbers else None,
         "settings": [{name: _plain(value) for name, value in level.settings.items()} for level in axis.levels],
     }

@@ -31,13 +31,15 @@ from teststrip.views import board as boards
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
-STYLES = ("tokens.css", "page.css", "lightbox.css")
+STYLES = ("tokens.css", "page.css", "lightbox.css", "seeds.css")
 SCRIPTS = (
     "vendor/htm-preact.js",
     "board.js",
     "numbers.js",
     "view.js",
     "layout.js",
+    "seeds.js",
+    "tint.js",
     "store.js",
     "icons.js",
     "say.js",
@@ -50,6 +52,7 @@ SCRIPTS = (
     "zoom.js",
     "takeaway.js",
     "lightbox.js",
+    "picks.js",
     "bar.js",
     "help.js",
     "head.js",

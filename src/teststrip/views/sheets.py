@@ -1,6 +1,7 @@
-"""Contact sheets of a result: labelled grids, one below the other as a PNG or one a page as a PDF.
+"""Contact sheets of a result: labelled grids under one heading, as a PNG or one grid a page as a PDF.
 
-Which rows lie where is `rows.grid`; how one grid is drawn is `pictures.sheet`.
+Which picture a cell shows is `rows.choice`; which rows lie where is `rows.grid`; how a sheet is drawn is
+`pictures.sheet`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from teststrip.errors import UsageError, nearest
+from teststrip.analysis.sentences.phrases import count
+from teststrip.errors import UsageError
 from teststrip.pictures import sheet as drawing
-from teststrip.records import Row
-from teststrip.rows import grid
+from teststrip.records import Row, Study
+from teststrip.results import grids
+from teststrip.rows import choice, grid
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
     from teststrip.results import Result
-
-MOST_PIXELS = 120_000_000  # of one contact sheet: about what viewers still open
 
 
 def contact_sheet(
@@ -29,20 +28,21 @@ def contact_sheet(
     rows: str | None = None,
     columns: str | None = None,
     sections: str | None = grid.PROMPT,
-    pick: str = "median",
+    pick: str = "typical",
     metric: str | None = None,
     side: int = 128,
     where: Mapping[str, object] | None = None,
 ) -> bytes:
-    """Labelled grids, one below the other (.png) or one a page (.pdf).
+    """Labelled grids under one heading (.png), or one a page (.pdf).
 
     Args:
         result: finished or not; cells without an image stay empty.
         suffix: ".png" or ".pdf".
         rows, columns: two of the axes, "prompt", "replicate" or "seed"; default the second and the first axis.
         sections: a grid for each level of this; None = one grid. Left out when it is among rows and columns.
-        pick: which image of a cell: median, best or worst by `metric`, or the first.
-        metric: default the study's first metric.
+        pick: which image of a cell: that of the prompt's typical seed by `metric`, so that all cells of a prompt show
+            one seed; the median, best or worst by `metric`; or the first.
+        metric: default the first of the question that is better when higher, as on the page.
         side: pixels of a cell's longer edge.
         where: keeps only rows with these values, as `rows.grid.wanted` reads them.
 
@@ -54,56 +54,47 @@ def contact_sheet(
     axes = grid.varied(result.study)
     columns = columns or (axes[0] if axes else grid.REPLICATE)
     rows = rows or next((axis for axis in axes if axis != columns), grid.PROMPT)
-    sections = None if sections in (rows, columns) else sections
-    shown = _picked(result, [*([sections] if sections else []), rows, columns], pick, metric, where or {})
-    parts = grid.cells(shown, [sections]) if sections else {(result.study.name,): shown}
-    sheets = [_sheet(result, part, rows, columns, side, title) for (title,), part in parts.items()]
+    parts = [] if sections is None or sections in (rows, columns) else [sections]
+    everything = result.rows()
+    chosen = choice.choice(result.study, everything, result.cards, how=pick, metric=metric)
+    cells = grid.cells(grid.wanted(everything, where or {}), [*parts, rows, columns])
+    shown = [chosen.of(own) for own in cells.values()]
+    sheets = [
+        drawing.titled(
+            _heading(parts, own[0], chosen),
+            grids.drawn(result.study, result.store, own, rows=rows, columns=columns, side=side),
+        )
+        for own in grid.cells(shown, parts).values()
+    ]
+    seeds = "" if _apart(parts, rows, columns) else chosen.said(shown)
+    about = " · ".join(part for part in (_size(result.study, everything), seeds) if part)
+    together = [[sheet] for sheet in sheets] if suffix == ".pdf" else [sheets]
+    first, *others = (drawing.headed(result.study.name, about, some) for some in together)
     stream = io.BytesIO()
     if suffix == ".pdf":
-        sheets[0].save(stream, "PDF", save_all=True, append_images=sheets[1:], resolution=96, title=result.study.name)
+        said = {"title": result.study.name, "subject": about}
+        first.save(stream, "PDF", save_all=True, append_images=others, resolution=96, **said)
     else:
-        _stacked(sheets).save(stream, "PNG")
+        first.save(stream, "PNG", pnginfo=drawing.texts({"Title": result.study.name, "Description": about}))
     return stream.getvalue()
 
 
-def _picked(
-    result: Result, dimensions: Sequence[str], pick: str, metric: str | None, where: Mapping[str, object]
-) -> list[Row]:
-    """One row with an image for each cell of the sheet, in the order of the plan."""
-    how = grid.checked_pick(pick)
-    rows = grid.wanted(result.rows(), where)
-    names = list(dict.fromkeys([*result.study.question.metrics, *(name for row in rows for name in row.scores)]))
-    metric = metric or next(iter(names), None)
-    if metric is not None and metric not in names:
-        raise UsageError(f"no score {metric!r}{nearest(metric, names)}. There are: {', '.join(names)}")
-    card = result.cards.get(metric or "")
-    better = card.higher_is_better if card else None
-    return [grid.pick(own, how, metric, higher_is_better=better) for own in grid.cells(rows, dimensions).values()]
+def _apart(parts: Sequence[str], rows: str, columns: str) -> bool:
+    """Whether each cell has one seed, so that none is chosen."""
+    return bool({grid.REPLICATE, grid.SEED}.intersection((*parts, rows, columns)))
 
 
-def _sheet(result: Result, shown: Sequence[Row], rows: str, columns: str, side: int, title: str) -> Picture:
-    """One grid under its title."""
-    cells = {
-        (grid.label(row.planned, rows), grid.label(row.planned, columns)): result.store.shown(row.image)
-        for row in shown
-        if row.image is not None
-    }
-    down, across = (grid.labels(result.study, shown, dimension) for dimension in (rows, columns))
-    return drawing.titled(title, drawing.sheet(cells, down=down, across=across, titles=(rows, columns), side=side))
+def _heading(parts: Sequence[str], row: Row, chosen: choice.Choice) -> str:
+    """What stands over a grid: the level of its section, and its seed where grids show different ones."""
+    if not parts:
+        return ""
+    (section,) = parts
+    seed = chosen.named(row.planned.prompt.id) if section in (grid.PROMPT, grid.PROMPT_ID) else ""
+    return grid.named(section, grid.label(row.planned, section)) + (f" · {seed}" if seed else "")
 
 
-def _stacked(sheets: Sequence[Picture]) -> Picture:
-    """The sheets one below the other."""
-    from PIL import Image
-
-    width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
-    if width * height > MOST_PIXELS:
-        raise UsageError(
-            f"contact-sheet: {width} × {height} pixels are too many for one PNG. Write a .pdf, or use `where` or `side`"
-        )
-    whole = Image.new("RGB", (width, height), drawing.PAPER)
-    top = 0
-    for sheet in sheets:
-        whole.paste(sheet, (0, top))
-        top += sheet.height
-    return whole
+def _size(study: Study, rows: Sequence[Row]) -> str:
+    """The size of a study in words. The font of a sheet has no "×", which the page writes."""
+    seeds = len(study.seeds) if study.seeds else study.replicates
+    counts = {"prompt": len(study.prompts), "seed": seeds, "setting": len({row.planned.cell for row in rows})}
+    return ", ".join(count(number, word) for word, number in counts.items())

@@ -19,12 +19,11 @@ const Bar = (() => {
         ${zone("cols")}${zone("by")}${zone("flip")}${zone("pile")}
       </div>`}
       <div class="tools">
-        ${piled(board, view).length > 0 && !wall && html`<label class="field"><span>Show</span>
-          <select value=${view.pick} aria-label="Which picture of a cell" onChange=${choose("pick")}>${picks(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
+        ${piled(board, view).length > 0 && !wall && html`<${Picks} board=${board} view=${view} />`}
         ${wall && html`<label class="field"><span>Sort</span><select value=${view.sort} aria-label="Sort" onChange=${choose("sort")}>${sorts(board, view).map(([value, name]) => html`<option value=${value}>${name}</option>`)}</select></label>`}
         ${board.metrics.length > 0 && html`<label class="field"><span>${wall ? "score" : "by"}</span>
           <select value=${view.metric} aria-label="Score" onChange=${choose("metric")}>${board.metrics.map((metric) => html`<option value=${metric.name}>${Board.title(board, metric.name)}</option>`)}</select></label>
-          <button type="button" class=${"toggle" + (view.tint ? " active" : "")} aria-pressed=${view.tint} onClick=${() => Store.set({ tint: !view.tint })}><i class="ramp" aria-hidden="true"></i>Tint</button>`}
+          <button type="button" class=${"toggle" + (view.tint ? " active" : "")} aria-pressed=${view.tint} onClick=${() => Store.set({ tint: !view.tint })}><i class="ramp" aria-hidden="true" style=${{ background: Tint.gradient(view) }}></i>Tint</button>`}
         <${Filters} board=${board} view=${view} pivot=${pivot} />
         <span class="segments" role="group" aria-label="Layout">
           <button type="button" aria-pressed=${!wall && !Flip.isBook(board, view)} title="Grid" aria-label="Grid" onClick=${() => Store.set(Flip.isBook(board, view) ? Flip.book(board, view) : { layout: "grid" })}>${Icon("grid")}</button>
@@ -37,7 +36,7 @@ const Bar = (() => {
           : html`<label class="field size"><span>Size</span><input type="range" min="48" max="512" step="8" aria-label="Size of the pictures"
           value=${view.fit ? sizes.cell : view.size || sizes.cell} onInput=${(/** @type {InputEvent} */ event) => Store.set({ fit: false, size: Number(/** @type {HTMLInputElement} */ (event.target).value) })} /></label>
           ${!wall && html`<button type="button" class=${"button small" + (view.fit ? " active" : "")} aria-pressed=${view.fit} title="All columns in the window" onClick=${() => Store.set({ fit: !view.fit })}>Fit</button>`}`}
-        ${view.tint && pivot.range && html`<span class="legend" aria-label=${`Tint from ${Numbers.say(pivot.range[0])} to ${Numbers.say(pivot.range[1])}`}><span>${Numbers.say(pivot.range[0])}</span><i class="ramp" aria-hidden="true"></i><span>${Numbers.say(pivot.range[1])}</span></span>`}
+        ${Tile.Legend({ board, view })}
         ${Store.moved() && html`<button type="button" class="button small reset" onClick=${() => Store.go("")}>Reset view</button>`}
       </div></div>`;
 
@@ -145,15 +144,6 @@ const Bar = (() => {
   const piled = (board, view) => view.pile.filter((id) => board.dim(id).size > 1);
 
   /** @param {Model} board @param {View} view @returns {[string, string][]} */
-  function picks(board, view) {
-    const count = piled(board, view).reduce((product, id) => product * (view.keep[id]?.length ?? board.dim(id).size), 1);
-    const direction = board.metrics[board.metric(view.metric)]?.higher_is_better;
-    const [best, worst] = direction == null ? ["highest", "lowest"] : ["best", "worst"];
-    const of = ` of ${count}`;
-    return board.metrics.length ? [["median", "median" + of], ["best", best + of], ["worst", worst + of], ["first", "first" + of]] : [["median", "first" + of]];
-  }
-
-  /** @param {Model} board @param {View} view @returns {[string, string][]} */
   function sorts(board, view) {
     const name = Board.title(board, view.metric);
     /** @type {[string, string][]} */
@@ -161,7 +151,7 @@ const Bar = (() => {
     return [["plan", "as planned"], ...scored, ["prompt", "by prompt"], ["level", "by setting"], ["failed", "failed first"], ["starred", "starred first"]];
   }
 
-  /** @param {"pick" | "metric" | "sort"} key */
+  /** @param {"metric" | "sort"} key */
   const choose = (key) => (/** @type {Event} */ event) => Store.set({ [key]: /** @type {HTMLSelectElement} */ (event.target).value });
 
   return Object.assign(Bar, { piled, ZONE_NAMES });

@@ -20,7 +20,7 @@
  * @typedef {{name: string, engines: Record<string, string>, settings: Record<string, unknown>, replicates: number,
  *   question: string[], seeds: number[] | null}} Study
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress
- * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], numbers: number[] | null,
+ * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null,
  *   settings: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
  *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
  * @typedef {RawBoard & {dims: Dim[], dim: (id: string) => Dim, index: (id: string) => number,
@@ -33,6 +33,9 @@ const Board = (() => {
   /** What people call an axis, a score or a setting. @param {RawBoard} board @param {string} name */
   const title = (board, name) => (Object.hasOwn(board.titles, name) ? board.titles[name] : name);
 
+  /** A label with the name of its axis, as a heading says it; prompts and seeds need none. @param {Dim} dim @param {string} label */
+  const named = (dim, label) => (dim.kind === "prompt" || dim.kind === "seed" ? label : `${dim.title} ${label}`);
+
   /**
    * The model of a raw board; places get their level on every dimension.
    * @param {RawBoard} raw
@@ -44,7 +47,7 @@ const Board = (() => {
       id: axis.name === PROMPT || axis.name === SEED ? axis.name + "_" : axis.name,
       title: title(raw, axis.name),
       kind: axis.kind,
-      labels: axis.labels,
+      labels: axis.short ?? axis.labels,
       numbers: axis.numbers,
       size: axis.labels.length,
     }));
@@ -100,5 +103,5 @@ const Board = (() => {
   const address = (board, file) =>
     !file ? "" : file.startsWith("data:") ? file : board.root + file.split("/").map(encodeURIComponent).join("/");
 
-  return { PROMPT, SEED, model, locate, promptOf, score, settings, full, thumb, title };
+  return { PROMPT, SEED, named, model, locate, promptOf, score, settings, full, thumb, title };
 })();

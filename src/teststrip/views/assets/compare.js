@@ -39,11 +39,14 @@ const Compare = (() => {
     /** Show another picture against the first. @param {number} n */
     const second = (n) => Store.set({ cmp: [view.cmp[0], view.cmp[n], ...view.cmp.filter((_, m) => m !== 0 && m !== n)] });
     const share = { pan, onPan: setPan, size };
+    const aligned = Seeds.aligned(board, places);
+    const seeds = ["", "", "Two", "Three", "Four"][new Set(places.map((each) => each.replicate)).size];
 
     return html`<div class="lightbox compare" role="dialog" aria-modal="true" aria-label="Comparison" ref=${dialog} tabindex="-1" onKeyDown=${onKey} onKeyUp=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "b") setHeld(0); }}>
       <div class="compare-top">
         <span class="segments words" role="group" aria-label="How to compare">${View.MODES.map((mode) => html`<button type="button" key=${mode} aria-pressed=${view.mode === mode} onClick=${() => Store.set({ mode })}>${NAMES[mode]}</button>`)}</span>
         ${places.length > 2 && view.mode !== "side" && html`<span class="pair" role="group" aria-label="Second picture">1 against ${places.slice(1).map((place, n) => html`<button type="button" class=${"button small" + (n === 0 ? " active" : "")} aria-pressed=${n === 0} onClick=${() => second(n + 1)}>${n + 2}: ${differing(board, places, place)}</button>`)}</span>`}
+        ${aligned && html`<span class="align" role="status">${seeds} seeds are compared: <button type="button" class="button small" onClick=${() => Store.set({ cmp: aligned.map((each) => each.i) })}>align them</button></span>`}
         <span class="grow"></span><span class="zoom-value">${pan.scale ? Math.round(pan.scale * 100) + " %" : "fit"}</span>
         <button type="button" class="quiet-button" aria-label="Close" title="Close (Esc)" data-autofocus onClick=${close}>${Icon("close")}</button></div>
       <div class="compare-body">

@@ -166,7 +166,7 @@ const Grid = (() => {
     }
 
     /** @param {At} at */
-    const shownAt = (at) => Numbers.choose(board, placesAt(at), view.pick, view.metric);
+    const shownAt = (at) => Seeds.choose(board, view, placesAt(at));
 
     /** @param {EventTarget | null} target @returns {At | null} */
     function atOf(target) {
@@ -217,7 +217,7 @@ const Grid = (() => {
       for (let r = first; r < last; r++) rows.push(drawRow(section, s, r, r === first, cols));
       return html`<section class=${"block" + (section.width < 240 ? " narrow" : "")} key=${section.key} style=${{ "--title": (section.labels.length ? sizes.title : 0) + "px", top: section.top + "px", height: section.height + "px", left: section.left + "px", width: section.width + "px" }}>
         ${section.labels.length > 0 && html`<h2 class="block-title" style=${{ height: sizes.title + "px" }}><span>${section.labels.map((text, n) =>
-          html`<span class="block-part" title=${section.width < 240 ? text : undefined}>${section.width < 240 ? abridged(text) : text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span></h2>`}
+          html`<span class="block-part" title=${section.width < 240 ? text : undefined}>${section.width < 240 ? abridged(text) : text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span>${Seeds.ofSection(board, view, section) && html`<small class="block-seed">${Seeds.ofSection(board, view, section)}</small>`}</h2>`}
         <div class="table" role="grid" aria-label=${name} aria-rowcount=${section.rows.length + 1} aria-colcount=${pivot.cols.length + 1}
           style=${{ height: section.height - sizes.title + "px", marginTop: section.labels.length ? 0 : sizes.title + "px" }}>
           ${sizes.head > 0 && html`<${Head} pivot=${pivot} sizes=${sizes} cols=${cols} />`}
@@ -229,14 +229,15 @@ const Grid = (() => {
     function drawRow(section, s, r, firstShown, cols) {
       const row = section.rows[r];
       const before = section.rows[r - 1];
+      const seed = Seeds.ofRow(board, view, pivot, section, row);
       const cells = cols.map(({ col, c }) => {
         const places = pivot.places(section, row, col);
-        const place = Numbers.choose(board, places, view.pick, view.metric);
+        const place = Seeds.choose(board, view, places);
         const picture = Boolean(place?.file) && pictures < Layout.most(view);
         if (picture) pictures += 1;
         const stop = tabStop.s === s && tabStop.r === r && tabStop.c === c;
         return html`<${Tile} key=${c} board=${board} view=${view} place=${place} places=${places} sizes=${sizes} at=${`${s},${r},${c}`}
-          c=${c} stop=${stop} picture=${picture} range=${pivot.range} crop=${crop} />`;
+          c=${c} stop=${stop} picture=${picture} seed=${seed} crop=${crop} />`;
       });
       return html`<div class="row" role="row" key=${row.key} aria-rowindex=${r + 2}
           style=${{ top: sizes.head + r * sizes.pitchY + "px", height: sizes.pitchY + "px" }}>
@@ -244,7 +245,7 @@ const Grid = (() => {
           ${row.labels.map((text, n) => {
             const repeats = n < row.labels.length - 1 && !firstShown && before && before.levels.slice(0, n + 1).every((level, m) => level === row.levels[m]);
             const long = isLong(text, sizes.labelParts[n]);
-            return html`<span class=${(n < row.labels.length - 1 ? "outer" : "inner") + (long ? " long" : "")} style=${{ width: sizes.labelParts[n] + "px" }}>${repeats ? html`<span class="hidden">${text}</span>` : long ? abridged(text) : text}</span>`;
+            return html`<span class=${(n < row.labels.length - 1 ? "outer" : "inner") + (long ? " long" : "")} style=${{ width: sizes.labelParts[n] + "px" }}>${repeats ? html`<span class="hidden">${Say.broken(text)}</span>` : long ? abridged(text) : Say.broken(text)}</span>`;
           })}</div>`}
         ${cells}</div>`;
     }
@@ -295,7 +296,7 @@ const Grid = (() => {
           width: (span.to - span.from + 1) * sizes.pitchX - sizes.gap + "px",
           bottom: sizes.headParts.slice(n + 1).reduce((sum, part) => sum + part, 0) + "px",
           minHeight: sizes.headParts[n] + "px",
-        }}><span>${span.text}</span></div>`))}
+        }}><span>${Say.broken(span.text)}</span></div>`))}
     </div>`;
   }
 

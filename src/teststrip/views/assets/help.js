@@ -4,7 +4,7 @@ const Help = (() => {
   const KEYS = [
     ["← ↑ → ↓", "walk along the axes, in the grid and at full size"],
     ["Enter", "full size"], ["Esc", "close"],
-    ["+ − 0 1", "zoom in, out, fit, 1:1 (full size, comparison)"], [", .", "the cell's other pictures"],
+    ["+ − 0 1", "zoom in, out, fit, 1:1 (full size, comparison)"], [", .", "the next seed, in the grid and at full size"],
     ["c", "add to the comparison; so does Shift and a click"], ["s", "star"],
     ["r", "mark a region (full size)"], ["b", "hold to blink (comparison, Blink)"],
     ["Space", "play the slider"], ["?", "this help"],

@@ -5,7 +5,7 @@
  * @typedef {{key: number, levels: number[], labels: string[]}} Line a row, a column or a section: its levels, outer first
  * @typedef {Line & {rows: Line[], top: number, left: number, width: number, height: number, headTop: number}} Section
  * @typedef {{sections: Section[], cols: Line[], places: (section: Line, row: Line, col: Line) => Place[], shown: number,
- *   rowDims: Dim[], colDims: Dim[], byDims: Dim[], range: [number, number] | null}} Pivot
+ *   rowDims: Dim[], colDims: Dim[], byDims: Dim[]}} Pivot
  * @typedef {{cell: number, cellHeight: number, pitchX: number, pitchY: number, gap: number, label: number,
  *   labelParts: number[], head: number, headParts: number[], upright: boolean[], title: number, width: number, height: number}} Sizes
  */
@@ -63,6 +63,7 @@ const Layout = (() => {
     /** @type {Section[]} */
     const sections = by.sorted(rowsOf.keys()).map((section) => ({
       ...section,
+      labels: section.labels.map((label, n) => Board.named(board.dim(view.by[n]), label)),
       rows: rows.sorted(/** @type {Map<number, true>} */ (rowsOf.get(section.key)).keys()),
       top: 0, left: 0, width: 0, height: 0, headTop: 0,
     }));
@@ -73,7 +74,6 @@ const Layout = (() => {
         cells.get((section.key * rows.count + row.key) * cols.count + col.key) ?? /** @type {Place[]} */ (NOWHERE),
       shown: places.length,
       rowDims: view.rows.map(board.dim), colDims: view.cols.map(board.dim), byDims: view.by.map(board.dim),
-      range: range(board, view, [...cells.values()]),
     };
   }
 
@@ -101,7 +101,6 @@ const Layout = (() => {
         return place ? [place] : /** @type {Place[]} */ (NOWHERE);
       },
       shown: sorted.length, rowDims: [], colDims: [], byDims: [],
-      range: range(board, view, sorted.map((place) => [place])),
     };
   }
 
@@ -163,19 +162,6 @@ const Layout = (() => {
     const ranks = Array(levels.length);
     sorted.forEach((level, position) => (ranks[level] = position));
     return ranks;
-  }
-
-  /** The least and greatest cell mean: the ends of the tint. @param {Model} board @param {View} view @param {Place[][]} cells @returns {[number, number] | null} */
-  function range(board, view, cells) {
-    let [low, high] = [Infinity, -Infinity];
-    for (const places of cells) {
-      const values = Numbers.scores(board, places, view.metric);
-      if (values.length === 0) continue;
-      const mean = Numbers.mean(values);
-      low = Math.min(low, mean);
-      high = Math.max(high, mean);
-    }
-    return low <= high ? [low, high] : null;
   }
 
   /**

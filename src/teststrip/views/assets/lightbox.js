@@ -13,14 +13,14 @@ const Lightbox = (() => {
 
     const close = () => Store.set({ open: null });
 
-    /** The neighbour: the same seed when another one than the grid's was chosen here, else what the grid shows. @param {number} dr @param {number} dc */
+    /** The neighbour with the same seed; cells that do not have the seed are passed over. @param {number} dr @param {number} dc */
     function neighbour(dr, dc) {
-      const next = at && Layout.step(pivot, at, dr, dc);
-      if (!next) return null;
-      const there = pivot.places(pivot.sections[next.s], pivot.sections[next.s].rows[next.r], pivot.cols[next.c]);
-      const usual = Numbers.choose(board, places, view.pick, view.metric) === place;
-      const same = there.find((each) => each.replicate === place.replicate && each.prompt === place.prompt) ?? there.find((each) => each.replicate === place.replicate);
-      return usual || !same ? Numbers.choose(board, there, view.pick, view.metric) ?? null : same;
+      for (let next = at && Layout.step(pivot, at, dr, dc); next; next = Layout.step(pivot, next, dr, dc)) {
+        const there = pivot.places(pivot.sections[next.s], pivot.sections[next.s].rows[next.r], pivot.cols[next.c]);
+        const found = Seeds.piled(board, view) ? Seeds.like(board, view, there, place) : Seeds.choose(board, view, there);
+        if (found) return found;
+      }
+      return null;
     }
 
     /** @param {Place | null | undefined} next */

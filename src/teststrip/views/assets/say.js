@@ -30,6 +30,12 @@ const Say = (() => {
     return rows;
   }
 
+  /** A text that may be broken before the capitals of a class name ("EulerAncestralDiscrete"). @param {string} text */
+  const broken = (text) => pieces(text).map((piece, n) => (n ? html`<wbr />${piece}` : piece));
+
+  /** The text cut where a class name may be broken: "EulerDiscrete" is "Euler" and "Discrete". @param {string} text */
+  const pieces = (text) => text.split(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/);
+
   /** @param {unknown} value */
   const value = (value) => (value === null ? "none" : value === "" ? "empty" : String(value));
 
@@ -50,5 +56,5 @@ const Say = (() => {
     return [count(board.prompts.length, "prompt"), count(board.study.replicates, "seed"), count(seen || cells, "setting")].join(" × ");
   }
 
-  return { levels, label, measured, settings, value, count, study };
+  return { broken, pieces, levels, label, measured, settings, value, count, study };
 })();

@@ -75,11 +75,11 @@ const Sheet = (() => {
     context.fillStyle = PAPER;
     context.fillRect(0, 0, canvas.width, canvas.height);
     write(board.study.name, 24, 44, { size: 24, weight: 650 });
-    write([Say.study(board), chosen(board, view), number].filter(Boolean).join(" · "), 24, 70, { colour: SOFT, lines: 2 });
+    write([Say.study(board), chosen(board, view, pivot), number].filter(Boolean).join(" · "), 24, 70, { colour: SOFT, lines: 2 });
     let top = 100;
     for (const { section, rows } of parts) {
       if (section.labels.length) {
-        write(section.labels.join(" · "), 24, top + 20, { size: 16, weight: 600 });
+        write([...section.labels, Seeds.ofSection(board, view, section)].filter(Boolean).join(" · "), 24, top + 20, { size: 16, weight: 600 });
         top += 44;
       } else top += 12;
       const left = 24 + shape.label;
@@ -97,8 +97,8 @@ const Sheet = (() => {
         if (row.labels.length) write(row.labels.join("  "), left - 12, top + Math.min(shape.height / 2 + 5, shape.height - 4), { size: 15, weight: 600, align: "right", width: shape.label - 12, lines: 4 });
         for (const [c, col] of cols.entries()) {
           const places = pivot.places(section, row, col);
-          const place = Numbers.choose(board, places, view.pick, view.metric);
-          if (place) await cellAt(board, view, pivot, context, place, places, { x: left + c * pitch.x, y: top, width: shape.cell, height: shape.height }, write);
+          const place = Seeds.choose(board, view, places);
+          if (place) await cellAt(board, view, context, place, places, { x: left + c * pitch.x, y: top, width: shape.cell, height: shape.height }, write);
           tell();
         }
         top += pitch.y;
@@ -107,14 +107,12 @@ const Sheet = (() => {
     return canvas;
   }
 
-  /** @param {Model} board @param {View} view @param {Pivot} pivot @param {CanvasRenderingContext2D} context @param {Place} place @param {Place[]} places @param {{x: number, y: number, width: number, height: number}} box @param {Function} write */
-  async function cellAt(board, view, pivot, context, place, places, box, write) {
-    const values = view.tint ? Numbers.scores(board, places, view.metric) : [];
-    const mean = values.length ? Numbers.mean(values) : null;
-    const edge = mean !== null ? Math.round(box.width * 0.035) : 0;
-    if (mean !== null && pivot.range) {
-      const [low, high] = pivot.range;
-      context.fillStyle = Tint.colour(low === high ? 0.5 : (mean - low) / (high - low));
+  /** @param {Model} board @param {View} view @param {CanvasRenderingContext2D} context @param {Place} place @param {Place[]} places @param {{x: number, y: number, width: number, height: number}} box @param {Function} write */
+  async function cellAt(board, view, context, place, places, box, write) {
+    const heat = view.tint ? Tint.of(board, view, places) : null;
+    const edge = heat ? Math.round(box.width * 0.035) : 0;
+    if (heat) {
+      context.fillStyle = Tint.colour(view, heat.share);
       context.fillRect(box.x, box.y, box.width, box.height);
     }
     if (place.file) {
@@ -131,19 +129,21 @@ const Sheet = (() => {
       write(place.failure ? place.failure.reason : "not made", box.x + box.width / 2, box.y + box.height / 2 - 4, { size: 13, weight: 650, colour: place.failure ? LOST : SOFT, align: "center", width: box.width - 8 });
       if (place.failure) write(place.failure.text, box.x + box.width / 2, box.y + box.height / 2 + 14, { size: 11, align: "center", width: box.width - 10, lines: 2 });
     }
-    if (mean !== null) {
+    if (heat) {
       context.fillStyle = "rgb(20 18 16 / .76)";
-      const text = Numbers.say(mean);
+      const text = Tint.badge(heat.mean, Numbers.scores(board, places, view.metric).length);
       context.fillRect(box.x + box.width - edge - 10 - text.length * 7, box.y + box.height - edge - 20, text.length * 7 + 8, 18);
       write(text, box.x + box.width - edge - 6, box.y + box.height - edge - 7, { size: 11, colour: "#fff", align: "right" });
     }
   }
 
-  /** What of the view the picture itself does not say. @param {Model} board @param {View} view */
-  function chosen(board, view) {
+  /** What of the view the picture itself does not say. @param {Model} board @param {View} view @param {Pivot} pivot */
+  function chosen(board, view, pivot) {
     const parts = [];
-    if (Bar.piled(board, view).length) parts.push(`${view.pick} picture of a cell` + (view.metric && view.pick !== "first" ? ` by ${Board.title(board, view.metric)}` : ""));
-    if (view.tint) parts.push(`tint: mean ${Board.title(board, view.metric)}`);
+    if (Seeds.said(board, view)) parts.push(Seeds.said(board, view));
+    if (Seeds.differ(board, view, pivot)) parts.push("seeds differ between cells");
+    const ends = view.tint && Tint.ends(board, view);
+    if (ends) parts.push(`tint: ${Tint.said(board, view)}, ${ends[0]} to ${ends[1]}`);
     for (const id of view.flip) if (board.dim(id).size > 1) parts.push(`${board.dim(id).title} ${board.dim(id).labels[view.at[id] ?? 0]}`);
     for (const [id, levels] of Object.entries(view.keep)) parts.push(`only ${board.dim(id).title} ${levels.map((level) => board.dim(id).labels[level]).join(", ")}`);
     if (view.only) parts.push("only " + view.only);
@@ -161,13 +161,14 @@ const Sheet = (() => {
     /** @type {string[]} */
     const lines = [];
     let line = "";
-    for (const word of text.split(/\s+/)) {
-      const longer = line ? line + " " + word : word;
-      if (line && context.measureText(longer).width > width) {
-        lines.push(line);
-        line = word;
-      } else line = longer;
-    }
+    for (const word of text.split(/\s+/))
+      for (const [n, piece] of Say.pieces(word).entries()) {
+        const longer = line + (line && n === 0 ? " " : "") + piece;
+        if (line && context.measureText(longer).width > width) {
+          lines.push(line);
+          line = piece;
+        } else line = longer;
+      }
     lines.push(line);
     return lines.slice(0, most).map((each, n) => {
       if (n === most - 1 && lines.length > most) each += "…";
@@ -255,5 +256,5 @@ const Sheet = (() => {
       <p class="said" role="status">${said}</p></${Pop}>`;
   }
 
-  return { draw, encoded, named, pdf, save, Export };
+  return { draw, encoded, named, pdf, chosen, save, Export };
 })();

@@ -8,21 +8,22 @@
  * @typedef {"rows" | "cols" | "by" | "flip" | "pile"} Zone
  * @typedef {{rows: string[], cols: string[], by: string[], flip: string[], pile: string[],
  *   at: Record<string, number>, keep: Record<string, number[]>, order: Record<string, string>,
- *   pick: string, metric: string, tint: boolean, low: number | null, high: number | null, only: string, tag: string,
+ *   pick: string, seed: number | null, metric: string, tint: boolean, against: string, low: number | null, high: number | null, only: string, tag: string,
  *   layout: string, sort: string, size: number, open: number | null, cmp: number[], mode: string,
  *   roi: number[] | null, zoom: number, star: number[], charts: boolean, fit: boolean, found: string}} View
  */
 const View = (() => {
   /** @type {Zone[]} */
   const ZONES = ["rows", "cols", "by", "flip", "pile"];
-  const PICKS = ["median", "best", "worst", "first"];
+  const PICKS = ["typical", "median", "best", "worst", "first"];
   const MODES = ["side", "slider", "blink", "difference"];
   const SORTS = ["plan", "score", "-score", "prompt", "level", "failed", "starred"];
+  const AGAINST = ["prompt", "nothing"];
   const ORDERS = ["score", "-score", "name", "-name"];
 
   /**
    * What a page shows when its address says nothing: the first axis across, the second down, further axes on sliders,
-   * a section for each prompt, the median picture of the seeds.
+   * a section for each prompt, and of the seeds each prompt's typical one.
    * @param {Model} board
    * @returns {View}
    */
@@ -39,9 +40,9 @@ const View = (() => {
     const placed = new Set(Object.values(zones).flat());
     const pile = board.dims.map((dim) => dim.id).filter((id) => !placed.has(id));
     return {
-      ...zones, pile, at: {}, keep: {}, order: {}, pick: "median", metric: leading(board), tint: false, low: null,
-      high: null, only: "", tag: "", layout: "grid", sort: "plan", size: 0, open: null, cmp: [], mode: "", roi: null,
-      zoom: 1, star: [], charts: false, fit: false, found: "",
+      ...zones, pile, at: {}, keep: {}, order: {}, pick: "typical", seed: null, metric: leading(board), tint: false,
+      against: "prompt", low: null, high: null, only: "", tag: "", layout: "grid", sort: "plan", size: 0, open: null,
+      cmp: [], mode: "", roi: null, zoom: 1, star: [], charts: false, fit: false, found: "",
     };
   }
 
@@ -85,8 +86,10 @@ const View = (() => {
       if (order && ORDERS.includes(order)) view.order[dim.id] = order;
     }
     view.pick = oneOf(query.get("pick"), PICKS, view.pick);
+    view.seed = view.pick === "typical" ? whole(query.get("seed"), board.dim(Board.SEED).size) : null;
     view.metric = oneOf(query.get("metric"), board.metrics.map((metric) => metric.name), view.metric);
     view.tint = query.get("tint") === "1";
+    view.against = oneOf(query.get("against"), AGAINST, view.against);
     view.low = number(query.get("low"));
     view.high = number(query.get("high"));
     view.only = oneOf(query.get("only"), ["failed", "starred"], "");
@@ -123,10 +126,10 @@ const View = (() => {
       if (view.keep[dim.id]) query.set("keep." + dim.id, view.keep[dim.id].join());
       if (view.order[dim.id]) query.set("order." + dim.id, view.order[dim.id]);
     }
-    for (const key of /** @type {const} */ (["pick", "metric", "only", "tag", "layout", "sort", "mode", "size", "zoom", "found"]))
+    for (const key of /** @type {const} */ (["pick", "metric", "against", "only", "tag", "layout", "sort", "mode", "size", "zoom", "found"]))
       if (view[key] !== usual[key]) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["tint", "charts", "fit"])) if (view[key]) query.set(key, "1");
-    for (const key of /** @type {const} */ (["low", "high", "open"]))
+    for (const key of /** @type {const} */ (["seed", "low", "high", "open"]))
       if (view[key] !== null) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["cmp", "star"])) if (view[key].length) query.set(key, view[key].join());
     if (view.roi) query.set("roi", view.roi.map((x) => Number(x.toFixed(6))).join());
@@ -184,5 +187,5 @@ const View = (() => {
   const wholes = (text, below) =>
     [...new Set((text ?? "").split(",").map((part) => whole(part, below)))].filter((n) => n !== null);
 
-  return { ZONES, PICKS, MODES, SORTS, defaults, leading, parse, format, move, swap, zoneOf };
+  return { ZONES, PICKS, AGAINST, MODES, SORTS, defaults, leading, parse, format, move, swap, zoneOf };
 })();
