@@ -43,6 +43,11 @@ def test_axe_finds_nothing(
         visitor.page.get_by_role("button", name=panel).first.click()
         found[panel] = violations(visitor)
         visitor.page.keyboard.press("Escape")
+    visitor.page.locator("main").evaluate("main => main.scrollIntoView()")
+    visitor.cell(0, 0, 0).focus()
+    visitor.page.keyboard.press("ArrowRight")
+    expect(visitor.page.get_by_role("tooltip")).to_be_visible()
+    found["card"] = violations(visitor)
     assert {name: some for name, some in found.items() if some} == {}
 
 

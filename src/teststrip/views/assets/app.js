@@ -25,8 +25,8 @@ const App = (() => {
       <${Top} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
       ${view.charts && html`<${Charts} board=${board} view=${view} />`}
       <section class="bar-sticky" aria-label="View" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${sizes} /><${Flip} board=${board} view=${view} /></section>
-      <main><${Shown} board=${board} view=${view} /><${Grid} board=${board} view=${view} pivot=${pivot} sizes=${sizes} onHover=${setHover} barHeight=${barHeight} /></main>
-      <div class="above"><${Card.Card} board=${board} view=${view} hover=${open || view.mode ? null : hover} /></div>
+      <main><${Shown} board=${board} view=${view} /><${Grid} board=${board} view=${view} pivot=${pivot} sizes=${sizes} onHover=${setHover} barHeight=${barHeight} />
+        <div class="above"><${Card.Card} board=${board} view=${view} hover=${open || view.mode ? null : hover} /></div></main>
       <div class="above">${open && html`<${Lightbox} board=${board} view=${view} pivot=${pivot} />`}</div>
       <div class="above">${view.mode ? html`<${Compare} board=${board} view=${view} />` : html`<${Compare.Tray} board=${board} view=${view} />`}</div>`;
   }

@@ -4,15 +4,15 @@ const Help = (() => {
   const KEYS = [
     ["← ↑ → ↓", "walk along the axes, in the grid and at full size"],
     ["Enter", "full size"], ["Esc", "close"],
-    ["+ − 0 1", "zoom in, out, fit, 1:1 (full size, comparison)"], [", .", "the next seed, in the grid and at full size"],
-    ["c", "add to the comparison; so does Shift and a click"], ["s", "star"],
+    ["+ − 0 1", "zoom in, out, fit, 1:1"], [", .", "the next seed, in the grid and at full size"],
+    ["c", "add to the comparison"], ["s", "star"],
     ["r", "mark a region (full size)"], ["b", "hold to blink (comparison, Blink)"],
     ["Space", "play the slider"], ["?", "this help"],
   ];
   /** @type {[string, string][]} */
   const GESTURES = [
     ["Shift-click", "add a picture to the comparison"],
-    ["Swipe", "to the neighbour, at full size, on a touch screen"],
+    ["Swipe", "walk along the axes (full size)"],
     ["Pinch, wheel", "zoom; drag to pan"],
     ["Drag the line", "comparison, Slider: show more of one picture"],
   ];
