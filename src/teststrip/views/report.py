@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
@@ -114,7 +113,7 @@ def _record(finding: Finding) -> dict[str, Any]:
 def best_text(result: Result, metric: str | None = None, budget: str | None = None) -> str:
     """What `teststrip best` prints: each recommendation, its settings and its limits."""
     lines = []
-    for made in _best(result, metric, budget):
+    for made in result.advice(metric, budget=budget):
         lines += [
             made.sentence,
             *(f"  {axis} = {label}" for axis, label in (made.choice.levels if made.choice else ())),
@@ -125,19 +124,10 @@ def best_text(result: Result, metric: str | None = None, budget: str | None = No
 
 def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:
     """Each recommendation as plain JSON values."""
-    return {"study": result.study.name, "recommendations": _plain([asdict(m) for m in _best(result, metric, budget)])}
-
-
-def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
-    return best_of_result_columns(
-        result.columns(),
-        result.study,
-        result.cards,
-        metric=metric,
-        budget=budget,
-        pilot=result.pilot,
-        paired_seeds=result.paired_seeds,
-    )
+    return {
+        "study": result.study.name,
+        "recommendations": _plain([asdict(m) for m in result.advice(metric, budget=budget)]),
+    }
 
 
 def _size(summary: Summary) -> str:
