@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from teststrip.diffusion.source import files, text
-from teststrip.errors import StudyError, nearest
+from teststrip.errors import StudyError, among
 from teststrip.records import Value
 
 # These read the configuration of a noise-prediction model, but no list of Diffusers says so.
@@ -155,8 +155,7 @@ def check(settings: Mapping[str, Value], own: str, config: Mapping[str, object],
     accepted = alternatives(own)
     if name not in accepted:
         raise StudyError(
-            f"scheduler: {name!r} cannot stand in for {own} in {pipeline}{nearest(str(name), accepted)}."
-            f" Known: {', '.join(accepted)}"
+            f"scheduler: {name!r} cannot stand in for {own} in {pipeline}{among(str(name), accepted, 'Known')}"
         )
     needed = NEEDS.get(str(name))
     if needed and importlib.util.find_spec(needed) is None:

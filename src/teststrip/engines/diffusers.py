@@ -22,7 +22,7 @@ from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.diffusion.safety import read_header
-from teststrip.errors import StudyError, nearest
+from teststrip.errors import StudyError, among
 from teststrip.plugins import missing
 from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
@@ -138,9 +138,7 @@ class DiffusersEngine:
         has = {*pipeline.knobs, *(setting.name for setting in OWN_SETTINGS)}
         for name, value in settings.items():
             if name not in has and value is not None:
-                raise StudyError(
-                    f"{name}: {pipeline.name} has no such setting{nearest(name, has)}. It has: {', '.join(sorted(has))}"
-                )
+                raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
         schedulers.check(settings, *model.scheduler, model.pipeline)
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from teststrip import disk, plugins
 from teststrip.characters import printable
-from teststrip.errors import UsageError, nearest
+from teststrip.errors import UsageError, among
 from teststrip.records import Concluded, Started
 from teststrip.rows import tables
 from teststrip.store import inside
@@ -48,15 +48,14 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     """
     if to not in FORMATS:
         known = targets()
-        raise UsageError(f"unknown format {to!r}{nearest(to, known)}. There are: {', '.join(known)}")
+        raise UsageError(f"unknown format {to!r}{among(to, known, 'There are')}")
     function, suffix = FORMATS[to]
     known = [
         name for name, option in inspect.signature(function).parameters.items() if option.kind == option.KEYWORD_ONLY
     ]
     for name in options:
         if name not in known:
-            takes = f"It takes: {', '.join(known)}" if known else "It takes none"
-            raise UsageError(f"{to} has no option {name!r}{nearest(name, known)}. {takes}")
+            raise UsageError(f"{to} has no option {name!r}{among(name, known, 'It takes')}")
     if target is None:
         return inside.write(result.folder, f"{result.study.name}{suffix}", function(result, suffix, **options))
     target = Path(target)

@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from teststrip.errors import UsageError, nearest
+from teststrip.errors import UsageError, among
 from teststrip.pictures import sheet as drawing
 from teststrip.records import Row
 from teststrip.rows import grid
@@ -75,7 +75,7 @@ def _picked(
     names = list(dict.fromkeys([*result.study.question.metrics, *(name for row in rows for name in row.scores)]))
     metric = metric or next(iter(names), None)
     if metric is not None and metric not in names:
-        raise UsageError(f"no score {metric!r}{nearest(metric, names)}. There are: {', '.join(names)}")
+        raise UsageError(f"no score {metric!r}{among(metric, names, 'There are')}")
     card = result.cards.get(metric or "")
     better = card.higher_is_better if card else None
     return [grid.pick(own, how, metric, higher_is_better=better) for own in grid.cells(rows, dimensions).values()]
