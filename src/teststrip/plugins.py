@@ -26,6 +26,7 @@ EXTRAS = {
     "trackio": "trackio",
     "tensorboard": "tensorboard",
     "pyarrow": "parquet",
+    "cairosvg": "pdf",
     "starlette": "view",
     "uvicorn": "view",
 }

@@ -108,8 +108,22 @@ def view(
 @app.command()
 def export(
     folder: Folder,
-    to: Annotated[str, typer.Option("--to", help="csv, parquet, contact-sheet, html, or a tracker.")],
-    target: Annotated[Path | None, typer.Option("--out", "-o", help="The file. [default: in the study folder]")] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="csv, parquet, contact-sheet, html, findings, settings, figures-svg, figures-pdf, or a tracker.",
+        ),
+    ],
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file, or the folder of figures. The suffix .tex makes findings and settings LaTeX. "
+            "[default: in the study folder]",
+        ),
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
     columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
     pick: Annotated[str | None, typer.Option(help="Contact sheet: median, best, worst or first of a cell.")] = None,
@@ -119,10 +133,10 @@ def export(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
+    """Take results elsewhere: tables, figures, contact sheets, one self-contained page, a tracker such as wandb."""
     from teststrip.verbs import export as exports
 
-    if to not in exports.FORMATS and to in exports.targets():
+    if to not in exports.formats() and to in exports.targets():
         with opened(folder, yes=yes) as result:
             where = exports.notify(result, to, **_pairs(option or []))
         out.print(f"sent to {to}" + (f": {where}" if where else ""), markup=False)
