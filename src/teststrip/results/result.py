@@ -265,7 +265,8 @@ class Result:
 
         from teststrip.results import frames
 
-        return pd.DataFrame.from_records(frames.settings(self.columns(), self.study.axes, self.cards))
+        found = frames.settings(self.columns(), self.study.axes, self.cards)
+        return pd.DataFrame.from_records([one.record() for one in found])
 
     def grid(
         self,

@@ -58,17 +58,11 @@ def findings_latex(result: Result) -> str:
 
 def settings_latex(result: Result) -> str:
     """All settings, a row each: its levels, each score with half its 95 % interval, the median time, the images."""
-    axes = [axis.name for axis in result.study.axes]
-    scores = list(result.cards)
-    heads = [*map(spoken, axes), *(_head(card) for card in result.cards.values()), "median time (s)", "images"]
+    axes = result.study.axes
+    heads = [*(spoken(axis.name) for axis in axes), *map(_head, result.cards.values()), "median time (s)", "images"]
     rows = [
-        [
-            *(_value(record[name]) for name in axes),
-            *(plus_minus(record, name) for name in scores),
-            _value(record["seconds_median"]),
-            _value(record["images"]),
-        ]
-        for record in frames.settings(result.columns(), result.study.axes, result.cards)
+        [*one.labels, *map(frames.plus_minus, one.scores.values()), number(one.seconds), f"{one.images:,}"]
+        for one in frames.settings(result.columns(), axes, result.cards)
     ]
     return table(heads, rows, words=len(axes))
 
@@ -106,15 +100,6 @@ def escape(text: str) -> str:
     return f"{{{written[0]}}}{written[1:]}" if written.startswith(("[", "*")) else written
 
 
-def plus_minus(record: Mapping[str, object], name: str) -> str:
-    """A mean with half its interval, of a record of `frames.settings`: "24.12 ± 0.32"; the mean where it has none."""
-    mean, low, high = (float(str(record.get(key, math.nan))) for key in (name, f"{name}_low", f"{name}_high"))
-    if not (math.isfinite(mean) and low < high):
-        return number(mean)
-    digits = digits_of(low, high)
-    return f"{fixed(mean, digits)} ± {fixed((high - low) / 2, digits)}"
-
-
 def _row(cells: Sequence[str]) -> str:
     return " & ".join(map(escape, cells)) + r" \\"
 
@@ -139,9 +124,3 @@ def _finding(one: Finding) -> list[str]:
         str(one.prompts),
         one.outcome or VERDICTS[one.verdict],
     ]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else number(value)
