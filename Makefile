@@ -1,7 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 PYTHON ?= python3
 BIN = .venv/bin
-EXTRAS = diffusers,view
+EXTRAS = diffusers
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
@@ -55,7 +55,7 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	touch $@
 
 .venv/.installed-quick: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[parquet,test,view]'
+	$(PIP) --editable '.[parquet,test]'
 	touch $@
 
 .venv/.installed-dev: .venv/.installed

@@ -27,8 +27,6 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "pyarrow": "parquet",
     "cairosvg": "pdf",
-    "starlette": "view",
-    "uvicorn": "view",
 }
 
 

@@ -116,6 +116,11 @@ def alternatives(own: str) -> tuple[str, ...]:
     return (own, *sorted(name for name in listed - {own} if name in table and not OTHER_TASKS.search(name)))
 
 
+def names() -> tuple[str, ...]:
+    """The names of all scheduler classes for pictures, sorted; which of them fit is a matter of the model."""
+    return tuple(sorted(name for name in known() if not OTHER_TASKS.search(name)))
+
+
 def facts_of(scheduler: Any) -> dict[str, object]:
     """An image's facts on its scheduler: the class and, where the configuration makes it draw noise, that it does."""
     config = scheduler.config

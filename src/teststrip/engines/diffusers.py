@@ -8,7 +8,7 @@ into `diffusion.pipelines`. To add an option: a line in `options`, and an argume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, groupby
@@ -148,6 +148,10 @@ class DiffusersEngine:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
         if lora := settings.get("lora"):
             self._check_lora(str(lora))
+
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The scheduler classes of the installed Diffusers; a model takes those that fit its own."""
+        return {"scheduler": schedulers.names()}
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""
