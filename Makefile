@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constra
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 MEASURED = analysis pictures store study
 
-.PHONY: demo test quick coverage heavy check campaign bench docs clean
+.PHONY: demo test quick coverage heavy check campaign bench docs site clean
 
 demo: .venv/.installed  ## the study this project began with, on the embedded model
 	$(BIN)/teststrip run examples/guidance_vs_steps.toml
@@ -46,6 +46,10 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	$(BIN)/python -m teststrip.study reference > docs/study-file.md
 	$(BIN)/python -m teststrip.metrics > docs/metrics.md
 	$(BIN)/python -m tools.floor_plan
+	$(BIN)/python -m tools.decisions
+
+site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dead link fails it (so never --quiet: that hides them)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -27,6 +27,9 @@ HOSTILE = r"50 % & more_of #1 {x} \\[2ex] $a^b$ ~ <tag> | * [opt] -- ''' ,, ``"
 PLAIN = str.maketrans("−ˆ", "-^")  # how the second reader writes the minus of mathematics and \textasciicircum
 
 
+NEEDS_CAIRO = pytest.mark.process  # a process looks for the library Cairo when CairoSVG is loaded
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
     axes = {
@@ -121,6 +124,7 @@ def test_findings_in_csv_have_their_numbers_whole(result: Result) -> None:
             assert (record[name] == "") if math.isnan(number) else float(record[name]) == number
 
 
+@NEEDS_CAIRO
 def test_figures_are_the_charts_as_svg_and_as_vectors_in_pdf(result: Result, tmp_path: Path) -> None:
     drawn = charts.drawn(result.findings, result.recommendations)
     assert drawn
@@ -135,6 +139,7 @@ def test_figures_are_the_charts_as_svg_and_as_vectors_in_pdf(result: Result, tmp
         assert not list(page.images), "a figure is lines and letters, not pixels"
 
 
+@NEEDS_CAIRO
 def test_figures_lie_beside_those_of_the_report_where_no_folder_is_named(result: Result) -> None:
     folder = export.write(result, "figures-pdf")
     assert folder == result.folder / "charts"
