@@ -1,13 +1,13 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 PYTHON ?= python3
 BIN = .venv/bin
-EXTRAS = diffusers,view
+EXTRAS = diffusers
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 MEASURED = analysis pictures store study
 
-.PHONY: demo original test quick coverage heavy check campaign bench docs clean
+.PHONY: demo original test quick coverage heavy check campaign bench docs site clean
 
 demo: .venv/.installed  ## 432 images of the embedded model and what they say: about two minutes after the set-up
 	$(BIN)/teststrip run examples/demo.toml
@@ -49,6 +49,10 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	$(BIN)/python -m teststrip.study reference > docs/study-file.md
 	$(BIN)/python -m teststrip.metrics > docs/metrics.md
 	$(BIN)/python -m tools.floor_plan
+	$(BIN)/python -m tools.decisions
+
+site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dead link fails it (so never --quiet: that hides them)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -58,7 +62,7 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	touch $@
 
 .venv/.installed-quick: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[parquet,test,view]'
+	$(PIP) --editable '.[parquet,test]'
 	touch $@
 
 .venv/.installed-dev: .venv/.installed

@@ -201,6 +201,48 @@ def test_lists_of_parts_name_what_is_installed(tmp_path: Path) -> None:
     assert "progress" in command("trackers", cwd=tmp_path).stdout
 
 
+def test_engines_are_a_line_each_and_one_engine_is_told_whole(tmp_path: Path) -> None:
+    lines = command("engines", cwd=tmp_path, COLUMNS="200").stdout.splitlines()
+    assert len(lines) == 4
+    assert "teststrip engines NAME" in lines[-1]
+    told = command("engines", "diffusers", cwd=tmp_path).stdout
+    for word in ("guidance_scale", "EulerAncestralDiscreteScheduler", "num_images_per_prompt", "backend"):
+        assert (word in told) == (word != "num_images_per_prompt")
+    assert "Did you mean 'pattern'?" in command("engines", "patern", cwd=tmp_path, code=2).stderr
+
+
+@pytest.mark.parametrize("words", [["engines", "pattern"], ["metrics"], ["trackers"]], ids=" ".join)
+def test_a_list_has_the_width_of_the_terminal_and_whole_lines_in_a_pipe(tmp_path: Path, words: list[str]) -> None:
+    narrow = command(*words, cwd=tmp_path, COLUMNS="70").stdout.splitlines()
+    assert max(map(len, narrow)) <= 70
+    whole = [
+        line
+        for line in subprocess.run(
+            [sys.executable, "-m", "teststrip", *words],
+            cwd=tmp_path,
+            env=without_columns(),
+            capture_output=True,
+            text=True,
+        ).stdout.splitlines()
+        if line
+    ]
+    assert len(whole) < len(narrow)
+    assert max(map(len, whole)) > 80
+
+
+def without_columns() -> dict[str, str]:
+    return {name: value for name, value in environment().items() if name != "COLUMNS"}
+
+
+@pytest.mark.parametrize("words", [[], ["--full"], ["--markdown"], ["--markdown", "--full"]], ids=" ".join)
+def test_report_is_short_unless_all_of_it_is_asked_for(folder: Path, words: list[str]) -> None:
+    command("run", "study.toml", cwd=folder)
+    told = command("report", "study.toml", *words, cwd=folder).stdout
+    assert "4 of 4 images" in told
+    assert ("1 SD is what the score changes" in told) == ("--full" in words)
+    assert ("# little" in told) == ("--markdown" in words)
+
+
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study of 100,020 places, of which none is made."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -105,6 +106,26 @@ def test_only_the_store_makes_a_path_out_of_a_pictures_row() -> None:
 def test_the_law_sees_every_way_to_join_the_folder_with_a_pictures_path(line: str) -> None:
     assert list(joined(ast.parse(line))) == [1]
     assert not list(joined(ast.parse("files.place(folder, image.path); found[image.path]; sys.path; Path(place.path)")))
+
+
+def stopped_twice(tree: ast.AST) -> Iterator[int]:
+    """The lines on which a full stop follows what `nearest` says, which ends its own sentence: "'seed'?. Known"."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            for part, after in pairwise(node.values):
+                hint = isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Call)
+                alone = hint and ast.unparse(part.value.func) == "nearest"
+                if alone and isinstance(after, ast.Constant) and str(after.value).startswith("."):
+                    yield node.lineno
+
+
+def test_no_message_puts_a_full_stop_behind_did_you_mean() -> None:
+    assert [f"{path}:{line}" for path, tree in MODULES.items() for line in stopped_twice(tree)] == []
+
+
+def test_the_law_sees_a_second_full_stop() -> None:
+    assert list(stopped_twice(ast.parse("raise UsageError(f'no {x!r}{nearest(x, known)}.' f' Known: {known}')"))) == [1]
+    assert not list(stopped_twice(ast.parse("raise UsageError(f'no {x!r}{among(x, known, 1)}')")))
 
 
 @pytest.mark.process

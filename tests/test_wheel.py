@@ -33,9 +33,9 @@ class Environment:
         self._python = folder / "venv" / "bin" / "python"
         self.teststrip = folder / "venv" / "bin" / "teststrip"
 
-    def install(self, extra: str = "") -> None:
+    def install(self) -> None:
         # Nothing is compiled ahead: most modules of SciPy and pandas are never imported here.
-        wheel = f"teststrip{extra} @ {self._wheel.as_uri()}"
+        wheel = f"teststrip @ {self._wheel.as_uri()}"
         pip("--python", self._python, "install", "--no-compile", "--constraint", CONSTRAINTS, wheel)
 
     def command(self, *words: str | Path, cwd: Path, code: int = 0) -> str:
@@ -87,16 +87,31 @@ def test_the_bare_install_reports_exports_verifies_and_finishes_a_study(base: En
 
 
 def test_the_bare_install_lists_its_parts(base: Environment, room: Path) -> None:
-    for words in (["init", "new.toml"], ["engines"], ["metrics"], ["metrics", "sharpness"], ["trackers"]):
+    for words in (
+        ["init", "new.toml"],
+        ["engines"],
+        ["engines", "pattern"],
+        ["engines", "diffusers"],
+        ["metrics"],
+        ["metrics", "sharpness"],
+        ["trackers"],
+    ):
         base.command(*words, cwd=room)
+
+
+def test_the_bare_install_says_in_one_line_what_brings_an_engine_and_what_brings_figures(
+    base: Environment, room: Path
+) -> None:
+    said = base.command("run", EXAMPLE, cwd=room, code=2)
+    assert "Traceback" not in said
+    assert re.search(r"\w+ is not installed\. Run: pip install 'teststrip\[diffusers\]'", said)
+    said = base.command("export", "old", "--to", "figures-pdf", cwd=room, code=2)
+    assert said == "teststrip: cairosvg is not installed. Run: pip install 'teststrip[pdf]'\n"
 
 
 @pytest.fixture
 def served(base: Environment, room: Path) -> Iterator[str]:
-    """The address of the live page of `old`, after the bare install said what `view` needs."""
-    said = base.command("view", "old", "--no-browser", cwd=room, code=2)
-    assert said == "teststrip: uvicorn is not installed. Run: pip install 'teststrip[view]'\n"
-    base.install("[view]")
+    """The address of the live page of `old`."""
     words = [base.teststrip, "view", "old", "--no-browser"]
     with subprocess.Popen(words, cwd=room, env=OUTSIDE, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -109,7 +124,7 @@ def served(base: Environment, room: Path) -> Iterator[str]:
             server.wait(timeout=60)
 
 
-def test_view_says_which_extra_it_needs_and_shows_the_page_with_it(served: str) -> None:
+def test_the_bare_install_shows_the_live_page(served: str) -> None:
     address, _, code = served.partition("/#launch=")
     visitor = build_opener(HTTPCookieProcessor())
     headers = {"Origin": address, "X-Teststrip": "1", "Content-Type": "application/json"}

@@ -19,7 +19,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("parquet", "test", "view")
+EXTRAS = ("parquet", "test")
 NEWER = [f"python3.{minor}" for minor in range(sys.version_info.minor + 1, 20)]
 STUDY = """
 name = "patterns"

@@ -18,6 +18,7 @@ THUMBS = "thumbs"
 QUARANTINE = "quarantine"
 TRACKERS = "trackers"
 REPORT_FILE = "report.md"
+FULL_REPORT_FILE = "report-full.md"
 CHARTS = "charts"
 PAGE = "page"
 PIXELS = "pixels"
@@ -33,7 +34,8 @@ PARTS: Mapping[str, str] = MappingProxyType(
         f"{THUMBS}/": "Small copies of pictures longer than 256 pixels; made again where they are missing.",
         f"{QUARANTINE}/": "Damaged files and ledgers, kept; only there when there was something to keep.",
         f"{TRACKERS}/": "What trackers remember of what they were told, a folder for each.",
-        REPORT_FILE: "The conclusions in words and tables; can be written again at any time.",
+        REPORT_FILE: "The conclusions on one page; can be written again at any time.",
+        FULL_REPORT_FILE: "All tables, methods and limits, and how to reproduce it; can be written again at any time.",
         f"{CHARTS}/": "The charts of the report; can be written again at any time.",
         f"{PAGE}/": "The page to look at; can be written again at any time.",
     }

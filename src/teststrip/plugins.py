@@ -26,8 +26,7 @@ EXTRAS = {
     "trackio": "trackio",
     "tensorboard": "tensorboard",
     "pyarrow": "parquet",
-    "starlette": "view",
-    "uvicorn": "view",
+    "cairosvg": "pdf",
 }
 
 

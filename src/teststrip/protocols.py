@@ -112,6 +112,15 @@ class Remarks(Protocol):
 
 
 @runtime_checkable
+class Names(Protocol):
+    """Optional: an engine that knows names which a setting may have, and accepts others, too."""
+
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """Known names by setting, for `teststrip engines NAME`."""
+        ...
+
+
+@runtime_checkable
 class Priced(Protocol):
     """Optional: an engine that is paid by the picture. A render's fact `price` holds what was really paid."""
 

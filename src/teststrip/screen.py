@@ -12,13 +12,15 @@ import os
 import sys
 from typing import IO, Any, NoReturn
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
 from teststrip.characters import printable
 from teststrip.errors import ReaderGone
 
 OUTPUT = "standard output"
+WIDE = 10_000
+"""Columns of what is no terminal: tables are as wide as their words, so that each row is one line for `grep`."""
 
 
 class Screen(Console):
@@ -30,6 +32,17 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Columns and lines: of the terminal, or as COLUMNS says. A file or a pipe has room for any table."""
+        if self.is_terminal or "COLUMNS" in os.environ:
+            return super().size
+        return ConsoleDimensions(WIDE, super().size.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
 
     def render_str(self, text: str, **options: Any) -> Text:
         """The text as rich renders it, with escapes for hostile characters; see `Console`."""

@@ -37,7 +37,7 @@ def test_a_whole_study_of_levels_that_agree_in_12_digits_is_made_reported_and_re
         findings = result.findings
         recommending = replace(result.cards["sharpness"], higher_is_better=True, describes="")
         (best,) = analysis.best_of_result_columns(table, result.study, {"sharpness": recommending})
-        text = report.markdown(result)
+        text = report.full_markdown(result)
     assert table["guidance_scale"] == [ALIKE[index] for index in table["guidance_scale level"]]
     guidance = next(finding for finding in findings if finding.axis == "guidance_scale" and finding.kind == "axis")
     labels = ["0.30000000000000004", "0.3", "7", "7.0000000000001"]

@@ -234,7 +234,8 @@ def _timed(render: Render, planned: Planned) -> Render:
 
 
 def told(name: str, folder: Path) -> str:
-    """What the terminal prints, then the report; without its last part, which names versions of this machine."""
+    """What the terminal prints, then the full report; without its last part, which names versions of this machine."""
     with made(name, folder) as result:
-        page = report.markdown(result).split("## To reproduce", maxsplit=1)[0]
-        return f"```\n$ teststrip report {name}\n{report.text(result)}```\n\n{page.rstrip()}\n"
+        printed = report.text(result).replace(str(folder), name)
+        page = report.full_markdown(result).split("## To reproduce", maxsplit=1)[0]
+        return f"```\n$ teststrip report {name}\n{printed}```\n\n{page.rstrip()}\n"

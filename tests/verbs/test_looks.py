@@ -64,7 +64,7 @@ def looks(folder: Path) -> list[Look]:
 
 
 READERS = {
-    "report": lambda result: report.text(result, tables=True),
+    "report": lambda result: report.full_text(result),
     "json": report.as_json,
     "best": report.best_text,
     "page": lambda result: page.write(result, result.folder / "elsewhere"),
@@ -168,7 +168,7 @@ def test_a_kept_margin_does_not_move_when_the_study_grows(sizes: tuple[int, ...]
     assert [margin.look for margin in margins_kept] == [min(i, pilot) + 1 for i in range(len(sizes))]
     assert [margin.pilot for margin in margins_kept] == [i >= pilot for i in range(len(sizes))]
     with teststrip.open(tmp_path / "grown") as result:
-        text = report.markdown(result)
+        text = report.full_markdown(result)
         assert (f"kept from look {pilot + 1} ({sizes[pilot]} prompts)" in text) == (pilot < len(sizes) - 1)
         assert {made.margin for made in result.recommendations if made.choice} <= {margins[-1]}
 
@@ -201,6 +201,7 @@ def test_the_report_that_a_run_wrote_is_the_report_of_its_readers(tmp_path: Path
         drive(study(6, 3), tmp_path, limit=limit, trackers=[]).result.close()
         with teststrip.open(tmp_path) as result:
             assert report.markdown(result) == (tmp_path / "report.md").read_text(encoding="utf-8")
+            assert report.full_markdown(result) == (tmp_path / "report-full.md").read_text(encoding="utf-8")
 
 
 def test_a_question_that_was_changed_before_any_look_is_nobodys_business(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import teststrip
 from teststrip.results.result import Result
 from teststrip.verbs.run import drive
 from teststrip.views import report
+from teststrip.views.markdown import escape
 
 
 def run(folder: Path, **changes: Any) -> Result:
@@ -39,7 +40,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
 
 @pytest.fixture(scope="module")
 def told(result: Result) -> str:
-    return report.markdown(result)
+    return report.full_markdown(result)
 
 
 def test_the_report_opens_with_what_was_found(told: str, result: Result) -> None:
@@ -49,10 +50,10 @@ def test_the_report_opens_with_what_was_found(told: str, result: Result) -> None
     assert {finding.scope for finding in axes} == {"these prompts", "prompts like these"}
     for finding in axes:
         for line in finding.lines or (finding.sentence,):
-            assert (f"- {report._escape(line)}\n" in opening) >= finding.leads
+            assert (f"- {escape(line)}\n" in opening) >= finding.leads
         claim = (finding.lines or (finding.sentence,))[0]
-        assert (report._escape(claim) in opening) == finding.leads
-        assert report._escape(finding.beside) in opening
+        assert (escape(claim) in opening) == finding.leads
+        assert escape(finding.beside) in opening
 
 
 def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Result) -> None:
@@ -60,20 +61,20 @@ def test_each_finding_has_its_table_method_n_and_limits(told: str, result: Resul
         if finding.kind == "missing":
             continue
         claim, *more = finding.lines or (finding.sentence,)
-        place = told.index(f"**{report._escape(claim)}**")
+        place = told.index(f"**{escape(claim)}**")
         section = told[place:].split("\n### ", maxsplit=1)[0].split("\n## ", maxsplit=1)[0]
         assert finding.kind == "convergence" or "| comparison |" in section
         assert "Method: " in section
         seeds = f"{finding.seeds} paired seeds, " if finding.scope == "these prompts" else ""
         assert f"n = {finding.prompts} prompts, {seeds}{finding.images:,} images." in section
-        assert report._escape(" ".join(more)) in section
+        assert escape(" ".join(more)) in section
         before = told[:place].rsplit("\n## ", maxsplit=1)[-1]  # where limits stand that all answers of a metric share
         for limit in finding.limits:
-            assert report._escape(limit) in before + section
+            assert escape(limit) in before + section
 
 
 def test_the_terminal_shows_the_means_of_axes_and_of_all_settings(result: Result) -> None:
-    told = report.text(result, tables=True)
+    told = report.full_text(result)
     sharpness = told.split("\nsharpness", maxsplit=1)[1].split("\nclipped")[0]
     finding = next(
         f for f in result.findings if f.kind == "axis" and f.metric == "sharpness" and f.axis == "guidance_scale"
@@ -84,11 +85,11 @@ def test_the_terminal_shows_the_means_of_axes_and_of_all_settings(result: Result
         assert row[-1] == str(level.images)
     settings = [line for line in sharpness.splitlines() if line.startswith("  guidance")]
     assert len([line for line in settings if " s " in line]) == 6
-    assert "sharpness" not in report.text(result).split("SD")[-1]
+    assert "sharpness" not in told.split("SD")[-1]
 
 
 def test_the_charts_lie_beside_the_report_and_are_drawings(result: Result, tmp_path: Path) -> None:
-    path = report.write(result, tmp_path)
+    path = report.write(result, tmp_path).with_name("report-full.md")
     links = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
     assert len(links) >= 5
     assert not any("frontier" in link for link in links), "scores that only describe put no setting ahead"
@@ -96,7 +97,7 @@ def test_the_charts_lie_beside_the_report_and_are_drawings(result: Result, tmp_p
         root = ET.fromstring((tmp_path / link).read_text(encoding="utf-8"))
         assert root.tag.endswith("svg")
         assert root.findall(".//{*}circle")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["charts", "report.md"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["charts", "report-full.md", "report.md"]
 
 
 def test_a_run_writes_the_report_into_its_folder(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_refused_pictures_are_counted_by_setting_and_reason(told: str) -> None:
 
 def test_an_axis_that_changes_no_pixel_is_the_first_thing_said(tmp_path: Path) -> None:
     with run(tmp_path / "run", axes={"eta": [0.0, 0.5], "guidance_scale": [1, 7]}) as made:
-        first = report.markdown(made).split("## In short")[1].strip().splitlines()[0]
+        first = report.full_markdown(made).split("## In short")[1].strip().splitlines()[0]
     assert first.startswith("- eta changes nothing: 0 and 0.5 gave identical pixels")
 
 
@@ -123,9 +124,9 @@ def test_the_first_study_is_told_about_its_five_prompts_and_that_they_settle_not
     with run(
         tmp_path / "run", prompts=["a", "b", "c", "d", "e"], axes=axes, question={"metrics": ["sharpness"]}
     ) as made:
-        lines = report.text(made)
+        lines = report.full_text(made)
         leading = [finding for finding in made.findings if finding.kind == "axis" and finding.leads]
-        told = report.markdown(made)
+        told = report.full_markdown(made)
     assert {finding.scope for finding in leading} == {"these prompts"}
     assert not {finding.verdict for finding in leading} & {"insufficient design"}
     assert "On these 5 prompts, " in lines
@@ -167,13 +168,13 @@ def test_a_study_not_finished_says_what_its_conclusions_rest_on(tmp_path: Path) 
         axes={"guidance_scale": [1, 2]},
     )
     with drive(study, tmp_path / "run", limit=3, trackers=[], views=False).result as made:
-        assert "1 of 4 images is not made yet" in report.markdown(made)
+        assert "1 of 4 images is not made yet" in report.full_markdown(made)
 
 
 def test_a_study_without_axes_or_scores_still_has_a_report(tmp_path: Path) -> None:
     study = teststrip.Study(name="bare", engine={"name": "pattern"}, prompts=["a"], settings={"width": 8, "height": 8})
     with drive(study, tmp_path / "run", limit=0, trackers=[], views=False).result as made:
-        assert "0 of 1 images" in report.markdown(made)
+        assert "0 of 1 image" in report.full_markdown(made)
         assert report.as_json(made)["findings"] == []
 
 
@@ -181,7 +182,7 @@ def test_labels_from_anywhere_cannot_break_the_markdown(tmp_path: Path) -> None:
     hostile = "| x ](javascript:1) <script> `"
     axes = {"look": [{"label": hostile, "guidance_scale": 1}, {"label": "plain", "guidance_scale": 7}]}
     with run(tmp_path / "run", axes=axes, question={"metrics": ["clipped"]}) as made:
-        text = report.markdown(made)
+        text = report.full_markdown(made)
     assert "<script>" not in text
     rows = [line for line in text.splitlines() if line.startswith("| \\| x")]
     assert rows

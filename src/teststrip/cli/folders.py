@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json
+from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json, print_text
 from teststrip.errors import UsageError
 from teststrip.folder import QUARANTINE
 
@@ -20,18 +20,21 @@ app = typer.Typer()
 @app.command()
 def report(
     folder: Folder,
+    full: Annotated[bool, typer.Option("--full", help="All tables, methods and limits.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Print verdicts and tables."""
+    """Print the answer, what was found and the best settings; with --full all tables, with --json everything."""
     from teststrip.views import report as reports
 
     with opened(folder, yes=yes) as result:
         if as_json:
             print_json(reports.as_json(result))
+        elif markdown:
+            out.print(reports.full_markdown(result) if full else reports.markdown(result), markup=False)
         else:
-            out.print(reports.markdown(result) if markdown else reports.text(result, tables=True), markup=False)
+            print_text(reports.full_text(result) if full else reports.text(result))
 
 
 @app.command()
@@ -51,7 +54,7 @@ def best(
         if as_json:
             print_json(reports.best_as_json(result, metric, budget))
         else:
-            out.print(reports.best_text(result, metric, budget), markup=False)
+            print_text(reports.best_text(result, metric, budget))
 
 
 @app.command()
@@ -127,8 +130,22 @@ def view(
 @app.command()
 def export(
     folder: Folder,
-    to: Annotated[str, typer.Option("--to", help="csv, parquet, contact-sheet, html, or a tracker.")],
-    target: Annotated[Path | None, typer.Option("--out", "-o", help="The file. [default: in the study folder]")] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="csv, parquet, contact-sheet, html, findings, settings, figures-svg, figures-pdf, or a tracker.",
+        ),
+    ],
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file, or the folder of figures. The suffix .tex makes findings and settings LaTeX. "
+            "[default: in the study folder]",
+        ),
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
     columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
     pick: Annotated[str | None, typer.Option(help="Contact sheet: typical, median, best, worst or first.")] = None,
@@ -138,10 +155,10 @@ def export(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Take results elsewhere: tables, contact sheets, one self-contained page, a tracker such as wandb."""
+    """Take results elsewhere: tables, figures, contact sheets, one self-contained page, a tracker such as wandb."""
     from teststrip.verbs import export as exports
 
-    if to not in exports.FORMATS and to in exports.targets():
+    if to not in exports.formats() and to in exports.targets():
         with opened(folder, yes=yes) as result:
             where = exports.notify(result, to, **_pairs(option or []))
         out.print(f"sent to {to}" + (f": {where}" if where else ""), markup=False)

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json
+from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json, print_text
 from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
@@ -117,7 +117,7 @@ def run(
         )
         err.print(f"stopped; {left}. To go on: [bold]{escape(command)}[/]")
     else:
-        out.print(report.text(result), markup=False)
+        print_text(report.text(result))
         for name, where in {**views_of(result.folder), **outcome.where}.items():
             out.print(f"{name:<7} {where}", markup=False)
     elsewhere = result.retired

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +38,26 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 def print_json(value: object) -> None:
     """Write one JSON object on standard output."""
     out.write(json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Write lines for people: a terminal gets long ones folded between words, a file or a pipe gets them whole."""
+    width = out.width if out.is_terminal else sys.maxsize
+    out.print("\n".join(folded(line, width) for line in text.splitlines()), markup=False)
+
+
+def folded(line: str, width: int) -> str:
+    """A line on several, folded between words; what follows stands under the first word.
+
+    >>> print(folded("  * one two three four", 14))
+      * one two
+        three four
+    """
+    if len(line) <= width:
+        return line
+    mark = re.match(r" *(?:[*→-] )?", line)
+    indent = " " * (len(mark[0]) if mark else 0)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def opened(folder: Path, *, yes: bool) -> Result:

@@ -191,7 +191,7 @@ def _constant(node: ast.expr) -> object:
 
 
 def _sentence(docstring: str, argument: str) -> str:
-    """The first sentence on an argument in a Diffusers docstring."""
+    """The first sentence on an argument in a Diffusers docstring; "" where it says nothing."""
     words: list[str] = []
     for line in docstring.splitlines():
         if re.match(rf"\s*{argument} \(", line):
@@ -201,4 +201,4 @@ def _sentence(docstring: str, argument: str) -> str:
         elif words:
             words.append(line.strip())
     first = re.split(r"(?<=[.])\s", " ".join(words).strip())[0].rstrip(".")
-    return (first or f"Argument {argument} of the pipeline") + "."
+    return f"{first}." if first else ""

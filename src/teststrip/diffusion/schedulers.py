@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from teststrip.diffusion.source import files, text
-from teststrip.errors import StudyError, nearest
+from teststrip.errors import StudyError, among
 from teststrip.records import Value
 
 # These read the configuration of a noise-prediction model, but no list of Diffusers says so.
@@ -116,6 +116,11 @@ def alternatives(own: str) -> tuple[str, ...]:
     return (own, *sorted(name for name in listed - {own} if name in table and not OTHER_TASKS.search(name)))
 
 
+def names() -> tuple[str, ...]:
+    """The names of all scheduler classes for pictures, sorted; which of them fit is a matter of the model."""
+    return tuple(sorted(name for name in known() if not OTHER_TASKS.search(name)))
+
+
 def facts_of(scheduler: Any) -> dict[str, object]:
     """An image's facts on its scheduler: the class and, where the configuration makes it draw noise, that it does."""
     config = scheduler.config
@@ -155,8 +160,7 @@ def check(settings: Mapping[str, Value], own: str, config: Mapping[str, object],
     accepted = alternatives(own)
     if name not in accepted:
         raise StudyError(
-            f"scheduler: {name!r} cannot stand in for {own} in {pipeline}{nearest(str(name), accepted)}."
-            f" Known: {', '.join(accepted)}"
+            f"scheduler: {name!r} cannot stand in for {own} in {pipeline}{among(str(name), accepted, 'Known')}"
         )
     needed = NEEDS.get(str(name))
     if needed and importlib.util.find_spec(needed) is None:

@@ -8,7 +8,7 @@ into `diffusion.pipelines`. To add an option: a line in `options`, and an argume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, groupby
@@ -22,7 +22,7 @@ from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.diffusion.safety import read_header
-from teststrip.errors import StudyError, nearest
+from teststrip.errors import StudyError, among
 from teststrip.plugins import missing
 from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
@@ -138,9 +138,7 @@ class DiffusersEngine:
         has = {*pipeline.knobs, *(setting.name for setting in OWN_SETTINGS)}
         for name, value in settings.items():
             if name not in has and value is not None:
-                raise StudyError(
-                    f"{name}: {pipeline.name} has no such setting{nearest(name, has)}. It has: {', '.join(sorted(has))}"
-                )
+                raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
         schedulers.check(settings, *model.scheduler, model.pipeline)
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)
@@ -150,6 +148,10 @@ class DiffusersEngine:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
         if lora := settings.get("lora"):
             self._check_lora(str(lora))
+
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The scheduler classes of the installed Diffusers; a model takes those that fit its own."""
+        return {"scheduler": schedulers.names()}
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""

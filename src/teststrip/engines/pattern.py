@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, cast, get_args
 
-from teststrip.errors import EngineError, StudyError, nearest
+from teststrip.errors import EngineError, StudyError, among
 from teststrip.pictures import digest_of_pixels, encode_png, small
 from teststrip.records import Failure, Fingerprint, Reason, Render, Seeds, Setting, Shot, Value
 
@@ -84,8 +84,7 @@ class PatternEngine:
         scheduler = str(self._value(settings, "scheduler"))
         if scheduler not in SCHEDULERS:
             raise StudyError(
-                f"scheduler: {scheduler!r} is unknown to engine 'pattern'{nearest(scheduler, SCHEDULERS)}."
-                f" Known: {', '.join(SCHEDULERS)}"
+                f"scheduler: {scheduler!r} is unknown to engine 'pattern'{among(scheduler, SCHEDULERS, 'Known')}"
             )
         width, height = self._number(settings, "width"), self._number(settings, "height")
         if width * height > MOST_PIXELS:
@@ -215,10 +214,7 @@ def _rules(text: str) -> list[tuple[Reason, dict[str, str]]]:
         match = re.fullmatch(r"(?:(\w+):)?(.+)", part, re.DOTALL)
         reason, asked = match.groups() if match else (None, part)
         if reason is not None and reason not in get_args(Reason):
-            raise EngineError(
-                f"[engine] fail: unknown reason {reason!r}{nearest(reason, get_args(Reason))}."
-                f" Known: {', '.join(get_args(Reason))}"
-            )
+            raise EngineError(f"[engine] fail: unknown reason {reason!r}{among(reason, get_args(Reason), 'Known')}")
         conditions = {}
         for condition in asked.split(","):
             name, equals, value = (piece.strip() for piece in condition.partition("="))

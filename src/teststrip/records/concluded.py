@@ -23,6 +23,20 @@ Outcome = Literal["sees", "blind", "misled", "not tested yet"]
 """What an audit found of a metric: a bad setting scores surely worse, surely alike, surely better, or none of these."""
 
 
+MOST_LETTERS = 120
+"""The longest representation of a record, so that a list of them can be read in a notebook."""
+
+
+def one_line(kind: str, text: str) -> str:
+    """The representation of a record that has too many fields for Python's own: one line, cut where it is long.
+
+    >>> one_line("Finding axis", "sharpness by eta; 1 against 0; equivalent")
+    '<Finding axis: sharpness by eta; 1 against 0; equivalent>'
+    """
+    line = " ".join(f"<{kind}: {text}".split())
+    return f"{line}>" if len(line) < MOST_LETTERS else f"{line[: MOST_LETTERS - 2]}…>"
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One point of a chart: a level of an axis, or a cell.
@@ -182,7 +196,7 @@ class TagEffect:
     apart: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One conclusion, with its evidence.
 
@@ -274,3 +288,10 @@ class Finding:
     shape: Shape | None = None
     lines: tuple[str, ...] = ()
     paired: bool = True
+
+    def __repr__(self) -> str:
+        about = " by ".join(filter(None, (self.metric, self.axis)))
+        known = self.effect == self.effect
+        numbers = f"{self.effect:+.3g} [{self.low:+.3g}, {self.high:+.3g}]" if known else ""
+        parts = (about, self.contrast, numbers, self.outcome or self.verdict, self.scope)
+        return one_line(f"Finding {self.kind}", "; ".join(filter(None, parts)))

@@ -16,9 +16,11 @@ from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.analysis.sentences import trust
 from teststrip.analysis.sentences.answers import told
-from teststrip.errors import StoreError
+from teststrip.analysis.sentences.phrases import count
+from teststrip.errors import StoreError, UsageError
 from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
+from teststrip.records.concluded import one_line
 from teststrip.records.looked import Registration
 from teststrip.results import grids, looked, notebook, registered, scores, seeding
 from teststrip.rows import choice, grid, tables
@@ -86,7 +88,7 @@ class Result:
         self.store.close()
 
     def __repr__(self) -> str:
-        return f"<Result of {self.study.name!r}, {len(self.plan)} images, in {self.folder}>"
+        return one_line("Result", f"{self.study.name}; {count(len(self.plan), 'image')} planned; in {self.folder}")
 
     def refresh(self, store: Store | None = None) -> None:
         """Read the store again when it is next asked for, because a run may have gone on since.
@@ -164,6 +166,28 @@ class Result:
         """For each score that says which end is good, the cheapest cell that is not worse, or why there is none."""
         return self._moment.recommendations
 
+    def best(self, metric: str | None = None, *, budget: str | None = None) -> Recommendation:
+        """The recommendation by one score: its `sentence`, its `settings`, and whether it is `settled`.
+
+        Args:
+            metric: the score to go by; default the first of the study that says which end is good.
+            budget: what a picture may cost: "4s", "50 calls", "0.02 USD"; default the study's.
+
+        Raises:
+            UsageError: no such score, a budget that cannot be read, or no score says which end is good.
+        """
+        made = self.advice(metric, budget=budget)
+        able = [one for one in made if one.metric == metric or not self.cards[one.metric].describes]
+        if not able:
+            raise UsageError(f"no score of {self.study.name!r} says which end is good, so name one")
+        return able[0]
+
+    def advice(self, metric: str | None = None, *, budget: str | None = None) -> tuple[Recommendation, ...]:
+        """The recommendations by each score that says which end is good, or by one score; arguments as of `best`."""
+        if metric is None and budget is None:
+            return self.recommendations
+        return self._moment.advice(metric, budget)
+
     @property
     def versions(self) -> Mapping[str, str]:
         """The fingerprint id of each metric's scores."""
@@ -226,6 +250,23 @@ class Result:
             {**one, "path": str(files.place(self.folder, str(one["path"])))} for one in tables.records(self.rows())
         ]
         return pd.DataFrame.from_records(found)
+
+    def findings_frame(self) -> pd.DataFrame:
+        """One row a finding: score, axis, scope, what is compared, effect, interval, margin, p, verdict, sentence."""
+        import pandas as pd
+
+        from teststrip.results import frames
+
+        return pd.DataFrame.from_records(frames.findings(self.findings), columns=list(frames.FIELDS))
+
+    def settings_frame(self) -> pd.DataFrame:
+        """One row a setting: its levels, images, median cost, and each score with the interval to compare by."""
+        import pandas as pd
+
+        from teststrip.results import frames
+
+        found = frames.settings(self.columns(), self.study.axes, self.cards)
+        return pd.DataFrame.from_records([one.record() for one in found])
 
     def grid(
         self,
@@ -319,8 +360,17 @@ class _Moment:
 
     @cached_property
     def recommendations(self) -> tuple[Recommendation, ...]:
+        return self.advice(None, None)
+
+    def advice(self, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
         return analysis.best_of_result_columns(
-            self.columns, self.result.study, self.cards, pilot=self.pilot, paired_seeds=self.result.paired_seeds
+            self.columns,
+            self.result.study,
+            self.cards,
+            metric=metric,
+            budget=budget,
+            pilot=self.pilot,
+            paired_seeds=self.result.paired_seeds,
         )
 
     @property

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
-from teststrip.errors import UsageError, among, nearest
+from teststrip.errors import UsageError, among
 from teststrip.records import Planned, Row, Study
 from teststrip.vocabulary import spoken
 
@@ -40,7 +40,7 @@ def label(planned: Planned, dimension: str) -> str:
     if dimension == SEED:
         return str(planned.shot.seed)
     known = [*labels, PROMPT, REPLICATE, SEED]
-    raise UsageError(f"no axis {dimension!r}{nearest(dimension, known)}. There are: {', '.join(known)}")
+    raise UsageError(f"no axis {dimension!r}{among(dimension, known, 'There are')}")
 
 
 def labels(study: Study, rows: Iterable[Row], dimension: str) -> list[str]:

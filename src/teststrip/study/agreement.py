@@ -101,7 +101,7 @@ def _check_words(study: Study, place: Place) -> None:
         if unfilled := sorted(there - names):
             word = unfilled[0]
             raise (place / "prompts").error(
-                f"{{{word}}} in {shown(prompt.text)} has no axis{nearest(word, names)}."
+                f"{{{word}}} in {shown(prompt.text)} has no axis{nearest(word, names) or '.'}"
                 f' Write {word} = ["...", "..."] under [axes], or {{{{{word}}}}} for the braces themselves'
             )
         if absent := sorted(names - there):

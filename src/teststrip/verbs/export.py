@@ -1,27 +1,29 @@
-"""Takes results elsewhere: tables (csv, parquet), pictures of grids (contact-sheet), one file for a browser (html), and
-to any tracker.
+"""Takes results elsewhere: images as tables (csv, parquet), pictures of grids (contact-sheet), one file for a browser
+(html), what a paper takes (findings, settings, figures-svg, figures-pdf), and all of it to any tracker.
 
-To add a format: a function of a result and a target's suffix, and its line in FORMATS. Nothing here changes a study.
+To add a format: a function of a result and a target's suffix, and its line in FORMATS; for several files, a function of
+a result, and its line in FOLDERS. Nothing here changes a study.
 """
 
 from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip import disk, plugins
 from teststrip.characters import printable
-from teststrip.errors import UsageError, nearest
+from teststrip.errors import UsageError, among
+from teststrip.folder import CHARTS
 from teststrip.records import Concluded, Started
 from teststrip.rows import tables
 from teststrip.store import inside
 from teststrip.study.place import Place
 from teststrip.study.question import read_trackers
 from teststrip.trackers.listeners import opened
-from teststrip.views import onefile, sheets
+from teststrip.views import figures, onefile, paper, sheets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +38,9 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
 
     Args:
         result: finished or not.
-        to: one of FORMATS.
-        target: a file; default `<study>.<suffix>` in the study folder. Its suffix may choose the kind (.png or .pdf).
+        to: one of FORMATS or FOLDERS.
+        target: a file, whose suffix may choose the kind (.png or .pdf), or a folder for one of FOLDERS. Default: in the
+            study folder.
         options: of the format, for example `rows` and `columns` of a contact sheet.
 
     Returns:
@@ -46,19 +49,18 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     Raises:
         UsageError: an unknown format or option. MissingExtra: the format needs a package.
     """
-    if to not in FORMATS:
-        known = targets()
-        raise UsageError(f"unknown format {to!r}{nearest(to, known)}. There are: {', '.join(known)}")
-    function, suffix = FORMATS[to]
+    if to not in formats():
+        raise UsageError(f"unknown format {to!r}{among(to, targets(), 'There are')}")
+    if to in FOLDERS:
+        return _write_folder(result, to, target, options)
+    function, ending = FORMATS[to]
     known = [
         name for name, option in inspect.signature(function).parameters.items() if option.kind == option.KEYWORD_ONLY
     ]
-    for name in options:
-        if name not in known:
-            takes = f"It takes: {', '.join(known)}" if known else "It takes none"
-            raise UsageError(f"{to} has no option {name!r}{nearest(name, known)}. {takes}")
+    _check_options(to, options, known)
     if target is None:
-        return inside.write(result.folder, f"{result.study.name}{suffix}", function(result, suffix, **options))
+        name = f"{result.study.name}{ending}"
+        return inside.write(result.folder, name, function(result, Path(name).suffix, **options))
     target = Path(target)
     data = function(result, target.suffix, **options)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,9 +68,32 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     return target
 
 
+def _write_folder(result: Result, to: str, target: Path | None, options: Mapping[str, Any]) -> Path:
+    _check_options(to, options, [])
+    files = FOLDERS[to](result)
+    for name, data in files.items():
+        if target is None:
+            inside.write(result.folder, f"{CHARTS}/{name}", data)
+        else:
+            Path(target).mkdir(parents=True, exist_ok=True)
+            disk.replace(Path(target) / name, data)
+    return result.folder / CHARTS if target is None else Path(target)
+
+
+def _check_options(to: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise UsageError(f"{to} has no option {name!r}{among(name, known, 'It takes')}")
+
+
+def formats() -> list[str]:
+    """What results can be written as: files, then folders of files."""
+    return [*FORMATS, *FOLDERS]
+
+
 def targets() -> list[str]:
     """What results can be taken to: formats, then trackers."""
-    return [*FORMATS, *(name for name in plugins.installed("trackers") if name != "progress")]
+    return [*formats(), *(name for name in plugins.installed("trackers") if name != "progress")]
 
 
 def notify(result: Result, to: str, **options: object) -> str:
@@ -99,12 +124,7 @@ def notify(result: Result, to: str, **options: object) -> str:
 
 def csv(result: Result, _: str = ".csv") -> bytes:
     """One row an image, UTF-8. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    frame = _table(result)
-    for name in frame.columns:
-        frame[name] = [_harmless(value) for value in frame[name]]
-    frame.columns = [_harmless(name) for name in frame.columns]
-    text: str = frame.to_csv(index=False)
-    return text.encode("utf-8", "replace")
+    return _csv(_table(result))
 
 
 def parquet(result: Result, _: str = ".parquet") -> bytes:
@@ -119,13 +139,31 @@ def parquet(result: Result, _: str = ".parquet") -> bytes:
     return stream.getvalue()
 
 
+def findings(result: Result, suffix: str = ".csv") -> bytes:
+    """One row a finding: numbers whole in CSV, rounded as in the report in LaTeX."""
+    return _csv(result.findings_frame()) if _is_csv("findings", suffix) else paper.findings_latex(result).encode()
+
+
+def settings(result: Result, suffix: str = ".csv") -> bytes:
+    """One row a setting: its levels, cost, and each score with its interval; CSV or LaTeX."""
+    return _csv(result.settings_frame()) if _is_csv("settings", suffix) else paper.settings_latex(result).encode()
+
+
 FORMATS: Mapping[str, tuple[Callable[..., bytes], str]] = {
     "csv": (csv, ".csv"),
     "parquet": (parquet, ".parquet"),
     "contact-sheet": (sheets.contact_sheet, ".png"),
     "html": (onefile.html, ".html"),
+    "findings": (findings, "-findings.csv"),
+    "settings": (settings, "-settings.csv"),
 }
-"""Format -> what writes it, and the suffix of its file."""
+"""Format -> what writes it, and how the name of its file ends."""
+
+FOLDERS: Mapping[str, Callable[[Result], Mapping[str, bytes]]] = {
+    "figures-svg": figures.svg,
+    "figures-pdf": figures.pdf,
+}
+"""Format of several files -> what writes them."""
 
 
 def _table(result: Result) -> pd.DataFrame:
@@ -133,6 +171,20 @@ def _table(result: Result) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame.from_records(tables.records(result.rows()))
+
+
+def _is_csv(to: str, suffix: str) -> bool:
+    if suffix not in (".csv", ".tex"):
+        raise UsageError(f"{to}: {suffix!r} is neither .csv nor .tex. Write --out {to}.csv or --out {to}.tex")
+    return suffix == ".csv"
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    for name in frame.columns:
+        frame[name] = [_harmless(value) for value in frame[name]]
+    frame.columns = [_harmless(name) for name in frame.columns]
+    text: str = frame.to_csv(index=False)
+    return text.encode("utf-8", "replace")
 
 
 def _harmless(value: object) -> object:

@@ -1,19 +1,17 @@
-"""The report of a study: as Markdown with charts, as plain text, as one JSON object. All from one summary.
+"""The full report of a study, as Markdown with charts, as plain text and as one JSON object; the short one is `brief`.
 
-Knows records and words; computes nothing.
+All from one summary. Knows records and words; computes nothing.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip.analysis.advice.best import of_result_columns as best_of_result_columns
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
@@ -26,11 +24,12 @@ from teststrip.analysis.sentences.phrases import (
     with_group,
 )
 from teststrip.characters import printable
-from teststrip.folder import CHARTS, REPORT_FILE, STUDY_FILE
+from teststrip.folder import CHARTS, FULL_REPORT_FILE, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
 from teststrip.store import inside
-from teststrip.views import charts, text_tables
+from teststrip.views import brief, charts, text_tables
 from teststrip.views import summary as summaries
+from teststrip.views.markdown import escape, table
 from teststrip.views.summary import Summary
 from teststrip.vocabulary import spoken
 
@@ -40,40 +39,44 @@ if TYPE_CHECKING:
 MOST_ROWS = 100
 """Rows of a table of settings; the rest is counted."""
 
-LEGEND = (
-    "**How to read this.** *On these prompts* is about the prompts of this study and no others; more seeds make it "
-    "surer. *For prompts like these* is about other prompts of their kind; only more prompts make it surer, and it "
-    "takes six. Brackets hold the differences that fit the pictures. *Less than … counts as no change* is the margin, "
-    "the smallest difference that matters. *Not settled* is no answer: neither yes nor no. Terms and rules: "
-    "docs/statistics.md."
-)
 IN_SD = "1 SD is what the score changes when nothing but the seed does."
 """Stands before what a design can see, where figures are in this unit."""
 
 
 def write(result: Result, folder: Path) -> Path:
-    """Write `report.md` and its charts into a folder, each in one step; returns the report's path."""
+    """Write both reports and their charts into a folder, each file in one step; returns the short report's path."""
     summary = summaries.of(result)
     drawn = charts.drawn(summary.findings, summary.recommendations)
     for name, svg in drawn.items():
         inside.write(folder, f"{CHARTS}/{name}", svg)
-    return inside.write(folder, REPORT_FILE, _markdown(summary, frozenset(drawn)))
+    inside.write(folder, FULL_REPORT_FILE, _full_markdown(summary, frozenset(drawn)))
+    return inside.write(folder, REPORT_FILE, brief.markdown(brief.of(summary), frozenset(drawn)))
+
+
+def text(result: Result) -> str:
+    """The short report for a terminal."""
+    return brief.text(brief.of(summaries.of(result)), f"teststrip report {result.folder} --full")
 
 
 def markdown(result: Result) -> str:
-    """The report as Markdown; its charts are files that `write` puts beside it."""
+    """The short report as Markdown; its charts are files that `write` puts beside it."""
     summary = summaries.of(result)
-    return _markdown(summary, frozenset(charts.drawn(summary.findings, summary.recommendations)))
+    return brief.markdown(brief.of(summary), frozenset(charts.drawn(summary.findings, summary.recommendations)))
 
 
-def text(result: Result, *, tables: bool = False) -> str:
-    """The conclusions in plain text, for a terminal; with `tables`, also the means behind them."""
+def full_text(result: Result) -> str:
+    """All conclusions in plain text, the means behind them, and what the design can see."""
     summary = summaries.of(result)
-    lines = [f"{summary.study.name}: {_size(summary)}", ""]
+    lines = [f"{summary.study.name}: {brief.size(summary)}", ""]
     for claim, *more in summary.points():
         lines += [f"  * {claim}", *(f"    - {line}" for line in more)]
-    behind = [*text_tables.tables(summary), ""] if tables else []
-    return "\n".join([*lines, *behind, "", IN_SD, *summary.outlook]) + "\n"
+    return "\n".join([*lines, *text_tables.tables(summary), "", "", IN_SD, *summary.outlook]) + "\n"
+
+
+def full_markdown(result: Result) -> str:
+    """The full report as Markdown; its charts are files that `write` puts beside it."""
+    summary = summaries.of(result)
+    return _full_markdown(summary, frozenset(charts.drawn(summary.findings, summary.recommendations)))
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def _record(finding: Finding) -> dict[str, Any]:
 def best_text(result: Result, metric: str | None = None, budget: str | None = None) -> str:
     """What `teststrip best` prints: each recommendation, its settings and its limits."""
     lines = []
-    for made in _best(result, metric, budget):
+    for made in result.advice(metric, budget=budget):
         lines += [
             made.sentence,
             *(f"  {axis} = {label}" for axis, label in (made.choice.levels if made.choice else ())),
@@ -125,55 +128,40 @@ def best_text(result: Result, metric: str | None = None, budget: str | None = No
 
 def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:
     """Each recommendation as plain JSON values."""
-    return {"study": result.study.name, "recommendations": _plain([asdict(m) for m in _best(result, metric, budget)])}
+    return {
+        "study": result.study.name,
+        "recommendations": _plain([asdict(m) for m in result.advice(metric, budget=budget)]),
+    }
 
 
-def _best(result: Result, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
-    return best_of_result_columns(
-        result.columns(),
-        result.study,
-        result.cards,
-        metric=metric,
-        budget=budget,
-        pilot=result.pilot,
-        paired_seeds=result.paired_seeds,
-    )
-
-
-def _size(summary: Summary) -> str:
-    seeds = f"{summary.replicates} seed{'s' * (summary.replicates != 1)}"
-    design = f"{count(len(summary.study.prompts), 'prompt')} × {seeds} × {len(summary.layout.cells)} settings"
-    return f"{design}, {summary.made:,} of {summary.places:,} images"
-
-
-def _markdown(summary: Summary, drawn: frozenset[str]) -> str:
-    lines = [f"# {_escape(summary.study.name)}", "", _size(summary) + ".", "", "## In short", ""]
+def _full_markdown(summary: Summary, drawn: frozenset[str]) -> str:
+    lines = [f"# {escape(summary.study.name)}", "", brief.size(summary) + ".", "", "## In short", ""]
     for claim, *more in summary.points() or [("Nothing to conclude from yet.",)]:
-        lines += [f"- {_escape(claim)}", *(f"  - {_escape(line)}" for line in more)]
-    lines += ["", LEGEND, ""]
+        lines += [f"- {escape(claim)}", *(f"  - {escape(line)}" for line in more)]
+    lines += ["", brief.LEGEND, ""]
     for metric in summary.cards:
         lines += _metric(summary, metric, drawn)
-    lines += ["## What this design can see", "", IN_SD, "", *(f"- {_escape(line)}" for line in summary.outlook), ""]
+    lines += ["## What this design can see", "", IN_SD, "", *(f"- {escape(line)}" for line in summary.outlook), ""]
     if summary.missing:
         lines += ["## Missing images", ""]
         rows = [[cell, reason, f"{count:,}"] for (cell, reason), count in sorted(summary.missing.items())]
-        lines += [*_table(["setting", "reason", "images"], rows), ""]
+        lines += [*table(["setting", "reason", "images"], rows), ""]
         for finding in summary.findings:
             if finding.kind == "missing":
-                lines += [_escape(finding.sentence), ""]
+                lines += [escape(finding.sentence), ""]
     return printable("\n".join([*lines, *_appendix(summary)]) + "\n")
 
 
 def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:
     own = [finding for finding in summary.findings if finding.metric == metric]
     name = spoken(metric)
-    yield from (f"## {_escape(name[0].upper() + name[1:])}", "")
+    yield from (f"## {escape(name[0].upper() + name[1:])}", "")
     if metric in summary.unscored:
         yield from ("Not computed: there are no scores.", "")
         return
     common = [limit for limit in own[0].limits if all(limit in one.limits for one in own)] if len(own) > 1 else []
     if common:
-        yield from ("What limits every answer here:", "", *(f"- {_escape(limit)}" for limit in common), "")
+        yield from ("What limits every answer here:", "", *(f"- {escape(limit)}" for limit in common), "")
     for finding in own:
         yield from _finding(replace(finding, limits=tuple(one for one in finding.limits if one not in common)), drawn)
     for recommendation in summary.recommendations:
@@ -182,7 +170,7 @@ def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[st
     rows = summary.cell_means(metric)
     yield from ("### All settings", "")
     cells = [[label, number(mean), f"{number(seconds)} s", f"{images:,}"] for label, mean, seconds, images in rows]
-    yield from _table(["setting", f"mean {name}", "median time", "images"], cells[:MOST_ROWS])
+    yield from table(["setting", f"mean {name}", "median time", "images"], cells[:MOST_ROWS])
     yield from ("", f"… and {len(cells) - MOST_ROWS} more.", "") if len(cells) > MOST_ROWS else ("",)
 
 
@@ -199,27 +187,27 @@ def _heading(finding: Finding) -> str:
 def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     heading = _heading(finding)
     claim, *more = finding.lines or (finding.sentence,)
-    yield from (f"### {_escape(heading[0].upper() + heading[1:])}", "", f"**{_escape(claim)}**", "")
+    yield from (f"### {escape(heading[0].upper() + heading[1:])}", "", f"**{escape(claim)}**", "")
     if more:
-        yield from (_escape(" ".join(more)), "")
+        yield from (escape(" ".join(more)), "")
     chart = charts.name_of(finding)
     if finding.kind in ("axis", "convergence") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
-        yield from (f"![{_escape(spoken(finding.metric))} by {_escape(axis)}]({CHARTS}/{chart})", "")
+        yield from (f"![{escape(spoken(finding.metric))} by {escape(axis)}]({CHARTS}/{chart})", "")
     if finding.levels and finding.kind in ("axis", "convergence"):
         what = "median distance" if finding.kind == "convergence" else "mean"
         rows = [
             [level.label, number(level.mean), between(level.low, level.high), str(level.prompts), f"{level.images:,}"]
             for level in finding.levels
         ]
-        yield from (*_table([spoken(finding.axis), what, "95 % interval", "prompts", "images"], rows), "")
+        yield from (*table([spoken(finding.axis), what, "95 % interval", "prompts", "images"], rows), "")
     if finding.comparisons:
         shown = finding.comparisons[:MOST_ROWS]
         heads = ["comparison", "effect", "95 % interval", "90 % interval", "p (Holm)", "prompts", "verdict"]
         rows = [comparison_row(row) for row in shown]
         if finding.kind == "cells":  # each against the best, which the sentence names
             rows = [[setting(row.asked.plus), *cells[1:]] for row, cells in zip(shown, rows, strict=True)]
-        yield from (*_table(heads, rows), "")
+        yield from (*table(heads, rows), "")
         if len(finding.comparisons) > MOST_ROWS:
             yield from (f"… and {len(finding.comparisons) - MOST_ROWS} more.", "")
     seeds = f"{finding.seeds} {'paired seeds' if finding.paired else 'pictures each'}, " if finding.seeds else ""
@@ -228,9 +216,9 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     if math.isfinite(finding.margin) and finding.kind in ("axis", "interaction", "cells"):
         unit = f" {finding.unit}" if finding.unit else ""
         facts.append(f"Margin: ±{number(finding.margin)}{unit}.")
-    yield from (_escape(" ".join(facts)), "")
+    yield from (escape(" ".join(facts)), "")
     if finding.limits:
-        yield from (*(f"- {_escape(limit)}" for limit in finding.limits), "")
+        yield from (*(f"- {escape(limit)}" for limit in finding.limits), "")
 
 
 def comparison_row(row: Comparison) -> list[str]:
@@ -249,21 +237,21 @@ def comparison_row(row: Comparison) -> list[str]:
 
 
 def _recommendation(made: Recommendation, drawn: frozenset[str], *, known: Sequence[str]) -> Iterator[str]:
-    yield from ("### Recommendation", "", f"**{_escape(made.sentence)}**", "")
+    yield from ("### Recommendation", "", f"**{escape(made.sentence)}**", "")
     chart = charts.frontier_name(made)
     if chart in drawn:
-        yield from (f"![{_escape(spoken(made.metric))} against cost]({CHARTS}/{chart})", "")
+        yield from (f"![{escape(spoken(made.metric))} against cost]({CHARTS}/{chart})", "")
     if made.candidates:
         rows = [
             [*comparison_row(row)[:3], "not worse" if row.verdict == "equivalent" else "not proved"]
             for row in made.candidates[:MOST_ROWS]
         ]
-        yield from (*_table(["cheaper setting", "difference", "95 % interval", "verdict"], rows), "")
+        yield from (*table(["cheaper setting", "difference", "95 % interval", "verdict"], rows), "")
     if made.method:
-        yield from (_escape(f"Method: {made.method}."), "")
+        yield from (escape(f"Method: {made.method}."), "")
     limits = [limit for limit in made.limits if limit not in known]
     if limits:
-        yield from (*(f"- {_escape(limit)}" for limit in limits), "")
+        yield from (*(f"- {escape(limit)}" for limit in limits), "")
 
 
 def _appendix(summary: Summary) -> Iterator[str]:
@@ -273,7 +261,7 @@ def _appendix(summary: Summary) -> Iterator[str]:
     for index, facts in enumerate(summary.fingerprints, 1):
         yield from _facts(f"What made the pictures ({index} of {len(summary.fingerprints)})", facts)
     for name, facts in summary.scored_by.items():
-        yield from _facts(f"What scored: {_escape(spoken(name))}", facts)
+        yield from _facts(f"What scored: {escape(spoken(name))}", facts)
 
 
 def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
@@ -283,16 +271,6 @@ def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
 
 def _file_name(summary: Summary) -> str:
     return f"{STUDY_FILE} --out {summary.study.name}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(heads) + " |", "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|"]
-    return lines + ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is: labels and prompts come from anywhere."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", re.sub(r"\s+", " ", text))
 
 
 def _plain(value: Any) -> Any:

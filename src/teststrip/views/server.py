@@ -1,7 +1,7 @@
 """The live page: the same page as the static one, fed while a study runs.
 
 Puts the parts together and listens: `gate` decides who may ask, `connections` for how long, `routes` answers, and
-`feed` says what is new. Needs the extra `view` (Starlette, uvicorn).
+`feed` says what is new.
 """
 
 from __future__ import annotations
@@ -11,18 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from teststrip import plugins
+import uvicorn
+
 from teststrip.errors import UsageError
+from teststrip.views.connections import PATIENCE, Connection, Patience, Room
 from teststrip.views.feed import REST, Feed, Rest
 from teststrip.views.gate import Gate, is_loopback
-
-try:
-    import uvicorn
-
-    from teststrip.views.connections import PATIENCE, Connection, Patience, Room
-    from teststrip.views.routes import LOOK_SECONDS, Pages, application
-except ModuleNotFoundError as error:
-    raise plugins.missing(error) from error
+from teststrip.views.routes import LOOK_SECONDS, Pages, application
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result

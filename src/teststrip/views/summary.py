@@ -119,18 +119,28 @@ class Summary:
 
         Dead axes, earlier looks, findings about axes, what several scores say together, advice, what is missing.
         """
+        found = [lines(finding) for finding in self.leading()]
+        scores = [self.across.text] if self.across else []
+        before = [*self.dead, *self.urgent()]
+        after = [*scores, *self.doubts(), *self.advice(), *self.missed()]
+        return [*((line,) for line in before), *found, *((line,) for line in after)]
+
+    def leading(self) -> list[Finding]:
+        """The findings about axes that are told first, and those about two axes that work together."""
+        led = [finding for finding in self.findings if finding.leads]
         first = [
-            lines(finding)
-            for finding in self.findings
+            finding
+            for finding in led
             if finding.kind in ("axis", "convergence")
-            and finding.leads
-            and (finding.verdict == "different" or not self._counts_cost(finding.metric))
+            and (finding.verdict == "different" or not self.counts_cost(finding.metric))
         ]
-        joint = [f for f in self.findings if f.kind == "interaction" and f.leads]
-        together = [lines(finding) for finding in joint if finding.verdict == "different"]
-        doubts = [f.sentence for f in self.findings if f.outcome in ("blind", "misled")]
-        advice = self._advice()
-        missing = [finding.sentence for finding in self.findings if finding.kind == "missing"]
+        return [
+            *first,
+            *(finding for finding in led if finding.kind == "interaction" and finding.verdict == "different"),
+        ]
+
+    def urgent(self) -> list[str]:
+        """What a reader must know before anything is believed."""
         left = self.places - self.made - sum(self.missing.values())
         are = "is" if left == 1 else "are"
         unmade = (
@@ -138,20 +148,26 @@ class Summary:
             if left
             else []
         )
-        unscored = [f"{spoken(name)} was not computed: no scores." for name in self.unscored]
-        scores = [self.across.text] if self.across else []
-        urgent = [*self.dead, *unmade, *self.warnings, *self.history, *self.unpaired]
-        after = [*scores, *doubts, *advice, *missing, *unscored]
-        return [*((line,) for line in urgent), *first, *together, *((line,) for line in after)]
+        return [*unmade, *self.warnings, *self.history, *self.unpaired]
 
-    def _advice(self) -> list[str]:
+    def doubts(self) -> list[str]:
+        """What audits found against scores."""
+        return [finding.sentence for finding in self.findings if finding.outcome in ("blind", "misled")]
+
+    def missed(self) -> list[str]:
+        """Which pictures failed, and which scores there are not."""
+        failed = [finding.sentence for finding in self.findings if finding.kind == "missing"]
+        return [*failed, *(f"{spoken(name)} was not computed: no scores." for name in self.unscored)]
+
+    def advice(self) -> list[str]:
         """Sentences of the recommendations; where a score may recommend, those that only describe say nothing."""
         # Where an audit forbids the recommendation, the audit says so already.
         said = [made for made in self.recommendations if made.outcome is None]
         able = [made.sentence for made in said if not self.cards[made.metric].describes]
         return able or [made.sentence for made in said]
 
-    def _counts_cost(self, metric: str) -> bool:
+    def counts_cost(self, metric: str) -> bool:
+        """Whether a score says what a picture costs, not how it looks."""
         return metric in self.cards and not self.cards[metric].needs_pixels
 
     @staticmethod

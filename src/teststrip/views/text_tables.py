@@ -25,7 +25,7 @@ def tables(summary: Summary) -> Iterator[str]:
             [label, number(mean), f"{number(seconds)} s", f"{images:,}"]
             for label, mean, seconds, images in summary.cell_means(metric)
         ]
-        yield from ("", *_aligned(["setting", "mean", "median time", "images"], rows))
+        yield from ("", *aligned(["setting", "mean", "median time", "images"], rows))
 
 
 def _levels(finding: Finding) -> list[str]:
@@ -40,10 +40,10 @@ def _levels(finding: Finding) -> list[str]:
         ]
         for level in finding.levels
     ]
-    return _aligned([spoken(finding.axis), what, "95 % interval", "prompts", "images"], rows)
+    return aligned([spoken(finding.axis), what, "95 % interval", "prompts", "images"], rows)
 
 
-def _aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as their widest cell; the first to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
 

@@ -31,7 +31,7 @@ from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_different
 from teststrip.analysis.sentences import audits, phrases
-from teststrip.errors import UsageError, nearest
+from teststrip.errors import UsageError, among
 from teststrip.records import (
     DEFAULT_MARGIN,
     MINIMUM_DEGREES,
@@ -44,6 +44,7 @@ from teststrip.records import (
     Outcome,
     Scope,
     Study,
+    Value,
 )
 from teststrip.records.looked import Kept
 from teststrip.vocabulary import spoken
@@ -152,11 +153,11 @@ def of_result_columns(
         UsageError: no such metric in these results.
     """
     if metric is not None and metric not in cards and metric not in table:
-        raise UsageError(f"no scores of {metric!r} here{nearest(metric, cards)}. There are: {', '.join(cards)}")
+        raise UsageError(f"no scores of {metric!r} here{among(metric, cards, 'There are')}")
     of_looks = [card for card in cards.values() if card.needs_pixels and card.arity != 2]
     chosen = [cards.get(metric, Card(metric))] if metric else of_looks
     question = study.question
-    return tuple(
+    found = (
         recommend(
             table,
             card,
@@ -172,6 +173,15 @@ def of_result_columns(
         for card in chosen
         if metric or card.higher_is_better is not None or card.describes
     )
+    return tuple(
+        replace(made, settings=_settings(study, made.choice.levels)) if made.choice else made for made in found
+    )
+
+
+def _settings(study: Study, chosen: Sequence[tuple[str, str]]) -> dict[str, Value]:
+    """The settings of a cell with their values as the study has them, from (axis, label of its level)."""
+    levels = {(axis.name, level.label): level.settings for axis in study.axes for level in axis.levels}
+    return {**study.settings, **{name: value for one in chosen for name, value in levels[one].items()}}
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from teststrip.analysis.advice.costs import Point
 from teststrip.analysis.power.power import REACH
 from teststrip.analysis.sentences import phrases
-from teststrip.records import Comparison, Outcome, Scope
+from teststrip.records import Comparison, Outcome, Scope, Value
+from teststrip.records.concluded import one_line
 from teststrip.vocabulary import spoken
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Recommendation:
     """What to use, or why nothing can be recommended.
 
@@ -35,6 +37,7 @@ class Recommendation:
         margin: score units.
         prompts: how many have scores.
         budget: as written, or "".
+        settings: of the choice, ready for the engine: those held fixed in every cell, and those of its levels.
         method: as in a Finding.
         limits: as in a Finding.
         outcome: of the audit that forbids a recommendation; None = none does.
@@ -59,10 +62,15 @@ class Recommendation:
     margin: float = math.nan
     prompts: int = 0
     budget: str = ""
+    settings: Mapping[str, Value] = field(default_factory=dict)
     method: str = ""
     limits: tuple[str, ...] = ()
     outcome: Outcome | None = None
     scope: Scope = "prompts like these"
+
+    def __repr__(self) -> str:
+        said = f"{'use' if self.settled else 'no winner yet,'} {self.choice.label}" if self.choice else self.reason
+        return one_line("Recommendation", f"by {self.metric}; {said}; {self.scope}")
 
 
 def refused(metric: str, reason: str, scope: Scope, prompts: int) -> str:

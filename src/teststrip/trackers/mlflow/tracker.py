@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from teststrip.folder import CHARTS, REPORT_FILE
+from teststrip.folder import CHARTS, FULL_REPORT_FILE, REPORT_FILE
 from teststrip.records import Concluded, Event, Image, Saved, Setting, Started
 from teststrip.rows import tables
 from teststrip.store import inside
@@ -89,7 +89,7 @@ class MlflowTracker(StudyTracker):
         for prompt, png in content.grids(self.study, rows, self.folder, min(self._side, 128)):
             runs.file(f"grids/{prompt}.png", png)
         charts = [f"{CHARTS}/{name}" for name in inside.names(self.folder, CHARTS) if name.endswith(".svg")]
-        for path in (REPORT_FILE, *charts):
+        for path in (REPORT_FILE, FULL_REPORT_FILE, *charts):
             if (data := _part(self.folder, path)) is not None:
                 runs.file(path, data)
         runs.note("\n\n".join(f"- {finding.sentence}" for finding in event.findings if finding.sentence))
