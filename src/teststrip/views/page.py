@@ -31,7 +31,7 @@ from teststrip.views import board as boards
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
-STYLES = ("tokens.css", "page.css", "lightbox.css")
+STYLES = ("tokens.css", "page.css", "answer.css", "lightbox.css")
 SCRIPTS = (
     "vendor/htm-preact.js",
     "board.js",
@@ -49,6 +49,8 @@ SCRIPTS = (
     "takeaway.js",
     "lightbox.js",
     "bar.js",
+    "answer.js",
+    "settings.js",
     "head.js",
     "flip.js",
     "pixels.js",

@@ -54,7 +54,7 @@ IN_SD = "1 SD is what the score changes when nothing but the seed does."
 def write(result: Result, folder: Path) -> Path:
     """Write `report.md` and its charts into a folder, each in one step; returns the report's path."""
     summary = summaries.of(result)
-    drawn = charts.drawn(summary.findings, summary.recommendations)
+    drawn = charts.drawn(summary.told, summary.recommendations)
     for name, svg in drawn.items():
         inside.write(folder, f"{CHARTS}/{name}", svg)
     return inside.write(folder, REPORT_FILE, _markdown(summary, frozenset(drawn)))
@@ -63,7 +63,7 @@ def write(result: Result, folder: Path) -> Path:
 def markdown(result: Result) -> str:
     """The report as Markdown; its charts are files that `write` puts beside it."""
     summary = summaries.of(result)
-    return _markdown(summary, frozenset(charts.drawn(summary.findings, summary.recommendations)))
+    return _markdown(summary, frozenset(charts.drawn(summary.told, summary.recommendations)))
 
 
 def text(result: Result, *, tables: bool = False) -> str:
@@ -165,7 +165,7 @@ def _markdown(summary: Summary, drawn: frozenset[str]) -> str:
 
 
 def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:
-    own = [finding for finding in summary.findings if finding.metric == metric]
+    own = [finding for finding in summary.told if finding.metric == metric]
     name = spoken(metric)
     yield from (f"## {_escape(name[0].upper() + name[1:])}", "")
     if metric in summary.unscored:

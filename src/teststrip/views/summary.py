@@ -17,6 +17,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
+from teststrip.analysis.sentences import costs
 from teststrip.analysis.sentences.answers import lines
 from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
@@ -95,6 +96,18 @@ class Summary:
         """Metrics that were asked for and have no score at all."""
         return [name for name in self.cards if not np.isfinite(self._values(name)).any()]
 
+    @property
+    def told(self) -> list[Finding]:
+        """The findings that are told as verdicts: costs are facts."""
+        return [
+            one for one in self.findings if one.metric not in self.cards or not costs.counts(self.cards[one.metric])
+        ]
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """What settings cost, a line a cost."""
+        return costs.facts(self.findings, self.cards)
+
     def _values(self, name: str) -> Array:
         return self.layout.values(self.table[name], name)
 
@@ -117,16 +130,10 @@ class Summary:
     def points(self) -> list[tuple[str, ...]]:
         """What matters, most urgent first; each point is a claim and the lines that belong to it.
 
-        Dead axes, earlier looks, findings about axes, what several scores say together, advice, what is missing.
+        Dead axes, earlier looks, findings about axes, costs, what several scores say together, advice, what is missing.
         """
-        first = [
-            lines(finding)
-            for finding in self.findings
-            if finding.kind in ("axis", "convergence")
-            and finding.leads
-            and (finding.verdict == "different" or not self._counts_cost(finding.metric))
-        ]
-        joint = [f for f in self.findings if f.kind == "interaction" and f.leads]
+        first = [lines(finding) for finding in self.told if finding.kind in ("axis", "convergence") and finding.leads]
+        joint = [f for f in self.told if f.kind == "interaction" and f.leads]
         together = [lines(finding) for finding in joint if finding.verdict == "different"]
         doubts = [f.sentence for f in self.findings if f.outcome in ("blind", "misled")]
         advice = self._advice()
@@ -142,7 +149,7 @@ class Summary:
         scores = [self.across.text] if self.across else []
         urgent = [*self.dead, *unmade, *self.warnings, *self.history, *self.unpaired]
         after = [*scores, *doubts, *advice, *missing, *unscored]
-        return [*((line,) for line in urgent), *first, *together, *((line,) for line in after)]
+        return [*((line,) for line in urgent), *first, *together, *((line,) for line in (*self.costs, *after))]
 
     def _advice(self) -> list[str]:
         """Sentences of the recommendations; where a score may recommend, those that only describe say nothing."""
@@ -150,9 +157,6 @@ class Summary:
         said = [made for made in self.recommendations if made.outcome is None]
         able = [made.sentence for made in said if not self.cards[made.metric].describes]
         return able or [made.sentence for made in said]
-
-    def _counts_cost(self, metric: str) -> bool:
-        return metric in self.cards and not self.cards[metric].needs_pixels
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -10,7 +10,7 @@
  *   at: Record<string, number>, keep: Record<string, number[]>, order: Record<string, string>,
  *   pick: string, metric: string, tint: boolean, low: number | null, high: number | null, only: string, tag: string,
  *   layout: string, sort: string, size: number, open: number | null, cmp: number[], mode: string,
- *   roi: number[] | null, zoom: number, star: number[], charts: boolean}} View
+ *   roi: number[] | null, zoom: number, star: number[], charts: boolean, table: boolean}} View
  */
 const View = (() => {
   /** @type {Zone[]} */
@@ -41,7 +41,7 @@ const View = (() => {
     return {
       ...zones, pile, at: {}, keep: {}, order: {}, pick: "median", metric: leading(board), tint: false, low: null,
       high: null, only: "", tag: "", layout: "grid", sort: "plan", size: 0, open: null, cmp: [], mode: "", roi: null,
-      zoom: 1, star: [], charts: false,
+      zoom: 1, star: [], charts: false, table: false,
     };
   }
 
@@ -102,6 +102,7 @@ const View = (() => {
     view.zoom = Math.min(Math.max(number(query.get("zoom")) ?? 1, 1), 16);
     view.star = wholes(query.get("star"), board.places.length);
     view.charts = query.get("charts") === "1";
+    view.table = query.get("table") === "1";
     return view;
   }
 
@@ -123,7 +124,7 @@ const View = (() => {
     }
     for (const key of /** @type {const} */ (["pick", "metric", "only", "tag", "layout", "sort", "mode", "size", "zoom"]))
       if (view[key] !== usual[key]) query.set(key, String(view[key]));
-    for (const key of /** @type {const} */ (["tint", "charts"])) if (view[key]) query.set(key, "1");
+    for (const key of /** @type {const} */ (["tint", "charts", "table"])) if (view[key]) query.set(key, "1");
     for (const key of /** @type {const} */ (["low", "high", "open"]))
       if (view[key] !== null) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["cmp", "star"])) if (view[key].length) query.set(key, view[key].join());
