@@ -82,7 +82,7 @@ def test_a_cost_that_no_setting_changes_is_one_number() -> None:
     table = scored.study(8, 3, GUIDANCE, seed=3)
     table["seconds"] = [2.0 + 0.01 * (n * 7919 % 13) for n in range(len(table["prompt"]))]
     told = analysis.findings(table, {"seconds": SECONDS}, axes=list(GUIDANCE))
-    assert costs.facts(told, {"seconds": SECONDS}) == ("Seconds a picture: 2.06 in every setting, or nearly so.",)
+    assert costs.facts(told, {"seconds": SECONDS}) == ("Seconds a picture: 2.1 in every setting, or nearly so.",)
 
 
 def made(prompts: int, seeds: int, slope: float) -> answers.Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.browser.boards import rows_of, study_of
 from tests.browser.conftest import Visitor, address_of, places
 from tests.golden import studies as golden
 
+from teststrip.analysis.numbers.effects import scale
 from teststrip.results.result import Result
 from teststrip.store import Store
-from teststrip.views import head
+from teststrip.views import board, head
 from teststrip.views import page as pages
 
 FOLD = 420  # pixels: the first row of pictures begins no lower on a laptop of 1280 × 720
@@ -167,3 +170,65 @@ def test_the_table_of_settings_is_sorted_by_a_head_and_leads_to_pictures(laptop:
     assert "keep.guidance_scale=1&keep.num_inference_steps=0" in laptop.hash()
     friend = laptop.open("table=1").page  # the address keeps it
     expect(friend.get_by_role("table")).to_be_visible()
+
+
+def test_two_axes_together_are_drawn_as_a_line_for_each_level_with_its_name(laptop: Visitor, answered: Result) -> None:
+    page = laptop.open("charts=1").page
+    finding = next(one for one in answered.findings if one.kind == "interaction" and one.leads)
+    chart = page.locator(".chart.curves")
+    expect(chart).to_have_count(1)
+    assert [curve.axis for curve in finding.curves] == ["num_inference_steps"] * 3
+    for n, curve in enumerate(finding.curves):
+        line = chart.locator(".curve").nth(n)
+        expect(line.locator(".name")).to_have_text(f"guidance {curve.label}")
+        expect(line.get_by_role("button")).to_have_count(len(curve.points))
+        name = f"steps {curve.points[0].label}, guidance {curve.label}: {curve.points[0].mean:.1f}"
+        expect(line.get_by_role("button", name=name)).to_have_count(1)
+    assert disjoint(boxes(page, ".chart.curves .name"))
+    laptop.shot("curves")
+    chart.get_by_role("button", name="steps 50, guidance 7").press("Enter")
+    assert laptop.hash() == "keep.guidance_scale=1&keep.num_inference_steps=1&charts=1"
+
+
+def test_settings_on_the_frontier_have_their_names(laptop: Visitor, answered: Result) -> None:
+    page = laptop.open("charts=1").page
+    chart = page.locator(".chart").last
+    (made,) = answered.recommendations
+    labels = {point.label for point in made.points if point.frontier_by_seconds}
+    assert {"guidance 8, steps 50"} <= set(chart.locator(".name").all_text_contents()) <= labels
+    on = [
+        dot for dot in chart.get_by_role("button").all() if "on the frontier" in (dot.get_attribute("aria-label") or "")
+    ]
+    assert len(on) == len(labels)
+    assert disjoint(boxes(page, ".chart:last-child .name"))
+
+
+def disjoint(found: list[dict[str, float]]) -> bool:
+    """Whether no box lies on another."""
+    return all(
+        a["x"] + a["width"] <= b["x"] + 1 or b["x"] + b["width"] <= a["x"] + 1
+        or a["y"] + a["height"] <= b["y"] + 3 or b["y"] + b["height"] <= a["y"] + 3
+        for a, b in itertools.combinations(found, 2)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [(5, 10, 20, 40), (10, 20, 30, 40, 50), tuple(range(1, 41)), (1, 20, 21, 22), (1000, 20000, 300000)],
+    ids=str,
+)
+def test_a_chart_has_the_scale_of_the_analysis_says_so_and_its_labels_lie_apart(
+    visitors: Callable[..., Visitor], tmp_path: Path, steps: tuple[int, ...]
+) -> None:
+    study = study_of(["an owl", "a car"], ["soft"], steps=steps)
+    made = board.build(study, list(rows_of(study, tmp_path)))
+    page = visitors(pages.write_board(made, tmp_path, tmp_path / "page").as_uri()).open("charts=1").page
+    chart = page.locator(".chart").first
+    logarithmic = scale([float(step) for step in steps])[1]
+    expect(chart.locator(".log")).to_have_count(int(logarithmic))
+    ticks = boxes(page, ".chart:first-child .tick")
+    assert disjoint(ticks)
+    dots = sorted(box["x"] + box["width"] / 2 for box in boxes(page, ".chart:first-child .dot circle:not(.hit)"))
+    even = [(value - dots[0]) / (dots[-1] - dots[0]) for value in dots]
+    x = scale([float(step) for step in steps])[0]
+    assert even == pytest.approx([(each - x[0]) / (x[-1] - x[0]) for each in x], abs=0.02)

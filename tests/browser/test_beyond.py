@@ -194,7 +194,7 @@ def test_charts_show_scores_against_each_axis_and_against_seconds(visitor: Visit
     visitor.open()
     visitor.page.get_by_role("button", name="Charts").click()
     charts = visitor.page.locator(".chart")
-    expect(charts).to_have_count(4)
+    expect(charts).to_have_count(4 + 3)  # three axes, each two of them together, seconds
     for label, mean in least_squares(study, "guidance_scale", "sharpness").items():
         said = charts.first.get_by_role("button", name=f"guidance {label}:").get_attribute("aria-label")
         assert said

@@ -285,18 +285,24 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "kind": finding.kind,
         "design": finding.alternative,
         "limits": list(finding.limits),
-        "levels": [
-            {
-                "label": level.label,
-                "x": _number(level.x),
-                "mean": _number(level.mean),
-                "low": _number(level.low),
-                "high": _number(level.high),
-                "prompts": level.prompts,
-                "text": _estimate(level),
-            }
-            for level in finding.levels
+        "levels": [_point(level) for level in finding.levels],
+        "curves": [
+            {"axis": one.axis, "by": one.by, "label": one.label, "points": [_point(point) for point in one.points]}
+            for one in finding.curves
         ],
+    }
+
+
+def _point(level: Estimate) -> dict[str, Any]:
+    """A point of a chart, with what is said of it."""
+    return {
+        "label": level.label,
+        "x": _number(level.x),
+        "mean": _number(level.mean),
+        "low": _number(level.low),
+        "high": _number(level.high),
+        "prompts": level.prompts,
+        "text": _estimate(level),
     }
 
 

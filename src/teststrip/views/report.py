@@ -203,8 +203,9 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     if more:
         yield from (_escape(" ".join(more)), "")
     chart = charts.name_of(finding)
-    if finding.kind in ("axis", "convergence") and chart in drawn:
+    if finding.kind in ("axis", "convergence", "interaction") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
+        axis = f"{spoken(finding.curves[0].axis)} and {spoken(finding.curves[0].by)}" if finding.curves else axis
         yield from (f"![{_escape(spoken(finding.metric))} by {_escape(axis)}]({CHARTS}/{chart})", "")
     if finding.levels and finding.kind in ("axis", "convergence"):
         what = "median distance" if finding.kind == "convergence" else "mean"

@@ -44,7 +44,7 @@ def _of_metric(card: Card, findings: Sequence[Finding]) -> str:
     if told:
         return f"{head}: {'; '.join(told)}."
     known = [level.mean for level in findings[0].levels if math.isfinite(level.mean)]
-    middle = f" {number(sum(known) / len(known))}" if known else ""
+    middle = f" {_short(sum(known) / len(known))}" if known else ""
     return f"{head}:{middle} in every setting, or nearly so."
 
 
@@ -59,7 +59,7 @@ def _along(finding: Finding) -> str:
     cheap, dear = sorted((first.mean, last.mean))
     if not (cheap > 0 and dear >= TOLD * cheap):
         return ""
-    times = number(float(f"{dear / cheap:.2g}"))
+    times = _short(dear / cheap)
     return f"{_level(finding, first)}, {_level(finding, last)} ({times}×)"
 
 
@@ -69,7 +69,12 @@ def _level(finding: Finding, level: Estimate) -> str:
     where = f"at {axis} {level.label}" if level.x is not None else f"with {level.label}"
     if axis == "steps":
         where = f"at {level.label} steps"
-    return f"{number(float(f'{level.mean:.2g}'))} {where}"
+    return f"{_short(level.mean)} {where}"
+
+
+def _short(amount: float) -> str:
+    """Two digits, which is as sure as a clock on a busy machine is."""
+    return number(float(f"{amount:.2g}"))
 
 
 def _mean(level: Estimate) -> float:

@@ -11,13 +11,13 @@
  *   scores?: (number | null)[], failure?: Failure, at: number[]}} Place
  * @typedef {{name: string, unit: string, higher_is_better: boolean | null}} Metric
  * @typedef {{at: number[], engine: string, options: Record<string, unknown>, settings: Record<string, unknown>}} Cell
+ * @typedef {{label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number, text: string}} LevelPoint
  * @typedef {{metric: string, axis: string, contrast: string, effect: number | null, low: number | null,
  *   high: number | null, level: number | null, margin: number | null, p: number | null, prompts: number,
  *   images: number, scope: string, verdict: string, method: string, more_prompts: number | null, sentence: string, detail: string,
  *   headline: string, lines: string[], answer: string,
  *   kind?: string, design?: string, limits?: string[],
- *   levels?: {label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number,
- *   text: string}[]}} Finding
+ *   levels?: LevelPoint[], curves?: {axis: string, by: string, label: string, points: LevelPoint[]}[]}} Finding
  * @typedef {{headline: string, about: string, facts: string[], step: string, caveats: string[], settled: boolean, metric: string,
  *   at: number[] | null}} Said
  * @typedef {{at: number[], name: string, scores: (number | null)[], texts: string[], seconds: number | null, time: string,
