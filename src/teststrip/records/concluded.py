@@ -251,6 +251,7 @@ class Finding:
         carriers: prompts that carry the difference, by name: without these few it is gone.
         by_tag: the difference by tag.
         shape: how the score goes along the axis, where levels differ; None = they are not shown to.
+        between_seeds: of convergence, the distance of two seeds' pictures; NaN = unknown.
         curves: of an interaction, the lines of its plot; empty where there are too many for one.
     """
 
@@ -295,3 +296,4 @@ class Finding:
     lines: tuple[str, ...] = ()
     paired: bool = True
     curves: tuple[Curve, ...] = ()
+    between_seeds: float = float("nan")

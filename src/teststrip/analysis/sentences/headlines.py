@@ -20,6 +20,7 @@ from teststrip.analysis.sentences.phrases import (
     span,
     with_group,
 )
+from teststrip.analysis.sentences.stops import share_left
 from teststrip.records import Estimate, Finding
 from teststrip.vocabulary import spoken
 
@@ -136,8 +137,14 @@ def _convergence(finding: Finding) -> str:
         return f"too few pictures to say at how many steps they stop changing{of}"
     most = max((level.x or 0.0) for level in finding.levels)
     if finding.effect >= most:
-        return f"pictures{of} still change at the most steps but one"
+        before = finding.levels[-2]
+        left = f": {share_left(finding, before)} of what another seed changes" if finding.between_seeds > 0 else ""
+        return f"pictures{of} still change at {before.label} steps{left}"
     shares = [row for row in finding.comparisons if row.asked.kind == "share"]
+    at = next((level for level in finding.levels if level.x == finding.effect), None)
+    if at is not None and finding.between_seeds > 0:
+        left = f"{share_left(finding, at)} of what another seed changes is left"
+        return f"pictures{of} stop changing at {finding.effect:g} steps: {left}"
     done = next((row for row, level in zip(shares, finding.levels, strict=False) if level.x == finding.effect), None)
     of_all = f" in {percent(done.effect)} of the cases" if done is not None else ""
     return f"pictures{of} stop changing at {finding.effect:g} steps{of_all}"
