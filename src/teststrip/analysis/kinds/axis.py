@@ -18,6 +18,7 @@ from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.sentences import answers, phrases
 from teststrip.records import MINIMUM_PROMPTS, Comparison, Curve, Estimate, Finding, Shape, Verdict
+from teststrip.vocabulary import spoken
 
 STEPS = "num_inference_steps"
 MOST_LINES, MOST_POINTS = 12, 240
@@ -64,6 +65,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         limits=(
             *evidence.limits,
             *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs]),
+            *(_not_together(evidence, judged.contrasts[head]) if len(axes) > 1 else ()),
             *(_prompts_left_out(evidence, chosen) if evidence.by_seeds else ()),
         ),
         alternative=settled.alternative,
@@ -121,6 +123,8 @@ def _along(evidence: Evidence, interaction: WeightedContrast) -> tuple[Estimate,
     for part in effects.along(evidence.layout, interaction):
         at = part.asked.plus[-1]
         own, images = _alone(evidence, part)
+        if math.isnan(own.mean):  # a combination without pictures
+            continue
         found.append(
             Estimate(
                 label=at.label,
@@ -220,6 +224,17 @@ def _left_out(evidence: Evidence, axes: tuple[int, ...], rows: Sequence[Comparis
         for index, label in enumerate(labels)
         if len(labels) > 1 and gone[index] == len(labels) - len(poor) - 1
     ]
+
+
+def _not_together(evidence: Evidence, interaction: WeightedContrast) -> list[str]:
+    """The levels that an interaction is not about, because some of their combinations have too few pictures."""
+    said = []
+    for axis, kept in zip(interaction.axes, interaction.levels, strict=False):
+        factor = evidence.layout.factors[axis]
+        said += [f"{spoken(factor.name)} {factor.labels[k]}" for k in factor.rising if k not in kept]
+    if not said:
+        return []
+    return [f"Not every combination has pictures enough, so this is told without {phrases.listed(said)}."]
 
 
 def _prompts_left_out(evidence: Evidence, chosen: Sequence[int]) -> list[str]:

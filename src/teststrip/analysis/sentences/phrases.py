@@ -30,12 +30,16 @@ def number(value: float, *, signed: bool = False) -> str:
 
 def between(low: float, high: float) -> str:
     """An interval in words, with the digits its width deserves: "−0.23 to 0.03"."""
+    if math.isnan(low) and math.isnan(high):
+        return "unknown"
     digits = digits_of(low, high)
     return f"{fixed(low, digits)} to {fixed(high, digits)}"
 
 
 def span(low: float, high: float) -> str:
     """An interval of a difference, with both signs: "−0.23 to +0.03"."""
+    if math.isnan(low) and math.isnan(high):
+        return "unknown"
     digits = digits_of(low, high)
     return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
 

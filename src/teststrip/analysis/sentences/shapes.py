@@ -11,7 +11,9 @@ from teststrip.vocabulary import spoken
 
 
 def amount(effect: float, low: float, high: float, unit: str = "") -> str:
-    """A difference with what fits it: "+0.80 (+0.62 to +0.98)"."""
+    """A difference with what fits it: "+0.80 (+0.62 to +0.98)"; alone where one unit shows no scatter."""
+    if not math.isfinite(low):
+        return number(effect, signed=True) + (f" {unit}" if unit else "")
     return f"{fixed(effect, digits_of(low, high), signed=True)}{f' {unit}' if unit else ''} ({interval(low, high)})"
 
 
