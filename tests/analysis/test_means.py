@@ -147,3 +147,23 @@ def test_a_level_is_judged_when_it_has_three_quarters_of_the_prompts_of_the_best
     values = np.where(np.arange(40)[:, None, None] < np.array(counts), 1.0, np.nan)
     told = means.enough(values, np.arange(len(counts))[None, :])
     assert told.tolist() == [count > 0 and 4 * count >= 3 * max(counts) for count in counts]
+
+
+@given(st.sampled_from([(1, 8), (4, 3), (12, 1)]), st.integers(0, 50))
+def test_the_points_of_an_interaction_plot_are_the_means_of_their_combinations(
+    size: tuple[int, int], seed: int
+) -> None:
+    axes = {"scheduler": ("DDIM", "Euler", "UniPC"), "num_inference_steps": (4.0, 8.0, 16.0, 32.0)}
+    table = study(*size, axes, lambda cell: float(cell[1]), seed=seed)
+    found = [one for one in analysis.findings(table, ["score"], axes=list(axes)) if one.kind == "interaction"]
+    assert found
+    scores = np.array(table["score"])
+    for one in found:
+        assert [(curve.axis, curve.by) for curve in one.curves] == [("num_inference_steps", "scheduler")] * 3
+        for curve in one.curves:
+            for point in curve.points:
+                chosen = np.array(table["scheduler"]) == curve.label
+                chosen &= np.array(table["num_inference_steps"]) == point.x
+                assert point.mean == pytest.approx(scores[chosen].mean())
+                if one.scope == "these prompts" or size[0] > 1:
+                    assert point.low < point.mean < point.high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,30 @@ def test_what_still_changes_is_a_share_of_what_another_seed_changes_where_that_i
     table = columns(6, 1, size=size)
     assert "another seed" not in finding(table).sentence
     found = finding({**table, DISTANCE.between_seeds_column: [apart] * len(table["prompt"])})
-    (at,) = [level for level in found.levels if level.x == found.effect]
-    share = f"{100 * at.mean / apart:,.0f} % of what another seed changes and "
-    assert share in found.sentence
+    assert found.between_seeds == pytest.approx(apart)
+    at = next((level for level in found.levels[:-1] if level.x == found.effect), found.levels[-2])
+    told = re.search(r"what still changes is .*: ([\d.,]+) % of what another seed changes and ", found.sentence)
+    assert told
+    assert float(told[1].replace(",", "")) == pytest.approx(
+        100 * at.mean / apart, rel=0.5 if at.mean < apart / 50 else 0.2
+    )
+
+
+@pytest.mark.parametrize("similarity", [False, True])
+@pytest.mark.parametrize(("share", "knee"), [(0.04, 25), (0.16, 50), (0.6, 100), (1.4, 150), (4.0, 200)])
+def test_a_picture_has_converged_where_less_than_a_twentieth_of_another_seed_s_change_is_left(
+    share: float, knee: float, similarity: bool
+) -> None:
+    table = columns(8, 3, size=100 * share)
+    card, apart = DISTANCE, 100.0
+    if similarity:  # 1 = alike: the same distances from the other end
+        table["distance"] = [1 - gap / 1000 for gap in table["distance"]]
+        card, apart = Card("distance", arity=2, higher_is_better=True), 1 - 100 / 1000
+    found = finding({**table, card.between_seeds_column: [apart] * len(table["prompt"])}, card)
+    assert found.effect == knee
+    assert found.margin == pytest.approx(0.05 * (0.1 if similarity else 100))
+    if knee < STEPS[-1]:
+        assert "converged (less than 5 % of what another seed changes): " in found.sentence
 
 
 def test_without_a_yardstick_nothing_is_said_of_what_people_see() -> None:

@@ -16,7 +16,8 @@ from tests.browser.conftest import Visitor, address_of, make, places, typical
 
 import teststrip
 from teststrip import pictures, plan
-from teststrip.analysis.sentences.answers import told
+from teststrip.analysis.sentences.answers import lines
+from teststrip.analysis.sentences.phrases import VERDICTS
 from teststrip.records import Row
 from teststrip.results.result import Result
 from teststrip.verbs import export
@@ -150,15 +151,20 @@ def test_cells_are_tinted_by_a_score_with_the_interval_on_hover(visitor: Visitor
 
 def test_each_finding_leads_to_the_view_that_shows_it(visitor: Visitor, study: Result) -> None:
     visitor.open()
-    first = study.findings[0]
-    finding = visitor.page.locator(".finding").first
-    expect(finding).to_contain_text(first.verdict, ignore_case=True)
-    assert " ".join(finding.locator(".sentence, .more").all_inner_texts()).split() == told(first).split()
-    finding.click()
-    assert f"metric={first.metric}" in visitor.hash() or first.metric == "sharpness"
+    visitor.page.get_by_role("button", name="findings").click()
+    told = sorted((one for one in study.findings if one.metric != "seconds"), key=lambda one: not one.leads)
+    findings = visitor.page.locator(".whole .finding")
+    expect(findings).to_have_count(len(told))
+    for place in (0, 3):
+        finding = findings.nth(place)
+        expect(finding).to_contain_text(VERDICTS[told[place].verdict], ignore_case=True)
+        said = " ".join(finding.locator(".sentence, .more").all_inner_texts()).split()
+        assert said == " ".join(lines(told[place])).split()
+    findings.first.click()
+    assert f"metric={told[0].metric}" in visitor.hash() or told[0].metric == "sharpness"
     assert "tint=1" in visitor.hash()
-    assert f"cols={first.axis}" in visitor.hash() or first.axis in ("guidance_scale", "")
-    expect(visitor.page.locator(".cell.heat").first).to_be_visible()
+    assert f"cols={told[0].axis}" in visitor.hash() or told[0].axis in ("guidance_scale", "")
+    expect(visitor.page.locator(".cell.heat").first).to_be_in_viewport()
     visitor.shot("findings")
 
 
@@ -188,7 +194,7 @@ def test_charts_show_scores_against_each_axis_and_against_seconds(visitor: Visit
     visitor.open()
     visitor.page.get_by_role("button", name="Charts").click()
     charts = visitor.page.locator(".chart")
-    expect(charts).to_have_count(4)
+    expect(charts).to_have_count(4 + 3)  # three axes, each two of them together, seconds
     for label, mean in least_squares(study, "guidance_scale", "sharpness").items():
         said = charts.first.get_by_role("button", name=f"guidance {label}:").get_attribute("aria-label")
         assert said

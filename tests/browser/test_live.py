@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from tests import studies
 from tests.browser.conftest import STUDY, Visitor, places, typical
 
+from teststrip.analysis.sentences.phrases import VERDICTS
 from teststrip.results.result import Result, open_result
 from teststrip.verbs.run import drive
 from teststrip.views import server
@@ -66,7 +67,7 @@ def test_new_pictures_appear_while_a_study_runs(visitors: Callable[..., Visitor]
         expected = places(result, "owl", guidance_scale="3", num_inference_steps="4", sampler="DDIM")
         visitor.wait_for_picture(typical(result, expected), "[data-at='1,0,1'] img")
         assert visitor.picture(1, 0, 1) == typical(result, expected)
-        expect(visitor.page.locator(".finding").first).to_contain_text(result.findings[0].verdict, ignore_case=True)
+        expect(visitor.page.locator(".finding").first).to_contain_text(VERDICTS[result.findings[0].verdict])
 
 
 def test_the_live_page_reads_pixels_without_scripts_beside_it(

@@ -14,6 +14,7 @@ from tests.metrics.pictures import noise, row
 from teststrip.errors import DesignError, MissingWeights
 from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim, rmse, ssim
 from teststrip.protocols import Item
+from teststrip.rows.items import between_seeds
 from teststrip.testing.metric_contract import MetricContract
 
 
@@ -106,12 +107,25 @@ def test_partners_share_prompt_seed_and_every_other_setting():
         for one in path(2, 8, prompt=prompt, replicate=replicate, guidance_scale=guidance)
     ]
     pairs = Convergence().arrange(rows)
-    assert len(pairs) == 16
-    for one, reference in pairs:
+    own = [pair for pair in pairs if not between_seeds(pair)]
+    assert len(own) == 16
+    for one, reference in own:
         mine, its = dict(one.planned.shot.settings), dict(reference.planned.shot.settings)
         assert its.pop("num_inference_steps") == 8
         mine.pop("num_inference_steps")
         assert mine == its
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [(1, 0), (2, 1), (3, 3), (6, 6)])
+def test_pictures_of_two_seeds_at_the_most_steps_are_the_yardstick(seeds, expected):
+    rows = [one for seed in range(seeds) for one in path(2, 8, replicate=seed)]
+    pairs = [pair for pair in Convergence().arrange(rows) if between_seeds(pair)]
+    assert len(pairs) == len({frozenset(one.planned.replicate for one in pair) for pair in pairs}) == expected
+    for pair in pairs:
+        one, other = (dict(row.planned.shot.settings) for row in pair)
+        assert one["num_inference_steps"] == 8
+        assert one.pop("seed") != other.pop("seed")
+        assert one == other
 
 
 def test_a_seed_whose_reference_is_missing_is_left_out_not_measured_against_less():

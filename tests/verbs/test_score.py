@@ -15,6 +15,7 @@ import teststrip
 from teststrip import pictures, plan, plugins
 from teststrip.engines.pattern import PatternEngine
 from teststrip.errors import UsageError
+from teststrip.metrics.convergence import rmse
 from teststrip.protocols import Item
 from teststrip.records import Failure, Render, Scored
 from teststrip.results.result import Result
@@ -106,8 +107,8 @@ def test_every_image_gets_every_score_that_the_question_names(result):
     assert not any(event.note for event in events)
     assert counts(events) == {
         **dict.fromkeys(FREE, 36),
-        "convergence": 36,
-        "convergence_ssim": 36,
+        "convergence": 36 + 12,  # and the end of each seed against that of another one
+        "convergence_ssim": 36 + 12,
         "diversity": 12,
         "vendi_score": 12,
     }
@@ -124,6 +125,26 @@ def test_scores_are_those_of_the_pixels_on_disk(result):
         assert row.scores["sharpness"] == metric.score([Item((row,), (pixels,))])[0]
 
 
+def test_what_another_seed_changes_is_measured_and_is_no_score_of_a_picture(result):
+    told(result, ["convergence"])
+    card = plugins.load("metrics", "convergence")().card
+    apart = dict(
+        zip((row.image.digest for row in result.rows()), result.columns()[card.between_seeds_column], strict=True)
+    )
+    ends = [row for row in result.rows() if row.planned.cell["num_inference_steps"] == "20"]
+    assert all(row.scores["convergence"] == 0 for row in ends)
+    assert sum(math.isfinite(value) for value in apart.values()) == len(ends) == 12
+    for row in ends:
+        mine = pictures.decode(result.store.read(row.image))
+        alike = [
+            other
+            for other in ends
+            if other is not row and (other.planned.prompt, other.planned.cell) == (row.planned.prompt, row.planned.cell)
+        ]
+        distances = [rmse(mine, pictures.decode(result.store.read(other.image))) for other in alike]
+        assert any(apart[row.image.digest] == pytest.approx(distance) for distance in distances)
+
+
 def test_scoring_again_computes_nothing(result):
     told(result)
     assert counts(told(result)).total() == 0
@@ -136,8 +157,8 @@ def test_new_images_alone_are_scored(result, tmp_path):
         fresh = counts(told(wider))
     assert fresh == {
         **dict.fromkeys(FREE, 18),
-        "convergence": 18,
-        "convergence_ssim": 18,
+        "convergence": 18 + 6,
+        "convergence_ssim": 18 + 6,
         "diversity": 6,
         "vendi_score": 6,
     }

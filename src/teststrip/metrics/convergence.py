@@ -69,7 +69,7 @@ class _OfPairs:
         """Each image with its reference, which differs from it only in having the study's highest number of steps.
 
         The reference is paired with itself, because it is the end of the curve. A picture whose reference is missing
-        is left out.
+        is left out. References of two seeds are paired, too: what another seed changes is the yardstick.
 
         Raises:
             DesignError: no setting was tried with two numbers of steps, or only with stochastic samplers.
@@ -82,11 +82,12 @@ class _OfPairs:
                 paths[_key(row)][steps].append(row)
                 arm = _key(row, "prompt", "seed")
                 most[arm] = max(steps, most.get(arm, steps))
-        pairs = []
+        pairs, ends = [], defaultdict(list)
         for path in paths.values():
             top = path.get(most[_key(_first(path), "prompt", "seed")])
             if top:
                 pairs += [(row, top[0]) for level in path.values() for row in level]
+                ends[_key(top[0], "seed")].append(top[0])
         if len({row.planned.shot.settings[STEPS] for row, _ in pairs}) < 2:
             raise DesignError(f"no prompt and seed has pictures at two values of {STEPS}, all else being equal")
         if all(_noise(row) for row, _ in pairs):
@@ -95,7 +96,7 @@ class _OfPairs:
                 "make another picture, not a better copy of the same. Use a deterministic scheduler, for example "
                 "DDIMScheduler or DPMSolverMultistepScheduler"
             )
-        return pairs
+        return [*pairs, *(pair for own in ends.values() for pair in _neighbours(own))]
 
     def score(self, items: Sequence[Item]) -> list[float]:
         """One value for each pair, NaN where the sampler draws noise; see Metric."""
@@ -218,6 +219,11 @@ def _key(row: Row, *besides: str) -> str:
     shot = row.planned.shot
     rest = {name: value for name, value in shot.settings.items() if name != STEPS and name not in besides}
     return canonical_json([shot.engine.name, dict(shot.engine.options), rest])
+
+
+def _neighbours(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Each row with the next one, the last with the first; two rows are one pair, and one row is none."""
+    return list(zip(rows, [*rows[1:], *rows[:1]], strict=True))[: len(rows) if len(rows) > 2 else len(rows) - 1]
 
 
 def _first(path: Mapping[float, Sequence[Row]]) -> Row:

@@ -60,6 +60,25 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of an interaction plot: the score along one axis, at one level of another.
+
+    Attributes:
+        axis: the axis along which the line runs.
+        by: the other axis.
+        label: the level of the other axis.
+        points: one a level of `axis`, in rising order; those without pictures are left out.
+        x: that level's number, or None.
+    """
+
+    axis: str
+    by: str
+    label: str
+    points: tuple[Estimate, ...]
+    x: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LevelRef:
     """A level of an axis by its place there, which two levels never share.
 
@@ -246,6 +265,8 @@ class Finding:
         carriers: prompts that carry the difference, by name: without these few it is gone.
         by_tag: the difference by tag.
         shape: how the score goes along the axis, where levels differ; None = they are not shown to.
+        between_seeds: of convergence, the distance of two seeds' pictures; NaN = unknown.
+        curves: of an interaction, the lines of its plot; empty where there are too many for one.
     """
 
     metric: str
@@ -288,6 +309,8 @@ class Finding:
     shape: Shape | None = None
     lines: tuple[str, ...] = ()
     paired: bool = True
+    curves: tuple[Curve, ...] = ()
+    between_seeds: float = float("nan")
 
     def __repr__(self) -> str:
         about = " by ".join(filter(None, (self.metric, self.axis)))

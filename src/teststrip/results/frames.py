@@ -14,7 +14,7 @@ import numpy as np
 from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
-from teststrip.analysis.sentences.phrases import digits_of, fixed, number
+from teststrip.analysis.sentences.phrases import plus_minus
 from teststrip.records import Axis, Card, Estimate, Finding, LevelRef, Value
 
 FIELDS = (
@@ -99,12 +99,9 @@ def settings(table: columns.Columns, axes: Sequence[Axis], cards: Mapping[str, C
     ]
 
 
-def plus_minus(score: Estimate) -> str:
-    """A mean with half its interval: "24.12 ± 0.32"; the mean alone where there is no interval."""
-    if not (math.isfinite(score.mean) and score.low < score.high):
-        return number(score.mean)
-    digits = digits_of(score.low, score.high)
-    return f"{fixed(score.mean, digits)} ± {fixed((score.high - score.low) / 2, digits)}"
+def mean(score: Estimate) -> str:
+    """A mean with half its interval."""
+    return plus_minus(score.mean, score.low, score.high)
 
 
 def _level(axis: Axis, level: LevelRef) -> tuple[str, Value]:

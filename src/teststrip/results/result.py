@@ -5,6 +5,7 @@ Views, exports and analysis read a `Result` and never the store itself. A `Resul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -337,7 +338,13 @@ class _Moment:
 
     @cached_property
     def columns(self) -> dict[str, list[Any]]:
-        return tables.columns(self.result.study, self.rows)
+        table = tables.columns(self.result.study, self.rows)
+        for name, one in self.scores.items():
+            if one.between_seeds:
+                digests = (row.image.digest if row.image else "" for row in self.rows)
+                column = Card(name).between_seeds_column
+                table[column] = [one.between_seeds.get(digest, math.nan) for digest in digests]
+        return table
 
     @cached_property
     def cards(self) -> Mapping[str, Card]:

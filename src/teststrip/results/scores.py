@@ -7,8 +7,8 @@ counts. Only scores that count are read. Knows metrics and rows, but no pixels.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from teststrip import plugins
@@ -32,10 +32,12 @@ class Counted:
         version: the fingerprint id of these scores.
         values: by the digest of the image that a score belongs to. A pair's score belongs to the first image, a
             group's score to all images.
+        between_seeds: of a metric of pairs, how far an image is from that of another seed, by the digest of the image.
     """
 
     version: str
     values: Mapping[str, float]
+    between_seeds: Mapping[str, float] = field(default_factory=dict)
 
 
 def counted(study: Study, store: Store, rows: Sequence[Row]) -> dict[str, Counted]:
@@ -50,7 +52,9 @@ def counted(study: Study, store: Store, rows: Sequence[Row]) -> dict[str, Counte
     for name in sorted(study.question.metrics) or islice(store.scored(), MOST_UNNAMED):
         metric, present = _metric(name, study)
         if version := store.version_of(name, present):
-            found[name] = Counted(version, _values(store, name, version, dict(_holders(metric, rows))))
+            own, apart = _holders(metric, rows)
+            values = (_values(store, name, version, those) for those in (own, apart))
+            found[name] = Counted(version, *values)
     return found
 
 
@@ -124,13 +128,21 @@ def _values(store: Store, name: str, version: str, holders: Mapping[items.Digest
     return {digest: stored[digests] for digests, images in holders.items() if digests in stored for digest in images}
 
 
-def _holders(metric: Metric | None, rows: Sequence[Row]) -> Iterator[tuple[items.Digests, list[str]]]:
-    """Each item that may have a score: its digests, and the digests of the images that the score belongs to."""
+Holders = dict[items.Digests, list[str]]
+"""Each item that may have a score: its digests, and the digests of the images that the score belongs to."""
+
+
+def _holders(metric: Metric | None, rows: Sequence[Row]) -> tuple[Holders, Holders]:
+    """The items that are scores of images, and the pairs of two seeds."""
+    own: Holders = {}
+    apart: Holders = {}
     if metric is None:
-        yield from (((digest,), [digest]) for digest in (items.image_of(row).digest for row in rows))
-        return
+        return {(digest,): [digest] for digest in (items.image_of(row).digest for row in rows)}, apart
     try:
-        for digests, item in items.arranged(metric, rows).items():
-            yield digests, [items.image_of(row).digest for row in items.holders(metric, item)]
+        arranged = items.arranged(metric, rows)
     except TeststripError:  # there are no images that belong together as the metric needs them
-        return
+        return own, apart
+    for digests, item in arranged.items():
+        pair = metric.card.arity == 2 and items.between_seeds(item)
+        (apart if pair else own)[digests] = [items.image_of(row).digest for row in items.holders(metric, item)]
+    return own, apart

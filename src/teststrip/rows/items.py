@@ -33,6 +33,11 @@ def holders(metric: Metric, item: tuple[Row, ...]) -> tuple[Row, ...]:
     return item if metric.card.arity is None else item[:1]
 
 
+def between_seeds(item: tuple[Row, ...]) -> bool:
+    """Whether a pair is of two seeds: its value is a yardstick, and no score of a picture."""
+    return len({row.planned.shot.seed for row in item}) > 1
+
+
 def image_of(row: Row) -> Image:
     """The image of a row that is known to have one."""
     assert row.image is not None, "only rows with an image are arranged"

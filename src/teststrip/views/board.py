@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from teststrip.analysis.sentences.answers import told
-from teststrip.analysis.sentences.phrases import between, digits_of, fixed, number
+from teststrip.analysis.numbers.effects import scale
+from teststrip.analysis.sentences import costs, headlines
+from teststrip.analysis.sentences.answers import lines, told
+from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, fixed, number
 from teststrip.errors import PictureError, StoreError
 from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead, grid
+from teststrip.views import head as heads
 from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ def of(result: Result) -> dict[str, Any]:
         findings=result.findings,
         warnings=warnings(result),
         across=across.text if across else "",
+        head=heads.of(result),
     )
 
 
@@ -55,6 +59,7 @@ def build(
     findings: Sequence[Finding] = (),
     warnings: Sequence[str] = (),
     across: str = "",
+    head: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The board of a study and its rows.
 
@@ -65,11 +70,12 @@ def build(
         findings: most important first.
         warnings: sentences to show above them.
         across: what several scores say together, a paragraph to show below them.
+        head: what stands at the top (`head.of`); its cards name findings by their place among those given here.
 
     Returns:
-        `format, study, axes, prompts, titles, metrics, cells, places, findings, across, warnings, progress`. `titles`
-        has what people call each axis, score and setting. `places` has one entry a row; `file` paths are relative to
-        the study folder. NaN becomes None.
+        `format, study, axes, prompts, titles, metrics, cells, places, findings, head, across, warnings, progress`.
+        `titles` has what people call each axis, score and setting. `places` has one entry a row; `file` paths are
+        relative to the study folder. NaN becomes None.
     """
     rows, cards = list(rows), cards or {}
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
@@ -77,6 +83,11 @@ def build(
     levels = [{label: index for index, label in enumerate(axis.labels)} for axis in study.axes]
     common = _common_settings(rows)
     cells = _Cells(study.axes, levels, common)
+    asked = [
+        one
+        for one in sorted(findings, key=lambda finding: not finding.leads)
+        if one.kind == "missing" or not costs.counts(cards.get(one.metric, Card(one.metric)))
+    ]
     places = [_place(index, row, cells=cells, prompts=prompts, names=names) for index, row in enumerate(rows)]
     return {
         "format": FORMAT,
@@ -94,7 +105,8 @@ def build(
         "metrics": [_metric(cards.get(name, Card(name))) for name in names],
         "cells": cells.seen,
         "places": places,
-        "findings": [_finding(finding) for finding in sorted(findings, key=lambda finding: not finding.leads)],
+        "findings": [_finding(finding) for finding in asked],
+        "head": _head(head, findings, asked) if head else {},
         "across": across,
         "warnings": list(warnings),
         "progress": progress(places),
@@ -228,6 +240,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "labels": list(axis.labels),
         "short": grid.short(axis.labels),
         "numbers": list(axis.numbers) if axis.numbers else None,
+        "logarithmic": axis.numbers is not None and scale(axis.numbers)[1],
         "settings": [{name: _plain(value) for name, value in level.settings.items()} for level in axis.levels],
     }
 
@@ -266,35 +279,38 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "method": finding.method,
         "more_prompts": finding.more_prompts,
         "sentence": told(finding) or f"{spoken(finding.metric)}: {finding.contrast}",
-        "detail": _detail(finding),
+        "lines": list(lines(finding)),
+        "headline": headlines.write(finding),
+        "detail": headlines.detail(finding),
+        "answer": VERDICTS[finding.verdict],
         "kind": finding.kind,
         "design": finding.alternative,
         "limits": list(finding.limits),
-        "levels": [
-            {
-                "label": level.label,
-                "x": _number(level.x),
-                "mean": _number(level.mean),
-                "low": _number(level.low),
-                "high": _number(level.high),
-                "prompts": level.prompts,
-                "text": _estimate(level),
-            }
-            for level in finding.levels
+        "levels": [_point(level) for level in finding.levels],
+        "curves": [
+            {"axis": one.axis, "by": one.by, "label": one.label, "points": [_point(point) for point in one.points]}
+            for one in finding.curves
         ],
     }
 
 
-def _detail(finding: Finding) -> str:
-    """What a finding rests on, in a line: its score, the effect with its interval, the prompts."""
-    parts = [spoken(finding.metric)]
-    if math.isfinite(finding.effect):
-        effect = fixed(finding.effect, digits_of(finding.low, finding.high))
-        interval = f", {finding.level * 100:.0f} % from {between(finding.low, finding.high)}"
-        parts.append(effect + (interval if math.isfinite(finding.low) else ""))
-    parts.append(f"{finding.prompts} prompt{'' if finding.prompts == 1 else 's'}")
-    parts += [f"{finding.seeds} {'paired seeds' if finding.paired else 'pictures each'}"] if finding.seeds else []
-    return " · ".join(parts)
+def _point(level: Estimate) -> dict[str, Any]:
+    """A point of a chart, with what is said of it."""
+    return {
+        "label": level.label,
+        "x": _number(level.x),
+        "mean": _number(level.mean),
+        "low": _number(level.low),
+        "high": _number(level.high),
+        "prompts": level.prompts,
+        "text": _estimate(level),
+    }
+
+
+def _head(head: Mapping[str, Any], findings: Sequence[Finding], asked: Sequence[Finding]) -> dict[str, Any]:
+    """The head with its cards' findings by their place among those that the page has."""
+    cards = [{**card, "finding": asked.index(findings[card["finding"]])} for card in head["cards"]]
+    return {**head, "cards": cards}
 
 
 def _estimate(level: Estimate) -> str:

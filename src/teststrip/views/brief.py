@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from teststrip.analysis.sentences import costs
 from teststrip.analysis.sentences.phrases import count, number
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE
 from teststrip.records import Finding
 from teststrip.results import frames
-from teststrip.results.frames import plus_minus
 from teststrip.views import charts
 from teststrip.views.markdown import escape, table
 from teststrip.views.summary import Summary
@@ -67,7 +67,7 @@ class Brief:
 
 def of(summary: Summary) -> Brief:
     """The short report of a summary."""
-    told = [finding for finding in summary.leading() if not summary.counts_cost(finding.metric)]
+    told = summary.leading()
     heads, rows = _settings(summary)
     told_rows = tuple(row for place, row in enumerate(rows) if place < MOST_ROWS or row[0])
     return Brief(
@@ -110,7 +110,7 @@ def _charts(summary: Summary, told: Sequence[Finding]) -> dict[str, str]:
 def _settings(summary: Summary) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Heads and rows of all settings, the best by the score that decides first."""
     axes = summary.study.axes
-    scores = [name for name in summary.cards if not summary.counts_cost(name) and name not in summary.unscored]
+    scores = [name for name in summary.cards if not costs.counts(summary.cards[name]) and name not in summary.unscored]
     able = [made.metric for made in summary.recommendations if not summary.cards[made.metric].describes]
     shown = [*(name for name in able if name in scores), *(name for name in scores if name not in able)][:MOST_SCORES]
     settings = frames.settings(summary.table, axes, summary.cards)
@@ -118,12 +118,12 @@ def _settings(summary: Summary) -> tuple[tuple[str, ...], tuple[tuple[str, ...],
         sign = -1 if summary.cards[shown[0]].higher_is_better else 1
         settings.sort(key=lambda one: sign * one.scores[shown[0]].mean if one.scores[shown[0]].images else math.inf)
     chosen = {made.choice.levels for made in summary.recommendations if made.choice}
-    costs = {"seconds": [one.seconds for one in settings], "calls": [one.calls for one in settings]}
-    known = {name: values for name, values in costs.items() if any(map(math.isfinite, values))}
+    spent = {"seconds": [one.seconds for one in settings], "calls": [one.calls for one in settings]}
+    known = {name: values for name, values in spent.items() if any(map(math.isfinite, values))}
     rows = []
     for place, one in enumerate(settings):
         mark = "→" if tuple(zip((axis.name for axis in axes), one.labels, strict=True)) in chosen else ""
-        means = [plus_minus(one.scores[name]) for name in shown]
+        means = [frames.mean(one.scores[name]) for name in shown]
         rows.append(
             (mark, *one.labels, *means, *(number(values[place]) for values in known.values()), f"{one.images:,}")
         )

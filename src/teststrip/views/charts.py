@@ -16,22 +16,27 @@ from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.numbers.effects import scale
 from teststrip.analysis.sentences.phrases import number
 from teststrip.characters import printable
-from teststrip.records import Finding
+from teststrip.records import Estimate, Finding
 from teststrip.vocabulary import spoken
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 72, 24, 40, 56
-LABEL_WIDTH = 7.0
+LABEL_WIDTH, LABEL_HEIGHT = 7.0, 13.0
 """Pixels of a character at 12 px, for keeping labels apart."""
 
 STYLE = """
 svg{background:#fff;color:#1b1f24;font:12px system-ui,sans-serif}
 .axis,.bar{stroke:currentColor;stroke-width:1}.grid{stroke:currentColor;opacity:.12}
 .bar{opacity:.65}.bar.off{opacity:.2;fill:none}.line{fill:none;stroke:#0a58ca;stroke-width:2}.dot{fill:#0a58ca}.off{fill:#8a94a0}.on{fill:#b3261e}
+.c0{--c:#0a58ca}.c1{--c:#b3261e}.c2{--c:#22784a}.c3{--c:#8a4fd0}
+.c4{--c:#a35a00}.c5{--c:#00798a}.c6{--c:#b0368a}.c7{--c:#5a6068}
+.curve{fill:none;stroke:var(--c);stroke-width:2}
+.curved .dot{fill:var(--c)}.curved .bar{stroke:var(--c)}.curved text{fill:var(--c);font-weight:600}
 text{fill:currentColor}.title{font-weight:600;font-size:14px}
 @media (prefers-color-scheme:dark){svg{background:#14171a;color:#e6e9ec}
-.line{stroke:#6ea8fe}.dot{fill:#6ea8fe}.on{fill:#ff8a80}}
+.line{stroke:#6ea8fe}.dot{fill:#6ea8fe}.on{fill:#ff8a80}.c0{--c:#6ea8fe}.c1{--c:#ff8a80}.c2{--c:#7fcaa2}.c3{--c:#c9a6ff}
+.c4{--c:#f2b566}.c5{--c:#6fd3e0}.c6{--c:#f29ad4}.c7{--c:#b5bcc4}}
 """.strip()
 
 
@@ -56,6 +61,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """Marks that a line joins, with a name at its end."""
+
+    name: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Scale:
     """Maps a number to a pixel, straight or logarithmic."""
 
@@ -77,6 +90,7 @@ class _Scale:
 def drawn(findings: Sequence[Finding], recommendations: Sequence[Recommendation]) -> dict[str, str]:
     """All charts of a report, by the name of their file; those that have nothing to show are left out."""
     found = {name_of(one): level_chart(one) for one in findings if one.kind in ("axis", "convergence")}
+    found |= {name_of(one): curves_chart(one) for one in findings if one.curves}
     found |= {frontier_name(one): frontier_chart(one) for one in recommendations}
     return {name: svg for name, svg in found.items() if svg}
 
@@ -120,6 +134,40 @@ def level_chart(finding: Finding) -> str:
     )
 
 
+def curves_chart(finding: Finding) -> str:
+    """The score along one axis, a line for each level of the other, each labelled at its end."""
+    curves = [curve for curve in finding.curves if len(curve.points) > 1]
+    if len(curves) < 2:
+        return ""
+    longest = max((curve.points for curve in curves), key=len)
+    numeric = all(point.x is not None for point in longest)
+    places = {point.label: float(i) for i, point in enumerate(longest)}
+
+    def at(point: Estimate) -> float:
+        return float(point.x or 0.0) if numeric else places.get(point.label, 0.0)
+
+    xs = [at(point) for point in longest]
+    logarithmic = numeric and scale(xs)[1]
+    score, along, by = spoken(finding.metric), spoken(curves[0].axis), spoken(curves[0].by)
+    names = [f"{by} {curve.label}" if curve.x is not None else curve.label for curve in curves]
+    room = max(map(len, names)) * LABEL_WIDTH + 8
+    across = _Scale(min(xs), max(xs), LEFT + 24, WIDTH - RIGHT - room, logarithmic)
+    lines = []
+    for name, curve in zip(names, curves, strict=True):
+        marks = [Mark(f"{along} {p.label}, {by} {curve.label}", at(p), p.mean, p.low, p.high) for p in curve.points]
+        lines.append(Line(name, tuple(marks)))
+    unit = f" ({finding.unit})" if finding.unit else ""
+    return _chart(
+        f"{score[0].upper()}{score[1:]} by {along} and {by}",
+        [mark for line in lines for mark in line.marks],
+        across,
+        x_title=along + (", log scale" if logarithmic else ""),
+        y_title=f"{score}{unit}",
+        ticks=[(at(point), point.label) for point in longest],
+        lines=lines,
+    )
+
+
 def frontier_chart(recommendation: Recommendation) -> str:
     """Quality against cost with the frontier, the choice marked; "" when no cost is known."""
     usable = [p for p in recommendation.points if math.isfinite(p.mean)]
@@ -155,6 +203,7 @@ def frontier_chart(recommendation: Recommendation) -> str:
         y_title=score,
         ticks=[(tick, number(tick)) for tick in _round_ticks(low, high, logarithmic=logarithmic)],
         line=sorted((cost[p.levels], p.mean) for p in usable if p.levels in frontier),
+        named=[mark for mark in reversed(marks) if mark.kind != "off"],
     )
 
 
@@ -166,7 +215,9 @@ def _chart(
     x_title: str,
     y_title: str,
     ticks: Sequence[tuple[float, str]],
-    line: Sequence[tuple[float, float]],
+    line: Sequence[tuple[float, float]] = (),
+    lines: Sequence[Line] = (),
+    named: Sequence[Mark] = (),
 ) -> str:
     lows = [mark.low for mark in marks if math.isfinite(mark.low)] + [mark.y for mark in marks]
     highs = [mark.high for mark in marks if math.isfinite(mark.high)] + [mark.y for mark in marks]
@@ -197,8 +248,56 @@ def _chart(
     if line:
         points = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
         parts.append(f'<polyline class="line" points="{points}"/>')
-    parts += [_mark(mark, across(mark.x), up) for mark in marks]
+    if lines:
+        parts += _lines(lines, across, up)
+    else:
+        parts += [_mark(mark, across(mark.x), up) for mark in marks]
+    parts += _names(named, across, up)
     return printable("\n".join([*parts, "</svg>\n"]))
+
+
+def _lines(lines: Sequence[Line], across: _Scale, up: _Scale) -> list[str]:
+    """Each line in its colour, its name beside its last mark and never on another name."""
+    ends = _apart([up(line.marks[-1].y) for line in lines])
+    parts = []
+    for n, (line, end) in enumerate(zip(lines, ends, strict=True)):
+        points = " ".join(f"{across(mark.x):.1f},{up(mark.y):.1f}" for mark in line.marks)
+        x = across(line.marks[-1].x) + 10
+        parts += [
+            f'<g class="curved c{n % 8}"><polyline class="curve" points="{points}"/>',
+            *(_mark(mark, across(mark.x), up) for mark in line.marks),
+            f'<text x="{x:.1f}" y="{end + 4:.1f}">{escape(line.name)}</text></g>',
+        ]
+    return parts
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Heights of labels moved down until none lies on another.
+
+    >>> _apart([50.0, 10.0, 52.0])
+    [50.0, 10.0, 63.0]
+    """
+    found = list(heights)
+    last = -math.inf
+    for n in sorted(range(len(found)), key=found.__getitem__):
+        last = found[n] = max(found[n], last + LABEL_HEIGHT)
+    return found
+
+
+def _names(marks: Sequence[Mark], across: _Scale, up: _Scale) -> list[str]:
+    """Names of single marks, the most important first; a name that would lie on another one is left out."""
+    taken: list[tuple[float, float, float]] = []
+    parts = []
+    for mark in marks:
+        x, y, width = across(mark.x), up(mark.y), len(mark.label) * LABEL_WIDTH
+        for left, height in ((x + 6, y - 9), (x - 6 - width, y - 9), (x + 6, y + 18), (x - 6 - width, y + 18)):
+            inside = left > LEFT and left + width < WIDTH - 4
+            free = all(left >= b or a >= left + width or abs(height - h) >= LABEL_HEIGHT for a, b, h in taken)
+            if inside and free:
+                taken.append((left, left + width, height))
+                parts.append(f'<text class="name" x="{left:.1f}" y="{height:.1f}">{escape(mark.label)}</text>')
+                break
+    return parts
 
 
 def _mark(mark: Mark, x: float, up: _Scale) -> str:

@@ -22,7 +22,7 @@ from teststrip.views import board as boards
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
-CONCLUDED = ("findings", "warnings", "across")  # parts of the board that stand only when a run has ended
+CONCLUDED = ("findings", "head", "warnings", "across")  # parts of the board that stand only when a run has ended
 PACE_WINDOW_SECONDS = 120.0
 
 
@@ -63,6 +63,7 @@ class News:
         findings: None when they are the same.
         warnings: None when the findings are the same.
         across: None when the findings are the same.
+        head: None when the findings are the same.
     """
 
     version: int
@@ -72,11 +73,12 @@ class News:
     findings: Sequence[Mapping[str, Any]] | None = None
     warnings: Sequence[str] | None = None
     across: str | None = None
+    head: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The news as the page reads them, with what is concluded only when it changed."""
         news = {"version": self.version, "reload": self.reload, "places": self.places, "progress": self.progress}
-        concluded = {"findings": self.findings, "warnings": self.warnings, "across": self.across}
+        concluded = {name: getattr(self, name) for name in CONCLUDED}
         return news if self.findings is None else {**news, **concluded}
 
 
@@ -145,7 +147,7 @@ class Feed:
             news = News(self.version, places=places, progress=self.board["progress"])
             if self._findings_version > version:
                 news.findings, news.warnings = self.board["findings"], self.board["warnings"]
-                news.across = self.board["across"]
+                news.across, news.head = self.board["across"], self.board["head"]
             return news
 
     def snapshot(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from teststrip.views import board as boards
 if TYPE_CHECKING:
     from teststrip.results.result import Result
 
-STYLES = ("tokens.css", "page.css", "lightbox.css", "seeds.css")
+STYLES = ("tokens.css", "page.css", "answer.css", "lightbox.css", "seeds.css")
 SCRIPTS = (
     "vendor/htm-preact.js",
     "board.js",
@@ -55,6 +55,8 @@ SCRIPTS = (
     "picks.js",
     "bar.js",
     "help.js",
+    "answer.js",
+    "settings.js",
     "head.js",
     "flip.js",
     "pixels.js",

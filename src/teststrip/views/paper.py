@@ -61,7 +61,7 @@ def settings_latex(result: Result) -> str:
     axes = result.study.axes
     heads = [*(spoken(axis.name) for axis in axes), *map(_head, result.cards.values()), "median time (s)", "images"]
     rows = [
-        [*one.labels, *map(frames.plus_minus, one.scores.values()), number(one.seconds), f"{one.images:,}"]
+        [*one.labels, *map(frames.mean, one.scores.values()), number(one.seconds), f"{one.images:,}"]
         for one in frames.settings(result.columns(), axes, result.cards)
     ]
     return table(heads, rows, words=len(axes))

@@ -46,7 +46,7 @@ IN_SD = "1 SD is what the score changes when nothing but the seed does."
 def write(result: Result, folder: Path) -> Path:
     """Write both reports and their charts into a folder, each file in one step; returns the short report's path."""
     summary = summaries.of(result)
-    drawn = charts.drawn(summary.findings, summary.recommendations)
+    drawn = charts.drawn(summary.told, summary.recommendations)
     for name, svg in drawn.items():
         inside.write(folder, f"{CHARTS}/{name}", svg)
     inside.write(folder, FULL_REPORT_FILE, _full_markdown(summary, frozenset(drawn)))
@@ -61,7 +61,7 @@ def text(result: Result) -> str:
 def markdown(result: Result) -> str:
     """The short report as Markdown; its charts are files that `write` puts beside it."""
     summary = summaries.of(result)
-    return brief.markdown(brief.of(summary), frozenset(charts.drawn(summary.findings, summary.recommendations)))
+    return brief.markdown(brief.of(summary), frozenset(charts.drawn(summary.told, summary.recommendations)))
 
 
 def full_text(result: Result) -> str:
@@ -153,7 +153,7 @@ def _full_markdown(summary: Summary, drawn: frozenset[str]) -> str:
 
 
 def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:
-    own = [finding for finding in summary.findings if finding.metric == metric]
+    own = [finding for finding in summary.told if finding.metric == metric]
     name = spoken(metric)
     yield from (f"## {escape(name[0].upper() + name[1:])}", "")
     if metric in summary.unscored:
@@ -191,8 +191,9 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     if more:
         yield from (escape(" ".join(more)), "")
     chart = charts.name_of(finding)
-    if finding.kind in ("axis", "convergence") and chart in drawn:
+    if finding.kind in ("axis", "convergence", "interaction") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
+        axis = f"{spoken(finding.curves[0].axis)} and {spoken(finding.curves[0].by)}" if finding.curves else axis
         yield from (f"![{escape(spoken(finding.metric))} by {escape(axis)}]({CHARTS}/{chart})", "")
     if finding.levels and finding.kind in ("axis", "convergence"):
         what = "median distance" if finding.kind == "convergence" else "mean"

@@ -17,6 +17,7 @@ from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
+from teststrip.analysis.sentences import costs
 from teststrip.analysis.sentences.answers import lines
 from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
@@ -95,6 +96,18 @@ class Summary:
         """Metrics that were asked for and have no score at all."""
         return [name for name in self.cards if not np.isfinite(self._values(name)).any()]
 
+    @property
+    def told(self) -> list[Finding]:
+        """The findings that are told as verdicts: costs are facts."""
+        return [
+            one for one in self.findings if one.metric not in self.cards or not costs.counts(self.cards[one.metric])
+        ]
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """What settings cost, a line a cost."""
+        return costs.facts(self.findings, self.cards)
+
     def _values(self, name: str) -> Array:
         return self.layout.values(self.table[name], name)
 
@@ -117,23 +130,18 @@ class Summary:
     def points(self) -> list[tuple[str, ...]]:
         """What matters, most urgent first; each point is a claim and the lines that belong to it.
 
-        Dead axes, earlier looks, findings about axes, what several scores say together, advice, what is missing.
+        Dead axes, earlier looks, findings about axes, costs, what several scores say together, advice, what is missing.
         """
         found = [lines(finding) for finding in self.leading()]
         scores = [self.across.text] if self.across else []
         before = [*self.dead, *self.urgent()]
-        after = [*scores, *self.doubts(), *self.advice(), *self.missed()]
+        after = [*self.costs, *scores, *self.doubts(), *self.advice(), *self.missed()]
         return [*((line,) for line in before), *found, *((line,) for line in after)]
 
     def leading(self) -> list[Finding]:
         """The findings about axes that are told first, and those about two axes that work together."""
-        led = [finding for finding in self.findings if finding.leads]
-        first = [
-            finding
-            for finding in led
-            if finding.kind in ("axis", "convergence")
-            and (finding.verdict == "different" or not self.counts_cost(finding.metric))
-        ]
+        led = [finding for finding in self.told if finding.leads]
+        first = [finding for finding in led if finding.kind in ("axis", "convergence")]
         return [
             *first,
             *(finding for finding in led if finding.kind == "interaction" and finding.verdict == "different"),
@@ -165,10 +173,6 @@ class Summary:
         said = [made for made in self.recommendations if made.outcome is None]
         able = [made.sentence for made in said if not self.cards[made.metric].describes]
         return able or [made.sentence for made in said]
-
-    def counts_cost(self, metric: str) -> bool:
-        """Whether a score says what a picture costs, not how it looks."""
-        return metric in self.cards and not self.cards[metric].needs_pixels
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -115,7 +115,7 @@ def _about(case: _Case, size: Margin, scope: Scope) -> Recommendation:
     """The recommendation in one scope, or why there is none."""
     case = replace(case, scope=scope)
     reason = _few(case)
-    return _none(case, reason) if reason else _choose(case, size)
+    return replace(_none(case, reason), few=True) if reason else _choose(case, size)
 
 
 def _leading(made: Sequence[Recommendation]) -> Recommendation:
@@ -314,7 +314,7 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
         scope=case.scope,
     )
     more = _more(made, size) if case.scope == WIDE else None
-    return replace(found, sentence=recommendation.write(found, more=more))
+    return replace(found, sentence=recommendation.write(found, more=more), more=more)
 
 
 def _rows(case: _Case, made: Choice, size: Margin) -> dict[int, Comparison]:

@@ -68,6 +68,7 @@ class Point:
         low, high: the 95 % interval to compare settings by.
         frontier: no cheaper setting has as good a mean.
         frontier_by_seconds: no faster setting has as good a mean.
+        at: the index of its level on each axis.
     """
 
     label: str
@@ -79,6 +80,7 @@ class Point:
     high: float
     frontier: bool
     frontier_by_seconds: bool
+    at: tuple[int, ...] = ()
 
 
 def column_of(table: Columns, limit: Budget | None, axes: Sequence[str | Axis] = ()) -> str | None:
@@ -181,6 +183,7 @@ def points(layout: Layout, values: Array, card: Card, costs: Array, seconds: Arr
             high=estimate.high,
             frontier=_undominated(c, costs, score),
             frontier_by_seconds=_undominated(c, seconds, score),
+            at=layout.cells[c],
         )
         for c, estimate in enumerate(estimates)
     )

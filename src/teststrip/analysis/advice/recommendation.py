@@ -42,6 +42,8 @@ class Recommendation:
         limits: as in a Finding.
         outcome: of the audit that forbids a recommendation; None = none does.
         scope: what the recommendation is for: prompts like these, or these very prompts.
+        more: prompts that would let a setting that is as good prove itself; None = unknown.
+        few: there is no choice because prompts or seeds are too few for any.
     """
 
     metric: str
@@ -67,6 +69,8 @@ class Recommendation:
     limits: tuple[str, ...] = ()
     outcome: Outcome | None = None
     scope: Scope = "prompts like these"
+    more: int | None = None
+    few: bool = False
 
     def __repr__(self) -> str:
         said = f"{'use' if self.settled else 'no winner yet,'} {self.choice.label}" if self.choice else self.reason

@@ -17,7 +17,12 @@ from teststrip.analysis.numbers.effects import WeightedContrast
 from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.sentences import answers, phrases
-from teststrip.records import MINIMUM_PROMPTS, Comparison, Estimate, Finding, Shape, Verdict
+from teststrip.records import MINIMUM_PROMPTS, Comparison, Curve, Estimate, Finding, Shape, Verdict
+from teststrip.vocabulary import spoken
+
+STEPS = "num_inference_steps"
+MOST_LINES, MOST_POINTS = 12, 240
+"""An interaction plot of more lines or points is no picture that people read."""
 
 
 def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
@@ -60,6 +65,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         limits=(
             *evidence.limits,
             *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs]),
+            *(_not_together(evidence, judged.contrasts[head]) if len(axes) > 1 else ()),
             *(_prompts_left_out(evidence, chosen) if evidence.by_seeds else ()),
         ),
         alternative=settled.alternative,
@@ -72,6 +78,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         seeds_if_different=settled.seeds_if_different,
         carriers=carried.get(head, ()),
         shape=shape,
+        curves=_curves(evidence, (axes[0], axes[1])) if len(axes) > 1 else (),
     )
     if len(axes) > 1:
         found = replace(found, method=f"{found.method}; {answers.scale(found, size.text)}")
@@ -116,6 +123,8 @@ def _along(evidence: Evidence, interaction: WeightedContrast) -> tuple[Estimate,
     for part in effects.along(evidence.layout, interaction):
         at = part.asked.plus[-1]
         own, images = _alone(evidence, part)
+        if math.isnan(own.mean):  # a combination without pictures
+            continue
         found.append(
             Estimate(
                 label=at.label,
@@ -140,28 +149,60 @@ def _alone(evidence: Evidence, part: WeightedContrast) -> tuple[Interval, int]:
 
 def _points(evidence: Evidence, axis: int) -> tuple[Estimate, ...]:
     """The levels of an axis as points of a chart; the scope says whether prompts or seeds scatter."""
-    values, layout = evidence.values, evidence.layout
+    factor = evidence.layout.factors[axis]
+    return _of_grid(evidence, evidence.layout.grid((axis,)), factor.labels, factor.numbers)
+
+
+def _curves(evidence: Evidence, axes: tuple[int, int]) -> tuple[Curve, ...]:
+    """The lines of an interaction plot, which run along steps, else along an axis of numbers, else of more levels."""
+    layout, factors = evidence.layout, evidence.layout.factors
+    shape = [len(factors[axis].labels) for axis in axes]
+    if not evidence.outlook or min(shape) > MOST_LINES or shape[0] * shape[1] > MOST_POINTS:
+        return ()
+
+    def order(axis: int) -> tuple[bool, bool, int]:
+        return factors[axis].numbers is None, factors[axis].name != STEPS, -len(factors[axis].labels)
+
+    along, by = sorted(axes, key=order)
+    levels = [(k, j) for j in range(len(factors[by].labels)) for k in range(len(factors[along].labels))]
+    grid = layout.grid((by, along))
+    numbers = factors[along].numbers
+    labels = tuple(factors[along].labels[k] for k, _ in levels)
+    points = _of_grid(evidence, grid, labels, numbers and tuple(numbers[k] for k, _ in levels))
+    width = len(factors[along].labels)
+    found = []
+    for j in factors[by].rising:
+        own = [points[j * width + k] for k in factors[along].rising]
+        known = tuple(point for point in own if math.isfinite(point.mean))
+        x = factors[by].numbers
+        found.append(Curve(factors[along].name, factors[by].name, factors[by].labels[j], known, x[j] if x else None))
+    return tuple(curve for curve in found if curve.points)
+
+
+def _of_grid(
+    evidence: Evidence, grid: means.Indices, labels: tuple[str, ...], numbers: tuple[float, ...] | None
+) -> tuple[Estimate, ...]:
+    """Points of a chart for the columns of a grid of cells [M, K]; labels and numbers are [K]."""
+    values = evidence.values
     if not evidence.by_seeds:
-        return cells.levels(values, layout, axis)
-    factor = layout.factors[axis]
-    grid = layout.grid((axis,))
+        return cells.of_grid(values, grid, labels, numbers)
     whole = means.of_levels(values, grid)
     each = means.of_levels(values.reshape(-1, 1, values.shape[-1]), grid).by_prompt  # a seed in the place of a prompt
-    seen = each.T.reshape(len(factor.labels), *values.shape[:2])
+    seen = each.T.reshape(len(labels), *values.shape[:2])
     own = samples.interval(samples.over_seeds(seen, shared_seeds=evidence.pairing.shared))
     # Morey 2008, as in `cells.of_grid`: taking out each seed's height takes out 1/K of the variance.
-    half = (own.high - own.mean) * math.sqrt(len(factor.labels) / max(len(factor.labels) - 1, 1))
+    half = (own.high - own.mean) * math.sqrt(len(labels) / max(len(labels) - 1, 1))
     return tuple(
         Estimate(
             label,
-            factor.numbers[k] if factor.numbers else None,
+            numbers[k] if numbers else None,
             float(whole.levels[k]),
             float(whole.levels[k] - half[k]),
             float(whole.levels[k] + half[k]),
             int(own.prompts[k]),
             int(whole.images[k]),
         )
-        for k, label in enumerate(factor.labels)
+        for k, label in enumerate(labels)
     )
 
 
@@ -183,6 +224,17 @@ def _left_out(evidence: Evidence, axes: tuple[int, ...], rows: Sequence[Comparis
         for index, label in enumerate(labels)
         if len(labels) > 1 and gone[index] == len(labels) - len(poor) - 1
     ]
+
+
+def _not_together(evidence: Evidence, interaction: WeightedContrast) -> list[str]:
+    """The levels that an interaction is not about, because some of their combinations have too few pictures."""
+    said = []
+    for axis, kept in zip(interaction.axes, interaction.levels, strict=False):
+        factor = evidence.layout.factors[axis]
+        said += [f"{spoken(factor.name)} {factor.labels[k]}" for k in factor.rising if k not in kept]
+    if not said:
+        return []
+    return [f"Not every combination has pictures enough, so this is told without {phrases.listed(said)}."]
 
 
 def _prompts_left_out(evidence: Evidence, chosen: Sequence[int]) -> list[str]:

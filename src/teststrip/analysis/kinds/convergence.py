@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from teststrip.analysis.kinds import order as order_of_steps
 from teststrip.analysis.kinds import samplers
-from teststrip.analysis.kinds.knee import Knees, knees
+from teststrip.analysis.kinds.knee import OF_ANOTHER_SEED, Knees, knees
 from teststrip.analysis.kinds.middles import median, median_interval, share_interval
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
@@ -70,7 +70,7 @@ def findings(
         settings: held fixed in every cell.
         noise: for each row of the columns the sampler that draws fresh noise, "" for none; None = no picture. Without
             it the settings decide.
-        tolerance: as in `knees`.
+        tolerance: as in `knees`; None = a share of what another seed changes, where that is known.
         limits: what holds for each finding.
         scope: what the findings may be about. Both = prompts like these, or these very prompts where they are too few
             for that and their seeds are enough.
@@ -165,6 +165,9 @@ def _finding(
     # A similarity ends at its own top (1), a distance at 0: both become a distance to the reference.
     each, distance = (np.abs(found - np.nan_to_num(found[..., -1:])) for found in (each, distance))
     units = _Units.of(each, group)
+    apart = _between_seeds(group, values, chosen[-1])
+    if tolerance is None and apart > 0:
+        tolerance = OF_ANOTHER_SEED * apart
     counted = each.reshape(-1, each.shape[-1]) if units.here else distance
     found = knees(counted, [numbers[k] for k in order], tolerance=tolerance)
     if np.isnan(found.knee).all():
@@ -178,12 +181,19 @@ def _finding(
         return _refusal(group, why, broken, levels[-1], by_pairs=by_pairs)
     images = int((~np.isnan(values[..., list(cells)])).sum())
     concluded = _concluded(group, found, units, levels=levels, broken=broken, images=images)
-    apart = math.nan
-    if group.between_seeds is not None and not np.isnan(ends := group.between_seeds[..., chosen[-1]]).all():
-        apart = float(np.nanmedian(ends))
+    concluded = replace(concluded, between_seeds=apart)
     unit, unseen = group.card.unit, group.card.unseen
-    sentence = stops.write(concluded, by_pairs=by_pairs, unit=unit, unseen=unseen, between_seeds=apart)
+    sentence = stops.write(concluded, by_pairs=by_pairs, unit=unit, unseen=unseen)
     return replace(concluded, sentence=sentence)
+
+
+def _between_seeds(group: _Group, values: Array, most: Sequence[int]) -> float:
+    """The middle distance of two seeds' pictures at the most steps, whose cells these are; NaN = unknown."""
+    if group.between_seeds is None or np.isnan(ends := group.between_seeds[..., most]).all():
+        return math.nan
+    own = values[..., most]
+    top = 0.0 if np.isnan(own).all() else float(np.nanmedian(own))  # 1 of a similarity, 0 of a distance
+    return float(np.nanmedian(np.abs(ends - top)))
 
 
 def _concluded(

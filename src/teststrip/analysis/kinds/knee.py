@@ -10,8 +10,10 @@ import numpy as np
 
 from teststrip.analysis.numbers.arrays import Array
 
+OF_ANOTHER_SEED = 0.05
+"""Converged = within this share of what another seed changes, where that is known: far below what a reader compares."""
 SHARE = 0.1
-"""Converged = within a tenth of the unit's distance at the fewest steps, unless a tolerance is given."""
+"""Where it is not known, converged = within a tenth of the unit's distance at the fewest steps."""
 
 
 @dataclass(frozen=True)

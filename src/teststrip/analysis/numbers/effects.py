@@ -33,12 +33,14 @@ class WeightedContrast:
         axes: indices of the axes.
         weights: one a combination of their levels, adding to zero.
         planned: member of the Holm family (the other pairs serve equivalence and the table).
+        levels: of an interaction, the levels of both axes that it is about, rising; () = all.
     """
 
     asked: Contrast
     axes: tuple[int, ...]
     weights: Array
     planned: bool = True
+    levels: tuple[Sequence[int], ...] = ()
 
     @property
     def kind(self) -> str:
@@ -99,18 +101,53 @@ def planned(layout: Layout, values: Array | None = None) -> tuple[WeightedContra
             there: NDArray[np.bool_] = np.any(layout.grid((i, j)) >= 0, axis=0)
             enough = there if values is None else means.enough(values, layout.grid((i, j)))
             # Where only poor combinations could tell, their few prompts are asked: the finding says how many.
-            found += _of_two(layout, i, j, enough) or _of_two(layout, i, j, there)
+            found += _of_two(layout, i, j, enough) or _of_two(layout, i, j, there & _seen(layout, (i, j), values))
     return tuple(found)
+
+
+def _seen(layout: Layout, axes: tuple[int, int], values: Array | None) -> NDArray[np.bool_]:
+    """Which combinations of two axes have any score; all, where there are no scores yet."""
+    grid = layout.grid(axes)
+    if values is None:
+        return np.ones(grid.shape[1], dtype=bool)
+    scored = np.append(~np.isnan(values).all(axis=(0, 1)), False)
+    return np.asarray(scored[grid].any(axis=0))
+
+
+def whole(layout: Layout, axes: tuple[int, int], there: NDArray[np.bool_]) -> tuple[Sequence[int], Sequence[int]]:
+    """The levels of two axes all of whose combinations are there, rising; empty where fewer than two of one are left.
+
+    The level with the largest share of gaps goes first, of words before numbers, so that a trend keeps its range.
+    """
+    factors = [layout.factors[axis] for axis in axes]
+    table = there.reshape([len(factor.labels) for factor in factors])
+    kept = [list(factor.rising) for factor in factors]
+    while not (part := table[np.ix_(*kept)]).all():
+        shares = [
+            (float((~part).mean(axis=1 - side)[n]), factors[side].numbers is None, side, n)
+            for side in (0, 1)
+            for n in range(len(kept[side]))
+            if len(kept[side]) > 2
+        ]
+        if not shares:
+            return (), ()
+        _, _, side, n = max(shares)
+        del kept[side][n]
+    return kept[0], kept[1]
 
 
 def _of_two(layout: Layout, i: int, j: int, there: NDArray[np.bool_]) -> list[WeightedContrast]:
     """Interactions of two axes from the combinations that are there; of words, double differences against the first."""
     first, second = layout.factors[i], layout.factors[j]
     found = []
-    for one in _simple(layout, i):
-        for other in _simple(layout, j):
+    of_numbers = first.numbers is not None and second.numbers is not None
+    levels: tuple[Sequence[int], ...] = () if there.all() or of_numbers else whole(layout, (i, j), there)
+    if levels and not all(levels):
+        return []
+    for one in _simple(layout, i, *levels[:1]):
+        for other in _simple(layout, j, *levels[1:]):
             weights = np.outer(one.weights, other.weights).ravel()
-            if not there.all() and first.numbers is not None and second.numbers is not None:
+            if not there.all() and of_numbers:
                 weights = _without_main(weights, there, (len(first.labels), len(second.labels)))
             if weights.any() and not weights[~there].any():
                 asked = Contrast(
@@ -119,7 +156,7 @@ def _of_two(layout: Layout, i: int, j: int, there: NDArray[np.bool_]) -> list[We
                     (*one.asked.minus, *other.asked.minus),
                     trends=tuple(part.asked.plus[0].axis for part in (one, other) if part.kind == "trend"),
                 )
-                found.append(WeightedContrast(asked, (i, j), weights))
+                found.append(WeightedContrast(asked, (i, j), weights, levels=levels))
     return found
 
 
@@ -161,14 +198,22 @@ def _ends(
     return Contrast(kind, (plus,), (minus,), logarithmic=logarithmic)
 
 
-def _simple(layout: Layout, axis: int) -> list[WeightedContrast]:
-    """The one-axis contrasts that interactions are made of: the trend, or each word against the first."""
+def _simple(layout: Layout, axis: int, levels: Sequence[int] | None = None) -> list[WeightedContrast]:
+    """The one-axis contrasts that interactions are made of: the trend, or each word against the first.
+
+    Args:
+        layout: the axes.
+        axis: by its index.
+        levels: that may be compared, rising; None = all.
+    """
     factor = layout.factors[axis]
+    order = factor.rising if levels is None else levels
     if factor.numbers is not None:
-        x, logarithmic = scale(factor.numbers)
-        trend = _ends(layout, axis, "trend", factor.rising, logarithmic=logarithmic)
-        return [WeightedContrast(trend, (axis,), trend_weights(x))]
-    return [pair(layout, axis, k, 0) for k in range(1, len(factor.labels))]
+        x, logarithmic = scale([factor.numbers[k] for k in order])
+        weights = np.zeros(len(factor.labels))
+        weights[order] = trend_weights(x)
+        return [WeightedContrast(_ends(layout, axis, "trend", order, logarithmic=logarithmic), (axis,), weights)]
+    return [pair(layout, axis, k, order[0]) for k in order[1:]]
 
 
 def pair(layout: Layout, axis: int, plus: int, minus: int, *, planned: bool = True) -> WeightedContrast:
@@ -215,9 +260,11 @@ def along(layout: Layout, interaction: WeightedContrast) -> tuple[WeightedContra
     if (layout.grid((i, j)) < 0).any():
         return ()
     plus, minus = interaction.asked.plus[0], interaction.asked.minus[0]
-    weights = next(one.weights for one in _simple(layout, i) if one.asked.plus == (plus,))
+    simple = _simple(layout, i, *interaction.levels[:1])
+    weights = next(one.weights for one in simple if one.asked.plus == (plus,))
     table = interaction.weights.reshape(len(first.labels), len(second.labels))
-    levels = [k for k in second.rising if second.numbers is not None or table[:, k].any()]
+    about = interaction.levels[1] if interaction.levels else second.rising
+    levels = [k for k in about if second.numbers is not None or table[:, k].any()]
     found = []
     for k in levels:
         at = layout.level(j, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -29,6 +30,8 @@ def scope(finding: Finding) -> str:
     """What a finding is about, to begin a sentence with: "on these 5 prompts", "for prompts like these"."""
     if finding.scope == "prompts like these":
         return "for prompts like these"
+    if not finding.prompts:
+        return "on these prompts"
     return "on this prompt" if finding.prompts == 1 else f"on these {finding.prompts:,} prompts"
 
 
@@ -102,7 +105,10 @@ def write(finding: Finding, *, span: str = "") -> list[str]:
         text, more = f"it is not settled whether {subject} {matter} to {score}.", [_fits(finding)]
     else:
         text = f"{_blocks(finding)} cannot settle whether {subject} {matter} to {score}."
-        more = [f"What was seen, as description only: {shapes.change(finding)}."]
+        if not finding.prompts:
+            text = f"it cannot be said whether {subject} {matter} to {score}: no prompt has pictures to compare."
+        seen = math.isfinite(finding.effect)
+        more = [f"What was seen, as description only: {shapes.change(finding)}."] if seen else []
     return [begun(finding, text), *more, *answers_of_prompts.write(finding), *_lines(_settle(finding))]
 
 
@@ -170,7 +176,7 @@ def write_interaction(finding: Finding) -> list[str]:
         more = [_capital(f"{_changes(finding)}."), *_carried(finding)]
     else:
         text = f"{blocks} cannot settle whether {depends}."
-        more = [f"As description only: {_changes(finding)}."]
+        more = [f"As description only: {_changes(finding)}."] if math.isfinite(finding.effect) else []
     settle = [] if finding.verdict in ("equivalent", "different") else _lines(_settle(finding))
     return [
         begun(finding, text),
@@ -201,7 +207,7 @@ def _changes(finding: Finding) -> str:
         f"{fixed(level.mean, digits_of(level.low, level.high), signed=True)} at {second} {level.label}"
         for level in (*finding.levels[:1], *finding.levels[1:][-1:])
     ]
-    if not ends:
+    if len(ends) < 2:
         return f"what {subject} makes changes along {second} by {_effect(finding)}"
     return f"{subject} makes {listed(ends)}; along {second} that changes by {_effect(finding)}"
 

@@ -30,14 +30,30 @@ def number(value: float, *, signed: bool = False) -> str:
 
 def between(low: float, high: float) -> str:
     """An interval in words, with the digits its width deserves: "−0.23 to 0.03"."""
+    if math.isnan(low) and math.isnan(high):
+        return "unknown"
     digits = digits_of(low, high)
     return f"{fixed(low, digits)} to {fixed(high, digits)}"
 
 
 def span(low: float, high: float) -> str:
     """An interval of a difference, with both signs: "−0.23 to +0.03"."""
+    if math.isnan(low) and math.isnan(high):
+        return "unknown"
     digits = digits_of(low, high)
     return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
+
+
+def plus_minus(mean: float, low: float, high: float) -> str:
+    """A mean with half its interval: "24.1 ± 0.3"; the mean alone where there is no interval.
+
+    >>> plus_minus(24.123, 23.8, 24.446), plus_minus(3.0, math.nan, math.nan)
+    ('24.12 ± 0.32', '3')
+    """
+    if not (math.isfinite(low) and high > low):
+        return number(mean)
+    digits = digits_of(low, high)
+    return f"{fixed(mean, digits)} ± {fixed((high - low) / 2, digits)}"
 
 
 def digits_of(low: float, high: float) -> int:
@@ -96,6 +112,24 @@ def plural(name: str) -> bool:
 def count(number: int, word: str) -> str:
     """So many of something: "1 prompt", "1,200 prompts"."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, rounded to what they would notice.
+
+    >>> duration(0.123), duration(42.4), duration(318), duration(9000)
+    ('0.12 s', '42 s', '5 min', '2.5 h')
+    """
+    if seconds < 10:
+        return f"{number(float(f'{seconds:.2g}'))} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def capital(text: str) -> str:
+    """A text that begins a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def prompt(name: str) -> str:

@@ -11,7 +11,9 @@ from teststrip.vocabulary import spoken
 
 
 def amount(effect: float, low: float, high: float, unit: str = "") -> str:
-    """A difference with what fits it: "+0.80 (+0.62 to +0.98)"."""
+    """A difference with what fits it: "+0.80 (+0.62 to +0.98)"; alone where one unit shows no scatter."""
+    if not math.isfinite(low):
+        return number(effect, signed=True) + (f" {unit}" if unit else "")
     return f"{fixed(effect, digits_of(low, high), signed=True)}{f' {unit}' if unit else ''} ({interval(low, high)})"
 
 
@@ -44,21 +46,21 @@ def write(finding: Finding) -> str:
     size = amount(finding.effect, finding.low, finding.high, finding.unit)
     if finding.shape in ("rises", "falls"):
         ends = f"from {minus.label} to {plus.label}{_together(finding)}"
-        return f"{score} {_verb(score, finding.shape)} with {axis}: {size} {ends}"
+        return f"{score} {verb(score, finding.shape)} with {axis}: {size} {ends}"
     if finding.shape in ("peak", "trough"):
         return _turn(finding, score, axis, size) + _together(finding)
     higher, lower = (plus, minus) if finding.effect > 0 else (minus, plus)
-    is_ = _verb(score, "is")
+    is_ = verb(score, "is")
     if finding.shape == "waves":
-        is_ = f"{_verb(score, 'goes')} up and down with {axis}: {'they are' if plural(score) else 'it is'}"
+        is_ = f"{verb(score, 'goes')} up and down with {axis}: {'they are' if plural(score) else 'it is'}"
     levels = f"{_at(finding, axis, higher)} than {_at(finding, '', lower)}"
     return f"{score} {is_} higher {levels}: {amount(*_upwards(finding), finding.unit)}"
 
 
-def _verb(score: str, verb: str) -> str:
+def verb(score: str, word: str) -> str:
     """The verb in the number of the score: "CLIP score rises", "seconds rise"."""
     plurals = {"is": "are", "goes": "go", "rises": "rise", "falls": "fall"}
-    return plurals[verb] if plural(score) else verb
+    return plurals[word] if plural(score) else word
 
 
 def _together(finding: Finding) -> str:
@@ -87,14 +89,14 @@ def _turn(finding: Finding, score: str, axis: str, size: str) -> str:
     (plus,), (minus,) = finding.asked.plus, finding.asked.minus
     word, back = ("highest", "lower") if finding.shape == "peak" else ("lowest", "higher")
     if (finding.effect > 0) != (finding.shape == "peak"):  # the last level against the turn
-        turn = f"{score} {_verb(score, 'is')} {word} at {axis} {minus.label}"
+        turn = f"{score} {verb(score, 'is')} {word} at {axis} {minus.label}"
         return f"{turn} and {back} again at {plus.label}: {size} against {minus.label}"
     rows = [row for row in finding.comparisons if row.asked.kind == "pair" and row.asked.minus == (minus,)]
     order = [level.x or 0.0 for level in finding.levels]
     last = max(rows, key=lambda row: order[row.asked.plus[0].index])
     end = last.asked.plus[0].label
     return (
-        f"{score} {_verb(score, 'is')} {word} at {axis} {plus.label} and {back} again at {end}: against {minus.label} "
+        f"{score} {verb(score, 'is')} {word} at {axis} {plus.label} and {back} again at {end}: against {minus.label} "
         f"{'they change' if plural(score) else 'it changes'} by "
         f"{size} at {plus.label} and by {_row(last, finding.unit)} at {end}"
     )

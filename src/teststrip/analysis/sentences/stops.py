@@ -8,10 +8,11 @@ from teststrip.analysis.sentences.answers import scope
 from teststrip.analysis.sentences.phrases import between, digits_of, fixed, listed, number, percent, with_group
 from teststrip.records import Comparison, Estimate, Finding
 
+MOST_LEVELS = 8
+"""Shares of more levels than these are for the chart, not for a sentence."""
 
-def write(
-    finding: Finding, *, by_pairs: bool, unit: str = "", unseen: float = math.nan, between_seeds: float = math.nan
-) -> str:
+
+def write(finding: Finding, *, by_pairs: bool, unit: str = "", unseen: float = math.nan) -> str:
     """The sentences about where pictures stop changing; the finding's effect is the knee of the middle prompt or seed.
 
     Args:
@@ -19,7 +20,6 @@ def write(
         by_pairs: levels that break the order were found pair by pair, so they speak of these prompts alone.
         unit: of the distance.
         unseen: the distance up to which people see no difference; NaN = unknown.
-        between_seeds: the distance of two seeds; NaN = unknown.
     """
     of = with_group(finding.group)
     here = finding.scope == "these prompts"
@@ -41,7 +41,7 @@ def write(
     converged = listed([f"{percent(row.effect)} by {row.asked.plus[0].label}" for row in shares])
     units = f"{finding.seeds} seed" if here else f"{finding.prompts} prompt"
     plural = "" if (finding.seeds if here else finding.prompts) == 1 else "s"
-    text += f"; converged: {converged} steps, {units}{plural}."
+    text += f"; converged{_meaning(finding)}: {converged} steps, {units}{plural}."
     if finding.verdict == "insufficient design":
         text = f"{units}{plural} cannot settle where pictures stop changing{of}; as description: {text}"
     elif finding.verdict == "inconclusive" and settled:
@@ -49,15 +49,36 @@ def write(
     opening = scope(finding)
     text = f"{opening[0].upper()}{opening[1:]}, {text}" if here else text[0].upper() + text[1:]
     at = next((level for level in finding.levels if level.x == finding.effect), most) if settled else finding.levels[-2]
-    told = [text, _yardsticks(at, unit, unseen, between_seeds)]
+    told = [text, _yardsticks(finding, at, unit, unseen), _left(finding, at)]
     return " ".join([*filter(None, told), *(out_of_order(row, most.label, by_pairs=by_pairs) for row in broken)])
 
 
-def _yardsticks(level: Estimate, unit: str, unseen: float, between_seeds: float) -> str:
+def share_left(finding: Finding, level: Estimate) -> str:
+    """What still changes at a level, as a share of what another seed changes: "4 %", "0.3 %"."""
+    share = level.mean / finding.between_seeds
+    return percent(share) if share >= 0.01 or share == 0 else f"{number(float(f'{100 * share:.1g}'))} %"
+
+
+def _meaning(finding: Finding) -> str:
+    """What counts as converged, where the yardstick is another seed."""
+    if not finding.between_seeds > 0:
+        return ""
+    return f" (less than {percent(finding.margin / finding.between_seeds)} of what another seed changes)"
+
+
+def _left(finding: Finding, at: Estimate) -> str:
+    """What is left at other levels than the one told of, as shares of what another seed changes; "" = unknown."""
+    levels = [level for level in finding.levels[:-1] if level is not at]
+    if not finding.between_seeds > 0 or not 0 < len(levels) <= MOST_LEVELS:
+        return ""
+    return f"It is {listed([f'{share_left(finding, level)} at {level.label}' for level in levels])}."
+
+
+def _yardsticks(finding: Finding, level: Estimate, unit: str, unseen: float) -> str:
     """What still changes at a level, held against what another seed changes and what people see; "" = both unknown."""
     said = []
-    if between_seeds > 0:
-        said.append(f"{percent(level.mean / between_seeds)} of what another seed changes")
+    if finding.between_seeds > 0:
+        said.append(f"{share_left(finding, level)} of what another seed changes")
     if unseen > 0 and math.isfinite(level.mean):
         fewer = "less than people usually see" if level.mean <= unseen else "enough for people to see"
         said.append(f"{fewer} (from about {number(unseen)} on)")

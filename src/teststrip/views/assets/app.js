@@ -23,6 +23,7 @@ const App = (() => {
     return html`
       <nav aria-label="Short cut"><a class="skip" href="#" onClick=${skip}>To the pictures</a></nav>
       <${Top} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
+      ${view.table && html`<${Settings} board=${board} />`}
       ${view.charts && html`<${Charts} board=${board} view=${view} />`}
       <section class="bar-sticky" aria-label="View" ref=${bar}><${Bar} board=${board} view=${view} pivot=${pivot} sizes=${sizes} /><${Flip} board=${board} view=${view} /></section>
       <main><${Shown} board=${board} view=${view} /><${Grid} board=${board} view=${view} pivot=${pivot} sizes=${sizes} onHover=${setHover} barHeight=${barHeight} />

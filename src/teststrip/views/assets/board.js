@@ -11,18 +11,25 @@
  *   scores?: (number | null)[], failure?: Failure, at: number[]}} Place
  * @typedef {{name: string, unit: string, higher_is_better: boolean | null}} Metric
  * @typedef {{at: number[], engine: string, options: Record<string, unknown>, settings: Record<string, unknown>}} Cell
+ * @typedef {{label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number, text: string}} LevelPoint
  * @typedef {{metric: string, axis: string, contrast: string, effect: number | null, low: number | null,
  *   high: number | null, level: number | null, margin: number | null, p: number | null, prompts: number,
  *   images: number, scope: string, verdict: string, method: string, more_prompts: number | null, sentence: string, detail: string,
+ *   headline: string, lines: string[], answer: string,
  *   kind?: string, design?: string, limits?: string[],
- *   levels?: {label: string, x: number | null, mean: number | null, low: number | null, high: number | null, prompts: number,
- *   text: string}[]}} Finding
+ *   levels?: LevelPoint[], curves?: {axis: string, by: string, label: string, points: LevelPoint[]}[]}} Finding
+ * @typedef {{headline: string, about: string, facts: string[], step: string, caveats: string[], settled: boolean, metric: string,
+ *   at: number[] | null}} Said
+ * @typedef {{at: number[], name: string, scores: (number | null)[], texts: string[], seconds: number | null, time: string,
+ *   calls: number | null, called: string, images: number, mark: string}} SettingRow
+ * @typedef {{scores: string[], rows: SettingRow[]}} SettingTable
+ * @typedef {{answer?: Said, cards?: {finding: number, also: string[]}[], costs?: string[], settings?: SettingTable}} Head
  * @typedef {{name: string, engines: Record<string, string>, settings: Record<string, unknown>, replicates: number,
  *   question: string[], seeds: number[] | null}} Study
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress
- * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null,
+ * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null, logarithmic?: boolean,
  *   settings: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
- *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
+ *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], head: Head, warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
  * @typedef {RawBoard & {dims: Dim[], dim: (id: string) => Dim, index: (id: string) => number,
  *   level: (place: Place, id: string) => number, metric: (name: string) => number, pictured: number}} Model
  */

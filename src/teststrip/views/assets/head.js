@@ -1,7 +1,5 @@
 /** The top of the page: what the study is, how far it is, and what can honestly be concluded, each with its view. */
 const Top = (() => {
-  const FIRST = 3; // findings shown before "all"
-
   /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes}} props */
   function Top({ board, view, pivot, sizes }) {
     const { made, total, failed, running } = board.progress;
@@ -12,14 +10,15 @@ const Top = (() => {
           ${failed > 0 && html`<i> · </i><button type="button" class="link" onClick=${() => Store.set({ only: "failed" })}>${Say.count(failed, "failure")}</button>`}</p>
         <span class="grow"></span>
         <div class="top-buttons">
+          ${board.head.settings && html`<button type="button" class=${"button" + (view.table ? " active" : "")} aria-label="Settings" aria-pressed=${view.table} onClick=${() => Store.set({ table: !view.table })}>${Icon("table")}<span>Settings</span></button>`}
           ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-label="Charts" aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
           <${Sheet.Export} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
           <${More} board=${board} view=${view} />
         </div>
       </div>
       ${(running || made + failed < total) && html`<${Progress} progress=${board.progress} />`}
-      ${board.warnings?.map((warning) => html`<p class="warning" role="note" key=${warning}>${Icon("alert")}<span>${warning}</span></p>`)}
-      <${Findings} board=${board} view=${view} />
+      <${Answer} board=${board} view=${view} />
+      <${Notes} board=${board} />
     </header>`;
   }
 
@@ -32,26 +31,11 @@ const Top = (() => {
       <p>${done} of ${total}${running ? "" : " · not running"}${running && seconds_left != null ? " · " + Numbers.duration(seconds_left) + " left" : ""}</p></div>`;
   }
 
-  /** @param {{board: Model, view: View}} props */
-  function Findings({ board, view }) {
-    const [all, setAll] = useState(false);
-    if (board.findings.length === 0) return null;
-    const shown = all ? board.findings : board.findings.slice(0, FIRST);
-    return html`<section class="findings" aria-label="Findings">
-      <ul>${shown.map((finding) => html`<li><button type="button" class=${"finding " + finding.verdict.replaceAll(" ", "-")} onClick=${() => { setAll(false); Shown.open(finding, evidence(board, view, finding)); }} title="Show the pictures behind this">
-        <span class="verdict">${finding.verdict}</span>
-        ${sentences(finding.sentence)}
-        <span class="detail">${finding.detail}</span></button></li>`)}</ul>
-      ${board.findings.length > FIRST && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${board.findings.length} findings`}</button>`}
-      ${board.across && html`<p class="across">${board.across}</p>`}
-    </section>`;
-  }
-
-  /** The first sentence is the headline, the rest stands below it. @param {string} text */
-  function sentences(text) {
-    const end = text.search(/[.;:] (?=[A-Z0-9])|: /);
-    const cut = end > 0 ? end + 1 : text.length;
-    return html`<span class="sentence">${text.slice(0, cut)}</span>${text.length > cut && html`<span class="more">${text.slice(cut).trim()}</span>`}`;
+  /** Warnings that stand on no card: the first in sight, further ones folded. @param {{board: Model}} props */
+  function Notes({ board }) {
+    const told = new Set(board.head.answer?.caveats);
+    const [first, ...more] = (board.warnings ?? []).filter((warning) => !told.has(warning)).map((warning) => html`<p class="warning" role="note" key=${warning}>${Icon("alert")}<span>${warning}</span></p>`);
+    return first ? html`<details class="notes"><summary>${first}<span class="link">${more.length > 0 ? `${more.length} more` : "all of it"}</span></summary>${more}</details>` : null;
   }
 
   /** The view that shows what a finding rests on: its axis across, tinted by its metric, all prompts. @param {Model} board @param {View} view @param {Finding} finding @returns {Partial<View>} */

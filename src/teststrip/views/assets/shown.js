@@ -30,7 +30,7 @@ const Shown = (() => {
     const finding = view.found && board.findings.find((each) => key(each) === view.found);
     if (!finding) return null;
     return html`<section class=${"shown finding " + finding.verdict.replaceAll(" ", "-")} aria-label="What these pictures show">
-      <p><span class="verdict">${finding.verdict}</span> ${finding.sentence}</p>
+      <p><span class="verdict">${finding.answer}</span> ${finding.sentence}</p>
       <button type="button" class="button small" ref=${back} onClick=${() => Store.go(before)}>${Icon("close")}Back</button></section>`;
   }
 

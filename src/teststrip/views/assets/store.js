@@ -85,6 +85,7 @@ const Store = (() => {
     if (news.findings) board.findings = news.findings;
     if (news.warnings) board.warnings = news.warnings;
     if (news.across != null) board.across = news.across;
+    if (news.head) board.head = news.head;
     if (news.progress) board.progress = news.progress;
     board.pictured = board.places.reduce((n, place) => n + (place.file ? 1 : 0), 0);
     board = { ...board };

@@ -10,7 +10,7 @@
  *   at: Record<string, number>, keep: Record<string, number[]>, order: Record<string, string>,
  *   pick: string, seed: number | null, metric: string, tint: boolean, against: string, low: number | null, high: number | null, only: string, tag: string,
  *   layout: string, sort: string, size: number, open: number | null, cmp: number[], mode: string,
- *   roi: number[] | null, zoom: number, star: number[], charts: boolean, fit: boolean, found: string}} View
+ *   roi: number[] | null, zoom: number, star: number[], charts: boolean, table: boolean, fit: boolean, found: string}} View
  */
 const View = (() => {
   /** @type {Zone[]} */
@@ -42,7 +42,7 @@ const View = (() => {
     return {
       ...zones, pile, at: {}, keep: {}, order: {}, pick: "typical", seed: null, metric: leading(board), tint: false,
       against: "prompt", low: null, high: null, only: "", tag: "", layout: "grid", sort: "plan", size: 0, open: null,
-      cmp: [], mode: "", roi: null, zoom: 1, star: [], charts: false, fit: false, found: "",
+      cmp: [], mode: "", roi: null, zoom: 1, star: [], charts: false, table: false, fit: false, found: "",
     };
   }
 
@@ -105,6 +105,7 @@ const View = (() => {
     view.zoom = Math.min(Math.max(number(query.get("zoom")) ?? 1, 1), 16);
     view.star = wholes(query.get("star"), board.places.length);
     view.charts = query.get("charts") === "1";
+    view.table = query.get("table") === "1";
     view.fit = query.get("fit") === "1";
     view.found = query.get("found") ?? "";
     return view;
@@ -128,7 +129,7 @@ const View = (() => {
     }
     for (const key of /** @type {const} */ (["pick", "metric", "against", "only", "tag", "layout", "sort", "mode", "size", "zoom", "found"]))
       if (view[key] !== usual[key]) query.set(key, String(view[key]));
-    for (const key of /** @type {const} */ (["tint", "charts", "fit"])) if (view[key]) query.set(key, "1");
+    for (const key of /** @type {const} */ (["tint", "charts", "table", "fit"])) if (view[key]) query.set(key, "1");
     for (const key of /** @type {const} */ (["seed", "low", "high", "open"]))
       if (view[key] !== null) query.set(key, String(view[key]));
     for (const key of /** @type {const} */ (["cmp", "star"])) if (view[key].length) query.set(key, view[key].join());
