@@ -12,17 +12,18 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Setting
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Rgb = NDArray[np.uint8]
     Floats = NDArray[np.float64]
 
+XYZ_OF_RGB = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+WHITE = (0.95047, 1.0, 1.08883)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV and Pillow turn colour into grey
 
 
@@ -36,6 +37,8 @@ def sharpness(rgb: Rgb) -> float:
         Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy". Kernel and mirrored border as
         `cv2.Laplacian`.
     """
+    import numpy as np
+
     grey = np.pad(_luma(rgb), 1, mode="reflect")
     centre = grey[1:-1, 1:-1]
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * centre
@@ -51,6 +54,8 @@ def colourfulness(rgb: Rgb) -> float:
     Source:
         Hasler & Süsstrunk 2003, "Measuring colourfulness in natural images", the metric M(3).
     """
+    import numpy as np
+
     red, green, blue = (rgb[..., channel].astype(np.float64) for channel in range(3))
     red_green = red - green
     yellow_blue = (red + green) / 2 - blue
@@ -93,7 +98,10 @@ def chroma(rgb: Rgb) -> float:
     Source:
         CIE 15:2004; sRGB as in IEC 61966-2-1.
     """
-    xyz = _LINEAR[rgb] @ (_XYZ_OF_RGB / _WHITE[:, None]).T
+    import numpy as np
+
+    light = _linear(np.arange(256) / 255)[rgb]
+    xyz = light @ (np.array(XYZ_OF_RGB) / np.array(WHITE)[:, None]).T
     # The cube root, and near black the straight line that CIE puts in its place.
     bent = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     a = 500 * (bent[..., 0] - bent[..., 1])
@@ -109,13 +117,10 @@ def _luma(rgb: Rgb) -> Floats:
 
 def _linear(levels: Floats) -> Floats:
     """sRGB's transfer function undone: 0..1 in, light 0..1 out."""
+    import numpy as np
+
     light: Floats = np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
     return light
-
-
-_LINEAR = _linear(np.arange(256) / 255)
-_XYZ_OF_RGB = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
-_WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
 class _OfPixels:
