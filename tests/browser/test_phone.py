@@ -163,3 +163,13 @@ def test_the_line_between_two_pictures_is_dragged_on_the_picture(
         moved = paper.bounding_box()
         assert moved
         assert moved["x"] == pytest.approx(whole["x"] + 50, abs=2)
+
+
+def test_the_seed_of_a_section_stands_in_the_window_although_its_grid_is_wider(
+    visitors: Callable[..., Visitor], study: Result
+) -> None:
+    phone = visitors(address_of(study), **PHONE).open("cols=guidance_scale,sampler&rows=num_inference_steps&by=prompt")
+    grid, seed = phone.page.locator(".table").first, phone.page.locator(".block-seed").first
+    expect(seed).to_be_visible()
+    assert grid.evaluate("grid => grid.getBoundingClientRect().right > innerWidth")
+    assert seed.evaluate(WHOLE)
