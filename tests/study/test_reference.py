@@ -30,7 +30,7 @@ def test_the_template_is_a_study_and_passes_the_schema(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(template(), encoding="utf-8")
     study = teststrip.read(file, ["engine.name=pattern"])
-    assert len(plan.of(study)) == 36
+    assert len(plan.of(study)) == 72
     assert VALIDATOR.is_valid(tomllib.loads(template()))
 
 
@@ -41,7 +41,7 @@ def test_each_remark_of_the_template_is_true(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("an owl\n")
     for old, new in (
         ("# [settings]\n# negative", "[settings]\nnegative"),
-        ("guidance_scale = [1, 3, 7]\n", ""),
+        ("guidance_scale = [1, 3, 9]\n", ""),
         ("# [[exclude]]\n# num_inference_steps = 50\n# guidance", "[[exclude]]\nnum_inference_steps = 50\nguidance"),
         ("# budget", "budget"),
     ):
@@ -49,7 +49,7 @@ def test_each_remark_of_the_template_is_true(tmp_path: Path) -> None:
         file.write_text(text.replace(old, new), encoding="utf-8")
         teststrip.read(file, ["engine.name=pattern"])
     file.write_text(
-        text.replace("guidance_scale = [1, 3, 7]\n", "").replace("# guidance_scale = {", "guidance_scale = {")
+        text.replace("guidance_scale = [1, 3, 9]\n", "").replace("# guidance_scale = {", "guidance_scale = {")
     )
     assert len(teststrip.read(file, ["engine.name=pattern"]).axes[1].levels) == 5
     sampler = text.replace("# sampler", "sampler").replace("#   {", "  {").replace("# ]\n# animal", "]\n# animal")

@@ -65,7 +65,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except (typer.TyperException, typer.Exit, typer.Abort) as error:
         sys.exit(_usage(error))
-    except Exception as error:  # the last net: nobody reads a traceback, and nobody should have to
+    except Exception as error:  # the last net, because a traceback helps no user
         _say(fault(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
