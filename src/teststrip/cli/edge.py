@@ -55,7 +55,7 @@ def refused(error: OSError) -> str:
 
 
 def fault(error: Exception) -> str:
-    """The line about an error that nobody foresaw. Its traceback goes into a file that only its owner can read."""
+    """The line about an error that was not foreseen. Its traceback goes into a file that only its owner can read."""
     what = " ".join(str(error).split())
     said = f"{type(error).__name__}: {shortened(what)}" if what else type(error).__name__
     try:
