@@ -1,6 +1,7 @@
 """The page in a real browser: how soon the first grid stands, and what the live page costs a running study.
 
 python -m bench.page                    both; needs a Chromium
+python -m bench.page --before CHECKOUT  the first grid alone, beside the page that another checkout writes of the same study
 
 First grid: from asking for the page until every picture in sight is drawn, next to an empty page from the same disk,
 in turn. Live: a study on the embedded model, made with and without the live page open in a browser, in turn.
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -80,8 +83,24 @@ def seconds_to(page: Page, address: str, drawn: str) -> float:
     return time.perf_counter() - begin
 
 
-def first_grids(browser: Browser, room: Path, rounds: int) -> dict[str, Any]:
-    """Median seconds of the empty page, a study of 480 pictures and one of 10,000; they take turns."""
+def as_before(address: Path, checkout: Path) -> Path:
+    """The page that the code of another checkout writes of the study of a page; its address."""
+    folder = address.parents[1]
+    copy = folder.with_name(f"{folder.name}-before")
+    shutil.copytree(folder, copy)
+    shutil.rmtree(copy / "page")
+    code = "from teststrip.results.result import open_result\nfrom teststrip.views import page\nimport pathlib, sys\n"
+    code += "with open_result(sys.argv[1]) as result: page.write(result, pathlib.Path(sys.argv[1]) / 'page')"
+    environment = {**os.environ, "PYTHONPATH": str(checkout.resolve() / "src")}
+    subprocess.run([sys.executable, "-c", code, copy], check=True, env=environment)
+    return copy / "page" / "index.html"
+
+
+def first_grids(browser: Browser, room: Path, rounds: int, before: Path | None = None) -> dict[str, Any]:
+    """Median seconds of the empty page, a study of 480 pictures and one of 10,000; they take turns.
+
+    With another checkout also those of its pages, and how many times as long the present ones take.
+    """
     empty = room / "empty.html"
     empty.write_text("<!doctype html><title>empty</title><p>empty", encoding="utf-8")
     small = study(room / "small", prompts=5, replicates=6, levels=(4, 4), side=128)
@@ -91,6 +110,9 @@ def first_grids(browser: Browser, room: Path, rounds: int) -> dict[str, Any]:
         "480 pictures": (small.as_uri(), DRAWN),
         "10,000 pictures": (large.as_uri(), DRAWN),
     }
+    if before:
+        ways["480 pictures before"] = (as_before(small, before).as_uri(), DRAWN)
+        ways["10,000 pictures before"] = (as_before(large, before).as_uri(), DRAWN)
     taken: dict[str, list[float]] = {name: [] for name in ways}
     page = browser.new_page(viewport={"width": 1280, "height": 860})
     for turn in range(rounds + 1):
@@ -99,7 +121,11 @@ def first_grids(browser: Browser, room: Path, rounds: int) -> dict[str, Any]:
             if turn:  # the first one warms the caches
                 taken[name].append(seconds)
     page.close()
-    return {name: round(statistics.median(seconds), 3) for name, seconds in taken.items()}
+    found = {name: round(statistics.median(seconds), 3) for name, seconds in taken.items()}
+    for name in ("480 pictures", "10,000 pictures") if before else ():
+        ratios = [now / then for now, then in zip(taken[name], taken[f"{name} before"], strict=True)]
+        found[f"{name}, ratio"] = round(statistics.median(ratios), 3)
+    return found
 
 
 @contextmanager
@@ -164,14 +190,16 @@ def live_cost(browser: Browser, room: Path, rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--before", type=Path, help="another checkout of this repository")
     parser.add_argument("--out", type=Path, default=Path("bench/results/page.json"))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         result: dict[str, Any] = {"what": "the page in headless Chromium, software rendering", "rounds": asked.rounds}
-        result["first_grid_seconds"] = first_grids(browser, Path(place), asked.rounds)
+        result["first_grid_seconds"] = first_grids(browser, Path(place), asked.rounds, asked.before)
         print(result["first_grid_seconds"], flush=True)
-        result["live"] = live_cost(browser, Path(place), asked.rounds)
+        if not asked.before:
+            result["live"] = live_cost(browser, Path(place), asked.rounds)
         result["machine"] = {"cpu": platform.processor() or platform.machine(), "browser": browser.version}
         browser.close()
     asked.out.parent.mkdir(parents=True, exist_ok=True)
