@@ -1,7 +1,7 @@
 """The page in a real browser: how soon the first grid stands, and what the live page costs a running study.
 
 python -m bench.page                    both; needs a Chromium
-python -m bench.page --before CHECKOUT  the first grid alone, beside the page that another checkout writes of the same study
+python -m bench.page --before CHECKOUT  the first grid alone, beside the page that another checkout writes of it
 
 First grid: from asking for the page until every picture in sight is drawn, next to an empty page from the same disk,
 in turn. Live: a study on the embedded model, made with and without the live page open in a browser, in turn.
