@@ -47,7 +47,8 @@ def made(folder: Path) -> None:
 
 def _report(folder: Path) -> object:
     with open_result(folder) as result:
-        return report.text(result, tables=True), report.markdown(result), report.as_json(result)
+        short = report.text(result), report.markdown(result)
+        return short, report.full_text(result), report.full_markdown(result), report.as_json(result)
 
 
 def _best(folder: Path) -> object:
@@ -119,6 +120,9 @@ READING: Mapping[str, Callable[[Path], object]] = {
     "csv": _export("csv"),
     "html": _export("html"),
     "contact-sheet": _export("contact-sheet"),
+    "findings": _export("findings"),
+    "settings": _export("settings"),
+    "figures": _export("figures-svg"),
     "verify": _verify,
 }
 WRITING: Mapping[str, Callable[[Path], object]] = {"run": _run, "rebuild": _rebuild}
