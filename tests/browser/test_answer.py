@@ -126,8 +126,8 @@ def test_each_score_has_one_card_and_costs_have_none(visitor: Visitor, study: Re
     page = visitor.open().page
     expect(page.locator(".cards .finding")).to_have_count(2)  # sharpness and colourfulness, but not seconds
     page.get_by_role("button", name="findings").click()
-    assert page.locator(".whole .finding").count() == sum(one.metric != "seconds" for one in study.findings)
-    assert not page.locator(".whole .sentence", has_text="econds").count()
+    assert page.locator(".every .finding").count() == sum(one.metric != "seconds" for one in study.findings)
+    assert not page.locator(".every .sentence", has_text="econds").count()
     for line in head.of(study)["costs"]:
         expect(page.locator(".costs", has_text=line)).to_be_visible()
 

@@ -153,7 +153,7 @@ def test_each_finding_leads_to_the_view_that_shows_it(visitor: Visitor, study: R
     visitor.open()
     visitor.page.get_by_role("button", name="findings").click()
     told = sorted((one for one in study.findings if one.metric != "seconds"), key=lambda one: not one.leads)
-    findings = visitor.page.locator(".whole .finding")
+    findings = visitor.page.locator(".every .finding")
     expect(findings).to_have_count(len(told))
     for place in (0, 3):
         finding = findings.nth(place)

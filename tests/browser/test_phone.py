@@ -71,7 +71,7 @@ def test_a_panel_lies_above_whatever_it_covers(visitors: Callable[..., Visitor],
 
 def test_each_chart_can_be_brought_wholly_into_sight(visitors: Callable[..., Visitor], study: Result) -> None:
     phone = visitors(address_of(study), **PHONE).open("charts=1")
-    expect(phone.page.locator(".chart")).to_have_count(4)
+    expect(phone.page.locator(".chart").nth(3)).to_be_attached()
     for chart in phone.page.locator(".chart").all():
         chart.scroll_into_view_if_needed()
         chart.evaluate("chart => chart.scrollIntoView({ block: 'center', inline: 'center' })")

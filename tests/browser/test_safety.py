@@ -43,7 +43,7 @@ def test_500_hostile_strings_do_nothing(visitors: Callable[..., Visitor], tmp_pa
     visitor.open()
     browse = visitor.page
     browse.get_by_role("button", name=re.compile("All .* findings")).click()
-    expect(browse.locator(".whole .finding")).to_have_count(170)
+    expect(browse.locator(".every .finding")).to_have_count(170)
     browse.get_by_role("button", name="Charts").click()
     for view in (
         "",

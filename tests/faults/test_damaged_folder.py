@@ -22,7 +22,7 @@ def test_a_flipped_picture_is_named_kept_and_made_again(ready):
     assert f"{victim.name}: the bytes are not those that were written. Run the study again" in said
     assert "3 made again: 3 equal to the pixel" in said
     assert (ready / "runs/little/quarantine" / victim.name).read_bytes() == data
-    assert "1 images made" in command("run", "study.toml", cwd=ready).stderr
+    assert "1 image made" in command("run", "study.toml", cwd=ready).stderr
     assert "4 images re-hashed: all as recorded" in command("verify", "runs/little", cwd=ready).stdout
 
 

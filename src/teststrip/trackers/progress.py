@@ -25,7 +25,7 @@ class ProgressTracker:
 
     options: ClassVar[Mapping[str, Setting]] = {}
 
-    def __init__(self, console: Console | None = None, *, every: float = 30.0) -> None:
+    def __init__(self, console: Console | None = None, every: float = 30.0) -> None:
         """Show a run.
 
         Args:

@@ -21,7 +21,7 @@ const Answer = (() => {
       </div>
       <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Say.count(board.findings.length, "finding")}`}</button>`}
         ${costs.map((line) => html`<span class="costs" key=${line}>${line}</span>`)}</p>
-      ${all && html`<ul class="whole">${board.findings.map((finding) => html`<li><${Whole} finding=${finding} show=${show} /></li>`)}</ul>
+      ${all && html`<ul class="every">${board.findings.map((finding) => html`<li><${Whole} finding=${finding} show=${show} /></li>`)}</ul>
         ${board.across && html`<p class="across">${board.across}</p>`}`}
     </section>`;
   }
