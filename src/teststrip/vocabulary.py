@@ -14,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+STEPS: Final = "num_inference_steps"
+
 SYNONYMS: Final[Mapping[str, str]] = {
     "cfg": "guidance_scale",
     "cfg_scale": "guidance_scale",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json, print_text
+from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json, print_text, tell
 from teststrip.errors import UsageError
 from teststrip.folder import QUARANTINE
 
@@ -69,11 +69,7 @@ def compare(
 
     with opened(folder, yes=yes) as first, opened(other, yes=yes) as second:
         comparison = comparing.of(first, second)
-    if as_json:
-        print_json(comparison.as_json())
-    else:
-        for line in comparison.lines():
-            out.print(line, markup=False)
+    tell(comparison, as_json=as_json)
 
 
 @app.command()
@@ -98,11 +94,7 @@ def verify(
 
     with opened(folder, yes=yes) as result:
         outcome = verification.verify(result, sample)
-    if as_json:
-        print_json(outcome.as_json())
-    else:
-        for line in outcome.lines():
-            out.print(line, markup=False)
+    tell(outcome, as_json=as_json)
     if not outcome.good:
         raise typer.Exit(PARTIAL)
 

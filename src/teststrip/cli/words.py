@@ -6,8 +6,9 @@ import json
 import re
 import sys
 import textwrap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -58,6 +59,27 @@ def folded(line: str, width: int) -> str:
     mark = re.match(r" *(?:[*→-] )?", line)
     indent = " " * (len(mark[0]) if mark else 0)
     return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+class Told(Protocol):
+    """What a verb found, in lines for people and as plain values for programs."""
+
+    def lines(self) -> Iterable[str]:
+        """For people."""
+        ...
+
+    def as_json(self) -> Mapping[str, object]:
+        """For programs."""
+        ...
+
+
+def tell(found: Told, *, as_json: bool) -> None:
+    """Print what a verb found."""
+    if as_json:
+        print_json(found.as_json())
+    else:
+        for line in found.lines():
+            out.print(line, markup=False)
 
 
 def opened(folder: Path, *, yes: bool) -> Result:

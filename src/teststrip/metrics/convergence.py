@@ -17,6 +17,7 @@ from teststrip import vocabulary
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
 from teststrip.records import Card, Fingerprint, Row, Setting, canonical_json
+from teststrip.vocabulary import STEPS
 from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     Rgb = NDArray[np.uint8]
     Floats = NDArray[np.float64]
-
-STEPS = "num_inference_steps"
 
 # Wang's window: a Gaussian of sigma 1.5, 11 pixels wide, of sum 1
 _HALF = [math.exp(-((n / 1.5) ** 2) / 2) for n in range(-5, 6)]

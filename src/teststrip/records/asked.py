@@ -189,6 +189,11 @@ class Study:
     trackers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     metric_options: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
+    @property
+    def images_each(self) -> int:
+        """Images of each prompt in each cell: one a seed."""
+        return len(self.seeds) if self.seeds else self.replicates
+
 
 @dataclass(frozen=True)
 class Shot:

@@ -298,7 +298,7 @@ class Result:
 
     @property
     def _choice(self) -> choice.Choice:
-        return choice.choice(self.study, self.rows(), self.cards)
+        return self._moment.choice
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how far the study is, what can be concluded, and a grid of the first two axes."""
@@ -313,7 +313,7 @@ class Result:
             title=self.study.name,
             facts=f"{self.made} of {len(self.plan)} images · {self.folder}",
             sentences=[told(finding) for finding in self.findings if finding.leads][:3] if self.made else [],
-            grid=self.grid(across, down, side=96, where=where) if pictured else None,
+            grid=grids.drawn(self.study, self.store, shown, rows=down, columns=across, side=96) if shown else None,
             caption=" · ".join(part for part in (first.text if where else "", seeds) if part),
         )
 
@@ -349,6 +349,10 @@ class _Moment:
     @cached_property
     def cards(self) -> Mapping[str, Card]:
         return scores.cards(self.result.study, self.columns)
+
+    @cached_property
+    def choice(self) -> choice.Choice:
+        return choice.choice(self.result.study, self.rows, self.cards)
 
     @cached_property
     def state(self) -> str:

@@ -13,6 +13,7 @@ from itertools import islice
 
 from teststrip import plugins
 from teststrip.analysis.sentences import trust
+from teststrip.analysis.sentences.phrases import capital
 from teststrip.errors import TeststripError
 from teststrip.protocols import Choosy, Metric
 from teststrip.records import Card, Row, Study
@@ -97,7 +98,7 @@ def _card(metric: Metric, study: Study) -> Card:
     why = _misfit(metric, study)
     if not why:
         return metric.card
-    failure = f"{why[0].upper()}{why[1:]}. {metric.card.failure}".rstrip()
+    failure = f"{capital(why)}. {metric.card.failure}".rstrip()
     return replace(metric.card, higher_is_better=None, describes=why, failure=failure)
 
 

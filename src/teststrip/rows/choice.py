@@ -87,5 +87,5 @@ def choice(
         metric=metric,
         higher_is_better=cards[metric].higher_is_better if metric is not None and metric in cards else None,
         typical=seeds.typical(rows, metric),
-        count=len(study.seeds) if study.seeds else study.replicates,
+        count=study.images_each,
     )

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from teststrip.analysis.sentences.phrases import count
+from teststrip.analysis.sentences.phrases import count, stopwatch
 from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started
 from teststrip.screen import Screen
 
@@ -100,10 +100,10 @@ class ProgressTracker:
             self._bar.update(self._task, advance=1, rate=self._rate(), failed=f"{failed} failed" if failed else "")
         elif left and self._due():
             pace = self._made / (time.monotonic() - self._since)
-            rate = f"{pace:.2f} a second" if pace >= 1 else f"{_duration(1 / pace)} each"
+            rate = f"{pace:.2f} a second" if pace >= 1 else f"{stopwatch(1 / pace)} each"
             self._say(
                 f"  {self._total - left:,} of {count(self._total, 'image')}, {rate}, "
-                f"about {_duration(left / pace)} left"
+                f"about {stopwatch(left / pace)} left"
             )
 
     def _due(self) -> bool:
@@ -123,22 +123,9 @@ class ProgressTracker:
         self.close()
         seconds = time.monotonic() - self._since
         rate = f", {event.images / seconds:.2f} images a second" if event.images and seconds > 0 else ""
-        self._say(f"{count(event.images, 'image')} made in {_duration(seconds)}{rate}")
+        self._say(f"{count(event.images, 'image')} made in {stopwatch(seconds)}{rate}")
         for reason, times in self._failures.most_common():
             self._say(f"[red]{times} without a picture: {escape(reason)}[/]")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> _duration(4.23), _duration(75)
-    ('4.2 s', '1 min 15 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -14,14 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from teststrip import analysis, pictures
+from teststrip import analysis
 from teststrip.analysis.sentences.answers import lines as told
 from teststrip.analysis.sentences.phrases import count, fixed
-from teststrip.errors import TeststripError, UsageError
+from teststrip.errors import UsageError
 from teststrip.metrics.convergence import Convergence, rmse
-from teststrip.records import Axis, Card, Cell, Finding, Image, Level, Planned, Row, Study
+from teststrip.records import Axis, Card, Cell, Finding, Level, Planned, Row, Study
 from teststrip.results import Result
 from teststrip.rows import tables
+from teststrip.verbs.score import decoded
 
 FOLDER = "folder"
 UNSEEN = Convergence.card.unseen
@@ -240,17 +241,11 @@ def _distances(first: Result, second: Result, pairs: Sequence[tuple[Row, Row]]) 
         if one.image.digest == other.image.digest:
             yield Distance(one.planned.prompt.text, 0.0)
             continue
-        pixels = (_pixels(first, one.image), _pixels(second, other.image))
-        fit = pixels[0] is not None and pixels[1] is not None and pixels[0].shape == pixels[1].shape
-        yield Distance(one.planned.prompt.text, rmse(*pixels) if fit else math.nan)
-
-
-def _pixels(result: Result, image: Image) -> Any:
-    """The pixels [H, W, 3] of an image; None where it cannot be read."""
-    try:
-        return pictures.decode(result.store.read(image))
-    except (TeststripError, OSError):
-        return None
+        left, right = decoded(first.store, one.image), decoded(second.store, other.image)
+        apart = math.nan
+        if left is not None and right is not None and left.shape == right.shape:
+            apart = rmse(left, right)
+        yield Distance(one.planned.prompt.text, apart)
 
 
 def _most_changed(distances: Sequence[Distance]) -> list[str]:

@@ -19,7 +19,7 @@ from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.analysis.power import outlook
 from teststrip.analysis.power.power import Variances
-from teststrip.analysis.sentences.phrases import count
+from teststrip.analysis.sentences.phrases import count, stopwatch
 from teststrip.errors import EngineError, MissingExtra
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
@@ -143,7 +143,7 @@ def time_line(forecast: Forecast) -> str:
         return "Time: nothing is left to make"
     if seconds is None:
         return f"Time: unknown; {forecast.untimed}"
-    return f"Time: about {duration(seconds)} ({forecast.summary.pace})"
+    return f"Time: about {stopwatch(seconds)} ({forecast.summary.pace})"
 
 
 def as_json(forecast: Forecast) -> dict[str, Any]:
@@ -155,21 +155,6 @@ def as_json(forecast: Forecast) -> dict[str, Any]:
         "remarks": list(forecast.remarks),
         "warnings": [*forecast.summary.warnings, *forecast.warnings],
     }
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(4.23), duration(75), duration(7300), duration(400_000)
-    ('4.2 s', '1 min 15 s', '2 h 1 min', '4 d 15 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 def size(number: float) -> str:

@@ -178,21 +178,23 @@ class _Pictures:
         if image.digest in self._kept:
             self._kept.move_to_end(image.digest)
             return self._kept[image.digest]
-        pixels = self._kept[image.digest] = self._decoded(image)
+        pixels = self._kept[image.digest] = decoded(self._store, image)
         self._bytes += _size(pixels)
         while self._bytes > self._most:
             self._bytes -= _size(self._kept.popitem(last=False)[1])
         return pixels
 
-    def _decoded(self, image: Image) -> Pixels | None:
-        from teststrip import pictures
 
-        try:
-            pixels: Pixels = pictures.decode(self._store.read(image))
-        except (TeststripError, OSError):
-            return None
-        pixels.flags.writeable = False  # several metrics read this one array
-        return pixels
+def decoded(store: Store, image: Image) -> Pixels | None:
+    """The pixels [H, W, 3] of an image, which nobody may change; None when the file cannot be read."""
+    from teststrip import pictures
+
+    try:
+        pixels: Pixels = pictures.decode(store.read(image))
+    except (TeststripError, OSError):
+        return None
+    pixels.flags.writeable = False  # several metrics read this one array
+    return pixels
 
 
 class _Outbox:

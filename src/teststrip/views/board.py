@@ -95,7 +95,7 @@ def build(
             "name": study.name,
             "engines": {alias: ref.name for alias, ref in study.engines.items()},
             "settings": common,
-            "replicates": len(study.seeds) if study.seeds else study.replicates,
+            "replicates": study.images_each,
             "question": list(study.question.metrics),
             "seeds": list(study.seeds) if study.seeds else None,
         },

@@ -85,7 +85,7 @@ def of(summary: Summary) -> Brief:
 
 def size(summary: Summary) -> str:
     """What was asked, and how much of it there is."""
-    prompts, seeds = count(len(summary.study.prompts), "prompt"), count(summary.replicates, "seed")
+    prompts, seeds = count(len(summary.study.prompts), "prompt"), count(summary.study.images_each, "seed")
     settings = count(len(summary.layout.cells), "setting")
     return f"{prompts} × {seeds} × {settings}, {summary.made:,} of {count(summary.places, 'image')}"
 
@@ -113,7 +113,7 @@ def _settings(summary: Summary) -> tuple[tuple[str, ...], tuple[tuple[str, ...],
     scores = [name for name in summary.cards if not costs.counts(summary.cards[name]) and name not in summary.unscored]
     able = [made.metric for made in summary.recommendations if not summary.cards[made.metric].describes]
     shown = [*(name for name in able if name in scores), *(name for name in scores if name not in able)][:MOST_SCORES]
-    settings = frames.settings(summary.table, axes, summary.cards)
+    settings = list(summary.settings)
     if shown and summary.cards[shown[0]].higher_is_better is not None:
         sign = -1 if summary.cards[shown[0]].higher_is_better else 1
         settings.sort(key=lambda one: sign * one.scores[shown[0]].mean if one.scores[shown[0]].images else math.inf)

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.numbers.effects import scale
-from teststrip.analysis.sentences.phrases import number
+from teststrip.analysis.sentences.phrases import capital, number
 from teststrip.characters import printable
 from teststrip.records import Estimate, Finding
 from teststrip.vocabulary import spoken
@@ -124,7 +124,7 @@ def level_chart(finding: Finding) -> str:
     what = "distance to the most steps" if finding.kind == "convergence" else spoken(finding.metric)
     across = _Scale(min(xs), max(xs), LEFT + 24, WIDTH - RIGHT - 24, logarithmic)
     return _chart(
-        f"{what[0].upper()}{what[1:]} by {spoken(finding.axis)}",
+        f"{capital(what)} by {spoken(finding.axis)}",
         marks,
         across,
         x_title=spoken(finding.axis) + (", log scale" if logarithmic else ""),
@@ -158,7 +158,7 @@ def curves_chart(finding: Finding) -> str:
         lines.append(Line(name, tuple(marks)))
     unit = f" ({finding.unit})" if finding.unit else ""
     return _chart(
-        f"{score[0].upper()}{score[1:]} by {along} and {by}",
+        f"{capital(score)} by {along} and {by}",
         [mark for line in lines for mark in line.marks],
         across,
         x_title=along + (", log scale" if logarithmic else ""),
@@ -196,7 +196,7 @@ def frontier_chart(recommendation: Recommendation) -> str:
     unit = "seconds a picture" if timed else f"{recommendation.unit} a picture".strip()
     score = spoken(recommendation.metric)
     return _chart(
-        f"{score[0].upper()}{score[1:]} against {unit}",
+        f"{capital(score)} against {unit}",
         marks,
         across,
         x_title=unit + (", log scale" if logarithmic else ""),

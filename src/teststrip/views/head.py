@@ -1,7 +1,7 @@
 """What stands at the top of a page, as plain data: the answer, a card a score, costs as facts, the table of settings.
 
 Everything is said here; `assets/answer.js` and `assets/settings.js` lay it out. To show a further number of each
-setting, add it to `_Table`.
+setting, add it to `_settings`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import numpy as np
 
 from teststrip.analysis.advice import answer as answers
 from teststrip.analysis.advice.answer import Answer, Design
-from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
-from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.sentences import costs, headlines
-from teststrip.analysis.sentences.phrases import duration, number, plus_minus
+from teststrip.analysis.sentences.phrases import duration, number
 from teststrip.records import Card, Finding
+from teststrip.results import frames
 
 if TYPE_CHECKING:
-    from teststrip.analysis import Recommendation
     from teststrip.results.result import Result
 
 RANK = ("different", "equivalent", "inconclusive", "insufficient design")
@@ -38,13 +36,12 @@ def of(result: Result) -> dict[str, Any]:
     """The head of a page of this result; {} before there is any picture."""
     if not any(row.image for row in result.rows()):
         return {}
-    table = _Table(result)
     made = answer(result)
     return {
         "answer": _answer(made),
         "cards": [_card(one, result.findings) for one in cards(result.findings, result.cards)],
         "costs": list(costs.facts(result.findings, result.cards)),
-        "settings": table.as_dict(result.recommendations, made),
+        "settings": _settings(result, made),
     }
 
 
@@ -54,7 +51,7 @@ def answer(result: Result) -> Answer:
     study = result.study
     design = Design(
         prompts=len(study.prompts),
-        seeds=len(study.seeds) if study.seeds else study.replicates,
+        seeds=study.images_each,
         settings=len(result.plan.cells),
         seconds=float(np.median(seconds)) if seconds else math.nan,
         shared_seeds=study.seeds is not None and len(study.prompts) > 1,
@@ -89,55 +86,32 @@ def _answer(made: Answer) -> dict[str, Any]:
     return {**said, "at": list(made.choice.at) if made.choice else None}
 
 
-class _Table:
-    """The means of every setting, cheapest words last."""
-
-    def __init__(self, result: Result) -> None:
-        self.columns = result.columns()
-        self.layout = columns.read(self.columns, result.study.axes)
-        self.scores = [name for name, card in result.cards.items() if not costs.counts(card) and card.arity != 2]
-
-    def values(self, name: str) -> Array:
-        return self.layout.values(self.columns[name], name)
-
-    def as_dict(self, recommendations: Sequence[Recommendation], made: Answer) -> dict[str, Any]:
-        """The table: names of its scores, and a row a setting."""
-        shown = [name for name in self.scores if np.isfinite(self.values(name)).any()]
-        means = {name: cells.estimates(self.values(name), self.layout) for name in shown}
-        seconds, calls = self._middle("seconds"), self._middle("denoiser_calls")
-        leading = next((one for one in recommendations if one.metric == made.metric), None)
-        frontier = {point.at for point in leading.points if point.frontier} if leading else set()
-        rows = []
-        for cell, at in enumerate(self.layout.cells):
-            points = [means[name][cell] for name in shown]
-            mark = "recommended" if made.choice and made.choice.at == at else ""
-            rows.append(
-                {
-                    "at": list(at),
-                    "name": self.layout.spoken(cell),
-                    "scores": [_value(point.mean) for point in points],
-                    "texts": [plus_minus(point.mean, point.low, point.high) for point in points],
-                    "seconds": _value(seconds[cell]),
-                    "time": duration(seconds[cell]) if math.isfinite(seconds[cell]) else "–",
-                    "calls": _value(calls[cell]),
-                    "called": number(calls[cell]) if math.isfinite(calls[cell]) else "–",
-                    "images": int(self._made[cell]),
-                    "mark": mark or ("frontier" if at in frontier else ""),
-                }
-            )
-        return {"scores": shown, "rows": rows}
-
-    @property
-    def _made(self) -> Array:
-        counted: Array = np.isfinite(self.values("seconds")).sum(axis=(0, 1))
-        return counted
-
-    def _middle(self, name: str) -> list[float]:
-        """The median of a cost in each setting; NaN where it is unknown."""
-        if name not in self.columns:
-            return [math.nan] * len(self.layout.cells)
-        flat = self.values(name).reshape(-1, len(self.layout.cells)).T
-        return [float(np.median(own[~np.isnan(own)])) if (~np.isnan(own)).any() else math.nan for own in flat]
+def _settings(result: Result, made: Answer) -> dict[str, Any]:
+    """The table of settings: names of its scores, and a row a setting."""
+    layout = columns.read(result.columns(), result.study.axes)
+    settings = frames.settings(result.columns(), result.study.axes, result.cards)
+    scores = [name for name, card in result.cards.items() if not costs.counts(card) and card.arity != 2]
+    shown = [name for name in scores if any(name in one.scores and one.scores[name].images for one in settings)]
+    leading = next((one for one in result.recommendations if one.metric == made.metric), None)
+    frontier = {point.at for point in leading.points if point.frontier} if leading else set()
+    rows = []
+    for cell, (at, one) in enumerate(zip(layout.cells, settings, strict=True)):
+        mark = "recommended" if made.choice and made.choice.at == at else ""
+        rows.append(
+            {
+                "at": list(at),
+                "name": layout.spoken(cell),
+                "scores": [_value(one.scores[name].mean) for name in shown],
+                "texts": [frames.mean(one.scores[name]) for name in shown],
+                "seconds": _value(one.seconds),
+                "time": duration(one.seconds) if math.isfinite(one.seconds) else "–",
+                "calls": _value(one.calls),
+                "called": number(one.calls) if math.isfinite(one.calls) else "–",
+                "images": one.images,
+                "mark": mark or ("frontier" if at in frontier else ""),
+            }
+        )
+    return {"scores": shown, "rows": rows}
 
 
 def _value(number: float) -> float | None:

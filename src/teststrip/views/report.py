@@ -16,6 +16,7 @@ from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     between,
+    capital,
     count,
     digits_of,
     fixed,
@@ -23,6 +24,7 @@ from teststrip.analysis.sentences.phrases import (
     setting,
     with_group,
 )
+from teststrip.analysis.sentences.phrases import seeds as counted_seeds
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
@@ -76,7 +78,7 @@ def full_text(result: Result) -> str:
 def full_markdown(result: Result) -> str:
     """The full report as Markdown; its charts are files that `write` puts beside it."""
     summary = summaries.of(result)
-    return _full_markdown(summary, frozenset(charts.drawn(summary.findings, summary.recommendations)))
+    return _full_markdown(summary, frozenset(charts.drawn(summary.told, summary.recommendations)))
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def as_json(result: Result) -> dict[str, Any]:
             "places": summary.places,
             "images": summary.made,
             "prompts": len(summary.study.prompts),
-            "replicates": summary.replicates,
+            "replicates": summary.study.images_each,
             "sentences": summary.in_short(),
             "findings": [_record(finding) for finding in summary.findings],
             "recommendations": [asdict(recommendation) for recommendation in summary.recommendations],
@@ -155,7 +157,7 @@ def _full_markdown(summary: Summary, drawn: frozenset[str]) -> str:
 def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[str]:
     own = [finding for finding in summary.told if finding.metric == metric]
     name = spoken(metric)
-    yield from (f"## {escape(name[0].upper() + name[1:])}", "")
+    yield from (f"## {escape(capital(name))}", "")
     if metric in summary.unscored:
         yield from ("Not computed: there are no scores.", "")
         return
@@ -187,7 +189,7 @@ def _heading(finding: Finding) -> str:
 def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     heading = _heading(finding)
     claim, *more = finding.lines or (finding.sentence,)
-    yield from (f"### {escape(heading[0].upper() + heading[1:])}", "", f"**{escape(claim)}**", "")
+    yield from (f"### {escape(capital(heading))}", "", f"**{escape(claim)}**", "")
     if more:
         yield from (escape(" ".join(more)), "")
     chart = charts.name_of(finding)
@@ -211,7 +213,7 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
         yield from (*table(heads, rows), "")
         if len(finding.comparisons) > MOST_ROWS:
             yield from (f"… and {len(finding.comparisons) - MOST_ROWS} more.", "")
-    seeds = f"{finding.seeds} {'paired seeds' if finding.paired else 'pictures each'}, " if finding.seeds else ""
+    seeds = f"{counted_seeds(finding.seeds, paired=finding.paired)}, " if finding.seeds else ""
     n = f"{count(finding.prompts, 'prompt')}, {seeds}{finding.images:,} images"
     facts = [f"Method: {finding.method}.", f"n = {n}."]
     if math.isfinite(finding.margin) and finding.kind in ("axis", "interaction", "cells"):

@@ -95,6 +95,6 @@ def _heading(parts: Sequence[str], row: Row, chosen: choice.Choice) -> str:
 
 def _size(study: Study, rows: Sequence[Row]) -> str:
     """The size of a study in words. The font of a sheet has no "×", which the page writes."""
-    seeds = len(study.seeds) if study.seeds else study.replicates
+    seeds = study.images_each
     counts = {"prompt": len(study.prompts), "seed": seeds, "setting": len({row.planned.cell for row in rows})}
     return ", ".join(count(number, word) for word, number in counts.items())

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teststrip import analysis
-from teststrip.analysis.kinds import cells
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
@@ -21,7 +20,7 @@ from teststrip.analysis.sentences import costs
 from teststrip.analysis.sentences.answers import lines
 from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
-from teststrip.results import looked
+from teststrip.results import frames, looked
 from teststrip.rows import dead
 from teststrip.vocabulary import spoken
 
@@ -81,15 +80,15 @@ class Summary:
     fingerprints: tuple[Mapping[str, object], ...]
     scored_by: Mapping[str, Mapping[str, object]]
 
-    @property
-    def replicates(self) -> int:
-        """Images for each prompt and cell."""
-        return len(self.study.seeds) if self.study.seeds else self.study.replicates
-
     @cached_property
     def layout(self) -> columns.Layout:
         """Who stands where in the columns."""
         return columns.read(self.table, self.study.axes)
+
+    @cached_property
+    def settings(self) -> list[frames.Cell]:
+        """All settings with their means and costs, in the order of the plan."""
+        return frames.settings(self.table, self.study.axes, self.cards)
 
     @property
     def unscored(self) -> list[str]:
@@ -113,15 +112,11 @@ class Summary:
 
     def cell_means(self, name: str) -> list[tuple[str, float, float, int]]:
         """Each cell's label, mean score (prompts' heights taken out), median seconds, images; best first."""
-        card = self.cards[name]
-        points = cells.estimates(self._values(name), self.layout)
-        seconds = self._values("seconds").reshape(-1, len(points))
-        rows = []
-        for c, point in enumerate(points):
-            known = seconds[:, c][~np.isnan(seconds[:, c])]
-            middle = float(np.median(known)) if known.size else float("nan")
-            rows.append((self.layout.spoken(c), point.mean, middle, point.images))
-        return sorted(rows, key=lambda row: row[1], reverse=card.higher_is_better is not False)
+        of_each = [(one.scores[name], one.seconds) for one in self.settings]
+        rows = [
+            (self.layout.spoken(c), score.mean, seconds, score.images) for c, (score, seconds) in enumerate(of_each)
+        ]
+        return sorted(rows, key=lambda row: row[1], reverse=self.cards[name].higher_is_better is not False)
 
     def in_short(self) -> list[str]:
         """The sentences that matter, most urgent first."""

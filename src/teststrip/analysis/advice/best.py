@@ -286,7 +286,7 @@ def _choose(case: _Case, size: Margin) -> Recommendation:
     rows = _rows(case, made, size)
     prompts = _scored(case.values)
     seeds = int(made.against_best.sample.seeds.max(initial=0))
-    here = f"{seeds} {'paired seeds' if case.pairing.paired else 'pictures each'}"
+    here = phrases.seeds(seeds, paired=case.pairing.paired)
     units = here if case.scope == HERE else f"{prompts} prompts"
     found = Recommendation(
         metric=case.card.name,

@@ -15,7 +15,6 @@ from itertools import product
 import numpy as np
 
 from teststrip.analysis.kinds import settling
-from teststrip.analysis.kinds.convergence import STEPS
 from teststrip.analysis.kinds.evidence import Evidence
 from teststrip.analysis.numbers import judging
 from teststrip.analysis.numbers.arrays import Array
@@ -27,7 +26,7 @@ from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import named
 from teststrip.analysis.sentences import audits
 from teststrip.records import Axis, Card, Contrast, Finding, LevelRef, Outcome, Study
-from teststrip.vocabulary import made_for_few_steps, made_for_high_guidance
+from teststrip.vocabulary import STEPS, made_for_few_steps, made_for_high_guidance
 
 GUIDANCE = "guidance_scale"
 FEW_STEPS, ENOUGH_STEPS = 3, 8

@@ -18,9 +18,8 @@ from teststrip.analysis.numbers.judging import Judgement
 from teststrip.analysis.numbers.samples import Interval
 from teststrip.analysis.sentences import answers, phrases
 from teststrip.records import MINIMUM_PROMPTS, Comparison, Curve, Estimate, Finding, Shape, Verdict
-from teststrip.vocabulary import spoken
+from teststrip.vocabulary import STEPS, spoken
 
-STEPS = "num_inference_steps"
 MOST_LINES, MOST_POINTS = 12, 240
 """An interaction plot of more lines or points is no picture that people read."""
 

@@ -38,8 +38,8 @@ from teststrip.records import (
     Value,
     Verdict,
 )
+from teststrip.vocabulary import STEPS
 
-STEPS = "num_inference_steps"
 MOST_PROMPTS = 0.9
 """This share of prompts must have converged below the highest level for the verdict `equivalent`."""
 SHALLOW = -0.3

@@ -32,7 +32,7 @@ def of_study(
     spread = variances or Variances()
     if not paired_seeds:  # what the seeds of two settings would have shared, they do not
         spread = replace(spread, residual=max(spread.residual, spread.seed))
-    prompts, replicates = len(study.prompts), len(study.seeds) if study.seeds else study.replicates
+    prompts, replicates = len(study.prompts), study.images_each
     design = explained.Design(
         prompts,
         replicates,

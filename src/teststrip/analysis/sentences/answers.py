@@ -12,6 +12,7 @@ from teststrip.analysis.sentences import shapes
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     against,
+    capital,
     contrast,
     count,
     digits_of,
@@ -20,6 +21,7 @@ from teststrip.analysis.sentences.phrases import (
     listed,
     number,
     plural,
+    seeds,
 )
 from teststrip.analysis.sentences.phrases import span as interval
 from teststrip.records import Contrast, Finding
@@ -53,13 +55,13 @@ def worded(finding: Finding, said: Sequence[str]) -> Finding:
 def begun(finding: Finding, text: str) -> str:
     """A sentence that begins with its scope."""
     opening = scope(finding)
-    return f"{opening[0].upper()}{opening[1:]}, {text}"
+    return f"{capital(opening)}, {text}"
 
 
 def _blocks(finding: Finding) -> str:
     """What a finding counts: "30 prompts", or of these prompts "30 paired seeds"; without pairs "32 pictures each"."""
     if finding.scope == "these prompts":
-        return count(finding.seeds, "paired seed") if finding.paired else f"{count(finding.seeds, 'picture')} each"
+        return seeds(finding.seeds, paired=finding.paired)
     return count(finding.prompts, "prompt")
 
 
@@ -74,7 +76,7 @@ def write_beside(finding: Finding) -> str:
     else:
         size = "" if finding.asked is None else f" ({contrast(finding.asked)}: {_effect(finding)})"
         text = f"{'a difference, too' if finding.verdict == 'different' else 'not settled'}{size}"
-    return f"{opening[0].upper()}{opening[1:]}: {text}.{_settle(finding)}"
+    return f"{capital(opening)}: {text}.{_settle(finding)}"
 
 
 def scale(finding: Finding, margin: str) -> str:
@@ -112,10 +114,6 @@ def write(finding: Finding, *, span: str = "") -> list[str]:
     return [begun(finding, text), *more, *answers_of_prompts.write(finding), *_lines(_settle(finding))]
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _lines(text: str) -> list[str]:
     return [text.strip()] if text else []
 
@@ -140,7 +138,7 @@ def _fits(finding: Finding) -> str:
     what = shapes.change(finding, bounds=False, largest=not _single(finding) and not finding.carriers)
     those = f"these {_blocks(finding)}" if finding.scope == "prompts like these" else f"the {_blocks(finding)}"
     anything = f"Anything from {interval(finding.low, finding.high)} fits {those}{_small(finding)}."
-    return f"{what[0].upper()}{what[1:]}. {anything}"
+    return f"{capital(what)}. {anything}"
 
 
 def write_interaction(finding: Finding) -> list[str]:
@@ -161,7 +159,7 @@ def write_interaction(finding: Finding) -> list[str]:
         text = f"what {first} does to {score} does not depend on {second} in any way that matters ({bounds}{small})"
         text = f"{text}, {blocks}."
     elif finding.verdict == "different":
-        text, more = f"{depends}, {blocks}{small}.", [_capital(f"{_changes(finding)}.")]
+        text, more = f"{depends}, {blocks}{small}.", [capital(f"{_changes(finding)}.")]
     elif finding.verdict == "inconclusive" and _only_lines(finding):
         (plus, high), (minus, low) = asked.plus, asked.minus
         text = (
@@ -173,7 +171,7 @@ def write_interaction(finding: Finding) -> list[str]:
         more = [f"{what} may still differ by {bounds} between {second} {low.label} and {high.label}."]
     elif finding.verdict == "inconclusive":
         text = f"it is not settled whether {depends}, {blocks}{small}."
-        more = [_capital(f"{_changes(finding)}."), *_carried(finding)]
+        more = [capital(f"{_changes(finding)}."), *_carried(finding)]
     else:
         text = f"{blocks} cannot settle whether {depends}."
         more = [f"As description only: {_changes(finding)}."] if math.isfinite(finding.effect) else []
@@ -247,7 +245,7 @@ def _settle(finding: Finding) -> str:
     if different:
         parts.append(f"if {seen}, {f'about {different:,} would' if parts else f'{more(different)} would show that'}")
     text = "; ".join(parts)
-    return f" {text[0].upper()}{text[1:]}." if text else ""
+    return f" {capital(text)}." if text else ""
 
 
 def _cases(finding: Finding) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teststrip.analysis.sentences.answers import scope
-from teststrip.analysis.sentences.phrases import between, count, digits_of, fixed, setting
+from teststrip.analysis.sentences.phrases import between, capital, count, digits_of, fixed, setting
 from teststrip.records import Finding
 from teststrip.vocabulary import spoken
 
@@ -35,7 +35,7 @@ def claim(finding: Finding, *, margin: str = "") -> str:
 def write(finding: Finding, *, margin: str = "") -> str:
     """The sentence of an audit; `margin` is as a person wrote it: "0.2 SD"."""
     text = claim(finding, margin=margin)
-    return f"{text[0].upper()}{text[1:]}.{_after(finding)}"
+    return f"{capital(text)}.{_after(finding)}"
 
 
 def _after(finding: Finding) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from teststrip.analysis.sentences.phrases import number
+from teststrip.analysis.sentences.phrases import capital, number
 from teststrip.records import Card, Estimate, Finding
 from teststrip.vocabulary import spoken
 
@@ -39,7 +39,7 @@ def facts(findings: Sequence[Finding], cards: Mapping[str, Card]) -> tuple[str, 
 
 def _of_metric(card: Card, findings: Sequence[Finding]) -> str:
     name = spoken(card.name)
-    head = f"{name[0].upper()}{name[1:]} a picture"
+    head = f"{capital(name)} a picture"
     told = [text for one in findings if (text := _along(one))]
     if told:
         return f"{head}: {'; '.join(told)}."

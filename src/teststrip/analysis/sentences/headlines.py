@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 from teststrip.analysis.sentences import shapes
 from teststrip.analysis.sentences.phrases import (
     capital,
+    count,
     digits_of,
     fixed,
     number,
     percent,
     plural,
+    seeds,
     setting,
     span,
     with_group,
 )
 from teststrip.analysis.sentences.stops import share_left
-from teststrip.records import Estimate, Finding
+from teststrip.records import Finding
 from teststrip.vocabulary import spoken
 
 
@@ -39,11 +42,11 @@ def detail(finding: Finding) -> str:
     parts = []
     if finding.kind in ("axis", "interaction", "cells") and math.isfinite(finding.low):
         parts.append(f"{span(finding.low, finding.high)}{unit} fits")
-    prompts = "1 prompt" if finding.prompts == 1 else f"{finding.prompts:,} prompts"
+    prompts = count(finding.prompts, "prompt")
     if finding.prompts:
         parts.append(f"these {prompts}" if finding.scope == "these prompts" and finding.prompts > 1 else prompts)
     if finding.seeds:
-        parts.append(f"{finding.seeds} {'paired seeds' if finding.paired else 'pictures each'}")
+        parts.append(seeds(finding.seeds, paired=finding.paired))
     if finding.kind in ("axis", "interaction", "cells") and finding.margin > 1e-9 * abs(finding.effect):
         parts.append(f"less than {number(finding.margin)} counts as no change")
     return " · ".join(parts)
@@ -74,25 +77,20 @@ def _difference(finding: Finding, score: str, axis: str) -> str:
     (plus,), (minus,) = finding.asked.plus, finding.asked.minus
     digits, unit = digits_of(finding.low, finding.high), f" {finding.unit}" if finding.unit else ""
     size = f"{fixed(finding.effect, digits, signed=True)}{unit}"
-    many = plural(score)
     if finding.shape in ("rises", "falls"):
         return f"{score} {shapes.verb(score, finding.shape)} with {axis}: {size} from {minus.label} to {plus.label}"
     if finding.shape in ("peak", "trough"):
         level = plus if (finding.effect > 0) == (finding.shape == "peak") else minus
         word = "highest" if finding.shape == "peak" else "lowest"
-        return f"{score} {'are' if many else 'is'} {word} at {axis} {level.label}"
+        return f"{score} {shapes.verb(score, 'is')} {word} at {axis} {level.label}"
     known = [level for level in finding.levels if math.isfinite(level.mean)]
     if finding.shape == "waves" and known:
-        top = max(known, key=_mean)
-        return f"{score} {'go' if many else 'goes'} up and down with {axis}, highest at {top.label}"
+        top = max(known, key=attrgetter("mean"))
+        return f"{score} {shapes.verb(score, 'goes')} up and down with {axis}, highest at {top.label}"
     higher, lower = (plus, minus) if finding.effect > 0 else (minus, plus)
     words = any(level.x is None for level in finding.levels)
     where = f"{'with' if words else f'at {axis}'} {higher.label} than {'with' if words else 'at'} {lower.label}"
-    return f"{score} {'are' if many else 'is'} higher {where}: {fixed(abs(finding.effect), digits, signed=True)}{unit}"
-
-
-def _mean(level: Estimate) -> float:
-    return level.mean
+    return f"{score} {shapes.verb(score, 'is')} higher {where}: {fixed(abs(finding.effect), digits, signed=True)}{unit}"
 
 
 def _interaction(finding: Finding) -> str:

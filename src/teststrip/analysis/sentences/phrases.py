@@ -114,6 +114,11 @@ def count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+def seeds(number: int, *, paired: bool) -> str:
+    """Seeds as units of evidence: "30 paired seeds"; "32 pictures each" where seeds pair no pictures."""
+    return count(number, "paired seed") if paired else f"{count(number, 'picture')} each"
+
+
 def duration(seconds: float) -> str:
     """A time as people say it, rounded to what they would notice.
 
@@ -125,6 +130,21 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def stopwatch(seconds: float) -> str:
+    """A time that a person waits for, to the second.
+
+    >>> stopwatch(4.23), stopwatch(75), stopwatch(7300), stopwatch(400_000)
+    ('4.2 s', '1 min 15 s', '2 h 1 min', '4 d 15 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 def capital(text: str) -> str:

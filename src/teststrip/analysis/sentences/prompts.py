@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teststrip.analysis.sentences.phrases import count, digits_of, fixed, listed, percent, prompt, setting
+from teststrip.analysis.sentences.phrases import capital, count, digits_of, fixed, listed, percent, prompt, setting
 from teststrip.records import Finding, Response, TagEffect
 from teststrip.vocabulary import spoken
 
@@ -63,7 +63,7 @@ def _better(finding: Finding, answer: Response) -> str:
     first, second, share, so, other = _sides(answer)
     subject, total = _at(finding, first), count(_prompts(answer), "prompt")
     where = f"in each of {total}" if share == 1 else f"in {percent(share)} of {total}"
-    text = f"{subject[0].upper()}{subject[1:]} scored {better} than {second} {where}"
+    text = f"{capital(subject)} scored {better} than {second} {where}"
     if not answer.clear:
         return f"{text}, the luck of one seed each included."
     against = f" and clearly {worse} in {other}" if other else ""

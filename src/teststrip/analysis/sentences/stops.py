@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from teststrip.analysis.sentences.answers import scope
-from teststrip.analysis.sentences.phrases import between, digits_of, fixed, listed, number, percent, with_group
+from teststrip.analysis.sentences.phrases import between, capital, digits_of, fixed, listed, number, percent, with_group
 from teststrip.records import Comparison, Estimate, Finding
 
 MOST_LEVELS = 8
@@ -47,7 +47,7 @@ def write(finding: Finding, *, by_pairs: bool, unit: str = "", unseen: float = m
     elif finding.verdict == "inconclusive" and settled:
         text += f" Too few have converged below {most.label} steps to call that the end."
     opening = scope(finding)
-    text = f"{opening[0].upper()}{opening[1:]}, {text}" if here else text[0].upper() + text[1:]
+    text = f"{capital(opening)}, {text}" if here else capital(text)
     at = next((level for level in finding.levels if level.x == finding.effect), most) if settled else finding.levels[-2]
     told = [text, _yardsticks(finding, at, unit, unseen), _left(finding, at)]
     return " ".join([*filter(None, told), *(out_of_order(row, most.label, by_pairs=by_pairs) for row in broken)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teststrip.analysis.sentences.phrases import listed
+from teststrip.analysis.sentences.phrases import capital, listed
 from teststrip.records.looked import Registration
 from teststrip.vocabulary import spoken
 
@@ -15,7 +15,7 @@ def misfit(metric: str, why: str) -> str:
     """
     name = spoken(metric)
     remedy = f"Give it another model under [metrics.{metric}]"
-    return f"{name[0].upper()}{name[1:]} recommends nothing here, because {why}. {remedy}."
+    return f"{capital(name)} recommends nothing here, because {why}. {remedy}."
 
 
 def registered(made: Registration) -> str:

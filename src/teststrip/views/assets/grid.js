@@ -213,11 +213,12 @@ const Grid = (() => {
       const last = Math.min(section.rows.length, Math.ceil((below - start) / sizes.pitchY));
       const name = section.labels.length ? section.labels.join(" · ") : "all pictures";
       const cols = near(section);
+      const seed = Seeds.ofSection(board, view, section);
       const rows = [];
       for (let r = first; r < last; r++) rows.push(drawRow(section, s, r, r === first, cols));
       return html`<section class=${"block" + (section.width < 240 ? " narrow" : "")} key=${section.key} style=${{ "--title": (section.labels.length ? sizes.title : 0) + "px", top: section.top + "px", height: section.height + "px", left: section.left + "px", width: section.width + "px" }}>
         ${section.labels.length > 0 && html`<h2 class="block-title" style=${{ height: sizes.title + "px" }}><span>${section.labels.map((text, n) =>
-          html`<span class="block-part" title=${section.width < 240 ? text : undefined}>${section.width < 240 ? abridged(text) : text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span>${Seeds.ofSection(board, view, section) && html`<small class="block-seed">${Seeds.ofSection(board, view, section)}</small>`}</h2>`}
+          html`<span class="block-part" title=${section.width < 240 ? text : undefined}>${section.width < 240 ? abridged(text) : text}</span>${n < section.labels.length - 1 ? html`<i aria-hidden="true">·</i>` : ""}`)}</span>${seed && html`<small class="block-seed">${seed}</small>`}</h2>`}
         <div class="table" role="grid" aria-label=${name} aria-rowcount=${section.rows.length + 1} aria-colcount=${pivot.cols.length + 1}
           style=${{ height: section.height - sizes.title + "px", marginTop: section.labels.length ? 0 : sizes.title + "px" }}>
           ${sizes.head > 0 && html`<${Head} pivot=${pivot} sizes=${sizes} cols=${cols} />`}
