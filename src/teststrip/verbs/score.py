@@ -186,7 +186,7 @@ class _Pictures:
 
 
 def decoded(store: Store, image: Image) -> Pixels | None:
-    """The pixels [H, W, 3] of an image, which nobody may change; None when the file cannot be read."""
+    """The pixels [H, W, 3] of an image, read-only; None when the file cannot be read."""
     from teststrip import pictures
 
     try:
