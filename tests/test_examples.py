@@ -66,6 +66,7 @@ def test_an_example_runs_on_the_embedded_model(name: str, tmp_path: Path) -> Non
     assert (tmp_path / "run" / REPORT_FILE).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_what_init_writes_ends_with_a_verdict_on_a_score(tmp_path: Path) -> None:
     with drive(TEMPLATE, tmp_path / "run", trackers=[]).result as result:

@@ -87,7 +87,7 @@ def test_four_studies_of_five_are_given_equality_at_the_prompts_that_plan_names(
     assert 0.76 <= found <= max(0.84, asked.chance(needed) + 0.03)  # the fewest prompts may do better
 
 
-@pytest.mark.parametrize(("degrees", "levels"), [(5, 2), (11, 2), (11, 8), (60, 4)])
+@pytest.mark.parametrize(("degrees", "levels"), [(5, 2), (11, 2), (11, 8), pytest.param(60, 4, marks=pytest.mark.slow)])
 def test_prompts_named_from_a_pilot_are_enough_in_four_studies_of_five_on_average(degrees: int, levels: int) -> None:
     """The pilot sees a spread that is off by its own luck; the study then has the true one."""
     truth = Asked(levels, 0.2, 0.6)
