@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests import installing, studies
@@ -65,7 +67,21 @@ def test_what_should_be_instant_loads_nothing_heavy(folder: Path, words: list[st
 
 def test_help_lists_every_verb(tmp_path: Path) -> None:
     said = command("--help", cwd=tmp_path).stdout
-    for verb in ["init", "plan", "run", "report", "best", "verify", "view", "export", "engines", "metrics", "trackers"]:
+    for verb in [
+        "init",
+        "plan",
+        "run",
+        "report",
+        "best",
+        "verify",
+        "view",
+        "export",
+        "engines",
+        "metrics",
+        "trackers",
+        "doctor",
+        "schema",
+    ]:
         assert verb in said
 
 
@@ -199,6 +215,63 @@ def test_lists_of_parts_name_what_is_installed(tmp_path: Path) -> None:
     assert "pattern" in command("engines", cwd=tmp_path).stdout
     assert "sharpness" in command("metrics", cwd=tmp_path).stdout
     assert "progress" in command("trackers", cwd=tmp_path).stdout
+
+
+def test_lists_of_parts_are_json_for_programs(tmp_path: Path) -> None:
+    engines = {one["name"]: one for one in json.loads(command("engines", "--json", cwd=tmp_path).stdout)["engines"]}
+    assert "guidance_scale" in {knob["name"] for knob in engines["diffusers"]["settings"]}
+    assert "EulerDiscreteScheduler" in engines["diffusers"]["names"]["scheduler"]
+    assert json.loads(command("engines", "pattern", "--json", cwd=tmp_path).stdout) == engines["pattern"]
+    metrics = {one["name"]: one for one in json.loads(command("metrics", "--json", cwd=tmp_path).stdout)["metrics"]}
+    assert metrics["sharpness"]["higher_is_better"] is None
+    assert json.loads(command("metrics", "seconds", "--json", cwd=tmp_path).stdout) == metrics["seconds"]
+    told = json.loads(command("trackers", "--json", cwd=tmp_path).stdout)["trackers"]
+    assert {"progress", "wandb"} <= {one["name"] for one in told}
+    assert "Did you mean 'pattern'?" in command("engines", "patern", "--json", cwd=tmp_path, code=2).stderr
+
+
+def test_a_part_that_does_not_load_keeps_its_line_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installing.distribution(
+        tmp_path / "site", "odd", {"metrics": {"odd": "odd:Odd"}}, "import not_installed_anywhere\n"
+    )
+    installing.reach(tmp_path / "site", monkeypatch)
+    metrics = {one["name"]: one for one in json.loads(command("metrics", "--json", cwd=tmp_path).stdout)["metrics"]}
+    assert "pip install not_installed_anywhere" in metrics["odd"]["missing"]
+    assert "sharpness" in metrics
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("teststrip do", {"doctor"}),
+        ("teststrip engines pat", {"pattern"}),
+        ("teststrip metrics conv", {"convergence", "convergence_features", "convergence_ssim"}),
+        ("teststrip run study.toml --tracker wan", {"wandb"}),
+        ("teststrip export runs/x --to figures", {"figures-svg", "figures-pdf"}),
+    ],
+)
+def test_a_shell_completes_commands_and_names(tmp_path: Path, words: str, offered: set[str]) -> None:
+    asked = {"_TESTSTRIP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    code = "import sys; sys.argv[0] = 'teststrip'; from teststrip.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(**asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_the_file_of_init_names_the_schema_beside_it(tmp_path: Path) -> None:
+    command("init", "mine.toml", cwd=tmp_path)
+    first = (tmp_path / "mine.toml").read_text().splitlines()[0]
+    named = json.loads((tmp_path / first.removeprefix("#:schema ")).read_text())
+    assert named == json.loads(command("schema", cwd=tmp_path).stdout)
+    jsonschema.validate(tomllib.loads((tmp_path / "mine.toml").read_text()), named)
+    with pytest.raises(jsonschema.ValidationError, match="guidance_scal"):
+        jsonschema.validate({"prompts": ["an owl"], "axes": {}, "settings": {"guidance_scal": 3}}, named)
 
 
 def test_engines_are_a_line_each_and_one_engine_is_told_whole(tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_the_bare_install_lists_its_parts(base: Environment, room: Path) -> None
         base.command(*words, cwd=room)
 
 
+def test_doctor_says_how_the_bare_install_gets_what_it_lacks(base: Environment, room: Path) -> None:
+    said = base.command("doctor", cwd=room)
+    assert "missing    makes pictures with Stable Diffusion" in said
+    assert "pip install 'teststrip[diffusers]'" in said
+    assert "broken" not in said
+
+
 def test_the_bare_install_says_in_one_line_what_brings_an_engine_and_what_brings_figures(
     base: Environment, room: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """The command line: words in, one call, words out. This room turns every error into one line and an exit code.
 
-    studies   init, plan, run                          parts   engines, metrics, trackers
-    folders   report, best, verify, view, export       words   what all commands share
+    studies   init, plan, run                          parts   engines, metrics, trackers, doctor, schema
+    folders   report, best, compare, verify, ...       words   what all commands share
     opening   the browser, and a tunnel to it          edge    what the system refuses
 
 Exit codes: 0 done; 1 a fault of ours; 2 the study or the command is wrong, or the system refuses; 3 some shots failed;
@@ -28,7 +28,6 @@ from teststrip.screen import make_writable
 app = typer.Typer(
     help="Find the right settings of a text-to-image model, with evidence.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

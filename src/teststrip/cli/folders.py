@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, opened, out, print_json, print_text, tell
+from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, offered, opened, out, print_json, print_text, tell
 from teststrip.errors import UsageError
 from teststrip.folder import QUARANTINE
 
@@ -119,6 +119,12 @@ def view(
         server.serve(result, host=host, port=port, token=token, announce=announce)
 
 
+def _targets() -> Iterable[str]:
+    from teststrip.verbs import export as exports
+
+    return exports.targets()
+
+
 @app.command()
 def export(
     folder: Folder,
@@ -127,6 +133,7 @@ def export(
         typer.Option(
             "--to",
             help="csv, parquet, contact-sheet, html, findings, settings, figures-svg, figures-pdf, or a tracker.",
+            autocompletion=offered(_targets),
         ),
     ],
     target: Annotated[

@@ -1,4 +1,4 @@
-"""Commands that list what is installed: engines, metrics, trackers."""
+"""Commands that tell what is installed: engines, metrics, trackers, doctor, schema."""
 
 from __future__ import annotations
 
@@ -10,26 +10,41 @@ from rich.markup import escape
 from rich.table import Table
 
 from teststrip import plugins
-from teststrip.cli.words import folded, out
+from teststrip.cli.words import Json, folded, offered, out, print_json, tell
 from teststrip.errors import TeststripError
 from teststrip.records import Card, Setting
+from teststrip.verbs.catalogue import about
 
 app = typer.Typer()
 
+ALL = "Tell all of this one."
+Engine = Annotated[
+    str | None,
+    typer.Argument(help=ALL, show_default=False, autocompletion=offered(lambda: plugins.installed("engines"))),
+]
+Metric = Annotated[
+    str | None,
+    typer.Argument(help=ALL, show_default=False, autocompletion=offered(lambda: plugins.installed("metrics"))),
+]
+
 
 @app.command()
-def engines(
-    name: Annotated[str | None, typer.Argument(help="Tell all of this one.", show_default=False)] = None,
-) -> None:
+def engines(name: Engine = None, as_json: Json = False) -> None:
     """List what makes images; with a name: its settings, known names and options."""
-    if name is None:
+    if as_json:
+        _as_json("engines", name)
+    elif name is None:
         _list("engines", _engine_in_short, ("settings", "options", "meaning"))
         out.print("All settings of one: [bold]teststrip engines NAME[/]")
-        return
+    else:
+        _tell_engine(name)
+
+
+def _tell_engine(name: str) -> None:
     from teststrip.protocols import Names
 
     engine = plugins.load("engines", name)()
-    out.print(f"[bold]{name}[/]  {escape(_first_line(type(engine)))}")
+    out.print(f"[bold]{name}[/]  {escape(about(type(engine)))}")
     table = Table("setting", "kind", "default", "meaning", box=None)
     documented = [knob for knob in engine.settings.values() if knob.doc]
     for knob in documented:
@@ -59,18 +74,22 @@ def _folded(text: str) -> str:
 
 def _engine_in_short(kind: Any) -> tuple[str, str, str]:
     engine = kind()
-    return str(len(engine.settings)), str(len(engine.options)), _first_line(kind)
+    return str(len(engine.settings)), str(len(engine.options)), about(kind)
 
 
 @app.command()
-def metrics(
-    name: Annotated[str | None, typer.Argument(help="Tell all of this one.", show_default=False)] = None,
-) -> None:
+def metrics(name: Metric = None, as_json: Json = False) -> None:
     """List what turns pictures into numbers; with a name: range, needs, known failure, source, options."""
-    if name is None:
+    if as_json:
+        _as_json("metrics", name)
+    elif name is None:
         _list("metrics", lambda kind: _in_short(kind().card), ("unit", "better", "meaning"))
         out.print("Range, needs and known failure of one: [bold]teststrip metrics NAME[/]")
-        return
+    else:
+        _tell_metric(name)
+
+
+def _tell_metric(name: str) -> None:
     from teststrip.metrics.reference import facts
 
     metric = plugins.load("metrics", name)()
@@ -85,9 +104,34 @@ def metrics(
 
 
 @app.command()
-def trackers() -> None:
+def trackers(as_json: Json = False) -> None:
     """List what can listen to a run."""
-    _list("trackers", lambda kind: (_first_line(kind),), ("meaning",))
+    if as_json:
+        _as_json("trackers", None)
+    else:
+        _list("trackers", lambda kind: (about(kind),), ("meaning",))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine has for making pictures, what is missing and how to get it."""
+    from teststrip.verbs import doctor as examining
+
+    tell(examining.examine(), as_json=as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a study file, by which editors complete and check it."""
+    from teststrip import study as studies
+
+    print_json(studies.schema())
+
+
+def _as_json(kind: plugins.Kind, name: str | None) -> None:
+    from teststrip.verbs import catalogue
+
+    print_json({kind: catalogue.everything(kind)} if name is None else catalogue.one(kind, name))
 
 
 def _list(kind: plugins.Kind, describe: Callable[[Any], tuple[str, ...]], heads: tuple[str, ...]) -> None:
@@ -102,7 +146,3 @@ def _list(kind: plugins.Kind, describe: Callable[[Any], tuple[str, ...]], heads:
 
 def _in_short(card: Card) -> tuple[str, str, str]:
     return card.unit, {True: "higher", False: "lower", None: ""}[card.higher_is_better], card.about
-
-
-def _first_line(kind: type) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""

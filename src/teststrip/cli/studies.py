@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +11,21 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from teststrip import disk, plugins
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json, print_text
+from teststrip.cli.words import (
+    INTERRUPTED,
+    PARTIAL,
+    Json,
+    Out,
+    Set,
+    StudyFile,
+    err,
+    offered,
+    out,
+    print_json,
+    print_text,
+)
 from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
@@ -31,8 +45,10 @@ def init(
         file /= STUDY_FILE
     if file.exists():
         raise UsageError(f"{file} is there already. Name another file, or remove it first")
-    file.write_text(studies.template(), encoding="utf-8")
-    out.print(f"wrote {file}. Next: [bold]teststrip plan {file}[/]")
+    disk.replace(file.with_name(studies.SCHEMA_FILE), json.dumps(studies.schema()) + "\n")
+    file.write_text(f"#:schema {studies.SCHEMA_FILE}\n\n{studies.template()}", encoding="utf-8")
+    out.print(f"wrote {file}, and {studies.SCHEMA_FILE} beside it, by which editors complete and check the file")
+    out.print(f"Next: [bold]teststrip plan {file}[/]")
 
 
 @app.command()
@@ -76,7 +92,10 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=0, max=sys.maxsize, help="Make at most this many images now.")
     ] = None,
-    tracker: Annotated[list[str] | None, typer.Option(help="Also notify this tracker.")] = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(help="Also notify this tracker.", autocompletion=offered(lambda: plugins.installed("trackers"))),
+    ] = None,
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
     ] = False,

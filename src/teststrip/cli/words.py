@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -34,6 +34,11 @@ Out = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Also read a study of more than 100,000 places.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def offered(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell offers for a word that was begun."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
 
 
 def print_json(value: object) -> None:

@@ -12,7 +12,7 @@ The rooms behind this one trust a `Study` and check nothing twice. Loads neither
 """
 
 from teststrip.study.reading import parse, read, reopen, study
-from teststrip.study.reference import reference, schema, template
+from teststrip.study.reference import SCHEMA_FILE, reference, schema, template
 from teststrip.study.writing import dump
 
-__all__ = ["dump", "parse", "read", "reference", "reopen", "schema", "study", "template"]
+__all__ = ["SCHEMA_FILE", "dump", "parse", "read", "reference", "reopen", "schema", "study", "template"]

@@ -14,6 +14,9 @@ from teststrip.vocabulary import SYNONYMS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest draft that TOML editors (Taplo) read
 
+SCHEMA_FILE = "teststrip.schema.json"
+"""The name of the schema beside the study files that `init` writes; their first line names it."""
+
 
 def template() -> str:
     """A commented study file to start from."""

@@ -1,0 +1,72 @@
+"""What is installed, as plain values for programs: engines with their settings, metrics with their cards, trackers.
+
+Knows the doors of parts; loads no weights. What does not load stands there with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from teststrip import plugins
+from teststrip.errors import TeststripError
+from teststrip.protocols import Names
+
+Told = Mapping[str, object]
+
+
+def everything(kind: plugins.Kind) -> list[Told]:
+    """All parts of a kind, each told whole; of one that does not load, its name and what is missing."""
+    return [_one_or_missing(kind, name) for name in plugins.installed(kind)]
+
+
+def one(kind: plugins.Kind, name: str) -> Told:
+    """One part told whole.
+
+    Raises:
+        UsageError: there is no such part.
+        MissingExtra: a package that it needs is not installed.
+    """
+    return {"name": name, **TELL[kind](plugins.load(kind, name))}
+
+
+def about(kind: type) -> str:
+    """The first line of a class's documentation."""
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""
+
+
+def _one_or_missing(kind: plugins.Kind, name: str) -> Told:
+    try:
+        return one(kind, name)
+    except TeststripError as error:
+        return {"name": name, "missing": str(error)}
+
+
+def _engine(kind: Any) -> Told:
+    made = kind()
+    return {
+        "about": about(kind),
+        "settings": [asdict(knob) for knob in made.settings.values()],
+        "options": [asdict(knob) for knob in made.options.values()],
+        "names": {setting: list(known) for setting, known in made.names().items()} if isinstance(made, Names) else {},
+    }
+
+
+def _metric(kind: Any) -> Told:
+    made = kind()
+    card = {key: _plain(value) for key, value in asdict(made.card).items()}
+    return {**card, "options": [asdict(option) for option in made.options.values()]}
+
+
+def _tracker(kind: Any) -> Told:
+    return {"about": about(kind)}
+
+
+def _plain(value: object) -> object:
+    """A value that JSON has; None for a bound that is infinite and a number that is unknown."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+TELL: Mapping[plugins.Kind, Callable[[Any], Told]] = {"engines": _engine, "metrics": _metric, "trackers": _tracker}
