@@ -64,3 +64,14 @@ def test_grids_side_by_side_begin_at_one_height_whatever_their_titles() -> None:
 def middle(whole: Image.Image) -> tuple[int, int]:
     """A column of pixels through the pictures of the left and of the right grids."""
     return whole.width // 2 - GAP - 32, whole.width - GAP - 32
+
+
+@pytest.mark.parametrize("side", [48, 128])
+def test_long_labels_that_differ_at_their_ends_are_told_apart(side: int) -> None:
+    labels = [f"photorealism-v12-of-somebody-epoch-{n:06}" for n in (10, 20)]
+    cells = {(label, label): png((9, 9, 200)) for label in labels}
+    heads = []
+    for label in labels:
+        picture = sheet(cells, down=[label], across=[label], titles=("r", "c"), side=side)
+        heads.append(picture.tobytes())
+    assert heads[0] != heads[1]

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from teststrip.errors import PictureError, UsageError
+from teststrip.pictures.lettering import Lettering
 from teststrip.pictures.pixels import decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-    from PIL.ImageDraw import ImageDraw as Draw
     from PIL.PngImagePlugin import PngInfo
 
 INK = (28, 27, 25)
@@ -23,7 +23,9 @@ UNREADABLE = "cannot be read"
 MOST_LINES = 3  # of a column's label
 TALL = 2  # a sheet this many times as high as wide shows its grids two abreast
 MOST_PIXELS = 120_000_000  # of one contact sheet: about what viewers still open
-_INSIDE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # where a class name may be broken
+_INSIDE = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[/\\_-])(?=\w)"
+)  # where a name may be broken
 
 
 def sheet(
@@ -47,25 +49,24 @@ def sheet(
     Returns:
         an RGB picture: a margin with the row labels, wrapped, and a line of column labels over the cells.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(size=12)
-    probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    margin = int(min(190, max(probe.textlength(_folded(label), font=font) + 20 for label in [titles[0], *down])))
-    heads = [_wrapped(probe, label, side, font)[:MOST_LINES] for label in across]
+    letters = Lettering(12)
+    margin = int(min(190, max(letters.length(_folded(label)) + 20 for label in [titles[0], *down])))
+    heads = [_fitted(letters, label, side, MOST_LINES) for label in across]
     top = (1 + max((len(lines) for lines in heads), default=1)) * LINE + 14
     size = (margin + len(across) * (side + GAP) + GAP, top + len(down) * (side + GAP) + GAP)
     picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)
-    draw.text((margin + GAP, 6), _folded(titles[1]), fill=QUIET, font=font)
-    draw.text((8, top - LINE - 3), _cut(draw, titles[0], margin - 12, font), fill=QUIET, font=font)
+    letters.draw(draw, (margin + GAP, 6), _folded(titles[1]), QUIET)
+    letters.draw(draw, (8, top - LINE - 3), _cut(letters, titles[0], margin - 12), QUIET)
     for x, lines in enumerate(heads):
         for n, line in enumerate(reversed(lines)):
-            draw.text((margin + GAP + x * (side + GAP), top - (n + 1) * LINE - 3), line, fill=INK, font=font)
+            letters.draw(draw, (margin + GAP + x * (side + GAP), top - (n + 1) * LINE - 3), line, INK)
     for y, row in enumerate(down):
         edge = top + GAP + y * (side + GAP)
-        for n, line in enumerate(_wrapped(draw, row, margin - 16, font)[: side // LINE]):
-            draw.text((8, edge + n * LINE), line, fill=INK, font=font)
+        for n, line in enumerate(_fitted(letters, row, margin - 16, max(1, side // LINE))):
+            letters.draw(draw, (8, edge + n * LINE), line, INK)
         for x, column in enumerate(across):
             data = cells.get((row, column))
             if data is None:
@@ -74,7 +75,7 @@ def sheet(
             try:
                 tile = Image.fromarray(decode(data))
             except PictureError:
-                draw.text((left, edge), _cut(draw, UNREADABLE, side, font), fill=QUIET, font=font)
+                letters.draw(draw, (left, edge), _cut(letters, UNREADABLE, side), QUIET)
                 continue
             scale = side / max(tile.size)
             size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
@@ -86,14 +87,14 @@ def titled(title: str, grid: Picture) -> Picture:
     """A grid under its title, which is wrapped to the grid's width; the grid alone where the title is empty."""
     if not title:
         return grid
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(size=16)
-    lines = _wrapped(ImageDraw.Draw(grid), title, grid.width - 20, font)
+    letters = Lettering(16)
+    lines = _wrapped(letters, title, grid.width - 20)
     whole = Image.new("RGB", (grid.width, grid.height + 14 + 20 * len(lines)), PAPER)
     draw = ImageDraw.Draw(whole)
     for n, line in enumerate(lines):
-        draw.text((8, 10 + 20 * n), line, fill=INK, font=font)
+        letters.draw(draw, (8, 10 + 20 * n), line, INK)
     whole.paste(grid, (0, 14 + 20 * len(lines)))
     return whole
 
@@ -109,18 +110,17 @@ def headed(title: str, about: str, grids: Sequence[Picture]) -> Picture:
     Raises:
         UsageError: too large for one picture.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     width = max(grid.width for grid in grids)
     abreast = 2 if len(grids) > 1 and sum(grid.height for grid in grids) > TALL * width else 1
     bands = [grids[n : n + abreast] for n in range(0, len(grids), abreast)]
-    probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     heading = []
     top = 10
     for text, size, ink in ((title, 20, INK), (about, 13, QUIET)):
-        font = ImageFont.load_default(size=size)
-        for line in _wrapped(probe, text, width * abreast - 16, font):
-            heading.append((top, line, ink, font))
+        letters = Lettering(size)
+        for line in _wrapped(letters, text, width * abreast - 16):
+            heading.append((top, line, ink, letters))
             top += size + 6
     height = top + 8 + sum(max(grid.height for grid in band) for band in bands)
     if width * abreast * height > MOST_PIXELS:
@@ -130,8 +130,8 @@ def headed(title: str, about: str, grids: Sequence[Picture]) -> Picture:
         )
     whole = Image.new("RGB", (width * abreast, height), PAPER)
     draw = ImageDraw.Draw(whole)
-    for at, line, ink, font in heading:
-        draw.text((8, at), line, fill=ink, font=font)
+    for at, line, ink, letters in heading:
+        letters.draw(draw, (8, at), line, ink)
     top += 8
     for band in bands:
         bottom = top + max(grid.height for grid in band)
@@ -157,22 +157,42 @@ def _folded(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cut(draw: Draw, text: str, width: int, font: object) -> str:
-    """The text, shortened with an ellipsis to fit a width in pixels."""
+def _cut(letters: Lettering, text: str, width: int) -> str:
+    """The text, shortened in the middle to fit a width in pixels, because long names differ at their ends."""
     text = _folded(text)
-    while text and draw.textlength(text, font=font) > width:  # type: ignore[arg-type]
-        text = text[:-2].rstrip() + "…" if len(text) > 2 else ""
-    return text
+    if letters.length(text) <= width:
+        return text
+    kept = len(text) - 1
+    while kept > 0 and letters.length(_without_middle(text, kept)) > width:
+        kept -= 1
+    return _without_middle(text, kept) if kept else ""
 
 
-def _wrapped(draw: Draw, text: str, width: int, font: object) -> list[str]:
-    """The text in lines that fit a width in pixels; a class name is broken before its capitals."""
+def _without_middle(text: str, kept: int) -> str:
+    """
+    >>> _without_middle("photorealism-00020", 8)
+    'phot…0020'
+    """
+    return f"{text[: kept - kept // 2].rstrip()}…{text[len(text) - kept // 2 :].lstrip()}"
+
+
+def _fitted(letters: Lettering, text: str, width: int, most: int) -> list[str]:
+    """The text in so many lines at most; of a longer one the first and the last lines."""
+    lines = _wrapped(letters, text, width)
+    if len(lines) <= most:
+        return lines
+    last = lines[len(lines) - (most - 1) :] if most > 1 else []
+    return [_cut(letters, " ".join(lines[: len(lines) - len(last)]), width), *last]
+
+
+def _wrapped(letters: Lettering, text: str, width: int) -> list[str]:
+    """The text in lines that fit a width in pixels; names and paths are broken between their parts."""
     lines = [""]
     for word in text.split():
         for n, piece in enumerate(_INSIDE.split(word)):
             longer = f"{lines[-1]}{'' if n else ' '}{piece}".strip()
-            if draw.textlength(longer, font=font) <= width or not lines[-1]:  # type: ignore[arg-type]
+            if letters.length(longer) <= width or not lines[-1]:
                 lines[-1] = longer
             else:
                 lines.append(piece)
-    return [_cut(draw, line, width, font) for line in lines]
+    return [_cut(letters, line, width) for line in lines]

@@ -9,6 +9,7 @@ one. Draws nothing, because `pictures.sheet` does.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
@@ -160,11 +161,39 @@ def named(dimension: str, label: str) -> str:
     return label if dimension in (PROMPT, PROMPT_ID) else f"{title(dimension)} {label}"
 
 
+LONG = 40
+"""Characters of a label; when all are shorter, they are shown as they are."""
+_PART = re.compile(r"[^/\\\s._-]+[/\\\s._-]*|[/\\\s._-]+")  # a word, or a part of a path, with what follows it
+
+
 def short(labels: Sequence[str]) -> list[str]:
-    """Labels as a narrow column head shows them: class names without "Scheduler", as long as all stay different.
+    """Labels as a narrow column head shows them, as long as all stay different.
+
+    Class names lose "Scheduler". Long labels lose the parts that all begin or end with, but the nearest one, as prompts
+    do on the page (`assets/labels.js`).
 
     >>> short(["DDIMScheduler", "EulerDiscreteScheduler"]), short(["LCM", "LCMScheduler"])
     (['DDIM', 'EulerDiscrete'], ['LCM', 'LCMScheduler'])
+    >>> short([f"/home/me/models/lora/sdxl/style/photorealism-epoch-0000{n}0.safetensors" for n in (1, 2)])
+    ['…epoch-000010.safetensors', '…epoch-000020.safetensors']
     """
-    found = [label.removesuffix("Scheduler") or label if label[:1].isupper() else label for label in labels]
+    found = _apart([label.removesuffix("Scheduler") or label if label[:1].isupper() else label for label in labels])
     return found if len(set(found)) == len(set(labels)) else list(labels)
+
+
+def _apart(labels: Sequence[str]) -> list[str]:
+    parts = [_PART.findall(label) for label in labels]
+    distinct = list(map(list, {tuple(own) for own in parts}))
+    if len(distinct) < 2 or max(map(len, labels)) <= LONG:
+        return list(labels)
+    first = max(0, _shared(distinct) - 1)
+    last = max(0, _shared([own[first + 1 :][::-1] for own in distinct]) - 1)
+    return ["".join(["…" if first else "", *own[first : len(own) - last], "…" if last else ""]) for own in parts]
+
+
+def _shared(parts: Sequence[Sequence[str]]) -> int:
+    """How many parts all begin with, one part of each left over."""
+    n = 0
+    while all(len(own) > n + 1 and own[n] == parts[0][n] for own in parts):
+        n += 1
+    return n

@@ -14,7 +14,7 @@ from teststrip.vocabulary import SYNONYMS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest draft that TOML editors (Taplo) read
 
-SCHEMA_FILE = "teststrip.schema.json"
+SCHEMA_FILE = "study.schema.json"
 """The name of the schema beside the study files that `init` writes; their first line names it."""
 
 
