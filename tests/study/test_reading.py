@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.study.toy import ToyEngine
 
 import teststrip
@@ -339,6 +343,90 @@ def test_prompts_come_from_text_tables_and_lines(tmp_path: Path) -> None:
     assert [p.text for p in lines] == ["an owl, at night", "a rose"]
 
 
+PUBLIC = {
+    "PartiPrompts, quotes that are no quotes": (
+        "PartiPrompts.tsv",
+        (
+            'Prompt\tCategory\tChallenge\tNote\n"G I G G L E" painted in colours\tArts\tWriting & Symbols\t\n'
+            'a 5" nail\tAnimals\tBasic\tx\n'
+        ),
+        [('"G I G G L E" painted in colours', ("Arts", "Writing & Symbols")), ('a 5" nail', ("Animals", "Basic"))],
+        "Prompt",
+    ),
+    "a table with tabs from a spreadsheet, quotes that are quotes": (
+        "p.tsv",
+        'prompt\tid\n"a ""good"" owl"\towl\n"a\trose"\t\n',
+        [('a "good" owl', ()), ("a\trose", ())],
+        "prompt",
+    ),
+    "DrawBench": (
+        "drawbench.csv",
+        'Prompts,Category\n"A red, shiny car.",Colors\nA black car.,Colors\n',
+        [("A red, shiny car.", ("Colors",)), ("A black car.", ("Colors",))],
+        "Prompts",
+    ),
+    "GenEval": (
+        "geneval.jsonl",
+        '{"tag": "single", "include": [{"class": "bench", "count": 1}], "prompt": "a bench"}\n',
+        [("a bench", ("single",))],
+        "prompt",
+    ),
+    "a list of texts": ("hps.json", '["an owl", "a rose"]', [("an owl", ()), ("a rose", ())], ""),
+    "captions with identifiers": (
+        "coco.json",
+        '[{"image_id": 3, "id": 7, "caption": "An owl."}]',
+        [("An owl.", ())],
+        "caption",
+    ),
+    "semicolons, as spreadsheets of half of Europe write": (
+        "p.csv",
+        "id;Prompt\n1;an owl, at night\n",
+        [("an owl, at night", ())],
+        "Prompt",
+    ),
+    "UTF-16, as some editors save": (
+        "p.txt",
+        "an owl\r\nCafé\r\n".encode("utf-16"),
+        [("an owl", ()), ("Café", ())],
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PUBLIC)
+def test_prompt_files_that_people_have_are_read_and_the_columns_said(tmp_path: Path, case: str) -> None:
+    name, content, expected, column = PUBLIC[case]
+    found = prompts_of(tmp_path, name, content)
+    assert [(prompt.text, prompt.tags) for prompt in found.prompts] == expected
+    assert found.prompt_file is not None
+    assert (found.prompt_file.name, found.prompt_file.text) == (name, column)
+
+
+def test_a_column_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("url,was,text\nx,an owl,y\n")
+    text = 'name = "demo"\nprompts = {{ file = "p.csv", column = "{}" }}\n[engine]\nname = "pattern"\n'
+    assert read(tmp_path, text.format("was")).prompts[0].text == "an owl"
+    with pytest.raises(StudyError, match=r"p.csv: has no column 'what'. Its columns are 'url', 'was', 'text'"):
+        read(tmp_path, text.format("what"))
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=5),
+    st.sampled_from(["csv", "tsv"]),
+)
+def test_whatever_a_spreadsheet_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], kind: str
+) -> None:
+    texts = list(dict.fromkeys(text.strip() for text in texts if text.strip() and "{" not in text))
+    if not texts:
+        return
+    stream = io.StringIO()
+    writer = csv.writer(stream, dialect="excel-tab" if kind == "tsv" else "excel")
+    writer.writerows([["Prompt", "Category"], *([text, "a"] for text in texts)])
+    found = prompts_of(tmp_path_factory.mktemp("p"), f"p.{kind}", stream.getvalue())
+    assert [prompt.text for prompt in found.prompts] == texts
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -349,7 +437,14 @@ def test_prompts_come_from_text_tables_and_lines(tmp_path: Path) -> None:
             "an owl\na rose\nan owl\n",
             "p.txt line 3: is the same text as p.txt line 1. For more images of it, raise replicates",
         ),
-        ("p.csv", "a,b\n1,2\n", "p.csv: the first line must name the columns, one of them 'text' (others: id, tags)"),
+        (
+            "p.csv",
+            "a,b\n1,2\n",
+            (
+                "p.csv: its columns are 'a', 'b'; one must be called 'text' or 'prompt'. Name it with column = ..., or"
+                " write the prompts into a .txt file, one a line"
+            ),
+        ),
         (
             "p.csv",
             "text,id\nan owl, at night,owl\n",
@@ -357,7 +452,20 @@ def test_prompts_come_from_text_tables_and_lines(tmp_path: Path) -> None:
         ),
         ("p.csv", 'text\n"an owl\n', "p.csv line 2: is no valid row: unexpected end of data"),
         ("p.jsonl", '"an owl"\n{\n', None),
-        ("p.jsonl", '{"text": "an owl", "tag": "x"}\n', "p.jsonl line 1: unknown key 'tag'. Did you mean 'tags'?"),
+        (
+            "p.jsonl",
+            '{"txt": "an owl", "tag": "x"}\n',
+            (
+                "p.jsonl line 1: its columns are 'txt', 'tag'; one must be called 'text' or"
+                " 'prompt'. Name it with column ="
+                " ..., or write the prompts into a .txt file, one a line"
+            ),
+        ),
+        (
+            "p.json",
+            '{"text": "an owl"}',
+            "p.json: must be a list of texts, or of tables with a text each. Or write one a line into a .jsonl",
+        ),
         ("p.txt", "a {word}\n", None),
     ],
 )

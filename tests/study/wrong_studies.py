@@ -148,7 +148,7 @@ WRONG = [
     Wrong(
         "a prompt file of another kind",
         NAME + 'prompts = { file = "study.toml" }\n',
-        "prompts.file: 'study.toml' must end in .txt, .csv, .tsv or .jsonl",
+        "prompts.file: 'study.toml' must end in .txt, .csv, .tsv, .json or .jsonl",
     ),
     # --- replicates and seeds ---
     Wrong("no replicates", key("replicates = 0"), "replicates: 0 must be from 1 to 1,000,000"),
@@ -159,7 +159,24 @@ WRONG = [
         "seeds: replicates is there too. Keep one of them",
     ),
     Wrong("no seeds", key("seeds = []"), "seeds: is empty. Give at least one seed, or write replicates = 6 instead"),
-    Wrong("a negative seed", key("seeds = [1, -1]"), "seeds[1]: -1 must be from 0 to 4294967295"),
+    Wrong(
+        "a negative seed",
+        key("seeds = [1, -1]"),
+        "seeds[1]: -1 must be from 0 to 4294967295, because seeds have 32 bits here. Which seeds a study has does not"
+        " matter, as long as all settings share them: take any",
+    ),
+    Wrong(
+        "a Windows path in double quotes",
+        NAME + 'prompts = ["an owl"]\n[engine]\nmodel = "C:\\models\\sd15"\n',
+        "line 4, column 14: not valid TOML: unescaped '\\' in a string. Put a Windows path into single quotes:"
+        " 'C:\\models\\sd15'",
+    ),
+    Wrong(
+        "a Windows path whose folder begins like a character's number",
+        NAME + 'prompts = ["an owl"]\n[engine]\nmodel = "C:\\users\\me"\n',
+        "line 4, column 14: not valid TOML: invalid hex value. Put a Windows path into single quotes:"
+        " 'C:\\models\\sd15'",
+    ),
     Wrong("a seed twice", key("seeds = [1, 2, 1]"), "seeds: 1 is there twice. Remove one"),
     Wrong(
         "one seed, no list",

@@ -51,6 +51,21 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptFile:
+    """Where prompts were read from.
+
+    Attributes:
+        name: of the file.
+        text: the column of the texts, as the file spells it; "" where it has no columns.
+        tags: the columns that became tags.
+    """
+
+    name: str
+    text: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Level:
     """One value of an axis: a label and the settings it sets (several when they are linked)."""
 
@@ -175,6 +190,7 @@ class Study:
         question: metrics, margin and budget.
         trackers: each tracker's name to its options.
         metric_options: each metric's name to its options, `[metrics.NAME]` in the study file.
+        prompt_file: where the prompts were read from; None = the study file itself.
     """
 
     name: str
@@ -188,6 +204,7 @@ class Study:
     question: Question = field(default_factory=Question)
     trackers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     metric_options: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    prompt_file: PromptFile | None = field(default=None, compare=False)
 
     @property
     def images_each(self) -> int:

@@ -143,10 +143,12 @@ PROMPT_FILE = (
         "file",
         "text",
         "Beside the study file or below it: `.txt` (a prompt a line), `.csv` or `.tsv` (columns `text`, `id`, `tags`"
-        " with `;` between tags), `.jsonl` (a text or a prompt table a line). UTF-8.",
+        " with `;` between tags), `.json` or `.jsonl` (texts or prompt tables). Columns as public lists call them are"
+        " known, too: `Prompt`, `caption`, `Category`, ...; `plan` says which were read. UTF-8.",
         TEXT,
         required=True,
     ),
+    Key("column", "text", "The column of the texts, where none of its names says so.", TEXT),
 )
 
 RANGE = (

@@ -1,21 +1,18 @@
-"""The prompts of a study, from the study file itself or from a prompt file, and the `{word}` places in their texts."""
+"""The prompts of a study, their ids, and the `{word}` places in their texts. Prompt files: `prompt_files`."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from teststrip.records import Prompt
-from teststrip.study.keys import ID_PATTERN, PROMPT, PROMPT_FILE, check_keys, table
+from teststrip.records import Prompt, PromptFile
+from teststrip.study import prompt_files
+from teststrip.study.keys import ID_PATTERN, PROMPT, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.values import checked_text
 
 MOST_PROMPTS = 100_000
-LARGEST_FILE = 64 * 2**20  # bytes
 ID_LENGTH = 32
 # A name in single braces is a place. Doubled braces are the braces themselves; other braces are plain text.
 WORD = re.compile(r"\{\{(\w[\w-]*)\}\}|\{([^\W\d][\w-]*)\}")
@@ -41,18 +38,19 @@ def fill(text: str, chosen: Mapping[str, str]) -> str:
     return WORD.sub(lambda match: "{" + match[1] + "}" if match[1] else chosen.get(match[2], match[0]), text)
 
 
-def read_prompts(value: object, place: Place, folder: Path) -> tuple[Prompt, ...]:
-    """All prompts, with ids that are unique.
+def read_prompts(value: object, place: Place, folder: Path) -> tuple[tuple[Prompt, ...], PromptFile | None]:
+    """All prompts, with ids that are unique, and the file that they were read from, where there is one.
 
     Args:
         value: what stands under `prompts`.
         place: of the value.
         folder: prompt files lie here or below.
     """
+    source = None
     if isinstance(value, str):
         raise place.error(f"must be a list. Write prompts = [{shown(value)}], or {{ file = ... }} for a prompt file")
     if isinstance(value, Mapping):
-        entries = list(_from_file(value, place, folder))
+        entries, source = prompt_files.read(value, place, folder)
         if not entries:
             raise (place / "file").error(f"{shown(value['file'])} holds no prompt")
     elif isinstance(value, list):
@@ -63,7 +61,7 @@ def read_prompts(value: object, place: Place, folder: Path) -> tuple[Prompt, ...
         raise place.error(f"must be a list of texts, not {kind_of(value)}")
     if len(entries) > MOST_PROMPTS:
         raise place.error(f"holds {len(entries):,} prompts; the most is {MOST_PROMPTS:,}")
-    return _named([(where, *_entry(entry, where)) for where, entry in entries])
+    return _named([(where, *_entry(entry, where)) for where, entry in entries]), source
 
 
 def checked_id(name: str, place: Place) -> str:
@@ -156,80 +154,3 @@ def _new_id(text: str, position: int, used: set[str]) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
-
-
-def _from_file(value: Mapping[str, object], place: Place, folder: Path) -> Iterator[tuple[Place, object]]:
-    """The entries of a prompt file, each with its place: the file and the line."""
-    check_keys(table(value, place), PROMPT_FILE, place)
-    name, here = value["file"], place / "file"
-    if not isinstance(name, str) or not name:
-        raise here.error(f"must be the name of a file, not {kind_of(name)} ({shown(name)})")
-    text = _read(name, here, folder)
-    source = Path(name).name
-    reader = {".txt": _lines, ".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl}.get(Path(name).suffix.lower())
-    if reader is None:
-        raise here.error(f"{shown(name)} must end in .txt, .csv, .tsv or .jsonl")
-    for line, entry in reader(text, Place(source)):
-        yield Place(f"{source} line {line}"), entry
-
-
-def _read(name: str, place: Place, folder: Path) -> str:
-    inside = folder.resolve()
-    try:
-        path = (inside / name).resolve()
-        if Path(name).is_absolute() or not path.is_relative_to(inside):
-            raise place.error(f"{shown(name)} lies outside the study's folder. Move it beside the study file")
-        if not path.is_file():
-            raise place.error(f"{shown(name)} is no file beside the study or below. Check its name")
-        if path.stat().st_size > LARGEST_FILE:
-            raise place.error(f"{shown(name)} is larger than {LARGEST_FILE // 2**20} MB")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise place.error(f"{shown(name)} is not UTF-8 (byte {error.start}). Save it as UTF-8") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise place.error(f"{shown(name)} cannot be read: {error}") from None
-
-
-def _lines(text: str, place: Place) -> Iterator[tuple[int, object]]:
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def _csv(text: str, place: Place, delimiter: str = ",") -> Iterator[tuple[int, object]]:
-    try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = [column.strip().lower() for column in next(rows, [])]
-        columns = ["text" if column == "prompt" else column for column in columns]
-        if columns.count("text") != 1:
-            raise place.error("the first line must name the columns, one of them 'text' (others: id, tags)")
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                if len(row) > len(columns):
-                    raise Place(f"{place.file} line {rows.line_num}").error(
-                        f"has {len(row)} columns, the first line {len(columns)}. Put quotes around a text with commas"
-                    )
-                yield rows.line_num, _row(dict(zip(columns, row, strict=False)))
-    except csv.Error as error:
-        raise Place(f"{place.file} line {rows.line_num}").error(f"is no valid row: {error}") from None
-
-
-def _tsv(text: str, place: Place) -> Iterator[tuple[int, object]]:
-    return _csv(text, place, "\t")
-
-
-def _row(cells: Mapping[str, str]) -> dict[str, object]:
-    entry: dict[str, object] = {"text": cells.get("text", "").strip()}
-    if cells.get("id", "").strip():
-        entry["id"] = cells["id"].strip()
-    if tags := [tag.strip() for tag in cells.get("tags", "").split(";") if tag.strip()]:
-        entry["tags"] = tags
-    return entry
-
-
-def _jsonl(text: str, place: Place) -> Iterator[tuple[int, object]]:
-    for number, line in _lines(text, place):
-        try:
-            yield number, json.loads(str(line))
-        except (ValueError, RecursionError) as error:
-            raise Place(f"{place.file} line {number}").error(f"is no valid JSON: {error}") from None

@@ -105,7 +105,11 @@ def _syntax(message: str) -> str:
             else f"not valid TOML: {shortened(message)}"
         )
     what = shortened(match[1][:1].lower() + match[1][1:])
-    remedy = ". Is a key written twice?" if "overwrite" in what or "twice" in what else ""
+    remedy = ""
+    if "overwrite" in what or "twice" in what:
+        remedy = ". Is a key written twice?"
+    elif "\\" in what or "hex value" in what.lower():
+        remedy = r". Put a Windows path into single quotes: 'C:\models\sd15'"
     return f"{match[2]}: not valid TOML: {what}{remedy}"
 
 
@@ -135,7 +139,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
     secrets.refuse(data, place)
     _check_top(data, place)
     name = _name(data["name"], place / "name")
-    prompts = read_prompts(data["prompts"], place / "prompts", folder)
+    prompts, source = read_prompts(data["prompts"], place / "prompts", folder)
     seeds = _seeds(data["seeds"], place / "seeds") if "seeds" in data else None
     if seeds and "replicates" in data:
         raise (place / "seeds").error("replicates is there too. Keep one of them")
@@ -155,6 +159,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
     checked = Study(
         name=name,
         prompts=prompts,
+        prompt_file=source,
         replicates=replicates,
         seeds=seeds,
         engines={alias: known.ref for alias, known in engines.items()},
@@ -213,7 +218,10 @@ def _seeds(value: object, place: Place) -> tuple[int, ...]:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise (place / i).error(f"must be a whole number, not {kind_of(seed)} ({shown(seed)})")
         if not 0 <= seed < 2**32:
-            raise (place / i).error(f"{shown(seed)} must be from 0 to 4294967295")
+            raise (place / i).error(
+                f"{shown(seed)} must be from 0 to 4294967295, because seeds have 32 bits here. Which seeds a study has"
+                " does not matter, as long as all settings share them: take any"
+            )
     if len(set(value)) < len(value):
         twice = next(seed for i, seed in enumerate(value) if seed in value[:i])
         raise place.error(f"{twice} is there twice. Remove one")

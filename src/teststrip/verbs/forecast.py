@@ -19,12 +19,12 @@ from teststrip import plan as planning
 from teststrip import study as studies
 from teststrip.analysis.power import outlook
 from teststrip.analysis.power.power import Variances
-from teststrip.analysis.sentences.phrases import count, stopwatch
+from teststrip.analysis.sentences.phrases import count, listed, stopwatch
 from teststrip.errors import EngineError, MissingExtra
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Priced, Remarks
-from teststrip.records import EngineRef, Fingerprint, Planned, Study
+from teststrip.records import EngineRef, Fingerprint, Planned, PromptFile, Study
 from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
@@ -118,6 +118,8 @@ def lines(forecast: Forecast) -> Iterator[str]:
     for axis in summary.axes:
         levels = ", ".join(level.label for level in axis.levels[:12]) + (" ..." if len(axis.levels) > 12 else "")
         yield f"  {axis.name}: {levels}  ({count(axis.levels[0].images, 'image')} each)"
+    if source := forecast.study.prompt_file:
+        yield f"  {_read_from(source)}"
     done = f"{summary.done:,} made, {summary.left:,} to make" if summary.done else "none made yet"
     yield f"  {done} → {forecast.folder}"
     if summary.calls_left is not None:
@@ -134,6 +136,14 @@ def lines(forecast: Forecast) -> Iterator[str]:
     for sentence in forecast.power:
         yield f"  {sentence}"
     yield ""
+
+
+def _read_from(source: PromptFile) -> str:
+    """Where prompts were read from, and by which columns, because those are guessed by their names."""
+    if not source.text:
+        return f"prompts from {source.name}"
+    tags = f", tags from {listed([repr(name) for name in source.tags])}" if source.tags else ""
+    return f"prompts from column {source.text!r} of {source.name}{tags}"
 
 
 def time_line(forecast: Forecast) -> str:
