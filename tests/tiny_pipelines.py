@@ -45,6 +45,15 @@ from transformers import (
 FAMILIES = ("sd15", "sd21", "sdxl", "sd3", "flux")
 DENOISER = {"sd15": "unet", "sd21": "unet", "sdxl": "unet", "sd3": "transformer", "flux": "transformer"}
 SIDE = {"sd15": 64, "sd21": 64, "sdxl": 32, "sd3": 32, "flux": 32}
+SCHEDULER = {
+    "sd15": "DDIMScheduler",
+    "sd21": "DDIMScheduler",
+    "sdxl": "EulerDiscreteScheduler",
+    "sd3": "FlowMatchEulerDiscreteScheduler",
+    "flux": "FlowMatchEulerDiscreteScheduler",
+}
+"""The class of each family's own scheduler."""
+
 WIDTH = 32
 """Of all text encoders."""
 

@@ -50,7 +50,8 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     Args:
         pipe: not changed.
         call: from `arguments`.
-        seed: of the one generator of this picture, on the CPU.
+        seed: of the one generator that the pipeline is given, on the CPU; what draws without a generator draws from a
+            stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
 
     Returns:
@@ -59,12 +60,13 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     import numpy as np
     import torch
 
+    from teststrip.batching.streams import GlobalStream
+
     alone = copy.copy(pipe)
     if scheduler is not None:
         alone.scheduler = scheduler
-    # A few schedulers draw from the global generator; this picture sees one of its own, and the global one is kept.
-    with torch.random.fork_rng(devices=[]), counted(pipe) as rows:
-        torch.manual_seed(seed)
+    stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
+    with stream.current(), counted(pipe) as rows:
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
     return np.asarray(output.images[0], dtype=np.float32), sum(rows)
 
