@@ -16,7 +16,7 @@ from typing import Final, Literal, cast
 
 from teststrip.diffusion.guidance import Rule
 from teststrip.diffusion.source import files, function, parsed_class, text
-from teststrip.records import Setting, Value
+from teststrip.records import NONE, Setting, Value
 
 Kind = Literal["float", "int", "str", "bool"]
 
@@ -77,6 +77,13 @@ class PipelineClass:
     unfit: str
     tree: ast.ClassDef
 
+    def given(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """The settings that a study gives to this pipeline, as the pipeline's call takes them."""
+        asked = {name: value for name, value in settings.items() if name in self.knobs and value is not None}
+        return {
+            name: None if value == NONE and self.knobs[name].kind != "str" else value for name, value in asked.items()
+        }
+
     def rows(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> int:
         """Rows of one denoiser call for one picture: 1, and one more for each kind of guidance that is on.
 
@@ -85,7 +92,7 @@ class PipelineClass:
             config: looks up a key of a component's configuration ("unet", "time_cond_proj_dim"); the component "" is
                 the pipeline itself.
         """
-        rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | dict(settings), config)
+        rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | self.given(settings), config)
         guided = any(rule.holds(name) for name in ("do_classifier_free_guidance", "do_true_cfg"))
         return 1 + guided + (float(rule.settings.get("pag_scale") or 0) > 0)
 
@@ -119,7 +126,9 @@ def knobs() -> Mapping[str, Setting]:
             if signature is None or not names >= TEXT_TO_IMAGE or any(OTHER_INPUT.fullmatch(name) for name in names):
                 continue
             for knob in _knobs(signature):
-                found.setdefault(knob.name, replace(knob, default=None, optional=True))
+                known = found.setdefault(knob.name, replace(knob, default=None, optional=True))
+                if knob.name not in WELL_KNOWN and knob.kind != "str" and knob.default is not None:
+                    found[knob.name] = replace(known, tells_none=True)
     return MappingProxyType(found)
 
 

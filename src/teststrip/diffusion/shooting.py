@@ -29,8 +29,8 @@ COUNTED: Final = (*DENOISERS, "prior", "decoder")
 
 def arguments(pipeline: PipelineClass, settings: Mapping[str, Value]) -> dict[str, Any]:
     """The arguments of the call, without generator; pictures come back as floats, so that NaN can be seen."""
-    given = {name: value for name, value in settings.items() if name not in NOT_ARGUMENTS and value is not None}
-    return {name: value for name, value in given.items() if name in pipeline.knobs} | {"output_type": "np"}
+    given = pipeline.given({name: value for name, value in settings.items() if name not in NOT_ARGUMENTS})
+    return given | {"output_type": "np"}
 
 
 def scheduler(pipe: Any, name: str | None) -> Any:
