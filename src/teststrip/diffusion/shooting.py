@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale"})
 """Settings of a shot that its pipeline's call does not take."""
 
-COUNTED: Final = (*DENOISERS, "prior", "decoder")
+COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")
 """Components whose rows are the cost of a plain call: also the denoisers at which batched calls do not meet."""
 
 
@@ -77,8 +77,9 @@ def counted(pipe: Any) -> Iterator[list[int]]:
     rows: list[int] = []
 
     def count(_: Any, positional: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        first = next((v for v in (*positional, *named.values()) if hasattr(v, "ndim") and v.ndim > 1), None)
-        rows.append(1 if first is None else int(first.shape[0]))
+        given = (*positional, *named.values())
+        first = next((v for v in given if isinstance(v, list) or (hasattr(v, "ndim") and v.ndim > 1)), None)
+        rows.append(1 if first is None else len(first))  # a list of pictures, or their batch
 
     models = [model for name in COUNTED if (model := getattr(pipe, name, None)) is not None]
     hooks = [model.register_forward_pre_hook(count, with_kwargs=True) for model in models]

@@ -178,7 +178,9 @@ class DiffusersEngine:
         model = self._model(settings)
         pipeline = self._pipeline(model)
         calls = schedulers.calls(*self._sampling(model, settings))
-        return calls * (pipeline.rows(settings, model.config) if pipeline else 2)
+        if pipeline is None:
+            return calls * 2
+        return calls * pipeline.rows(settings, model.config) + pipeline.rows_before(settings)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
