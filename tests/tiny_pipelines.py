@@ -7,6 +7,8 @@
     sd3     three text encoders, joint attention, flow matching; 32 px
     flux    packed latents, distilled guidance; 32 px
 
+and those of `tests.tiny_families`.
+
 The weights are drawn under a fixed seed, so each call gives the same model. Pictures are noise with structure, and
 every setting changes them.
 """
@@ -45,6 +47,15 @@ from transformers import (
 FAMILIES = ("sd15", "sd21", "sdxl", "sd3", "flux")
 DENOISER = {"sd15": "unet", "sd21": "unet", "sdxl": "unet", "sd3": "transformer", "flux": "transformer"}
 SIDE = {"sd15": 64, "sd21": 64, "sdxl": 32, "sd3": 32, "flux": 32}
+SCHEDULER = {
+    "sd15": "DDIMScheduler",
+    "sd21": "DDIMScheduler",
+    "sdxl": "EulerDiscreteScheduler",
+    "sd3": "FlowMatchEulerDiscreteScheduler",
+    "flux": "FlowMatchEulerDiscreteScheduler",
+}
+"""The class of each family's own scheduler."""
+
 WIDTH = 32
 """Of all text encoders."""
 
@@ -53,9 +64,12 @@ LETTERS = sorted(ByteLevel.alphabet())
 
 def build(family: str, seed: int = 0) -> DiffusionPipeline:
     """A pipeline in memory, float32, silent."""
+    from tests import tiny_families  # which is built of parts of this module
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pipe = {"sd15": _sd15, "sd21": _sd21, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}[family]()
+        builders = {"sd15": _sd15, "sd21": _sd21, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux, **tiny_families.BUILDERS}
+        pipe = builders[family]()
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -130,7 +144,7 @@ def autoencoder(levels: int, channels: int = 4, **config: Any) -> AutoencoderKL:
     ).eval()
 
 
-def _lively(module: torch.nn.Module) -> torch.nn.Module:
+def lively(module: torch.nn.Module) -> torch.nn.Module:
     """Random models answer next to nothing; a larger last layer makes their answer matter to the picture."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -139,7 +153,8 @@ def _lively(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
-def _noise_schedule() -> dict[str, Any]:
+def noise_schedule() -> dict[str, Any]:
+    """Of Stable Diffusion."""
     return {
         "beta_start": 0.00085,
         "beta_end": 0.012,
@@ -151,16 +166,21 @@ def _noise_schedule() -> dict[str, Any]:
 
 
 def _sd15() -> StableDiffusionPipeline:
-    return _stable_diffusion(DDIMScheduler(**_noise_schedule()), attention_head_dim=2)
+    return _stable_diffusion(DDIMScheduler(**noise_schedule()), attention_head_dim=2)
 
 
 def _sd21() -> StableDiffusionPipeline:
     """What parts version 2 from 1: velocities, linear projections, heads that differ from level to level."""
-    scheduler = DDIMScheduler(**_noise_schedule(), prediction_type="v_prediction")
+    scheduler = DDIMScheduler(**noise_schedule(), prediction_type="v_prediction")
     return _stable_diffusion(scheduler, attention_head_dim=(2, 2, 4, 4), use_linear_projection=True)
 
 
 def _stable_diffusion(scheduler: DDIMScheduler, **of_unet: object) -> StableDiffusionPipeline:
+    return StableDiffusionPipeline(**stable_diffusion_parts(**of_unet), scheduler=scheduler)
+
+
+def stable_diffusion_parts(**of_unet: object) -> dict[str, Any]:
+    """All of Stable Diffusion but its scheduler."""
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(16, 16, 32, 32),
@@ -169,16 +189,15 @@ def _stable_diffusion(scheduler: DDIMScheduler, **of_unet: object) -> StableDiff
         norm_num_groups=8,
         **of_unet,
     )
-    return StableDiffusionPipeline(
-        vae=autoencoder(4, sample_size=64),
-        text_encoder=clip_encoder(),
-        tokenizer=clip_tokenizer(),
-        unet=_lively(unet),
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    return {
+        "vae": autoencoder(4, sample_size=64),
+        "text_encoder": clip_encoder(),
+        "tokenizer": clip_tokenizer(),
+        "unet": lively(unet),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
 
 
 def _sdxl() -> StableDiffusionXLPipeline:
@@ -203,8 +222,8 @@ def _sdxl() -> StableDiffusionXLPipeline:
         text_encoder_2=clip_encoder(projection=True),
         tokenizer=clip_tokenizer(),
         tokenizer_2=clip_tokenizer(),
-        unet=_lively(unet),
-        scheduler=EulerDiscreteScheduler(**{k: v for k, v in _noise_schedule().items() if k.startswith("beta")}),
+        unet=lively(unet),
+        scheduler=EulerDiscreteScheduler(**{k: v for k, v in noise_schedule().items() if k.startswith("beta")}),
     )
 
 
@@ -222,7 +241,7 @@ def _sd3() -> StableDiffusion3Pipeline:
         out_channels=4,
     )
     return StableDiffusion3Pipeline(
-        transformer=_lively(transformer),
+        transformer=lively(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         vae=autoencoder(2, sample_size=32, shift_factor=0.06, scaling_factor=1.5),
         text_encoder=clip_encoder(projection=True),
@@ -248,7 +267,7 @@ def _flux() -> FluxPipeline:
         guidance_embeds=True,
     )
     return FluxPipeline(
-        transformer=_lively(transformer),
+        transformer=lively(transformer),
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=autoencoder(2, sample_size=32, use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.1),
         text_encoder=clip_encoder(),

@@ -77,7 +77,8 @@ class Engine(Protocol):
         """What will answer this shot. Reads files, loads no weights.
 
         Where the engine asks its model in another way than an earlier version did, so that a shot gives other pixels
-        than before, the fact `recipe` counts up. A resumed study then stops with a message instead of mixing the two.
+        than before, the fact `recipe` counts up from 1, which no fingerprint writes. A resumed study then makes these
+        pictures again instead of mixing the two, and says why (`Recipes`).
         """
         ...
 
@@ -109,6 +110,17 @@ class Remarks(Protocol):
         A clause goes on after "4 of 16 settings ": "made one after another, not in batches: ...".
         """
         ...
+
+
+@runtime_checkable
+class Recipes(Protocol):
+    """Optional: an engine that says in which way its pictures were made differently in an earlier version."""
+
+    recipes: ClassVar[Mapping[int, str]]
+    """For each value of the fact `recipe` from 2 on, why pictures of earlier ones are made again: what follows because.
+
+    "the noise that their scheduler adds had the seed of their starting noise".
+    """
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ import torch
 from tests import tiny_pipelines
 
 from teststrip.batching import Batcher, Call, Done
+from teststrip.batching.streams import global_seed
 
 diffusers.logging.set_verbosity_error()  # schedulers list each setting that they do not know
 
@@ -44,7 +45,7 @@ def plain(pipe: Any, asked: Call) -> torch.Tensor:
     own = copy.copy(pipe)
     own.scheduler = asked.scheduler() if asked.scheduler else type(pipe.scheduler).from_config(pipe.scheduler.config)
     with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(asked.seed)  # DPM++ SDE draws from the global generator
+        torch.manual_seed(global_seed(asked.seed))  # DPM++ SDE draws from the global generator
         return own(**asked.kwargs, generator=torch.Generator().manual_seed(asked.seed)).images
 
 

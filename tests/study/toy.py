@@ -31,6 +31,7 @@ class ToyEngine:
         "guidance_scale": Setting("guidance_scale", "float", optional=True),
         "num_inference_steps": Setting("num_inference_steps", "int", 50, low=1),
         "vae_tiling": Setting("vae_tiling", "bool", optional=True),
+        "decay": Setting("decay", "float", optional=True, tells_none=True),
         # Sorted after "seed" and after "prompt": the places where an id's text is cut.
         "zoom": Setting("zoom", "float", 1.0),
         "quiet": Setting("quiet", "bool", default=False),

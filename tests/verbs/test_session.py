@@ -160,24 +160,51 @@ def test_a_stopped_session_begins_nothing_more_and_concludes_nothing(tmp_path: P
 
 
 class OtherRecipe:
-    """The pattern engine of a later version, which asks its model in another way."""
+    """The pattern engine of a later version, which asks its model in another way where guidance is strong."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, **facts: object) -> None:
         self._engine = engine
+        self._facts = facts
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
-        return Fingerprint({**self._engine.fingerprint(shot).facts, "recipe": 2})
+        strong = shot.settings["guidance_scale"] == 7
+        return Fingerprint(self._engine.fingerprint(shot).facts | ({"recipe": 2} if strong else {}) | self._facts)
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         for answer in self._engine.render(shots):
             yield replace(answer, fingerprint=self.fingerprint(answer.shot))
 
 
-def test_another_recipe_is_told_and_never_mixed_in_silence(tmp_path: Path) -> None:
+def test_pictures_of_an_earlier_recipe_are_made_again_and_the_run_says_why(tmp_path: Path) -> None:
+    drive(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], views=False).result.close()
+    listener = Listener()
+    executor = LocalExecutor(lambda ref: OtherRecipe(open_engine(ref)))
+    outcome = drive(teststrip.Study(**KEYS), tmp_path / "s", trackers=[listener], views=False, executor=executor)
+    (started,) = listener.of(Started)
+    assert started.again.startswith("8 images of this study are made again, because ")
+    assert (started.done, outcome.made, outcome.left) == (8, 8, 0)
+    facts = {row.planned.shot.settings["guidance_scale"]: row.image.fingerprint_id for row in outcome.result.rows()}
+    assert outcome.result.fingerprints[facts[7]].facts["recipe"] == 2
+    assert "recipe" not in outcome.result.fingerprints[facts[1]].facts
+    outcome.result.close()
+    once_more = drive(teststrip.Study(**KEYS), tmp_path / "s", trackers=[listener], views=False, executor=executor)
+    assert (once_more.made, listener.of(Started)[-1].again) == (0, "")
+    once_more.result.close()
+
+
+def test_pictures_of_an_earlier_recipe_are_kept_by_allow_mixed(tmp_path: Path) -> None:
+    drive(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], views=False).result.close()
+    executor = LocalExecutor(lambda ref: OtherRecipe(open_engine(ref)))
+    kept = drive(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], allow_mixed=True, executor=executor)
+    assert kept.made == 0
+    kept.result.close()
+
+
+def test_other_weights_of_another_recipe_are_told_and_never_mixed_in_silence(tmp_path: Path) -> None:
     drive(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], views=False, limit=5).result.close()
-    later = LocalExecutor(lambda ref: OtherRecipe(open_engine(ref)))
-    with pytest.raises(StoreError, match=r"asks the model \(its recipe\) was 1, is 2.*--allow-mixed"):
+    later = LocalExecutor(lambda ref: OtherRecipe(open_engine(ref), weights="others"))
+    with pytest.raises(StoreError, match=r"answered by something else: weights was .*, is 'others'.*--allow-mixed"):
         Session.open(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], executor=later)

@@ -35,10 +35,10 @@ attention processors installed for one call (PAG), caches and offloading hooks, 
     pending       a call in the middle, waiting for a model     lanes         the threads that forwards run on
     pipeline      one pipeline entered many times at once       recording     forwards without Python
     stacking      arguments of several calls as one             interference  whether rows change each other
-    components    names of denoisers and decoder
+    components    names of denoisers and decoder                streams       random numbers from elsewhere
 
-Needs torch and greenlet and nothing else. The global random numbers are kept apart for the CPU; a pipeline that draws
-from the global generator of an accelerator is not reproducible, here as anywhere.
+Needs torch and greenlet and nothing else. Each call sees global random numbers of its own, on the CPU and on a CUDA
+device; a pipeline that draws from the global generator of another accelerator is not reproducible, here as anywhere.
 """
 
 from __future__ import annotations

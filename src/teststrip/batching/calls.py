@@ -18,7 +18,8 @@ class Call:
         key: the caller's own name for the call; it comes back with the answer.
         kwargs: what the pipeline's `__call__` gets, without `generator`. `num_images_per_prompt` stays 1, because one
             picture a call is what makes the picture independent of its neighbours.
-        seed: of the call's own CPU generator, and of the global one as this call sees it; None = no generator.
+        seed: of the call's own CPU generator; None = no generator. The global generator, as this call sees it, has a
+            seed derived from this one (`streams`).
         scheduler: makes the call's scheduler; None = a copy of the pipeline's. Build it from the configuration of
             `pipeline.scheduler`, which the pipeline's constructor may have rewritten, never from the bare class.
         length: denoiser calls expected, in any unit that orders calls; the longest calls start first.

@@ -1,7 +1,7 @@
 """A call in the middle of its work: it runs in a greenlet and pauses whenever it needs a model.
 
 `ProxiedModel` is what the call meets in place of the model; `Pending` is the paused call with its request. Knows
-greenlets and random numbers; nothing of widths, order or batches.
+greenlets; nothing of widths, order or batches.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 
 from teststrip.batching.calls import Call, CannotMerge, Done, FailedCall, out_of_memory
 from teststrip.batching.stacking import Reader, Request, tensors
+from teststrip.batching.streams import GlobalStream
 
 
 class ProxiedModel:
@@ -84,6 +85,7 @@ class Pending:
     Args:
         call: what was asked.
         work: runs the pipeline and returns its output.
+        device: on which the pipeline computes.
 
     Attributes:
         model: the model that the call waits for.
@@ -101,11 +103,11 @@ class Pending:
         error: what the call raised, if it did.
     """
 
-    def __init__(self, call: Call, work: Callable[[], Any]) -> None:
+    def __init__(self, call: Call, work: Callable[[], Any], device: torch.device | None = None) -> None:
         self._greenlet = greenlet.greenlet(self._run)
         self._greenlet.pending = self
         self._work = work
-        self._random = _seeded(call)
+        self._random = GlobalStream(call.seed or 0, device)
         self.call = call
         self.model: ProxiedModel
         self.request: Request
@@ -160,16 +162,13 @@ class Pending:
         Returns:
             whether the call waits again.
         """
-        of_driver = torch.get_rng_state()
-        torch.set_rng_state(self._random)
         begin = time.perf_counter()
         try:
-            self._greenlet.parent = greenlet.getcurrent()
-            self._greenlet.switch(answer)
+            with self._random.current():
+                self._greenlet.parent = greenlet.getcurrent()
+                self._greenlet.switch(answer)
         finally:
             self.seconds += time.perf_counter() - begin
-            self._random = torch.get_rng_state()
-            torch.set_rng_state(of_driver)
         return not self._greenlet.dead
 
     def count(self, width: int) -> None:
@@ -204,11 +203,6 @@ class Pending:
             decode_rows=self.decode_rows,
             alone=self.alone,
         )
-
-
-def _seeded(call: Call) -> torch.Tensor:
-    # Some schedulers (DPM++ SDE) draw from the global generator, so each call sees a global generator of its own.
-    return torch.Generator("cpu").manual_seed(call.seed or 0).get_state()
 
 
 def _attached(model: torch.nn.Module) -> tuple[dict[str, Any], int]:

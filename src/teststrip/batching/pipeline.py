@@ -43,12 +43,13 @@ class SharedPipeline:
         if isinstance(decoder, torch.nn.Module) and _can_be_shared(decoder):
             # Every decode accepts `generator`; the one decoder that draws noise with it is not shared.
             self.models[DECODER] = ProxiedModel(DECODER, decoder, "decode", frozenset({"generator"}))
+        self._device = getattr(pipeline, "_execution_device", None)  # of the weights, or where offloading brings them
         self._takes_generator = "generator" in inspect.signature(type(pipeline).__call__).parameters
         self._encodings: OrderedDict[Hashable, Any] = OrderedDict()
 
     def pending(self, call: Call) -> Pending:
         """The call, ready to start; it will pause at the proxies."""
-        return Pending(call, lambda: self._run(call, merged=True))
+        return Pending(call, lambda: self._run(call, merged=True), self._device)
 
     def run_alone(self, call: Call, reason: str = "") -> Pending:
         """The call as the pipeline's authors wrote it, from beginning to end without a pause.
@@ -56,7 +57,7 @@ class SharedPipeline:
         Returns:
             the call, ended.
         """
-        pending = Pending(call, lambda: self._run(call, merged=False))
+        pending = Pending(call, lambda: self._run(call, merged=False), self._device)
         pending.alone = reason
 
         def count(_: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from typing import Final, Literal, cast
 
 from teststrip.diffusion.guidance import Rule
 from teststrip.diffusion.source import files, function, parsed_class, text
-from teststrip.records import Setting, Value
+from teststrip.records import NONE, Setting, Value
 
 Kind = Literal["float", "int", "str", "bool"]
 
@@ -44,10 +44,13 @@ WELL_KNOWN: Final[Mapping[str, Setting]] = MappingProxyType(
 )
 """Bounds and sentences of knobs that many pipelines share; defaults come from each pipeline's signature."""
 
-TEXT_TO_IMAGE: Final = frozenset({"prompt", "num_inference_steps", "guidance_scale"})
+TEXT_TO_IMAGE: Final = frozenset({"prompt", "num_inference_steps"})
 VIDEO: Final = re.compile(r"num_frames|video_length")
 OTHER_INPUT: Final = re.compile(r"images?|.*video.*|.*frames?|.*audio.*|source_.*|mask.*|.*phrases.*|control_image")
 """Arguments that tell a pipeline of text to image from others."""
+
+PRIOR: Final = re.compile(r"Prior(?!.*Combined)")
+"""In the name of a pipeline whose output is no picture."""
 
 NO_KNOBS: Final = re.compile(
     r"num_(images|videos|waveforms)_per_prompt|output_type|return_dict|return_index|callback_steps|debug|normalize"
@@ -77,6 +80,13 @@ class PipelineClass:
     unfit: str
     tree: ast.ClassDef
 
+    def given(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """The settings that a study gives to this pipeline, as the pipeline's call takes them."""
+        asked = {name: value for name, value in settings.items() if name in self.knobs and value is not None}
+        return {
+            name: None if value == NONE and self.knobs[name].kind != "str" else value for name, value in asked.items()
+        }
+
     def rows(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> int:
         """Rows of one denoiser call for one picture: 1, and one more for each kind of guidance that is on.
 
@@ -85,9 +95,16 @@ class PipelineClass:
             config: looks up a key of a component's configuration ("unet", "time_cond_proj_dim"); the component "" is
                 the pipeline itself.
         """
-        rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | dict(settings), config)
+        rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | self.given(settings), config)
         guided = any(rule.holds(name) for name in ("do_classifier_free_guidance", "do_true_cfg"))
+        guided = guided or float(rule.settings.get("decoder_guidance_scale") or 0) > 1
         return 1 + guided + (float(rule.settings.get("pag_scale") or 0) > 0)
+
+    def rows_before(self, settings: Mapping[str, Value]) -> int:
+        """Rows of all denoiser calls of the first of two pipelines in a row, for one picture; 0 where there is one."""
+        known = {name: knob.default for name, knob in self.knobs.items()} | self.given(settings)
+        steps, guidance = known.get("prior_num_inference_steps"), known.get("prior_guidance_scale")
+        return int(steps or 0) * (1 + (float(guidance or 0) > 1))
 
 
 @cache
@@ -98,7 +115,12 @@ def find(name: str) -> PipelineClass | None:
     if tree is None or call is None:
         return None
     knobs = {knob.name: knob for knob in _knobs(call)}
-    return PipelineClass(name, MappingProxyType(knobs), _unfit(call, knobs), tree)
+    unfit = (
+        "it makes embeddings for another pipeline"
+        if PRIOR.search(name)
+        else _unfit(call, knobs, ast.get_docstring(call) or "")
+    )
+    return PipelineClass(name, MappingProxyType(knobs), unfit, tree)
 
 
 @cache
@@ -116,14 +138,23 @@ def knobs() -> Mapping[str, Setting]:
             assert isinstance(call, ast.ClassDef)
             signature = function(call, "__call__")
             names = {name for name, _, _ in _arguments(signature)} if signature else set()
-            if signature is None or not names >= TEXT_TO_IMAGE or any(OTHER_INPUT.fullmatch(name) for name in names):
+            described = text(path)[match.end() :].partition('"""')[2].partition('"""')[0]
+            if signature is None or not _makes_pictures_of_text(signature, names, described):
                 continue
             for knob in _knobs(signature):
-                found.setdefault(knob.name, replace(knob, default=None, optional=True))
+                known = found.setdefault(knob.name, replace(knob, default=None, optional=True))
+                if knob.name not in WELL_KNOWN and knob.kind != "str" and knob.default is not None:
+                    found[knob.name] = replace(known, tells_none=True)
     return MappingProxyType(found)
 
 
 _NONE_GIVEN: Final = object()
+
+
+def _makes_pictures_of_text(call: ast.FunctionDef, names: set[str], described: str) -> bool:
+    """Whether a call asks for a text, steps and guidance (of whatever part), and needs no other input."""
+    guided = any(name.endswith("guidance_scale") for name in names)
+    return names >= TEXT_TO_IMAGE and guided and not _unfit(call, names, described)
 
 
 def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
@@ -143,13 +174,14 @@ def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
             yield Setting(name, kind, value, optional=optional or value is None, doc=_sentence(described, name))
 
 
-def _unfit(call: ast.FunctionDef, knobs: Mapping[str, Setting]) -> str:
+def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str) -> str:
     if "prompt" not in knobs:
         return "it takes no prompt"
     for name, annotation, default in _arguments(call):
         if VIDEO.fullmatch(name):
             return "it makes videos"
         needed = "None" not in (text := ast.unparse(annotation) if annotation else "") and "Optional" not in text
+        needed = needed and not re.search(rf"^ *{name} \(.*\b[Ii]mage.*\*optional\*", described, re.M)
         if (OTHER_INPUT.fullmatch(name) and needed) or (default is _NONE_GIVEN and name not in knobs):
             return f"it takes {name}"
     return ""

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale"})
 """Settings of a shot that its pipeline's call does not take."""
 
-COUNTED: Final = (*DENOISERS, "prior", "decoder")
+COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")
 """Components whose rows are the cost of a plain call: also the denoisers at which batched calls do not meet."""
 
 
 def arguments(pipeline: PipelineClass, settings: Mapping[str, Value]) -> dict[str, Any]:
     """The arguments of the call, without generator; pictures come back as floats, so that NaN can be seen."""
-    given = {name: value for name, value in settings.items() if name not in NOT_ARGUMENTS and value is not None}
-    return {name: value for name, value in given.items() if name in pipeline.knobs} | {"output_type": "np"}
+    given = pipeline.given({name: value for name, value in settings.items() if name not in NOT_ARGUMENTS})
+    return given | {"output_type": "np"}
 
 
 def scheduler(pipe: Any, name: str | None) -> Any:
@@ -50,7 +50,8 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     Args:
         pipe: not changed.
         call: from `arguments`.
-        seed: of the one generator of this picture, on the CPU.
+        seed: of the one generator that the pipeline is given, on the CPU; what draws without a generator draws from a
+            stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
 
     Returns:
@@ -59,12 +60,13 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     import numpy as np
     import torch
 
+    from teststrip.batching.streams import GlobalStream
+
     alone = copy.copy(pipe)
     if scheduler is not None:
         alone.scheduler = scheduler
-    # A few schedulers draw from the global generator; this picture sees one of its own, and the global one is kept.
-    with torch.random.fork_rng(devices=[]), counted(pipe) as rows:
-        torch.manual_seed(seed)
+    stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
+    with stream.current(), counted(pipe) as rows:
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
     return np.asarray(output.images[0], dtype=np.float32), sum(rows)
 
@@ -75,8 +77,9 @@ def counted(pipe: Any) -> Iterator[list[int]]:
     rows: list[int] = []
 
     def count(_: Any, positional: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        first = next((v for v in (*positional, *named.values()) if hasattr(v, "ndim") and v.ndim > 1), None)
-        rows.append(1 if first is None else int(first.shape[0]))
+        given = (*positional, *named.values())
+        first = next((v for v in given if isinstance(v, list) or (hasattr(v, "ndim") and v.ndim > 1)), None)
+        rows.append(1 if first is None else len(first))  # a list of pictures, or their batch
 
     models = [model for name in COUNTED if (model := getattr(pipe, name, None)) is not None]
     hooks = [model.register_forward_pre_hook(count, with_kwargs=True) for model in models]

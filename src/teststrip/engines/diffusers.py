@@ -16,7 +16,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
-from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedule, schedulers, source
+from teststrip.diffusion import (
+    backends,
+    failures,
+    loading,
+    merging,
+    models,
+    noise,
+    pipelines,
+    schedule,
+    schedulers,
+    source,
+)
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
@@ -94,6 +105,7 @@ class DiffusersEngine:
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
+    recipes: ClassVar[Mapping[int, str]] = noise.RECIPES
 
     def __init__(
         self,
@@ -166,11 +178,13 @@ class DiffusersEngine:
         model = self._model(settings)
         pipeline = self._pipeline(model)
         calls = schedulers.calls(*self._sampling(model, settings))
-        return calls * (pipeline.rows(settings, model.config) if pipeline else 2)
+        if pipeline is None:
+            return calls * 2
+        return calls * pipeline.rows(settings, model.config) + pipeline.rows_before(settings)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
-        names = ("model", "revision", "scheduler", "lora")
+        names = ("model", "revision", "scheduler", "lora", "eta")
         key = tuple(shot.settings.get(name) for name in names)
         if key not in self._fingerprints:
             model = self._model(shot.settings)
@@ -189,6 +203,7 @@ class DiffusersEngine:
                     "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
                     "batching": self._batching(),
                     "backend": backends.described(self._backend(model)),
+                    **noise.recipe(self._pipeline(model), *model.scheduler, shot.settings),
                 }
             )
         return self._fingerprints[key]

@@ -18,7 +18,7 @@ from teststrip import plugins
 from teststrip.plan.seeds import seeds_of
 from teststrip.plan.stencil import Stencil, Stencils, utf8
 from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
-from teststrip.protocols import Engine, Priced
+from teststrip.protocols import Engine, Priced, Recipes
 from teststrip.records import Cell, EngineRef, Planned, Price, Prompt, Shot, Study, Value, canonical_json
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import ONLY
@@ -92,6 +92,10 @@ class Plan:
         """The id of every shot, cell by cell. This is the fastest way through a plan."""
         return (shot_id for _, shot_id in self._ids())
 
+    def placed(self) -> Iterator[tuple[Cell, str]]:
+        """The cell and the id of every shot, cell by cell."""
+        return ((self.cells[index], shot_id) for index, shot_id in self._ids())
+
     def first(self, cell: Cell) -> Planned:
         """The first shot of a cell, as an example of the cell's settings."""
         prompt = self.study.prompts[0]
@@ -117,6 +121,11 @@ class Plan:
         if prompt.text not in self._seeds:
             self._seeds[prompt.text] = seeds_of(prompt.text, self.study.replicates)
         return self._seeds[prompt.text][replicate]
+
+    def why_again(self, cell: Cell, recipe: int) -> str:
+        """Why the engine of a cell makes pictures of earlier recipes than this one again; "" where it does not say."""
+        engine = self._engines[self._composition.alias(cell.levels)]
+        return engine.recipes.get(recipe, "") if isinstance(engine, Recipes) else ""
 
     def calls(self) -> int | None:
         """The denoiser calls of all shots, as the engines count them.

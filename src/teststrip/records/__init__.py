@@ -14,6 +14,7 @@ from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason
 from teststrip.records.asked import (
     BUDGET,
     DEFAULT_MARGIN,
+    NONE,
     Axis,
     Cell,
     EngineRef,
@@ -54,6 +55,7 @@ __all__ = [
     "DEFAULT_MARGIN",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
+    "NONE",
     "Across",
     "Agreement",
     "Answer",

@@ -10,6 +10,9 @@ from typing import Literal
 from teststrip.records.canonical import Value, digest_of
 from teststrip.records.concluded import LevelRef, Scope
 
+NONE = "none"
+"""The word for None in a study file, where a setting is no text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -23,6 +26,7 @@ class Setting:
         choices: the only words allowed, or words that may stand in a number's place; empty = any.
         optional: None is a legal value.
         doc: one sentence for `teststrip engines`.
+        tells_none: None says something else than leaving the setting out, so the value `NONE` stands for it in a shot.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     optional: bool = False
     doc: str = ""
+    tells_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)

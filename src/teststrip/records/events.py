@@ -18,12 +18,14 @@ class Started:
         total: planned shots.
         done: planned shots that have an image already.
         folder: where the study lies.
+        again: a sentence on images that are there and are made again, and why; "" when there are none.
     """
 
     study: Study
     total: int
     done: int
     folder: str
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from importlib import resources
 
 from teststrip import plugins
 from teststrip.errors import TeststripError
-from teststrip.records import Setting
+from teststrip.records import NONE, Setting
 from teststrip.study.engines import DEFAULT
 from teststrip.study.keys import SCALAR, TABLES, TEXT, Key
 from teststrip.vocabulary import SYNONYMS
@@ -106,8 +106,9 @@ def _setting(setting: Setting) -> dict[str, object]:
         found["minimum"] = setting.low
     if setting.high is not None:
         found["maximum"] = setting.high
-    if setting.choices and setting.kind in ("int", "float"):  # a number, or one of these words
-        return {"anyOf": [found, {"enum": list(setting.choices)}], "description": found.pop("description")}
+    words = [*setting.choices, *([NONE] if setting.optional else [])]
+    if words and setting.kind != "str":  # a number or a switch, or one of these words
+        return {"anyOf": [found, {"enum": words}], "description": found.pop("description")}
     if setting.choices:
         found["enum"] = list(setting.choices)
     return found
@@ -153,6 +154,9 @@ TAIL = """\
 What a linked level leaves out keeps the engine's default. A setting is fixed, or belongs to one axis, or stands in the
 table of an engine: never two of them. A study has at most 1,000,000 cells and 10,000,000 images.
 
+`"none"` says None, where a setting is no text: `clip_skip = ["none", 1]`. Where the model's own default is a number,
+None is another thing than leaving the setting out: `intermediate_timesteps = "none"`, for one step of Sana Sprint.
+
 ## Names of other tools
 
 {synonyms} are read as Diffusers' names. An axis whose levels are tables keeps the name it has.
@@ -171,6 +175,7 @@ of servers. A study is made to be shared.
 ## From Python
 
 The same keys: `teststrip.Study(name="demo", prompts=["an owl"], replicates=4, axes={{"guidance_scale": [1, 3, 7]}})`.
+None is `None`; for a text it means that the setting is left out.
 """
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from teststrip.errors import among, shortened
-from teststrip.records import Setting, Value
+from teststrip.records import NONE, Setting, Value
 from teststrip.study.place import LONGEST_SHOWN, Place, kind_of, shown
 
 MOST_LEVELS = 10_000
@@ -33,8 +33,8 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
     Raises:
         StudyError: the value is of another kind, not finite, outside the bounds or not among the choices.
     """
-    if value is None and setting.optional:
-        return None
+    if setting.optional and (value is None or (value == NONE and setting.kind != "str")):
+        return NONE if setting.tells_none else None
     if setting.kind == "bool" and isinstance(value, bool):
         return value
     if setting.kind == "str" and isinstance(value, str):
@@ -47,7 +47,8 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
     hint = ""
     if setting.kind == "str" and isinstance(value, int | float):
         hint = f'. Put it in quotes: "{shown(value)}"'
-    raise place.error(f"must be {KINDS[setting.kind]}, not {kind_of(value)} ({shown(value)}){hint}")
+    kind = KINDS[setting.kind] + (f' or "{NONE}"' if setting.optional and setting.kind != "str" else "")
+    raise place.error(f"must be {kind}, not {kind_of(value)} ({shown(value)}){hint}")
 
 
 def checked_text(text: str, place: Place) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from teststrip.characters import printable
-from teststrip.records import Axis, EngineRef, Study, Value
+from teststrip.records import NONE, Axis, EngineRef, Study, Value
 from teststrip.study.engines import ONLY
 from teststrip.study.values import label
 
@@ -67,7 +67,10 @@ def _engine(ref: EngineRef, bundle: Mapping[str, Value]) -> dict[str, object]:
 def _levels(axis: Axis) -> list[object]:
     if axis.kind == "linked":
         return [{"label": level.label, **level.settings} for level in axis.levels]
-    return [level.settings[axis.name] for level in axis.levels]
+    values = [level.settings[axis.name] for level in axis.levels]
+    if None in values and any(isinstance(value, str) for value in values):  # a text that is left out has no word
+        return [{"label": level.label, **level.settings} for level in axis.levels]
+    return [NONE if value is None else value for value in values]
 
 
 def _table(path: Sequence[str], content: Mapping[str, object], *, even_empty: bool = False) -> Iterator[str]:

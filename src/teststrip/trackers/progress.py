@@ -76,6 +76,8 @@ class ProgressTracker:
         self._study, self._total = event.study.name, event.total
         have = f", {event.done:,} already made" if event.done else ""
         self._say(f"[bold]{escape(event.study.name)}[/]: {count(event.total, 'image')}{have} → {escape(event.folder)}")
+        if event.again:
+            self._say(f"[yellow]{escape(event.again)}[/]")
         if event.done >= event.total:
             return
         self._say(f"[dim]To watch: teststrip view {escape(shlex.quote(event.folder))}[/]")

@@ -24,12 +24,11 @@ from teststrip.errors import EngineError, MissingExtra
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import LEDGER_FILE
 from teststrip.protocols import Priced, Remarks
-from teststrip.records import EngineRef, Fingerprint, Planned, PromptFile, Study
+from teststrip.records import Cell, EngineRef, Fingerprint, Planned, PromptFile, Study
 from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
-from teststrip.verbs import extent, places
-from teststrip.verbs.resume import fingerprints
+from teststrip.verbs import extent, places, resume
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
 
@@ -194,29 +193,29 @@ def _history(
     if not (folder / LEDGER_FILE).is_file():
         return set(), {}, None
     with Store(folder) as store:
-        today = _fingerprints(plan)
-        done = store.done({one.id for found in today.values() for one in found})
+        with LocalExecutor() as executor:
+            today = resume.fingerprints(plan, executor)
+        done = resume.current(plan, store, today)
         if not done:
             return set(), {}, None
         sizes = [images[-1].size for shot, images in store.images().items() if shot in done]
         pace = {
             alias: planning.Measured(seconds, f"from earlier images of this folder, {seconds * 1000:.3g} ms a call")
-            for alias, found in today.items()
+            for alias, found in _by_alias(plan, today).items()
             if (seconds := store.pace({one.id for one in found})) is not None
         }
     mean = planning.Measured(sum(sizes) / len(sizes), f"mean of {count(len(sizes), 'image')} here") if sizes else None
     return done, pace, mean
 
 
-def _fingerprints(plan: planning.Plan) -> dict[str, list[Fingerprint]]:
+def _by_alias(plan: planning.Plan, today: Mapping[Cell, Fingerprint]) -> dict[str, list[Fingerprint]]:
     """Today's fingerprints by engine alias."""
     found: dict[str, list[Fingerprint]] = {alias: [] for alias in plan.study.engines}
-    with LocalExecutor() as executor:
-        for cell, fingerprint in fingerprints(plan, executor).items():
-            ref = plan.engine(cell)
-            for alias, known in plan.study.engines.items():
-                if known == ref:
-                    found[alias].append(fingerprint)
+    for cell, fingerprint in today.items():
+        ref = plan.engine(cell)
+        for alias, known in plan.study.engines.items():
+            if known == ref:
+                found[alias].append(fingerprint)
     return found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from teststrip.analysis.sentences.phrases import count
@@ -15,9 +16,6 @@ from teststrip.records import Cell, Fingerprint, Planned
 from teststrip.store import Store, rows
 
 RECIPE = "recipe"
-WORDS = {RECIPE: "the way in which Teststrip asks the model (its recipe)"}
-FIRST = {RECIPE: 1}
-"""The value of a fact in the fingerprints of versions that did not write it yet."""
 
 
 def fingerprints(plan: Plan, executor: Executor) -> dict[Cell, Fingerprint]:
@@ -25,24 +23,35 @@ def fingerprints(plan: Plan, executor: Executor) -> dict[Cell, Fingerprint]:
     return {cell: executor.fingerprint(plan.first(cell).shot) for cell in plan.cells}
 
 
-def finished(plan: Plan, executor: Executor, store: Store, *, allow_mixed: bool) -> set[str]:
-    """The ids of planned shots that need not be made again, because they have an image under today's fingerprint.
+def finished(plan: Plan, executor: Executor, store: Store, *, allow_mixed: bool) -> tuple[set[str], str]:
+    """Which shots are done.
 
-    Images of shots that an earlier version of the study planned are not among them.
+    Returns:
+        The ids of planned shots that need not be made again, because they have an image under today's fingerprint.
+        Shots that an earlier version of the study planned are not among them. Then a sentence on the shots that are
+        made again because their engine had another recipe; "" when there are none.
 
     Raises:
-        StoreError: the study has images under another fingerprint, and `allow_mixed` is False.
+        StoreError: the study has images under another fingerprint, by more than its recipe, and `allow_mixed` is False.
     """
     everything = store.done()
     planned = {shot for shot in plan.ids() if shot in everything} if everything else set()
     if not planned:
-        return set()
+        return set(), ""
     today = fingerprints(plan, executor)
-    current = store.done({one.id for one in today.values()}) & planned
-    others = planned - current
-    if others and not allow_mixed:
-        raise StoreError(_mixed_message(store, [one for one in plan if one.shot.id in others], today))
-    return planned
+    made = current(plan, store, today)
+    if made >= planned or allow_mixed:
+        return planned, ""
+    stale = [_Stale(one, today[one.cell], was) for one, was in _others(plan, store, planned - made)]
+    if foreign := [one for one in stale if one.changed != [RECIPE]]:
+        raise StoreError(_mixed_message(store, foreign))
+    return made & planned, _again_message(plan, stale)
+
+
+def current(plan: Plan, store: Store, today: Mapping[Cell, Fingerprint]) -> set[str]:
+    """The ids of planned shots that have an image under the fingerprint that their cell has today."""
+    by_answer = {answer: store.done({answer}) for answer in {one.id for one in today.values()}}
+    return {shot for cell, shot in plan.placed() if shot in by_answer[today[cell].id]}
 
 
 def again(
@@ -66,22 +75,56 @@ def again(
     return shlex.join(words)
 
 
-def _mixed_message(store: Store, stale: Sequence[Planned], today: Mapping[Cell, Fingerprint]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Stale:
+    """A planned shot whose image something else answered.
+
+    Attributes:
+        planned: the shot.
+        now: what would answer it today.
+        was: what answered it.
+    """
+
+    planned: Planned
+    now: Fingerprint
+    was: Fingerprint
+
+    @property
+    def changed(self) -> list[str]:
+        """The facts that differ."""
+        old, new = self.was.facts, self.now.facts
+        return [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+
+
+def _others(plan: Plan, store: Store, ids: Container[str]) -> Iterator[tuple[Planned, Fingerprint]]:
+    """These shots of the plan, each with what answered it last."""
     images, known = store.images(), store.fingerprints()
-    answered_by = images[stale[0].shot.id][-1].fingerprint_id
-    if answered_by not in known:
-        remedy = rows.REBUILD.format(folder=store.folder)
-        return f"{store.folder}: {LEDGER_FILE} is damaged: it does not say what made its pictures. {remedy}"
-    old = known[answered_by].facts
-    new = today[stale[0].cell].facts
-    keys = [key for key in sorted({*old, *new}, key=lambda key: (key != RECIPE, key)) if old.get(key) != new.get(key)]
-    changed = [
-        f"{WORDS.get(key, key)} was {old.get(key, FIRST.get(key))!r}, is {new.get(key, FIRST.get(key))!r}"
-        for key in keys
-    ]
+    for one in plan:
+        if one.shot.id in ids:
+            answered_by = images[one.shot.id][-1].fingerprint_id
+            if answered_by not in known:
+                remedy = rows.REBUILD.format(folder=store.folder)
+                raise StoreError(
+                    f"{store.folder}: {LEDGER_FILE} is damaged: it does not say what made its pictures. {remedy}"
+                )
+            yield one, known[answered_by]
+
+
+def _mixed_message(store: Store, stale: Sequence[_Stale]) -> str:
+    first = stale[0]
+    keys = [key for key in first.changed if key != RECIPE]
+    changed = [f"{key} was {first.was.facts.get(key)!r}, is {first.now.facts.get(key)!r}" for key in keys]
     were = "was" if len(stale) == 1 else "were"
     return (
         f"{store.folder}: {count(len(stale), 'image')} of this study {were} answered by something else: "
         f"{'; '.join(changed[:4])}. "
         "Name a new folder with --out, or keep both with --allow-mixed"
     )
+
+
+def _again_message(plan: Plan, stale: Sequence[_Stale]) -> str:
+    recipe = stale[0].now.facts.get(RECIPE)
+    why = plan.why_again(stale[0].planned.cell, recipe if isinstance(recipe, int) else 1)
+    are = "is" if len(stale) == 1 else "are"
+    reason = why or "their engine asks its model in another way now"
+    return f"{count(len(stale), 'image')} of this study {are} made again, because {reason}."

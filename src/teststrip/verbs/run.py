@@ -256,7 +256,7 @@ class Session:
 
     def _begin(self, text: str, *, allow_mixed: bool, retry: bool) -> None:
         self._executor.open(self._engines.values())
-        self._done = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
+        self._done, again = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
         self._store.remember(self.study.name, text)
         folder = self.result.folder
         inside.write(folder, STUDY_FILE, text)
@@ -265,7 +265,7 @@ class Session:
             self._final = for_good & set(self.plan.ids()) if for_good else set()
         self.outcome.final = len(self._final)
         self.outcome.left = len(self.plan) - len(self._done) - len(self._final)
-        self._notify(Started(self.study, total=len(self.plan), done=len(self._done), folder=str(folder)))
+        self._notify(Started(self.study, len(self.plan), len(self._done), str(folder), again))
 
     def _by_engine(self, planned: Iterable[Planned]) -> Iterator[tuple[EngineRef, Iterator[Planned]]]:
         """The shots by engine, each engine once. The shots of a single engine are pulled lazily."""
