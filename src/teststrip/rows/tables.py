@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teststrip import vocabulary
-from teststrip.records import Card, Cell, Row, Study, Value, digest_of
+from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Card, Cell, Row, Study, Value, digest_of
 
 Columns = Mapping[str, Sequence[object]]
 """A table: columns of one length, by their heads."""
@@ -41,7 +41,8 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
 
     Columns: `prompt` (its id), `replicate`, `seed`, two for each axis (numbers where the axis is numeric, else labels;
     and the index of the level, since two levels may look alike as numbers), `missing` (None or the reason), `seconds`,
-    `denoiser_calls` (None where the engine did not count), `money` where a picture was paid for or the study says what
+    `denoiser_calls` (None where the engine did not count), `made width` and `made height`
+    (pixels, NaN without a picture), `money` where a picture was paid for or the study says what
     an hour costs, `sampler_noise` (the sampler that drew fresh noise at each step of the picture, "" where none is
     known to, None where there is no picture), and one for each score (NaN where there is none). Where pictures still
     wait for a score, another column says which (`Card.pending_column`).
@@ -61,6 +62,8 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     table["missing"] = [missing(row) for row in rows]
     table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
     table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
+    table[MADE_WIDTH] = [row.image.width if row.image else math.nan for row in rows]
+    table[MADE_HEIGHT] = [row.image.height if row.image else math.nan for row in rows]
     money = [_money(row, study.question.price_an_hour) for row in rows]
     if any(math.isfinite(amount) for amount in money):
         table["money"] = money

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from teststrip.errors import among, nearest
-from teststrip.records import Axis, Level, Setting, Value
+from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
 from teststrip.study.engines import Known, reserved
 from teststrip.study.keys import RANGE, check_keys, table, translated
 from teststrip.study.place import Place, kind_of, name_of, shown
@@ -19,7 +19,10 @@ from teststrip.study.values import MOST_LEVELS, checked_text, coerce, label, spr
 
 ENGINE_AXIS = "engine"
 # Columns that every table of results has; an axis of that name would hide one.
-COLUMNS = ("prompt", "replicate", "seed", "seconds", "missing", "denoiser_calls", "image", "label", "reason", "tags")
+COLUMNS = (
+    *("prompt", "replicate", "seed", "seconds", "missing", "denoiser_calls", "image", "label", "reason", "tags"),
+    *(MADE_WIDTH, MADE_HEIGHT),
+)
 FREE_NAME = re.compile(r"[^\W\d_][\w .-]{0,63}")
 
 
