@@ -16,6 +16,7 @@ from teststrip.records import (
     Failure,
     Fingerprint,
     Price,
+    Reading,
     Render,
     Row,
     Seeds,
@@ -108,6 +109,15 @@ class Remarks(Protocol):
 
         A clause goes on after "4 of 16 settings ": "made one after another, not in batches: ...".
         """
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """Optional: an engine that can say, before it loads a model, what the model will read of prompts."""
+
+    def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
+        """A reading for each text, in their order; empty where all is read, or where it cannot be known here."""
         ...
 
 

@@ -19,6 +19,12 @@ from teststrip.batching.calls import Call, CannotMerge, Done, FailedCall, out_of
 from teststrip.batching.stacking import Reader, Request, tensors
 
 
+def key_of_call() -> str:
+    """The key of the call that runs here now; "" outside of all calls."""
+    pending: Pending | None = getattr(greenlet.getcurrent(), "pending", None)
+    return str(pending.call.key) if pending else ""
+
+
 class ProxiedModel:
     """A model of the pipeline, with a proxy that hands its arguments over and waits for the answer.
 

@@ -85,9 +85,13 @@ class PipelineClass:
             config: looks up a key of a component's configuration ("unet", "time_cond_proj_dim"); the component "" is
                 the pipeline itself.
         """
+        pag = settings.get("pag_scale", self.knobs["pag_scale"].default if "pag_scale" in self.knobs else 0)
+        return 1 + self.guided(settings, config) + (float(pag or 0) > 0)
+
+    def guided(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> bool:
+        """Whether a picture has a second row, which a negative prompt or none leads away from; arguments of `rows`."""
         rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | dict(settings), config)
-        guided = any(rule.holds(name) for name in ("do_classifier_free_guidance", "do_true_cfg"))
-        return 1 + guided + (float(rule.settings.get("pag_scale") or 0) > 0)
+        return any(rule.holds(name) for name in ("do_classifier_free_guidance", "do_true_cfg"))
 
 
 @cache

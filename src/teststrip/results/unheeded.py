@@ -8,17 +8,29 @@ from typing import Any
 from teststrip.analysis.sentences import heeded
 from teststrip.records import Card, Incomparable, Row, Study
 from teststrip.results import scores
-from teststrip.rows import sizes
+from teststrip.rows import heard, sizes
 
 
 def sentences(
     study: Study, rows: Sequence[Row], table: Mapping[str, list[Any]], cards: Mapping[str, Card]
 ) -> tuple[str, ...]:
-    """Sizes that were not made, and scores that therefore cannot be compared, a sentence each."""
+    """What was not made or not read as it was written, and scores that cannot be compared for it, a sentence each."""
+    twins = heard.twins(rows)
     return (
+        *(heeded.cut(cut, len(study.prompts)) for cut in [heard.lost(rows)] if cut),
+        *(heeded.alike(alike) for alike in [_groups(twins)] if alike),
+        *(heeded.heard(one) for one in heard.warnings(rows)),
         *(heeded.other_size(one) for one in sizes.other_sizes(study, rows)),
         *(heeded.incomparable(one) for one in _incomparable(study, table, cards)),
     )
+
+
+def _groups(twins: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Prompts that count as one, together."""
+    found: dict[str, list[str]] = {}
+    for name, first in twins.items():
+        found.setdefault(first, [first]).append(name)
+    return [tuple(group) for group in found.values()]
 
 
 def _incomparable(study: Study, table: Mapping[str, list[Any]], cards: Mapping[str, Card]) -> Iterator[Incomparable]:

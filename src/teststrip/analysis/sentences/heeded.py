@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from teststrip.analysis.sentences.phrases import capital, count, listed
-from teststrip.records import Card, Heard, Incomparable, OtherSize
+from teststrip.errors import shortened
+from teststrip.records import Card, Heard, Incomparable, OtherSize, Reading
 from teststrip.vocabulary import spoken
+
+MOST_CUT, MOST_ALIKE, MOST_WORDS = 4, 6, 60
+"""Prompts, members of a group, and letters of lost words that a sentence shows."""
 
 
 def other_size(one: OtherSize) -> str:
@@ -57,6 +61,60 @@ def heard(one: Heard) -> str:
     """
     at = f" at {listed([f'{spoken(axis)} {label}' for axis, label in one.levels])}" if one.levels else ""
     return f"The libraries said{at} ({count(one.images, 'image')}): “{one.text}”"
+
+
+def cut(lost: Mapping[str, str], prompts: int) -> str:
+    """Prompts that are longer than their model reads.
+
+    Args:
+        lost: the words that are lost, by the prompt's id.
+        prompts: how many there are.
+
+    >>> print(cut({"owl": "in a boat"}, 5))
+    1 of 5 prompts is longer than the model reads. The model never sees: “in a boat” (owl).
+    """
+    are = "is" if len(lost) == 1 else "are"
+    shown = [f"“{shortened(words, MOST_WORDS)}” ({name})" for name, words in list(lost.items())[:MOST_CUT]]
+    more = f" and {len(lost) - MOST_CUT:,} more" if len(lost) > MOST_CUT else ""
+    first = f"{len(lost):,} of {count(prompts, 'prompt')} {are} longer than the model reads"
+    return f"{first}. The model never sees: {'; '.join(shown)}{more}."
+
+
+def alike(groups: Sequence[Sequence[str]]) -> str:
+    """Prompts that the model cannot tell apart.
+
+    >>> print(alike([("owl", "ink")]))
+    The model cannot tell these prompts apart, so they count as one prompt: owl and ink.
+    """
+    said = [listed(list(group[:MOST_ALIKE])) for group in groups[:MOST_CUT]]
+    more = f"; and {len(groups) - MOST_CUT:,} more groups" if len(groups) > MOST_CUT else ""
+    each = "one prompt" if len(groups) == 1 else "one prompt for each group"
+    return f"The model cannot tell these prompts apart, so they count as {each}: {'; '.join(said)}{more}."
+
+
+def unread(names: Sequence[str], readings: Sequence[Reading]) -> Iterator[str]:
+    """What a model will not read of these prompts, encoder by encoder, and which prompts are one to it.
+
+    Args:
+        names: ids of the prompts.
+        readings: one a prompt; empty = nothing is known.
+    """
+    if not readings:
+        return
+    if lost := {name: one.lost for name, one in zip(names, readings, strict=True) if one.lost}:
+        yield cut(lost, len(names))
+    for encoder in (one.encoder for one in readings[0].encoders):
+        own = [one for reading in readings for one in reading.encoders if one.encoder == encoder]
+        over = [one for one in own if one.lost]
+        if over:
+            longest = max(one.tokens for one in over)
+            few = f"{len(over):,} of {count(len(own), 'prompt')}"
+            yield f"The encoder of {encoder} reads {over[0].limit:,} tokens; {few} have more, up to {longest:,}."
+    groups: dict[str, list[str]] = {}
+    for name, one in zip(names, readings, strict=True):
+        groups.setdefault(one.digest, []).append(name)
+    if together := [group for group in groups.values() if len(group) > 1]:
+        yield alike(together)
 
 
 def _names(settings: Sequence[str]) -> str:
