@@ -16,6 +16,7 @@ from teststrip.records import (
     Failure,
     Fingerprint,
     Price,
+    Reading,
     Render,
     Row,
     Seeds,
@@ -121,6 +122,15 @@ class Recipes(Protocol):
 
     "the noise that their scheduler adds had the seed of their starting noise".
     """
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """Optional: an engine that can say, before it loads a model, what the model will read of prompts."""
+
+    def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
+        """A reading for each text, in their order; empty where all is read, or where it cannot be known here."""
+        ...
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from teststrip.analysis.kinds import audit, cells, convergence, limits
+from teststrip.analysis.kinds import audit, cells, comparable, convergence, limits
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds import missing as absences
 from teststrip.analysis.kinds.audit import KnownBad
@@ -90,7 +90,8 @@ def findings(
     """
     layout = columns.read(table, axes, prompt=prompt, replicate=replicate, missing=missing)
     pairing = Pairing(paired=paired_seeds, shared=shared_seeds)
-    terms = Terms(margin, pilot or {}, pairing, scope, tags or {}, known_bad, outlook)
+    makings = comparable.of(layout, table, axes)
+    terms = Terms(margin, pilot or {}, pairing, scope, tags or {}, known_bad, outlook, makings)
     cards = metrics if isinstance(metrics, Mapping) else {name: _card(name) for name in metrics}
     found: list[Finding] = []
     unscored: list[tuple[Card, Missing]] = []
@@ -110,6 +111,7 @@ def findings(
                 limits=limits.of_card(card),
                 scope=scope,
                 shared_seeds=shared_seeds,
+                apart=makings.across(card),
                 between_seeds=layout.values(table[apart], apart) if apart in table else None,
             )
             continue
@@ -157,7 +159,7 @@ def of_metric(layout: Layout, values: Array, card: Card, terms: Terms, *, lost: 
     for axes in dict.fromkeys(axes for axes, _ in about):
         found += _in_order([one for (own, _), one in about.items() if own == axes])
     if sum(len(factor.labels) > 1 for factor in layout.factors) > 1:
-        found += _in_order([cells.finding(one) for one in evidence])
+        found += _in_order([one for one in map(cells.finding, evidence) if one])
     return found
 
 
@@ -168,15 +170,27 @@ def once(values: Array, card: Card) -> Array:
 
 def _evidence(layout: Layout, values: Array, card: Card, size: Margin, terms: Terms) -> list[Evidence]:
     """The evidence in each scope that is asked about; of these prompts only where it can settle anything."""
-    contrasts = effects.planned(layout, values)
+    contrasts = _comparable(layout, values, card, terms)
     said = limits.of_metric(layout, values, card, size, terms)
     found = []
     for scope in terms.scopes if contrasts else ():
         judged = judge(values, layout, contrasts, size.value, size.se_in(scope), scope=scope, pairing=terms.pairing)
         if scope == WIDE or len(terms.scopes) == 1 or (judged.verdict != "insufficient design").any():
             own = (*said, *limits.of_scope(layout, values, judged, terms))
-            found.append(Evidence(layout, values, card, size, judged, own, terms.pairing, terms.tags, terms.outlook))
+            found.append(
+                Evidence(
+                    layout, values, card, size, judged, own, terms.pairing, terms.tags, terms.outlook, terms.makings
+                )
+            )
     return found
+
+
+def _comparable(layout: Layout, values: Array, card: Card, terms: Terms) -> tuple[effects.WeightedContrast, ...]:
+    """The planned contrasts that compare what may be compared, and what was made as it was asked."""
+    if terms.makings is None:
+        return effects.planned(layout, values)
+    made = terms.makings.made(values)
+    return tuple(one for one in effects.planned(layout, made) if terms.makings.allow(one, card))
 
 
 def _about_axes(evidence: Sequence[Evidence]) -> dict[Asked, Finding]:

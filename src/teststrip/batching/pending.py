@@ -20,6 +20,12 @@ from teststrip.batching.stacking import Reader, Request, tensors
 from teststrip.batching.streams import GlobalStream
 
 
+def key_of_call() -> str:
+    """The key of the call that runs here now; "" outside of all calls."""
+    pending: Pending | None = getattr(greenlet.getcurrent(), "pending", None)
+    return str(pending.call.key) if pending else ""
+
+
 class ProxiedModel:
     """A model of the pipeline, with a proxy that hands its arguments over and waits for the answer.
 

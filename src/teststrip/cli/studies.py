@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from teststrip import disk, plugins
 from teststrip.analysis.sentences.phrases import count
+from teststrip.cli import libraries
 from teststrip.cli.words import (
     INTERRUPTED,
     PARTIAL,
@@ -100,20 +101,26 @@ def run(
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Also try again what was refused or invalid.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also print what Diffusers and Transformers say that changes no picture.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as studies
     from teststrip.results import scores
+    from teststrip.study import syntax
     from teststrip.verbs import places
     from teststrip.verbs.outcome import views_of
     from teststrip.verbs.resume import again
     from teststrip.verbs.run import drive
     from teststrip.views import report
 
+    if verbose:
+        libraries.print_them()
     file, folder = places.of_study(study, out_dir)
     asked = studies.read(file, overrides or [])
-    for warning in scores.warnings(asked):
+    for warning in (*syntax.hints(asked), *scores.warnings(asked)):
         err.print(f"warning: {warning}", markup=False)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
     outcome = drive(asked, folder, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)

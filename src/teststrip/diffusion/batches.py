@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
-from teststrip.diffusion import loading, schedulers, shooting
+from teststrip.diffusion import loading, noted, schedulers, shooting
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
+from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.width_cache import WidthCache
 from teststrip.errors import EngineError
@@ -79,6 +80,7 @@ class Batches:
         self._fingerprint = fingerprint
         self._length = length
         self._batcher: Batcher | None = None
+        self._ear = Ear()
         self._schedulers: dict[str | None, dict[str, object]] = {}
 
     @property
@@ -96,6 +98,7 @@ class Batches:
         import torch
 
         from teststrip.batching import Batcher
+        from teststrip.batching.pending import key_of_call
 
         known = WidthCache(canonical_json(self._machine()))
         self._batcher = batcher = Batcher(
@@ -106,12 +109,13 @@ class Batches:
             fallback=self._backend not in OTHER_PICTURES,
             threads=torch.get_num_threads() if self._loaded.device == "cpu" and self._backend in IN_LANES else 1,
         )
+        self._ear = ear = Ear(key_of_call)
         under_way: dict[str, Shot] = {}
         answers = batcher.run(self._call(shot, under_way) for shot in shots)
         encoding: deque[Future[Render | Failure]] = deque()
         with ThreadPoolExecutor(WRITERS, thread_name_prefix="png") as writers:
             while True:
-                with loading.silence():
+                with loading.listening(ear):
                     answer = next(answers, None)
                 if answer is None:
                     break
@@ -137,6 +141,7 @@ class Batches:
 
     def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
         under_way[shot.id] = shot
+        self._ear.forget_once()
         name = cast("str | None", shot.settings.get("scheduler"))
         return Call(
             key=shot.id,
@@ -157,6 +162,7 @@ class Batches:
             "device": self._loaded.device,
             "dtype": self._loaded.dtype,
             **self._of_scheduler(cast("str | None", shot.settings.get("scheduler"))),
+            **noted.facts(self._loaded, self._pipeline, shot, self._ear.take(shot.id)),
         }
         if done.alone:
             facts["alone"] = done.alone

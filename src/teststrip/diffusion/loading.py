@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.models import Model, fetch
 from teststrip.errors import EngineError, first_line
+from teststrip.records import Reading, Value
 from teststrip.weights.loading import devices, quietly
 from teststrip.weights.loading import resolved_device as device_of
 
@@ -36,6 +37,8 @@ class Loaded:
         dtype: as resolved: "float16".
         adapters: LoRA file to the name of the adapter that it was loaded as.
         adapted: the LoRA and scale that are on now, or None.
+        said: warnings that came with loading the model, and those that came with each LoRA file.
+        readings: what the model reads of a prompt, by the text and the length that was asked for.
     """
 
     pipe: Any
@@ -44,6 +47,13 @@ class Loaded:
     dtype: str
     adapters: dict[str, str] = field(default_factory=dict)
     adapted: tuple[str, float] | None = None
+    said: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
+    readings: dict[tuple[str, Value], Reading | None] = field(default_factory=dict)
+
+    @property
+    def saying(self) -> tuple[str, ...]:
+        """Warnings that came with all that is loaded now: the model, and the LoRA that is on."""
+        return (*self.said.get(None, ()), *(self.said.get(self.adapted[0], ()) if self.adapted else ()))
 
 
 def resolved_device(asked: str) -> str:
@@ -94,7 +104,8 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     }
     if not safety_checker and "safety_checker" in (model.index or {}):
         options |= {"safety_checker": None, "requires_safety_checker": False}
-    with silence():
+    ear = Ear()
+    with listening(ear):
         try:
             pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, variant, options)
         except (OSError, ValueError, TypeError, AttributeError, ImportError, RuntimeError, KeyError) as error:
@@ -107,7 +118,7 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
             pipe.enable_sequential_cpu_offload(device=device)
         else:
             pipe.to(device)
-    return Loaded(pipe, model, device, dtype)
+    return Loaded(pipe, model, device, dtype, said={None: ear.take()})
 
 
 def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
@@ -124,7 +135,8 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
     wanted = (lora, scale) if lora else None
     if loaded.adapted == wanted:
         return
-    with silence():
+    ear = Ear()
+    with listening(ear):
         if lora is None:
             loaded.pipe.disable_lora()
         else:
@@ -139,6 +151,7 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
                     why = first_line(error)
                     raise EngineError(f"lora: {lora!r} does not fit {loaded.model.name!r} ({why})") from error
                 loaded.adapters[lora] = name
+                loaded.said[lora] = ear.take()
             else:
                 loaded.pipe.enable_lora()
             loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
@@ -155,10 +168,9 @@ def free(device: str) -> None:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """Within it Diffusers and Transformers draw no bars and warn of nothing: what matters is raised."""
-    with quietly("diffusers", "transformers"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def listening(ear: Ear) -> Iterator[None]:
+    """Within it Diffusers and Transformers draw no bars and print nothing: what they warn of is heard."""
+    with quietly("diffusers", "transformers"), ear.listening():
         yield
 
 

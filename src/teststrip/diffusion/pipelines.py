@@ -95,10 +95,17 @@ class PipelineClass:
             config: looks up a key of a component's configuration ("unet", "time_cond_proj_dim"); the component "" is
                 the pipeline itself.
         """
-        rule = Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | self.given(settings), config)
+        pag = self._rule(settings, config).settings.get("pag_scale")
+        return 1 + self.guided(settings, config) + (float(pag or 0) > 0)
+
+    def guided(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> bool:
+        """Whether a picture has a second row, which a negative prompt or none leads away from; arguments of `rows`."""
+        rule = self._rule(settings, config)
         guided = any(rule.holds(name) for name in ("do_classifier_free_guidance", "do_true_cfg"))
-        guided = guided or float(rule.settings.get("decoder_guidance_scale") or 0) > 1
-        return 1 + guided + (float(rule.settings.get("pag_scale") or 0) > 0)
+        return guided or float(rule.settings.get("decoder_guidance_scale") or 0) > 1
+
+    def _rule(self, settings: Mapping[str, Value], config: Callable[[str, str], Value]) -> Rule:
+        return Rule(self.tree, {name: knob.default for name, knob in self.knobs.items()} | self.given(settings), config)
 
     def rows_before(self, settings: Mapping[str, Value]) -> int:
         """Rows of all denoiser calls of the first of two pipelines in a row, for one picture; 0 where there is one."""

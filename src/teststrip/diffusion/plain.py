@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from teststrip.diffusion import failures, loading, schedulers, shooting
+from teststrip.diffusion import failures, loading, noted, schedulers, shooting
+from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.records import Failure, Fingerprint, Render, Shot
 
@@ -40,19 +41,21 @@ class PlainCalls:
 
     def render(self, shot: Shot) -> Render | Failure:
         """One shot, with one more try where memory ran out or a half-precision decoder overflowed."""
-        with loading.silence():
+        ear = Ear()
+        ear.forget_once()
+        with loading.listening(ear):
             pipe = self._loaded.pipe
-            answer = self._try(pipe, shot, {})
+            answer = self._try(pipe, shot, ear, {})
             if isinstance(answer, Failure) and answer.reason == "oom":
                 self._make_room()
-                answer = self._try(pipe, shot, {"retried": "oom"})
+                answer = self._try(pipe, shot, ear, {"retried": "oom"})
             half = self._loaded.dtype != "float32" and hasattr(pipe, "vae")
             if isinstance(answer, Failure) and answer.reason == "nan" and half:
                 exact = shooting.with_exact_decoder(pipe)
-                answer = self._try(exact, shot, {"retried": "nan", "vae_dtype": "float32"})
+                answer = self._try(exact, shot, ear, {"retried": "nan", "vae_dtype": "float32"})
             return answer
 
-    def _try(self, pipe: Any, shot: Shot, facts: Mapping[str, object]) -> Render | Failure:
+    def _try(self, pipe: Any, shot: Shot, ear: Ear, facts: Mapping[str, object]) -> Render | Failure:
         started = time.perf_counter()
         try:
             scheduler = shooting.scheduler(self._loaded.pipe, cast("str | None", shot.settings.get("scheduler")))
@@ -71,6 +74,7 @@ class PlainCalls:
                 "device": self._loaded.device,
                 "dtype": self._loaded.dtype,
                 **schedulers.facts_of(scheduler),
+                **noted.facts(self._loaded, self._pipeline, shot, ear.take()),
                 **facts,
             },
             checked=getattr(self._loaded.pipe, "safety_checker", None) is not None,

@@ -24,9 +24,11 @@ from teststrip.diffusion import (
     models,
     noise,
     pipelines,
+    reading,
     schedule,
     schedulers,
     source,
+    unheeded,
 )
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.model_cache import ModelCache
@@ -35,7 +37,7 @@ from teststrip.diffusion.plain import PlainCalls
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError, among
 from teststrip.plugins import missing
-from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
 
 OWN_SETTINGS: Final = (
@@ -134,6 +136,7 @@ class DiffusersEngine:
         self._digests = Digests()
         self._models: dict[ModelKey, models.Model] = {}
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
+        self._tokenizers: dict[ModelKey, reading.Tokenizers] = {}
         self._loaded = ModelCache(keep)
 
     @property
@@ -171,7 +174,21 @@ class DiffusersEngine:
         pipeline = self._pipeline(model)
         why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
         alone = [f"made one after another, not in batches: {why}"] if why else []
-        return "\n".join([*schedule.remarks(*self._sampling(model, settings)), *alone])
+        sampling = self._sampling(model, settings)
+        dead = unheeded.remarks(pipeline, settings, model, sampling[0]) if pipeline else ()
+        return "\n".join([*schedule.remarks(*sampling), *dead, *alone])
+
+    def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
+        """What the model's own tokenizers read of these texts, where they are on this disk."""
+        model = self._model(settings)
+        pipeline = self._pipeline(model)
+        if pipeline is None or not reading.in_doubt(texts):
+            return ()
+        key = model_key(settings)
+        if key not in self._tokenizers:
+            self._tokenizers[key] = reading.on_disk(model)
+        found = [reading.read(self._tokenizers[key], pipeline, settings, text) for text in texts]
+        return [one for one in found if one] if all(found) else ()
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""

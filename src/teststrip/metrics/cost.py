@@ -70,7 +70,8 @@ class DenoiserCalls(_OfRecord):
         high=math.inf,
         source="counted by the engine; a scheduler may call oftener than num_inference_steps says (PNDM: 51 for 50)",
         failure="A call of a large model is dearer than one of a small: not comparable between models.",
-        comparable="between all pictures of one model at one width and height",
+        comparable="between all pictures of one engine and model at one width and height",
+        equal=("engine", "model", "width", "height"),
         rises_with=("num_inference_steps", "guidance_scale"),
     )
 

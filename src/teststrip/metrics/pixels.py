@@ -156,6 +156,7 @@ class Sharpness(_OfPixels):
         source="Pech-Pacheco et al. 2000; kernel and border as cv2.Laplacian",
         failure="Noise, grain and compression blocks count as sharpness; a plain background counts against it.",
         comparable="within a prompt, at one width and height",
+        equal=("width", "height"),
     )
     formula = staticmethod(sharpness)
 

@@ -56,6 +56,8 @@ def facts(metric: Metric) -> list[tuple[str, str]]:
     ]
     if card.describes:
         found.append(("recommends", f"nothing, because {card.describes}"))
+    if card.equal:
+        found.append(("never across", f"{', '.join(card.equal)}: nothing is found or recommended across these"))
     if card.rises_with:
         found.append(("moves with", f"{', '.join(card.rises_with)}, whatever becomes of the picture"))
     return [*found, ("misleads", card.failure), ("source", card.source)]

@@ -2,7 +2,7 @@
 
     asked       settings, prompts, axes, study, shots       concluded   comparisons, findings
     answered    renders, failures, images, scores, rows     events      what trackers are notified of
-    canonical   the one spelling that hashes are taken of
+    canonical   the one spelling that hashes are taken of   heeded      what was not taken as it was written
 
 Words: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
 
@@ -10,7 +10,18 @@ To add a field, give it a line in the docstring of its class, and let the code t
 """
 
 from teststrip.records.across import Across, Agreement, Family, Together
-from teststrip.records.answered import Card, Failure, Fingerprint, Image, Reason, Render, Row, Score
+from teststrip.records.answered import (
+    MADE_HEIGHT,
+    MADE_WIDTH,
+    Card,
+    Failure,
+    Fingerprint,
+    Image,
+    Reason,
+    Render,
+    Row,
+    Score,
+)
 from teststrip.records.asked import (
     BUDGET,
     DEFAULT_MARGIN,
@@ -48,11 +59,14 @@ from teststrip.records.concluded import (
     Verdict,
 )
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
+from teststrip.records.heeded import Encoded, Heard, Incomparable, OtherSize, Reading
 from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
 
 __all__ = [
     "BUDGET",
     "DEFAULT_MARGIN",
+    "MADE_HEIGHT",
+    "MADE_WIDTH",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
     "NONE",
@@ -67,6 +81,7 @@ __all__ = [
     "Concluded",
     "Contrast",
     "Curve",
+    "Encoded",
     "EngineRef",
     "Estimate",
     "Event",
@@ -75,11 +90,14 @@ __all__ = [
     "Family",
     "Finding",
     "Fingerprint",
+    "Heard",
     "Image",
+    "Incomparable",
     "KeptMargin",
     "Level",
     "LevelRef",
     "Look",
+    "OtherSize",
     "Outcome",
     "Planned",
     "Price",
@@ -88,6 +106,7 @@ __all__ = [
     "PromptFile",
     "Question",
     "QuestionChange",
+    "Reading",
     "Reason",
     "Render",
     "Response",

@@ -10,6 +10,9 @@ from typing import Literal
 from teststrip.records.asked import Planned, Shot
 from teststrip.records.canonical import digest_of
 
+MADE_WIDTH, MADE_HEIGHT = "made width", "made height"
+"""Columns of a study's table: the size of each picture as it is, in pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -138,7 +141,9 @@ class Card:
         source: where the definition was published.
         failure: how it is known to mislead, in a sentence that is printed beside every finding.
         needs: the weights it needs, in words; "" = none.
-        comparable: between which pictures the value may be compared.
+        comparable: between which pictures the value may be compared, in words.
+        equal: settings in which two pictures must agree before their values are compared. The analysis keeps to it:
+            nothing is found or recommended across them.
         rises_with: settings that move the value mechanically, whatever becomes of the picture.
         unseen: of a metric of pairs, how far two pictures may be apart before people see a difference; NaN = unknown.
     """
@@ -156,6 +161,7 @@ class Card:
     failure: str = ""
     needs: str = ""
     comparable: str = "within a prompt"
+    equal: tuple[str, ...] = ()
     rises_with: tuple[str, ...] = ()
     unseen: float = math.nan
 

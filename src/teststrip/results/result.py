@@ -23,7 +23,7 @@ from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
 from teststrip.records.concluded import one_line
 from teststrip.records.looked import Registration
-from teststrip.results import grids, looked, notebook, registered, scores, seeding
+from teststrip.results import grids, looked, notebook, registered, scores, seeding, unheeded
 from teststrip.rows import choice, grid, tables
 from teststrip.store import Store, files, inside
 
@@ -235,8 +235,12 @@ class Result:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence on each score that knows nothing of these pictures."""
-        return scores.warnings(self.study)
+        """What must be known before a score is believed, a sentence each.
+
+        Scores that know nothing of these pictures or cannot compare them, and what a model did not take as it was
+        written.
+        """
+        return (*scores.warnings(self.study), *self._moment.unheeded)
 
     @property
     def across(self) -> Across | None:
@@ -353,6 +357,10 @@ class _Moment:
     @cached_property
     def choice(self) -> choice.Choice:
         return choice.choice(self.result.study, self.rows, self.cards)
+
+    @cached_property
+    def unheeded(self) -> tuple[str, ...]:
+        return unheeded.sentences(self.result.study, self.rows, self.columns, self.cards)
 
     @cached_property
     def state(self) -> str:

@@ -7,16 +7,16 @@ counts. Only scores that count are read. Knows metrics and rows, but no pixels.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from teststrip import plugins
-from teststrip.analysis.sentences import trust
+from teststrip.analysis.sentences import heeded, trust
 from teststrip.analysis.sentences.phrases import capital
 from teststrip.errors import TeststripError
 from teststrip.protocols import Choosy, Metric
-from teststrip.records import Card, Row, Study
+from teststrip.records import Axis, Card, Incomparable, Row, Study
 from teststrip.rows import items
 from teststrip.store import Store
 from teststrip.weights import hub
@@ -85,8 +85,25 @@ def misfits(study: Study, names: Iterable[str]) -> dict[str, str]:
 
 
 def warnings(study: Study) -> tuple[str, ...]:
-    """A sentence on each metric the study names that knows nothing of its pictures; loads no weights."""
-    return tuple(trust.misfit(name, why) for name, why in misfits(study, study.question.metrics).items())
+    """A sentence on each metric the study names that knows nothing of its pictures, or cannot compare all of them.
+
+    Loads no weights.
+    """
+    unfit = [trust.misfit(name, why) for name, why in misfits(study, study.question.metrics).items()]
+    return (*unfit, *(heeded.incomparable(one) for one in incomparable(study, cards(study, ()))))
+
+
+def incomparable(study: Study, known: Mapping[str, Card]) -> Iterator[Incomparable]:
+    """The metrics that cannot be compared along axes of the study, by what its levels ask for."""
+    for card in known.values():
+        across = tuple(axis.name for axis in study.axes if _differ(axis, card.equal))
+        if across:
+            yield Incomparable(card.name, card.equal, across)
+
+
+def _differ(axis: Axis, settings: Iterable[str]) -> bool:
+    """Whether levels of an axis differ in one of these settings."""
+    return any(len({level.settings.get(name) for level in axis.levels}) > 1 for name in settings)
 
 
 def _misfit(metric: Metric, study: Study) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from teststrip import vocabulary
-from teststrip.records import Card, Cell, Row, Study, Value, digest_of
+from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Card, Cell, Row, Study, Value, digest_of
+from teststrip.rows import heard
 
 Columns = Mapping[str, Sequence[object]]
 """A table: columns of one length, by their heads."""
@@ -39,17 +40,19 @@ class Arm:
 def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
     """The table that analysis reads, with one entry a planned shot in every column.
 
-    Columns: `prompt` (its id), `replicate`, `seed`, two for each axis (numbers where the axis is numeric, else labels;
-    and the index of the level, since two levels may look alike as numbers), `missing` (None or the reason), `seconds`,
-    `denoiser_calls` (None where the engine did not count), `money` where a picture was paid for or the study says what
-    an hour costs, `sampler_noise` (the sampler that drew fresh noise at each step of the picture, "" where none is
-    known to, None where there is no picture), and one for each score (NaN where there is none). Where pictures still
-    wait for a score, another column says which (`Card.pending_column`).
+    Columns: `prompt` (its id; of prompts that the model cannot tell apart the id of the first, whose replicates go on),
+    `replicate`, `seed`, two for each axis (numbers where the axis is numeric, else labels; and the index of the level,
+    since two levels may look alike as numbers), `missing` (None or the reason), `seconds`, `denoiser_calls` (None where
+    the engine did not count), `made width` and `made height` (pixels, NaN without a picture), `money` where a picture
+    was paid for or the study says what an hour costs, `sampler_noise` (the sampler that drew fresh noise at each step
+    of the picture, "" where none is known to, None where there is no picture), and one for each score (NaN where there
+    is none). Where pictures still wait for a score, another column says which (`Card.pending_column`).
     """
     names = list(dict.fromkeys([*study.question.metrics, *(name for row in rows for name in row.scores)]))
+    places = _places(study, rows)
     table: dict[str, list[Any]] = {
-        "prompt": [row.planned.prompt.id for row in rows],
-        "replicate": [row.planned.replicate for row in rows],
+        "prompt": [prompt for prompt, _ in places],
+        "replicate": [replicate for _, replicate in places],
         "seed": [row.planned.shot.seed for row in rows],
     }
     for axis in study.axes:
@@ -58,9 +61,13 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
         levels = [index[row.planned.cell[axis.name]] for row in rows]
         table[axis.name] = [values[level] for level in levels]
         table[axis.level_column] = levels
-    table["missing"] = [missing(row) for row in rows]
+    # With seeds that all prompts share, the second of two such prompts has the very pictures of the first.
+    again = [study.seeds is not None and replicate >= study.images_each for _, replicate in places]
+    table["missing"] = ["no row" if twice else missing(row) for row, twice in zip(rows, again, strict=True)]
     table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
     table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
+    table[MADE_WIDTH] = [row.image.width if row.image else math.nan for row in rows]
+    table[MADE_HEIGHT] = [row.image.height if row.image else math.nan for row in rows]
     money = [_money(row, study.question.price_an_hour) for row in rows]
     if any(math.isfinite(amount) for amount in money):
         table["money"] = money
@@ -68,11 +75,28 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
         vocabulary.noise(row.planned.shot.settings, row.image.facts) if row.image else None for row in rows
     ]
     for name in names:
-        table[name] = [float(row.scores.get(name, math.nan)) for row in rows]
+        table[name] = [
+            math.nan if twice else float(row.scores.get(name, math.nan)) for row, twice in zip(rows, again, strict=True)
+        ]
         pending = [int(row.image is not None and name not in row.scores) for row in rows]
         if any(pending):
             table[Card(name).pending_column] = pending
     return table
+
+
+def _places(study: Study, rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """The block and the replicate of each row. What the model cannot tell apart is one block with more replicates."""
+    twins = heard.twins(rows)
+    order: dict[str, int] = {}
+    for prompt in study.prompts:
+        if prompt.id in twins:
+            first = twins[prompt.id]
+            order[prompt.id] = 1 + sum(twins.get(other) == first for other in order)
+    each = study.images_each
+    return [
+        (twins.get(name := row.planned.prompt.id, name), row.planned.replicate + each * order.get(name, 0))
+        for row in rows
+    ]
 
 
 def records(rows: Iterable[Row]) -> list[dict[str, object]]:

@@ -15,6 +15,10 @@ import numpy as np
 from teststrip import plugins
 from teststrip.protocols import ArrangedMetric, Item, Metric
 from teststrip.records import Setting, canonical_json
+from teststrip.vocabulary import spoken
+
+SIZES = ("width", "height")
+"""Settings that a card names in `equal` exactly where it names them in words."""
 
 KINDS = {"float": float, "int": int, "str": str, "bool": bool}
 
@@ -42,6 +46,10 @@ class MetricContract:
             assert sentence.endswith(".")
         assert card.source
         assert card.comparable
+        for name in card.equal:
+            assert spoken(name) in card.comparable, f"`comparable` says nothing of {name}, which must be equal"
+        for name in SIZES:
+            assert (name in card.comparable) == (name in card.equal), f"`comparable` tells the rule `equal`: {name}"
         if card.describes:
             assert card.higher_is_better is None, "where an end is good, the metric does more than describe"
 

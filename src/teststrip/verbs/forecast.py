@@ -28,7 +28,8 @@ from teststrip.records import Cell, EngineRef, Fingerprint, Planned, PromptFile,
 from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
-from teststrip.verbs import extent, places, resume
+from teststrip.study import syntax
+from teststrip.verbs import extent, places, readings, resume
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
 
@@ -46,7 +47,7 @@ class Forecast:
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
         remarks: sentences of engines on settings that are not made as they read, or on a slower path.
-        warnings: sentences on scores that know nothing of these pictures.
+        warnings: sentences on scores that know nothing of these pictures, and on prompts that will not be read whole.
         untimed: why the time is not known, where it is not.
     """
 
@@ -74,6 +75,8 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
     plan = planning.of(study)
     folder = out or places.RUNS / study.name
     done, pace, size = _history(plan, folder)
+    read = readings.of(plan)
+    distinct = readings.distinct(study, read)
     return Forecast(
         study,
         plan,
@@ -81,9 +84,9 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         _warned(plan.summary(done, pace=pace, image_bytes=size)),
         pace,
         frozenset(done),
-        outlook.of_study(study, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
+        outlook.of_study(distinct, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
         _remarks(plan),
-        scores.warnings(study),
+        (*syntax.hints(study), *scores.warnings(study), *readings.unread(study, read)),
     )
 
 

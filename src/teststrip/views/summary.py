@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,9 @@ from teststrip.analysis.power import outlook
 from teststrip.analysis.sentences import costs
 from teststrip.analysis.sentences.answers import lines
 from teststrip.analysis.sentences.phrases import count
-from teststrip.records import Across, Card, Finding, Look, QuestionChange, Study
+from teststrip.records import Across, Card, Finding, Look, QuestionChange, Row, Study
 from teststrip.results import frames, looked
-from teststrip.rows import dead
+from teststrip.rows import dead, heard
 from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
@@ -181,6 +181,12 @@ class Summary:
         return found
 
 
+def _counted(study: Study, rows: Sequence[Row]) -> Study:
+    """The study without the prompts that the model cannot tell from an earlier one."""
+    twins = heard.twins(rows)
+    return replace(study, prompts=tuple(prompt for prompt in study.prompts if prompt.id not in twins))
+
+
 def of(result: Result) -> Summary:
     """Gather everything from a result, finished or not."""
     table = result.columns()
@@ -200,7 +206,10 @@ def of(result: Result) -> Summary:
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
         outlook=outlook.of_study(
-            study, result.plan.cells, outlook.measured(study, table, cards), paired_seeds=result.paired_seeds
+            _counted(study, rows),
+            result.plan.cells,
+            outlook.measured(study, table, cards),
+            paired_seeds=result.paired_seeds,
         ),
         looks=looks,
         question_changes=tuple(looked.question_changes(looks, study.question, study.exclusions)),

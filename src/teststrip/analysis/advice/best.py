@@ -20,7 +20,7 @@ from teststrip.analysis.advice import costs as costing
 from teststrip.analysis.advice import recommendation
 from teststrip.analysis.advice.choice import Choice, choose
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.kinds import audit, cells
+from teststrip.analysis.kinds import audit, cells, comparable
 from teststrip.analysis.numbers import columns, kept, means
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Columns, Layout
@@ -30,7 +30,7 @@ from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.numbers.verdicts import ALPHA
 from teststrip.analysis.power.power import round_up
 from teststrip.analysis.power.settle import cautious_sd, needed_different
-from teststrip.analysis.sentences import audits, phrases
+from teststrip.analysis.sentences import audits, heeded, phrases
 from teststrip.errors import UsageError, among
 from teststrip.records import (
     DEFAULT_MARGIN,
@@ -98,6 +98,7 @@ def recommend(
         column=column or "",
         budget=limit,
         pairing=Pairing(paired=paired_seeds, shared=shared_seeds),
+        makings=comparable.of(layout, table, axes),
     )
     if reason := _forbidden(case):
         return _none(case, reason)
@@ -105,8 +106,12 @@ def recommend(
     case = replace(case, audits=audit.findings(layout, values, card, size, known_bad=known_bad, pairing=case.pairing))
     if case.doubt:
         return _none(case, audits.claim(case.doubt), outcome=case.doubt.outcome)
+    if np.isnan(case.makings.made(values)).all():
+        return _none(case, "no setting was made at the size that it asks for")
     if not case.allowed():
         return _none(case, _too_dear(case))
+    if len({case.makings.sorts(card)[cell] for cell in case.allowed()}) > 1:
+        return _none(case, heeded.compared_only(card))
     made = [_about(case, size, about) for about in (WIDE, HERE) if scope in (about, "both")]
     return _leading(made)
 
@@ -193,6 +198,7 @@ class _Case:
     points: tuple[costing.Point, ...]
     column: str
     budget: costing.Budget | None
+    makings: comparable.Makings
     audits: Sequence[Finding] = ()
     pairing: Pairing = OWN_SEEDS
     scope: Scope = WIDE
@@ -207,8 +213,8 @@ class _Case:
         return next((found for found in self.audits if found.outcome in ("blind", "misled")), None)
 
     def allowed(self) -> list[int]:
-        """Cells with scores, within the budget."""
-        scored: NDArray[np.bool_] = np.any(~np.isnan(self.values), axis=(0, 1))
+        """Cells with scores, within the budget, that were made as they were asked."""
+        scored: NDArray[np.bool_] = np.any(~np.isnan(self.makings.made(self.values)), axis=(0, 1))
         within = self.costs.middle <= self.budget.amount if self.budget else np.full(scored.shape, fill_value=True)
         return [int(c) for c in np.flatnonzero(scored & within)]
 

@@ -215,14 +215,20 @@ def _left_out(evidence: Evidence, axes: tuple[int, ...], rows: Sequence[Comparis
     if len(axes) > 1:
         return []
     layout, labels = evidence.layout, evidence.layout.factors[axes[0]].labels
+    unmade = {k for axis, k in evidence.makings.unmade if axis == axes[0]} if evidence.makings else set()
     poor = set(range(len(labels))) - set(means.judged(evidence.values, layout.grid(axes)))
     gone = Counter(level.index for row in rows for level in (*row.asked.plus, *row.asked.minus))
     few = "too few paired seeds" if evidence.by_seeds else f"pictures of fewer than {MINIMUM_PROMPTS} prompts"
-    return cells.left_out(cells.levels(evidence.values, layout, axes[0]), poor) + [
-        f"{label} could not be judged: {few}."
-        for index, label in enumerate(labels)
-        if len(labels) > 1 and gone[index] == len(labels) - len(poor) - 1
-    ]
+    said = [f"{labels[k]} was not made at the size that it asks for: shown, never compared." for k in sorted(unmade)]
+    return (
+        said
+        + cells.left_out(cells.levels(evidence.values, layout, axes[0]), poor - unmade)
+        + [
+            f"{label} could not be judged: {few}."
+            for index, label in enumerate(labels)
+            if len(labels) > 1 and gone[index] == len(labels) - len(poor) - 1
+        ]
+    )
 
 
 def _not_together(evidence: Evidence, interaction: WeightedContrast) -> list[str]:

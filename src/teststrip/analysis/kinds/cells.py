@@ -72,16 +72,24 @@ def left_out(points: Sequence[Estimate], unjudged: Collection[int]) -> list[str]
     ]
 
 
-def finding(evidence: Evidence) -> Finding:
+def finding(evidence: Evidence) -> Finding | None:
     """Every cell against the one that stands first, corrected for having looked for the first among all.
 
     A cell with fewer prompts than the others is a point of the chart and has no row: it is never first, and never
-    changes what is said of the others.
+    changes what is said of the others. So is a cell whose size was not made as asked.
+
+    Returns:
+        None where the metric may not compare all cells, or fewer than two were made as asked.
     """
     layout, values, card, size = evidence.layout, evidence.values, evidence.card, evidence.margin
     scope, pairing = evidence.scope, evidence.pairing
     points = estimates(values, layout)
     judged = means.judged(values, np.arange(len(points))[None, :])
+    if makings := evidence.makings:
+        judged = [cell for cell in judged if not makings.is_unmade(cell)]
+        sorts = makings.sorts(card)
+        if len(judged) < 2 or len({sorts[cell] for cell in judged}) > 1:
+            return None
     # Where seeds do not give a picture again, no setting is taken for better because its seed was.
     comparable = points if pairing.paired else estimates(mean(values, 1, keepdims=True), layout)
     best = first_cell(comparable, card, judged)
@@ -120,13 +128,21 @@ def finding(evidence: Evidence) -> Finding:
         seed_sd=size.seed_sd,
         levels=points,
         comparisons=rows,
-        limits=(*evidence.limits, LUCK, *left_out(points, set(range(len(points))) - set(judged))),
+        limits=(*evidence.limits, LUCK, *left_out(points, _poor(evidence, judged))),
         asked=head.asked,
         scope=scope,
         seeds=int(found.sample.seeds.max(initial=0)) if scope == HERE else 0,
     )
     word = "highest" if card.higher_is_better is None else "best"
     return replace(made, sentence=settings.write(made, best=layout.spoken(best), word=word))
+
+
+def _poor(evidence: Evidence, judged: Sequence[int]) -> set[int]:
+    """The cells that are not judged because they rest on too few prompts."""
+    made = evidence.makings
+    return {
+        cell for cell in range(len(evidence.layout.cells)) if cell not in judged and not (made and made.is_unmade(cell))
+    }
 
 
 def _together(

@@ -9,7 +9,7 @@ changed there. Knows numbers; `vocabulary` knows which samplers draw noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
@@ -61,6 +61,7 @@ def findings(
     scope: Literal[Scope, "both"] = "both",
     shared_seeds: bool = False,
     between_seeds: Array | None = None,
+    apart: Collection[int] = (),
 ) -> list[Finding]:
     """One finding for each combination of the other axes' words (the scheduler, say); refusals among them.
 
@@ -76,11 +77,16 @@ def findings(
             for that and their seeds are enough.
         shared_seeds: all prompts used the same few seeds, so their pairs of pictures are no independent witnesses.
         between_seeds: in the shape of the values, the distance of a picture to that of another seed; None = unknown.
+        apart: axes, by their indices, whose levels the metric may not compare: each level has a finding of its own.
     """
     where = [i for i, factor in enumerate(layout.factors) if factor.name == STEPS and factor.numbers]
     if not where or len(layout.factors[where[0]].labels) < 2:
         return []
-    words = [i for i, factor in enumerate(layout.factors) if factor.numbers is None and len(factor.labels) > 1]
+    words = [
+        i
+        for i, factor in enumerate(layout.factors)
+        if len(factor.labels) > 1 and (factor.numbers is None or i in apart)
+    ]
     combinations = list(product(*(range(len(layout.factors[i].labels)) for i in words)))
     if len(combinations) > MOST_GROUPS:
         words, combinations = [], [()]

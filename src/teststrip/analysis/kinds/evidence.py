@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from teststrip.analysis.kinds.comparable import Makings
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, Judgement, Pairing
@@ -26,6 +27,7 @@ class Evidence:
         pairing: what a seed means in the study.
         tags: of each prompt, by its name.
         outlook: open questions are told what would settle them, and answers what other tests say.
+        makings: what the cells were made with; None = any of them may be compared.
     """
 
     layout: Layout
@@ -37,6 +39,7 @@ class Evidence:
     pairing: Pairing = OWN_SEEDS
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
     outlook: bool = True
+    makings: Makings | None = None
 
     @property
     def scope(self) -> Scope:

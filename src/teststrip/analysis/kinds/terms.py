@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from teststrip.analysis.kinds.audit import KnownBad
+from teststrip.analysis.kinds.comparable import Makings
 from teststrip.analysis.numbers.judging import HERE, OWN_SEEDS, WIDE, Pairing
 from teststrip.records import DEFAULT_MARGIN, Scope
 from teststrip.records.looked import Kept
@@ -24,6 +25,7 @@ class Terms:
         tags: of prompts, by their name.
         known_bad: combinations of levels that are known to be bad; None = what is usually bad.
         outlook: open questions are told what would settle them, and answers what other tests say.
+        makings: what the cells were made with; None = any of them may be compared.
     """
 
     margin: float | Mapping[str, float] = DEFAULT_MARGIN
@@ -33,6 +35,7 @@ class Terms:
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_bad: KnownBad | None = None
     outlook: bool = True
+    makings: Makings | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -1,0 +1,39 @@
+"""What is noted with a picture: warnings that came with it, and what its model read of the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from teststrip.diffusion import reading
+from teststrip.diffusion.heard import CUT
+from teststrip.diffusion.loading import Loaded
+from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.records import Reading, Shot
+
+
+def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[str]) -> dict[str, object]:
+    """The facts `said`, `read` and `lost`, where there is something to note.
+
+    Args:
+        loaded: the pipeline that made the picture.
+        pipeline: what its class's source says.
+        shot: what was asked.
+        said: warnings that came with the call; those of loading are added.
+    """
+    found: dict[str, object] = {}
+    read = _read(loaded, pipeline, shot)
+    every = dict.fromkeys((*loaded.saying, *said))
+    if kept := [text for text in every if read is None or not CUT.search(text)]:
+        found["said"] = kept
+    if read:
+        found["read"] = read.digest
+        if read.lost:
+            found["lost"] = read.lost
+    return found
+
+
+def _read(loaded: Loaded, pipeline: PipelineClass, shot: Shot) -> Reading | None:
+    key = (shot.prompt, shot.settings.get(reading.LENGTH))
+    if key not in loaded.readings:
+        loaded.readings[key] = reading.read(reading.of_pipeline(loaded.pipe), pipeline, shot.settings, shot.prompt)
+    return loaded.readings[key]

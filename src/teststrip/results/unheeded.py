@@ -1,0 +1,55 @@
+"""What models did not take as it was written, told of a study's rows. Knows rows, cards and which sentence is whose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from teststrip.analysis.sentences import heeded
+from teststrip.records import Card, Incomparable, Row, Study
+from teststrip.results import scores
+from teststrip.rows import heard, sizes
+
+
+def sentences(
+    study: Study, rows: Sequence[Row], table: Mapping[str, list[Any]], cards: Mapping[str, Card]
+) -> tuple[str, ...]:
+    """What was not made or not read as it was written, and scores that cannot be compared for it, a sentence each."""
+    twins = heard.twins(rows)
+    return (
+        *(heeded.cut(cut, len(study.prompts)) for cut in [heard.lost(rows)] if cut),
+        *(heeded.alike(alike) for alike in [_groups(twins)] if alike),
+        *(heeded.heard(one) for one in heard.warnings(rows)),
+        *(heeded.other_size(one) for one in sizes.other_sizes(study, rows)),
+        *(heeded.incomparable(one) for one in _incomparable(study, table, cards)),
+    )
+
+
+def _groups(twins: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Prompts that count as one, together."""
+    found: dict[str, list[str]] = {}
+    for name, first in twins.items():
+        found.setdefault(first, [first]).append(name)
+    return [tuple(group) for group in found.values()]
+
+
+def _incomparable(study: Study, table: Mapping[str, list[Any]], cards: Mapping[str, Card]) -> Iterator[Incomparable]:
+    """Scores that cannot be compared as the pictures are, beyond what the study itself says."""
+    strict = [card for card in cards.values() if card.equal]
+    if not strict or not _any_picture(table):
+        return
+    from teststrip.analysis.kinds import comparable  # not above: a run begins without NumPy
+    from teststrip.analysis.numbers import columns
+
+    layout = columns.read(table, study.axes)
+    makings = comparable.of(layout, table, study.axes)
+    for card in strict:
+        known = {name for one in scores.incomparable(study, {card.name: card}) for name in one.axes}
+        across = tuple(name for i in makings.across(card) if (name := layout.factors[i].name) not in known)
+        if across:
+            yield Incomparable(card.name, card.equal, across)
+
+
+def _any_picture(table: Mapping[str, list[Any]]) -> bool:
+    """Whether there is any picture."""
+    return any(reason is None for reason in table["missing"])

@@ -1,0 +1,78 @@
+"""What came with pictures that changes them: warnings of libraries, and words of prompts that no encoder read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from teststrip.records import Heard, Row
+
+
+def warnings(rows: Sequence[Row]) -> tuple[Heard, ...]:
+    """Each warning that came with a picture, once, with the levels that it came from."""
+    pictured = [row for row in rows if row.image]
+    by_text: dict[str, list[Row]] = {}
+    for row in pictured:
+        for text in _said(row):
+            by_text.setdefault(text, []).append(row)
+    labels = {
+        name: {row.planned.cell[name] for row in pictured}
+        for name, _ in (pictured[0].planned.cell.levels if pictured else ())
+    }
+    return tuple(Heard(text, len(own), _shared(own, labels)) for text, own in by_text.items())
+
+
+def lost(rows: Sequence[Row]) -> dict[str, str]:
+    """The words that no encoder read in any cell, by the prompt's id; the fewest where cells differ."""
+    found: dict[str, str] = {}
+    for row in rows:
+        if row.image:
+            words = str(row.image.facts.get("lost") or "")
+            name = row.planned.prompt.id
+            found[name] = min(found.get(name, words), words, key=len)
+    return {name: words for name, words in found.items() if words}
+
+
+def twins(rows: Sequence[Row]) -> dict[str, str]:
+    """Prompts that their model cannot tell from an earlier one, by their ids: the same tokens in each cell of both."""
+    readings: dict[str, dict[object, str]] = {}
+    unknown: set[str] = set()
+    for row in rows:
+        if row.image:
+            read = row.image.facts.get("read")
+            name = row.planned.prompt.id
+            if isinstance(read, str):
+                readings.setdefault(name, {})[row.planned.cell] = read
+            else:
+                unknown.add(name)
+    found: dict[str, str] = {}
+    first: dict[str, list[str]] = {}
+    for name, own in readings.items():
+        if name in unknown:
+            continue
+        others = [other for read in set(own.values()) for other in first.get(read, ())]
+        same = next((other for other in others if _same(own, readings[other])), None)
+        if same is not None:
+            found[name] = same
+            continue
+        for read in set(own.values()):
+            first.setdefault(read, []).append(name)
+    return found
+
+
+def _same(one: Mapping[object, str], other: Mapping[object, str]) -> bool:
+    shared = one.keys() & other.keys()
+    return bool(shared) and all(one[cell] == other[cell] for cell in shared)
+
+
+def _said(row: Row) -> list[str]:
+    found = row.image.facts.get("said") if row.image else None
+    return list(dict.fromkeys(str(text) for text in found)) if isinstance(found, list | tuple) else []
+
+
+def _shared(rows: Sequence[Row], labels: Mapping[str, set[str]]) -> tuple[tuple[str, str], ...]:
+    """The levels that all of these rows have, of axes that have others, too."""
+    return tuple(
+        (name, rows[0].planned.cell[name])
+        for name, every in labels.items()
+        if len(every) > 1 and len({row.planned.cell[name] for row in rows}) == 1
+    )

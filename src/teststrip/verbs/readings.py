@@ -1,0 +1,45 @@
+"""What models will read of a study's prompts, asked of their engines before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from teststrip import plan as planning
+from teststrip.analysis.sentences import heeded
+from teststrip.executors.local import LocalExecutor
+from teststrip.protocols import Reads
+from teststrip.records import Prompt, Reading, Study
+
+
+def of(plan: planning.Plan) -> list[Sequence[Reading]]:
+    """What models will read of the prompts, by their tokenizers: of each cell that shows a level for the first time.
+
+    Cells of which nothing is known are left out.
+    """
+    unseen = {(axis.name, label) for axis in plan.study.axes for label in axis.labels}
+    found: list[Sequence[Reading]] = []
+    with LocalExecutor() as executor:
+        for number, cell in enumerate(plan.cells):
+            if number and unseen.isdisjoint(cell.levels):
+                continue
+            unseen.difference_update(cell.levels)
+            engine = executor.engine(plan.engine(cell))
+            if isinstance(engine, Reads):
+                texts = [str(plan.settings(cell, prompt, 0)["prompt"]) for prompt in plan.study.prompts]
+                found.append(engine.read(plan.first(cell).shot.settings, texts))
+    return [one for one in found if one]
+
+
+def unread(study: Study, readings: Sequence[Sequence[Reading]]) -> Iterator[str]:
+    """What models will not read, each sentence once."""
+    names = [prompt.id for prompt in study.prompts]
+    yield from dict.fromkeys(sentence for one in readings for sentence in heeded.unread(names, one))
+
+
+def distinct(study: Study, readings: Sequence[Sequence[Reading]]) -> Study:
+    """The study without the prompts that no cell tells from an earlier one."""
+    first: dict[object, Prompt] = {}
+    for place, prompt in enumerate(study.prompts):
+        first.setdefault(tuple(one[place].digest for one in readings) or place, prompt)
+    return replace(study, prompts=tuple(first.values()))
