@@ -299,7 +299,7 @@ class DiffusersEngine:
     def _model(self, settings: Mapping[str, Value]) -> models.Model:
         key = model_key(settings)
         if key not in self._models:
-            self._models[key] = models.find(*key, self._config)
+            self._models[key] = models.find(*key, self._config, self._variant)
         return self._models[key]
 
     def _sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
