@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
-from teststrip.diffusion.safety import PICKLES, check_folder, check_index, read_header, weight_files
+from teststrip.diffusion.safety import PICKLES, WEIGHTS, check_folder, check_index, read_header, weight_files
 from teststrip.diffusion.whole import lacking
 from teststrip.errors import EngineError, MissingExtra, StudyError, first_line
 from teststrip.records import Value
@@ -88,12 +88,24 @@ class Model:
             }
         return identity
 
+    @property
+    def home(self) -> Path | None:
+        """The folder on this disk, also of a hub model; None where there is none (yet)."""
+        if not self.repo:
+            return self.folder
+        kept = hub.snapshot(self.repo, self.commit)
+        return kept if kept.is_dir() else None
+
+    def weights(self, component: str) -> tuple[Path, ...]:
+        """The weight files of a component that are on this disk, of whatever variant; none of a single file's."""
+        return tuple(sorted((self.home / component).glob(f"*{WEIGHTS}"))) if self.home and not self.file else ()
+
     def check(self) -> None:
         """Raise EngineError when files that are here already could run code, or are cut off."""
         if self.file:
             read_header(self.file)
-        if self.folder:
-            check_folder(self.folder)
+        if self.home:
+            check_folder(self.home)
 
 
 def find(name: str, revision: str | None = None, config: str | None = None, variant: str | None = None) -> Model:

@@ -16,13 +16,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
-from teststrip.diffusion import backends, failures, loading, merging, models, pipelines, schedule, schedulers, source
+from teststrip.diffusion import (
+    backends,
+    failures,
+    loading,
+    loras,
+    merging,
+    models,
+    pipelines,
+    schedule,
+    schedulers,
+    source,
+)
 from teststrip.diffusion.batches import Batches, BatchFailure
+from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
 from teststrip.diffusion.plain import PlainCalls
-from teststrip.diffusion.safety import read_header
-from teststrip.errors import StudyError, among
+from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing
 from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
@@ -121,6 +132,7 @@ class DiffusersEngine:
         self._finishing = False
         self._digests = Digests()
         self._models: dict[ModelKey, models.Model] = {}
+        self._read: set[tuple[str, str, Value]] = set()
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
         self._loaded = ModelCache(keep)
 
@@ -130,7 +142,11 @@ class DiffusersEngine:
         return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS)
 
     def check(self, settings: Mapping[str, Value]) -> None:
-        """Raise StudyError for a model or scheduler that does not exist, or a knob that the model's pipeline lacks."""
+        """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
+
+        Raises:
+            EngineError: a file of weights is damaged or could run code, or a hub model is neither here nor reached.
+        """
         model = self._model(settings)
         pipeline = self._pipeline(model)
         if pipeline is None:
@@ -146,8 +162,7 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload)
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
-        if lora := settings.get("lora"):
-            self._check_lora(str(lora))
+        self._check_weights(model, settings.get("lora"))
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes of the installed Diffusers; a model takes those that fit its own."""
@@ -196,18 +211,27 @@ class DiffusersEngine:
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer a shot, model by model among the next few shots.
 
+        Where a model or a LoRA cannot be loaded, each of its shots is answered with the reason; the others are made.
+
         Raises:
-            EngineError: a model cannot be loaded.
+            EngineError: the device is not there.
             MissingExtra: torch, diffusers or transformers is not installed.
         """
         self._finishing = False
-        for _, group in groupby(model_by_model(iter(shots)), key=weights_key):
+        self._resolved_device()
+        unloadable: dict[tuple[Value, ...], CannotLoad] = {}
+        for key, group in groupby(model_by_model(iter(shots)), key=weights_key):
             if self._finishing:
                 return
             alike = iter(group)
             first = next(alike)
-            loaded = self._load(first)
             together = chain((first,), alike)
+            try:
+                loaded = self._load(first, unloadable.get(key))
+            except CannotLoad as error:
+                unloadable[key] = error
+                yield from (failures.at_loading(shot, error) for shot in together)
+                continue
             yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, first, together)
 
     def finish(self) -> None:
@@ -264,11 +288,23 @@ class DiffusersEngine:
             make_room=partial(self._loaded.keep_only, loaded),
         )
 
-    def _load(self, shot: Shot) -> loading.Loaded:
-        model, device = self._model(shot.settings), self._resolved_device()
+    def _load(self, shot: Shot, failed: CannotLoad | None = None) -> loading.Loaded:
+        """The pipeline of a shot, with the LoRA of the shot on.
+
+        Args:
+            shot: as asked.
+            failed: how the same failed before in this run, when more of its shots come: once is enough.
+        """
+        if failed:
+            raise failed
+        device, key = self._resolved_device(), model_key(shot.settings)
+        try:
+            model = self._model(shot.settings)
+        except (StudyError, EngineError) as error:
+            raise CannotLoad(str(error)) from error
         try:
             loaded = self._loaded.get(
-                model_key(shot.settings),
+                key,
                 lambda: loading.load(
                     model,
                     device=device,
@@ -278,10 +314,13 @@ class DiffusersEngine:
                     safety_checker=self._safety_checker,
                 ),
             )
+            lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
+            loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         except ModuleNotFoundError as error:
             raise missing(error) from error
-        lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
-        loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
+        except CannotLoad:
+            self._loaded.forget(key)  # it may hold a part of a LoRA
+            raise
         return loaded
 
     def _backend(self, model: models.Model) -> str:
@@ -328,11 +367,14 @@ class DiffusersEngine:
         assert found is not None
         return found
 
-    def _check_lora(self, name: str) -> None:
-        file = Path(name).expanduser()
-        if file.suffix != ".safetensors" or not file.is_file():
-            raise StudyError(f"lora: {name!r} is no .safetensors file. Download it and give its path")
-        read_header(file)
+    def _check_weights(self, model: models.Model, lora: Value) -> None:
+        """Read the headers of the weights of a model and of a LoRA on it, each pair once."""
+        if (model.name, model.commit, None) not in self._read:
+            model.check()
+            self._read.add((model.name, model.commit, None))
+        if lora and (model.name, model.commit, lora) not in self._read:
+            loras.check(str(lora), model)
+            self._read.add((model.name, model.commit, lora))
 
     def _resolved_device(self) -> str:
         self._device = self._device or loading.resolved_device(self._asked_device)
