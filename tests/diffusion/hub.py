@@ -49,6 +49,9 @@ class Answer(BaseHTTPRequestHandler):
                 known = any(name == repo for name, _ in self.server.repos)
                 self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound" if known else "RepoNotFound"})
                 return
+            if parts[4:5] == ["tree"]:
+                self._send(200, json.dumps(tree(folder)).encode(), {"Content-Type": "application/json"})
+                return
             names = [str(file.relative_to(folder)) for file in sorted(folder.rglob("*")) if file.is_file()]
             body = {"id": repo, "sha": commit, "siblings": [{"rfilename": name} for name in names], "tags": []}
             self._send(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
@@ -73,6 +76,20 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def tree(folder: Path) -> list[dict[str, object]]:
+    """The files of a repository as the hub lists them."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    return [
+        {
+            "type": "file",
+            "path": file.relative_to(folder).as_posix(),
+            "size": file.stat().st_size,
+            "oid": hashlib.sha1(file.read_bytes()).hexdigest(),
+        }
+        for file in files
+    ]
 
 
 @contextmanager

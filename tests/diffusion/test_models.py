@@ -147,9 +147,63 @@ def test_a_hub_name_becomes_the_commit_of_its_branch_and_stays_known_offline(tmp
     assert offline == f"{FIRST} StableDiffusionPipeline 256"
 
 
+REFUSED = "http://127.0.0.1:9"
+"""An address on which nothing listens: each connection is refused at once."""
+
+
+def test_a_model_that_is_whole_on_the_disk_asks_no_network_for_anything(tmp_path):
+    with serving() as hub:
+        hub.repos["someone/model", FIRST] = folder(tmp_path / "first")
+        hub.branches["someone/model", "main"] = FIRST
+        get = "from huggingface_hub import snapshot_download; snapshot_download('someone/model')\n"
+        on_hub(tmp_path, get, HF_ENDPOINT=hub.address)
+        asked = len(hub.asked)
+        hub.branches["someone/model", "main"] = SECOND
+        load = (
+            SHOW + "; print(fetch(m, None).name, m.config('vae', 'scaling_factor'), m.identity(None, None)['commit'])"
+        )
+        for address in (hub.address, REFUSED):
+            said = on_hub(tmp_path, load, "someone/model", "", HF_ENDPOINT=address)
+            assert said.split() == [FIRST, "StableDiffusionPipeline", "256", FIRST, "None", FIRST]
+        assert len(hub.asked) == asked
+
+
+EACH_FILE_GONE = """
+import pathlib
+home = pathlib.Path(sys.argv[2])
+for name in sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()):
+    kept = (home / name).rename(home.parent / "aside")
+    try:
+        fetch(find(sys.argv[1]), None)
+        print(name, (home / name).is_file())
+    except TeststripError as error:
+        print(name, type(error).__name__, error)
+    kept.replace(home / name)
+"""
+
+
+def test_a_model_that_is_half_on_the_disk_is_fetched_or_one_sentence_says_how(tmp_path):
+    whole = folder(tmp_path / "first")
+    with serving() as hub:
+        hub.repos["someone/model", FIRST] = whole
+        hub.branches["someone/model", "main"] = FIRST
+        get = "from huggingface_hub import snapshot_download; snapshot_download('someone/model')\n"
+        on_hub(tmp_path, get, HF_ENDPOINT=hub.address)
+        home = tmp_path / "hf/hub/models--someone--model/snapshots" / FIRST
+        refused = on_hub(tmp_path, EACH_FILE_GONE, "someone/model", str(home), HF_ENDPOINT=REFUSED).splitlines()
+        fetched = on_hub(tmp_path, EACH_FILE_GONE, "someone/model", str(home), HF_ENDPOINT=hub.address).splitlines()
+    assert len(refused) == len(fetched) == 4
+    for said in refused:
+        assert said.split()[1:3] == ["EngineError", "model:"], said
+        assert f"hf download someone/model --revision {FIRST}" in said
+    assert [line.split()[1] for line in fetched] == ["True"] * 4, fetched
+
+
 def test_a_hub_that_cannot_be_reached_or_lacks_the_model_is_told_apart(tmp_path):
     tell = "try: find(sys.argv[1], sys.argv[2] or None)\nexcept TeststripError as e: print(type(e).__name__, e)"
     offline = on_hub(tmp_path, tell, "someone/model", "", HF_HUB_OFFLINE="1")
+    refused = on_hub(tmp_path, tell, "someone/model", "", HF_ENDPOINT=REFUSED)
+    assert refused.replace("ConnectError", "OfflineModeIsEnabled") == offline
     assert offline.startswith("EngineError model: 'someone/model' is not here, and the Hugging Face Hub cannot be")
     assert "hf download someone/model" in offline
     with serving() as hub:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,11 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from tests import tiny_pipelines as tiny
-from tests.shots import ask
+from tests.shots import answers, ask
 
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.errors import EngineError
-from teststrip.records import Render
+from teststrip.errors import StudyError
+from teststrip.records import Failure, Render
 from teststrip.testing.engine_contract import pixels_of
 
 
@@ -63,9 +65,34 @@ def test_a_lora_of_another_model_is_refused_by_name(folder, tmp_path):
     file = tmp_path / "other.safetensors"
     save_file({"unet.nowhere.lora_A.weight": torch.zeros(4, 3), "unet.nowhere.lora_B.weight": torch.zeros(3, 4)}, file)
     engine = DiffusersEngine(device="cpu", batch=1)
-    engine.check(ask(folder, lora=str(file)).settings)
-    with pytest.raises(EngineError, match="does not fit"):
-        list(engine.render([ask(folder, lora=str(file))]))
+    with pytest.raises(StudyError, match="does not fit"):
+        engine.check(ask(folder, lora=str(file)).settings)
+    (answer,) = engine.render([ask(folder, lora=str(file))])
+    assert isinstance(answer, Failure)
+    assert "does not fit" in answer.text
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_what_cannot_be_loaded_fails_its_own_shots_and_the_others_are_made(folder, lora, tmp_path, batch):
+    bad = tmp_path / "bad.safetensors"
+    save_file({"unet.nowhere.lora_A.weight": torch.zeros(4, 3), "unet.nowhere.lora_B.weight": torch.zeros(3, 4)}, bad)
+    cut = tmp_path / "cut"
+    shutil.copytree(folder, cut)
+    (cut / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    places = [(folder, {}), (folder, {"lora": str(bad)}), (cut, {}), (folder, {"lora": str(lora)})]
+    places.append((tmp_path / "gone", {}))
+    shots = [ask(model, seed=seed, **more) for seed in (1, 2) for model, more in places]
+    found = answers(shots, batch=batch)
+    assert len(found) == len(shots)
+    for shot, (model, more) in zip(shots, places * 2, strict=True):
+        answer = found[shot.id]
+        if model != folder or more.get("lora") == str(bad):
+            assert isinstance(answer, Failure)
+            assert (answer.reason, answer.retryable) == ("error", True)
+            assert str(bad) in answer.text or str(model) in answer.text
+        else:
+            alone = answers([shot], batch=batch)[shot.id]
+            assert answer.facts["pixels"] == alone.facts["pixels"]
 
 
 def as_published(pipe):

@@ -115,6 +115,16 @@ class CannotMerge(Exception):
     """A call uses the model in a way that has no meaning for a batch. The text says why."""
 
 
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "cublas_status_alloc_failed",
+)
+"""What errors say of memory that ran out, in lower case."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, on any device.
 
@@ -122,6 +132,8 @@ def out_of_memory(error: BaseException) -> bool:
     (True, True, False)
     """
     text = str(error).lower()
-    said = "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    # torch.OutOfMemoryError is a RuntimeError whose text says so; the MPS and CPU allocators raise plain RuntimeErrors.
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+    # torch.OutOfMemoryError is a RuntimeError whose text says so; the MPS and CPU allocators and cuBLAS raise plain
+    # RuntimeErrors. A weight file that cannot be mapped is an OSError.
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | OSError) and any(words in text for words in NO_MEMORY)
+    )

@@ -21,6 +21,7 @@ from teststrip.cli.words import (
     Out,
     Set,
     StudyFile,
+    WithoutFailing,
     err,
     offered,
     out,
@@ -58,6 +59,10 @@ def plan(
     out_dir: Out = None,
     overrides: Set = None,
     calibrate: Annotated[bool, typer.Option(help="Make two images to estimate the time, if no run is known.")] = True,
+    attempt: Annotated[
+        bool, typer.Option("--try", help="Make a picture of each level in few steps, to see whether it can be made.")
+    ] = False,
+    without_failing: WithoutFailing = False,
     register: Annotated[
         bool, typer.Option("--register", help="Write the question into the folder and print its digest.")
     ] = False,
@@ -67,7 +72,7 @@ def plan(
     from teststrip.verbs import forecast
     from teststrip.verbs.register import register as registered
 
-    overview = forecast.of(study, out_dir, overrides or [])
+    overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing)
     made = registered(overview.study, overview.folder) if register else None
     unknown = calibrate and overview.summary.left and not overview.timed
     if not as_json:
@@ -104,6 +109,7 @@ def run(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Also print what Diffusers and Transformers say that changes no picture.")
     ] = False,
+    without_failing: WithoutFailing = False,
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
@@ -119,11 +125,21 @@ def run(
     if verbose:
         libraries.print_them()
     file, folder = places.of_study(study, out_dir)
-    asked = studies.read(file, overrides or [])
+    reader = studies.reopen if without_failing else studies.read
+    asked = reader(file, overrides or [])
     for warning in (*syntax.hints(asked), *scores.warnings(asked)):
         err.print(f"warning: {warning}", markup=False)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
-    outcome = drive(asked, folder, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
+    outcome = drive(
+        asked,
+        folder,
+        limit=limit,
+        trackers=names,
+        allow_mixed=allow_mixed,
+        retry=retry,
+        without_failing=without_failing,
+        say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
+    )
     result = outcome.result
     if as_json:
         print_json({**outcome.as_json(), "report": report.as_json(result)})
@@ -135,6 +151,7 @@ def run(
             trackers=tracker or [],
             allow_mixed=allow_mixed,
             retry=retry,
+            without_failing=without_failing,
         )
         left = (
             f"{count(outcome.left, 'image')} left to make"

@@ -6,6 +6,7 @@ Safetensors only, no code from outside, no progress bars. Knows models and devic
 from __future__ import annotations
 
 import gc
+import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from teststrip.batching import out_of_memory
+from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.models import Model, fetch
 from teststrip.errors import EngineError, first_line
-from teststrip.records import Reading, Value
+from teststrip.records import Reading, Reason, Value
 from teststrip.weights.loading import devices, quietly
 from teststrip.weights.loading import resolved_device as device_of
 
@@ -56,6 +59,11 @@ class Loaded:
         return (*self.said.get(None, ()), *(self.said.get(self.adapted[0], ()) if self.adapted else ()))
 
 
+def installed() -> bool:
+    """Whether what loads pipelines is installed."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "transformers"))
+
+
 def resolved_device(asked: str) -> str:
     """The device that the engine's option stands for.
 
@@ -88,10 +96,13 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
         safety_checker: False leaves the checker that came with the model out.
 
     Raises:
-        EngineError: the weights cannot be loaded, or could run code.
+        CannotLoad: the weights cannot be fetched or loaded, could run code, or do not fit into memory.
     """
-    model.check()
-    folder = fetch(model, variant) if model.repo else model.folder
+    try:
+        model.check()
+        folder = fetch(model, variant) if model.repo else model.folder
+    except EngineError as error:
+        raise CannotLoad(str(error)) from error
     import diffusers
     import torch
 
@@ -108,17 +119,46 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     with listening(ear):
         try:
             pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, variant, options)
-        except (OSError, ValueError, TypeError, AttributeError, ImportError, RuntimeError, KeyError) as error:
-            why = f"{type(error).__name__}: {first_line(error)}"
-            raise EngineError(f"model: {model.name!r} cannot be loaded ({why})") from error
-        pipe.set_progress_bar_config(disable=True)
-        if offload == "model":
-            pipe.enable_model_cpu_offload(device=device)
-        elif offload == "sequential":
-            pipe.enable_sequential_cpu_offload(device=device)
-        else:
-            pipe.to(device)
+            pipe.set_progress_bar_config(disable=True)
+            _name_text_models(pipe)
+            _place(pipe, device, offload)
+        except ModuleNotFoundError:
+            raise  # a package is missing, which no other level can do without
+        except Exception as error:  # whatever files of unknown origin bring about, they end their own shots
+            raise _cannot_load(model, error, device=device, dtype=dtype, offload=offload) from error
     return Loaded(pipe, model, device, dtype, said={None: ear.take()})
+
+
+def _name_text_models(pipe: Any) -> None:
+    """Let `clip_skip` find the last norm of CLIP: Diffusers looks in `text_model`, which transformers 5 took away."""
+    for name in ("text_encoder", "text_encoder_2"):
+        encoder = getattr(pipe, name, None)
+        if hasattr(encoder, "final_layer_norm") and not hasattr(encoder, "text_model"):
+            object.__setattr__(encoder, "text_model", encoder)  # past torch, which would take it for a part of itself
+
+
+def _place(pipe: Any, device: str, offload: str) -> None:
+    if offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    else:
+        pipe.to(device)
+
+
+def _cannot_load(model: Model, error: Exception, *, device: str, dtype: str, offload: str) -> CannotLoad:
+    """What went wrong, and where memory ran out what takes less of it."""
+    why = f"{type(error).__name__}: {first_line(error).rstrip('.')}"[:MOST]
+    if not out_of_memory(error):
+        return CannotLoad(f"model: {model.name!r} cannot be loaded ({why})")
+    less = {"none": ['offload = "model"'], "model": ['offload = "sequential"'], "sequential": []}[offload]
+    less += ['dtype = "bfloat16"'] if dtype == "float32" else []
+    remedy = f"write [engine] {' or '.join(less)}, or " if less and device != "cpu" else ""
+    return CannotLoad(
+        f"model: {model.name!r} as {dtype} does not fit into the memory of {device} ({why})."
+        f" End what else uses that memory, {remedy}name a smaller model",
+        "oom",
+    )
 
 
 def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
@@ -130,32 +170,35 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
         scale: 1 = as trained.
 
     Raises:
-        EngineError: the LoRA does not fit the model.
+        CannotLoad: the LoRA does not fit the model, or memory ran out. The pipeline may hold a part of the LoRA then.
     """
     wanted = (lora, scale) if lora else None
     if loaded.adapted == wanted:
         return
     ear = Ear()
-    with listening(ear):
-        if lora is None:
-            loaded.pipe.disable_lora()
-        else:
-            if lora not in loaded.adapters:
-                name = f"lora{len(loaded.adapters)}"
-                file = Path(lora).expanduser()
-                try:
-                    loaded.pipe.load_lora_weights(
-                        str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True
-                    )
-                except Exception as error:  # whatever a file of unknown origin brings about, there is one remedy
-                    why = first_line(error)
-                    raise EngineError(f"lora: {lora!r} does not fit {loaded.model.name!r} ({why})") from error
-                loaded.adapters[lora] = name
-                loaded.said[lora] = ear.take()
-            else:
-                loaded.pipe.enable_lora()
-            loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
+    try:
+        with listening(ear):
+            _adapt(loaded, lora, scale)
+    except Exception as error:  # whatever a file of unknown origin brings about, there is one remedy
+        reason: Reason = "oom" if out_of_memory(error) else "error"
+        why = first_line(error).rstrip(".")[:MOST]
+        raise CannotLoad(f"lora: {lora!r} does not fit {loaded.model.name!r} ({why})", reason) from error
+    if lora is not None:
+        loaded.said.setdefault(lora, ear.take())  # a LoRA that was loaded before says nothing again
     loaded.adapted = wanted
+
+
+def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
+    if lora is None:
+        loaded.pipe.disable_lora()
+        return
+    if lora in loaded.adapters:
+        loaded.pipe.enable_lora()
+    else:
+        name, file = f"lora{len(loaded.adapters)}", Path(lora).expanduser()
+        loaded.pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True)
+        loaded.adapters[lora] = name
+    loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
 
 
 def free(device: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
+from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.loading import Loaded, free
 
 
@@ -22,12 +23,22 @@ class ModelCache:
         self._loaded: dict[Hashable, Loaded] = {}  # the one used last stands last
 
     def get(self, key: Hashable, load: Callable[[], Loaded]) -> Loaded:
-        """The pipeline of this key, loaded when it is not here; others make room before it is."""
+        """The pipeline of this key, loaded when it is not here; others make room before it is.
+
+        Raises:
+            CannotLoad: it cannot be loaded, even where no other pipeline takes memory.
+        """
         loaded = self._loaded.pop(key, None)
         if loaded is None:
             while len(self._loaded) >= self._most:
                 free(self._loaded.pop(next(iter(self._loaded))).device)
-            loaded = load()
+            try:
+                loaded = load()
+            except CannotLoad as error:
+                if error.reason != "oom" or not self._loaded:
+                    raise
+                self.clear()
+                loaded = load()
         self._loaded[key] = loaded
         return loaded
 
@@ -35,6 +46,11 @@ class ModelCache:
         """Forget every other pipeline, and give its memory back."""
         self._loaded = {key: one for key, one in self._loaded.items() if one is loaded}
         free(loaded.device)
+
+    def forget(self, key: Hashable) -> None:
+        """Forget the pipeline of this key, and give its memory back."""
+        if loaded := self._loaded.pop(key, None):
+            free(loaded.device)
 
     def clear(self) -> None:
         """Forget all pipelines, and give their memory back."""

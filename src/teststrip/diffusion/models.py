@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
-from teststrip.diffusion.safety import PICKLES, check_folder, check_index, read_header, weight_files
+from teststrip.diffusion.safety import PICKLES, WEIGHTS, check_folder, check_index, read_header, weight_files
+from teststrip.diffusion.whole import lacking
 from teststrip.errors import EngineError, MissingExtra, StudyError, first_line
 from teststrip.records import Value
 from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
 
 EMBEDDED: Final = places.EMBEDDED
+
+UNREACHABLE: Final = "the Hugging Face Hub cannot be reached"
+GATED: Final = "{repo!r} is gated: its owner has not let you in. Ask on its page of the Hub, and run: hf auth login"
 
 # What a single file holds, by a tensor that no other kind has: pipeline class, and the scheduler its authors used.
 SINGLE_FILES: Final = (
@@ -84,21 +88,34 @@ class Model:
             }
         return identity
 
+    @property
+    def home(self) -> Path | None:
+        """The folder on this disk, also of a hub model; None where there is none (yet)."""
+        if not self.repo:
+            return self.folder
+        kept = hub.snapshot(self.repo, self.commit)
+        return kept if kept.is_dir() else None
+
+    def weights(self, component: str) -> tuple[Path, ...]:
+        """The weight files of a component that are on this disk, of whatever variant; none of a single file's."""
+        return tuple(sorted((self.home / component).glob(f"*{WEIGHTS}"))) if self.home and not self.file else ()
+
     def check(self) -> None:
         """Raise EngineError when files that are here already could run code, or are cut off."""
         if self.file:
             read_header(self.file)
-        if self.folder:
-            check_folder(self.folder)
+        if self.home:
+            check_folder(self.home)
 
 
-def find(name: str, revision: str | None = None, config: str | None = None) -> Model:
+def find(name: str, revision: str | None = None, config: str | None = None, variant: str | None = None) -> Model:
     """The model of a name.
 
     Args:
         name: "emoji", a folder, a .safetensors file, or a hub name; relative paths start at the working folder.
         revision: branch, tag or commit of a hub name.
         config: the folder of configuration for a single file.
+        variant: of the weight files that are wanted.
 
     Raises:
         StudyError: there is no such model.
@@ -112,7 +129,7 @@ def find(name: str, revision: str | None = None, config: str | None = None) -> M
     if place.kind == "file":
         return _single_file(name, place.path, config)
     if place.kind == "hub":
-        return _on_hub(name, revision)
+        return _on_hub(name, revision, variant)
     raise StudyError(
         f"model: {name!r} is no folder, no file and no hub name."
         " Write 'emoji', a model folder, a .safetensors file, or owner/name of the Hugging Face Hub"
@@ -151,8 +168,8 @@ def _single_file(name: str, file: Path, config: str | None) -> Model:
     )
 
 
-def _on_hub(name: str, revision: str | None) -> Model:
-    commit = _commit(name, revision or "main")
+def _on_hub(name: str, revision: str | None, variant: str | None) -> Model:
+    commit = _commit(name, revision or "main", variant)
     index = _hub_json(name, commit, "model_index.json")
     if not index:
         raise StudyError(f"model: {name!r} on the hub holds no model_index.json, so it is no Diffusers pipeline")
@@ -167,54 +184,75 @@ def _on_hub(name: str, revision: str | None) -> Model:
     )
 
 
-def _commit(repo: str, revision: str) -> str:
-    """The commit of a revision, 40 hexadecimal digits: from the hub, or from the local cache without a network."""
+def _commit(repo: str, revision: str, variant: str | None) -> str:
+    """The commit of a revision, 40 hexadecimal digits: of what is whole on this disk, else as the hub says.
+
+    A model that lies whole on this disk is used as it lies, so that a study goes on with the weights that it began
+    with, and without a network. `hf download` fetches what the branch has become.
+    """
     if hub.COMMIT.fullmatch(revision):
         return revision
     try:
         troubles = hub.troubles()
     except MissingExtra:
         raise EngineError(f"model: {repo!r} is a name on the Hub. Run: pip install 'teststrip[diffusers]'") from None
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
+    here = hub.commit_here(repo, revision)
+    if here and hub.COMMIT.fullmatch(here) and _whole(repo, here, variant):
+        return here
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        if not hub.may_fetch():
-            raise OfflineModeIsEnabled("nothing is fetched here")
-        found = HfApi().model_info(repo, revision=revision, timeout=20).sha
+        found = hub.ask(repo, revision)
     except RevisionNotFoundError:
         raise StudyError(f"revision: {repo!r} has no {revision!r} on the Hugging Face Hub") from None
+    except GatedRepoError:
+        raise StudyError(f"model: {GATED.format(repo=repo)}") from None
     except RepositoryNotFoundError:
         raise StudyError(
             f"model: the Hugging Face Hub shows no {repo!r}, and there is no such folder here."
             " Check the name; a gated model needs `hf auth login`"
         ) from None
     except troubles as error:
-        found = hub.commit_here(repo, revision)
-        if not found:
+        if not here:
             raise EngineError(
-                f"model: {repo!r} is not here, and the Hugging Face Hub cannot be reached ({type(error).__name__})."
-                f" {hub.remedy(repo)}"
+                f"model: {repo!r} is not here, and {UNREACHABLE} ({type(error).__name__}). {hub.remedy(repo)}"
             ) from None
+        found = here
     if not hub.COMMIT.fullmatch(found or ""):
         raise EngineError(f"model: the Hugging Face Hub names no commit for {repo!r} at {revision!r}")
     return cast("str", found)
 
 
-def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
-    """A small file of a hub model, fetched or from the cache; empty when the model has no such file."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+def _whole(repo: str, commit: str, variant: str | None) -> bool:
+    """Whether the hub's cache on this disk holds all that the pipeline of a hub model loads."""
+    folder = hub.snapshot(repo, commit)
+    index = _json(folder / "model_index.json")
+    return bool(index) and not lacking(folder, index, variant)
 
+
+def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
+    """A small file of a hub model, from the cache or fetched; empty when the model has no such file."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
+
+    kept = hub.snapshot(repo, commit) / file
+    if kept.is_file() or _whole(repo, commit, None):
+        return _json(kept)
     try:
+        hub.ask(repo, commit)
         return _json(Path(hf_hub_download(repo, file, revision=commit)))
-    except LocalEntryNotFoundError:
-        raise EngineError(
-            f"model: {file} of {repo!r} is not here, and the Hugging Face Hub cannot be reached."
-            f" {hub.remedy(repo, commit)}"
-        ) from None
+    except GatedRepoError:
+        raise StudyError(f"model: {GATED.format(repo=repo)}") from None
+    except LocalEntryNotFoundError as error:
+        trouble: Exception = error
     except EntryNotFoundError:
         return {}
+    except hub.troubles() as error:
+        trouble = error
+    raise EngineError(
+        f"model: {file} of {repo!r} is not here, and {UNREACHABLE} ({type(trouble).__name__})."
+        f" {hub.remedy(repo, commit)}"
+    )
 
 
 def fetch(model: Model, variant: str | None) -> Path:
@@ -223,19 +261,29 @@ def fetch(model: Model, variant: str | None) -> Path:
     Raises:
         EngineError: the hub cannot be reached, or the files could run code.
     """
+    folder = hub.snapshot(model.repo, model.commit)
+    if what := lacking(folder, model.index or {}, variant):
+        folder = _download(model, variant, what)
+    check_folder(folder)
+    return folder
+
+
+def _download(model: Model, variant: str | None, what: str) -> Path:
+    """Fetch what is missing. The hub is asked first, because Diffusers would go on without it and load a part."""
     from diffusers import DiffusionPipeline
 
     try:
-        folder = DiffusionPipeline.download(
-            model.repo, revision=model.commit, variant=variant, use_safetensors=True, trust_remote_code=False
+        hub.ask(model.repo, model.commit)
+        return Path(
+            DiffusionPipeline.download(
+                model.repo, revision=model.commit, variant=variant, use_safetensors=True, trust_remote_code=False
+            )
         )
     except hub.troubles() as error:
         raise EngineError(
-            f"model: {model.repo!r} at {model.commit} cannot be fetched: {first_line(error).rstrip('.')}."
-            f" {hub.remedy(model.repo, model.commit)}"
+            f"model: {model.repo!r} at {model.commit} is not whole on this disk ({what}) and cannot be fetched:"
+            f" {first_line(error).rstrip('.')}. {hub.remedy(model.repo, model.commit)}"
         ) from None
-    check_folder(Path(folder))
-    return Path(folder)
 
 
 def _scheduler(index: Mapping[str, object], config: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:

@@ -144,7 +144,7 @@ def knobs() -> Mapping[str, Setting]:
             call = ast.parse("class _:\n" + match.group() + "        pass").body[0]
             assert isinstance(call, ast.ClassDef)
             signature = function(call, "__call__")
-            names = {name for name, _, _ in _arguments(signature)} if signature else set()
+            names = {name for name, _, _ in arguments_of(signature)} if signature else set()
             described = text(path)[match.end() :].partition('"""')[2].partition('"""')[0]
             if signature is None or not _makes_pictures_of_text(signature, names, described):
                 continue
@@ -167,7 +167,7 @@ def _makes_pictures_of_text(call: ast.FunctionDef, names: set[str], described: s
 def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
     """The arguments of a simple type, as settings."""
     described = ast.get_docstring(call) or ""
-    for name, annotation, default in _arguments(call):
+    for name, annotation, default in arguments_of(call):
         kind, optional = _kind(annotation)
         if kind is None or NO_KNOBS.fullmatch(name):
             continue
@@ -184,7 +184,7 @@ def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
 def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str) -> str:
     if "prompt" not in knobs:
         return "it takes no prompt"
-    for name, annotation, default in _arguments(call):
+    for name, annotation, default in arguments_of(call):
         if VIDEO.fullmatch(name):
             return "it makes videos"
         needed = "None" not in (text := ast.unparse(annotation) if annotation else "") and "Optional" not in text
@@ -209,7 +209,7 @@ def _kind(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
     return None, optional
 
 
-def _arguments(call: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, object]]:
+def arguments_of(call: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, object]]:
     """Name, annotation and default of each argument but `self`; a default that is no constant counts as None."""
     arguments = call.args
     plain = [*arguments.posonlyargs, *arguments.args]

@@ -42,9 +42,18 @@ def read_header(file: Path) -> Mapping[str, object]:
             header = json.loads(b"{" + stream.read(length - 1))
         except (ValueError, RecursionError):
             raise EngineError(f"{file}: its header cannot be read. Fetch the file again") from None
+    if isinstance(header, dict) and _end(header) > file.stat().st_size - length - 8:
+        raise EngineError(f"{file}: its end is missing, as of a download that was broken off. Fetch the file again")
     if not isinstance(header, dict) or len(header) > MOST_TENSORS:
         raise EngineError(f"{file}: its header is no table of at most {MOST_TENSORS:,} tensors. {REMEDY}")
     return header
+
+
+def _end(header: Mapping[str, object]) -> int:
+    """Where the last tensor ends, in bytes after the header."""
+    entries = [entry.get("data_offsets") for entry in header.values() if isinstance(entry, dict)]
+    pairs = [entry for entry in entries if isinstance(entry, list) and len(entry) == 2]
+    return max((end for _, end in pairs if isinstance(end, int)), default=0)
 
 
 def check_index(index: Mapping[str, object], place: Path) -> None:

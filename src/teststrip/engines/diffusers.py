@@ -20,22 +20,24 @@ from teststrip.diffusion import (
     backends,
     failures,
     loading,
+    loras,
     merging,
     models,
     noise,
     pipelines,
     reading,
+    rehearsal,
     schedule,
     schedulers,
     source,
     unheeded,
 )
 from teststrip.diffusion.batches import Batches, BatchFailure
+from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
 from teststrip.diffusion.plain import PlainCalls
-from teststrip.diffusion.safety import read_header
-from teststrip.errors import StudyError, among
+from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing
 from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
@@ -135,6 +137,7 @@ class DiffusersEngine:
         self._finishing = False
         self._digests = Digests()
         self._models: dict[ModelKey, models.Model] = {}
+        self._read: set[tuple[str, str, Value]] = set()
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
         self._tokenizers: dict[ModelKey, reading.Tokenizers] = {}
         self._loaded = ModelCache(keep)
@@ -145,7 +148,11 @@ class DiffusersEngine:
         return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS)
 
     def check(self, settings: Mapping[str, Value]) -> None:
-        """Raise StudyError for a model or scheduler that does not exist, or a knob that the model's pipeline lacks."""
+        """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
+
+        Raises:
+            EngineError: a file of weights is damaged or could run code, or a hub model is neither here nor reached.
+        """
         model = self._model(settings)
         pipeline = self._pipeline(model)
         if pipeline is None:
@@ -161,8 +168,7 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload)
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
-        if lora := settings.get("lora"):
-            self._check_lora(str(lora))
+        self._check_weights(model, settings.get("lora"))
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes of the installed Diffusers; a model takes those that fit its own."""
@@ -189,6 +195,35 @@ class DiffusersEngine:
             self._tokenizers[key] = reading.on_disk(model)
         found = [reading.read(self._tokenizers[key], pipeline, settings, text) for text in texts]
         return [one for one in found if one] if all(found) else ()
+
+    def rehearse(self, settings: Mapping[str, Value]) -> str:
+        """Asks the scheduler to take the steps, without the model. Says nothing where Diffusers is not installed."""
+        model = self._model(settings)
+        pipeline = self._pipeline(model)
+        if pipeline is None or not loading.installed():
+            return ""
+        name, steps, _ = self._sampling(model, settings)
+        return rehearsal.objection(pipeline, model.scheduler, name, steps)
+
+    def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.
+
+        Raises:
+            EngineError: the device is not there.
+            MissingExtra: torch, diffusers or transformers is not installed.
+        """
+        self._resolved_device()
+        for shot in shots:
+            try:
+                loaded = self._load(shot)
+            except CannotLoad as error:
+                yield failures.at_loading(shot, error)
+                continue
+            pipeline = self._loaded_pipeline(loaded)
+            name, steps, _ = self._sampling(loaded.model, shot.settings)
+            least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps)
+            fewer = {"num_inference_steps": least} if "num_inference_steps" in pipeline.knobs else {}
+            yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}))
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""
@@ -228,18 +263,27 @@ class DiffusersEngine:
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer a shot, model by model among the next few shots.
 
+        Where a model or a LoRA cannot be loaded, each of its shots is answered with the reason; the others are made.
+
         Raises:
-            EngineError: a model cannot be loaded.
+            EngineError: the device is not there.
             MissingExtra: torch, diffusers or transformers is not installed.
         """
         self._finishing = False
-        for _, group in groupby(model_by_model(iter(shots)), key=weights_key):
+        self._resolved_device()
+        unloadable: dict[tuple[Value, ...], CannotLoad] = {}
+        for key, group in groupby(model_by_model(iter(shots)), key=weights_key):
             if self._finishing:
                 return
             alike = iter(group)
             first = next(alike)
-            loaded = self._load(first)
             together = chain((first,), alike)
+            try:
+                loaded = self._load(first, unloadable.get(key))
+            except CannotLoad as error:
+                unloadable[key] = error
+                yield from (failures.at_loading(shot, error) for shot in together)
+                continue
             yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, first, together)
 
     def finish(self) -> None:
@@ -296,11 +340,23 @@ class DiffusersEngine:
             make_room=partial(self._loaded.keep_only, loaded),
         )
 
-    def _load(self, shot: Shot) -> loading.Loaded:
-        model, device = self._model(shot.settings), self._resolved_device()
+    def _load(self, shot: Shot, failed: CannotLoad | None = None) -> loading.Loaded:
+        """The pipeline of a shot, with the LoRA of the shot on.
+
+        Args:
+            shot: as asked.
+            failed: how the same failed before in this run, when more of its shots come: once is enough.
+        """
+        if failed:
+            raise failed
+        device, key = self._resolved_device(), model_key(shot.settings)
+        try:
+            model = self._model(shot.settings)
+        except (StudyError, EngineError) as error:
+            raise CannotLoad(str(error)) from error
         try:
             loaded = self._loaded.get(
-                model_key(shot.settings),
+                key,
                 lambda: loading.load(
                     model,
                     device=device,
@@ -310,10 +366,13 @@ class DiffusersEngine:
                     safety_checker=self._safety_checker,
                 ),
             )
+            lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
+            loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         except ModuleNotFoundError as error:
             raise missing(error) from error
-        lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
-        loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
+        except CannotLoad:
+            self._loaded.forget(key)  # it may hold a part of a LoRA
+            raise
         return loaded
 
     def _backend(self, model: models.Model) -> str:
@@ -331,7 +390,7 @@ class DiffusersEngine:
     def _model(self, settings: Mapping[str, Value]) -> models.Model:
         key = model_key(settings)
         if key not in self._models:
-            self._models[key] = models.find(*key, self._config)
+            self._models[key] = models.find(*key, self._config, self._variant)
         return self._models[key]
 
     def _sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
@@ -360,11 +419,14 @@ class DiffusersEngine:
         assert found is not None
         return found
 
-    def _check_lora(self, name: str) -> None:
-        file = Path(name).expanduser()
-        if file.suffix != ".safetensors" or not file.is_file():
-            raise StudyError(f"lora: {name!r} is no .safetensors file. Download it and give its path")
-        read_header(file)
+    def _check_weights(self, model: models.Model, lora: Value) -> None:
+        """Read the headers of the weights of a model and of a LoRA on it, each pair once."""
+        if (model.name, model.commit, None) not in self._read:
+            model.check()
+            self._read.add((model.name, model.commit, None))
+        if lora and (model.name, model.commit, lora) not in self._read:
+            loras.check(str(lora), model)
+            self._read.add((model.name, model.commit, lora))
 
     def _resolved_device(self) -> str:
         self._device = self._device or loading.resolved_device(self._asked_device)

@@ -40,7 +40,7 @@ from teststrip.records.asked import (
     Shot,
     Study,
 )
-from teststrip.records.canonical import Value, canonical_json, digest_of
+from teststrip.records.canonical import Value, canonical_json, digest_of, plain
 from teststrip.records.concluded import (
     MINIMUM_DEGREES,
     MINIMUM_PROMPTS,
@@ -127,4 +127,5 @@ __all__ = [
     "Verdict",
     "canonical_json",
     "digest_of",
+    "plain",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from teststrip.records.asked import Planned, Shot
-from teststrip.records.canonical import digest_of
+from teststrip.records.canonical import digest_of, plain
 
 MADE_WIDTH, MADE_HEIGHT = "made width", "made height"
 """Columns of a study's table: the size of each picture as it is, in pixels."""
@@ -19,10 +19,14 @@ class Fingerprint:
     """What answered: weights, scheduler class and config, dtype, library versions.
 
     Attributes:
-        facts: plain JSON values; two answers are comparable when all facts are equal.
+        facts: plain JSON values; two answers are comparable when all facts are equal. Other values are spelled as JSON
+            (`records.plain`), because configurations of libraries hold infinite numbers and tuples.
     """
 
     facts: Mapping[str, object]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", plain(self.facts))
 
     @property
     def id(self) -> str:
@@ -42,7 +46,7 @@ class Render:
         height: pixels.
         seconds: machine time of this picture; in a batch, the picture's share of the batch's time.
         fingerprint: what answered.
-        facts: denoiser_calls, rows, device and what else the engine knows; plain JSON values.
+        facts: denoiser_calls, rows, device and what else the engine knows; plain JSON values, as in `Fingerprint`.
         small: a thumbnail as WebP, from an engine that has the pixels at hand; b"" = it is made from the file later.
     """
 
@@ -55,6 +59,9 @@ class Render:
     fingerprint: Fingerprint
     facts: Mapping[str, object] = field(default_factory=dict)
     small: bytes = b""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", plain(self.facts))
 
 
 Reason = Literal["refused", "oom", "nan", "blank", "timeout", "invalid", "error"]

@@ -9,12 +9,26 @@
     writing      a Study back to TOML                               reference JSON Schema and the page in the docs
     samplers     names of samplers of other tools                   syntax    words of other tools in prompts
     other_tools  the page on what other tools' words are here
+    leaving      a Study without what cannot be made
 
 The rooms behind this one trust a `Study` and check nothing twice. Loads neither weights nor torch.
 """
 
+from teststrip.study.leaving import rules, without
 from teststrip.study.reading import parse, read, reopen, study
 from teststrip.study.reference import SCHEMA_FILE, reference, schema, template
 from teststrip.study.writing import dump
 
-__all__ = ["SCHEMA_FILE", "dump", "parse", "read", "reference", "reopen", "schema", "study", "template"]
+__all__ = [
+    "SCHEMA_FILE",
+    "dump",
+    "parse",
+    "read",
+    "reference",
+    "reopen",
+    "rules",
+    "schema",
+    "study",
+    "template",
+    "without",
+]

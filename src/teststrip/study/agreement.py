@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from teststrip.errors import StudyError, nearest
+from teststrip.errors import EngineError, StudyError, nearest
 from teststrip.records import Axis, Level, Study, Value
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known
@@ -170,8 +170,7 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
     """Let the engine check what it alone knows: schedulers, models, values that do not go together.
 
     Raises:
-        StudyError: the engine refuses a cell.
-        EngineError: the engine cannot check, for example because a model is not on this machine.
+        StudyError: the engine refuses a cell, or cannot check it, because a model is damaged or not on this machine.
     """
     composition = Composition(study, {alias: known.knobs for alias, known in engines.items()})
     everyone = full_count(study) <= CHECKED_ONE_BY_ONE
@@ -190,7 +189,7 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
 def _objection(known: Known, settings: Mapping[str, Value]) -> str:
     try:
         known.engine.check(settings)
-    except StudyError as error:
+    except (StudyError, EngineError) as error:  # a model that is damaged or not here is said with its level, too
         return str(error)
     return ""
 
@@ -198,8 +197,11 @@ def _objection(known: Known, settings: Mapping[str, Value]) -> str:
 def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
     defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
+    fixed = {**study.settings, **known.settings}
     for where, settings in _parts(study, levels, known, place):
-        if _objection(known, defaults | settings) == message:
+        # A level is wrong by itself where it is wrong beside what is fixed: a LoRA belongs to the model of the study.
+        beside = {} if settings.keys() <= fixed.keys() else fixed
+        if _objection(known, defaults | beside | settings) == message:
             name = next(iter(settings)) if len(settings) == 1 else ""
             return where.error(message.removeprefix(f"{name}: ") if name else message)
     cell = ", ".join(f"{axis.name} {level.label}" for axis, level in zip(study.axes, levels, strict=True))

@@ -29,7 +29,7 @@ from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.study import syntax
-from teststrip.verbs import extent, places, readings, resume
+from teststrip.verbs import extent, places, readings, resume, trial
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
 
@@ -47,7 +47,8 @@ class Forecast:
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
         remarks: sentences of engines on settings that are not made as they read, or on a slower path.
-        warnings: sentences on scores that know nothing of these pictures, and on prompts that will not be read whole.
+        warnings: sentences on what was left out, on scores that know nothing of these pictures, on prompts that will
+            not be read whole.
         untimed: why the time is not known, where it is not.
     """
 
@@ -68,10 +69,29 @@ class Forecast:
         return self.summary.seconds_left is not None
 
 
-def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Forecast:
-    """The forecast of a study file or of a run's folder. Reads the folder if there is one, and changes nothing."""
+def of(
+    path: Path,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    attempt: bool = False,
+    without_failing: bool = False,
+) -> Forecast:
+    """The forecast of a study file or of a run's folder. Reads the folder if there is one, and changes nothing.
+
+    Args:
+        path: of the study file or the folder.
+        out: the folder of the study.
+        overrides: changes to the study file, KEY=VALUE each.
+        attempt: whether a picture of each level is made, to see whether it can be.
+        without_failing: whether what cannot be made is left out.
+
+    Raises:
+        StudyError: the study asks for something that does not exist or cannot be made.
+    """
     path, out = places.of_study(path, out)
-    study = studies.read(path, overrides)
+    reader = studies.reopen if without_failing else studies.read
+    study, left_out = trial.sound(reader(path, overrides), attempt=attempt, without_failing=without_failing)
     plan = planning.of(study)
     folder = out or places.RUNS / study.name
     done, pace, size = _history(plan, folder)
@@ -86,7 +106,12 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         frozenset(done),
         outlook.of_study(distinct, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
         _remarks(plan),
-        (*syntax.hints(study), *scores.warnings(study), *readings.unread(study, read)),
+        (
+            *([trial.left_out(left_out)] if left_out else []),
+            *syntax.hints(study),
+            *scores.warnings(study),
+            *readings.unread(study, read),
+        ),
     )
 
 

@@ -45,15 +45,42 @@ def troubles() -> tuple[type[Exception], ...]:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ModuleNotFoundError as error:
         raise MissingExtra("huggingface_hub is not installed. Run: pip install 'teststrip[diffusers]'") from error
-    return (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError)
+    # The bases of its own error are those of the HTTP library below it (requests, httpx, httpx2, by version), which
+    # raises their relatives where there is no connection.
+    return (OSError, ValueError, RuntimeError, HFValidationError, *HfHubHTTPError.__bases__)
+
+
+def ask(repo: str, revision: str) -> str | None:
+    """The commit of a revision, as the hub says.
+
+    One request without retries. Downloads retry for half a minute where there is no network, so this comes before them.
+
+    Raises:
+        one of `troubles()`: the hub cannot be asked, or there is no such model.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if not may_fetch():
+        raise OfflineModeIsEnabled("nothing is fetched here")
+    return HfApi().model_info(repo, revision=revision, timeout=20).sha
 
 
 def commit_here(repo: str, revision: str) -> str | None:
     """The commit that a branch or tag had when it was last fetched to this disk; None when it never was."""
+    kept = _kept(repo) / "refs" / revision
+    return kept.read_text("utf-8").strip() if kept.is_file() else None
+
+
+def snapshot(repo: str, commit: str) -> Path:
+    """The folder in which the hub's cache keeps the files of a commit; it may be missing, or hold some of them only."""
+    return _kept(repo) / "snapshots" / commit
+
+
+def _kept(repo: str) -> Path:
     from huggingface_hub import constants
 
-    kept = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "refs" / revision
-    return kept.read_text("utf-8").strip() if kept.is_file() else None
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
 def remedy(repo: str, revision: str = "") -> str:
