@@ -12,8 +12,8 @@ from tests.command import command
 
 import teststrip
 from teststrip.errors import UsageError
-from teststrip.metrics.convergence import rmse
 from teststrip.pictures import decode
+from teststrip.pictures.distances import rmse
 from teststrip.records import Comparison
 from teststrip.results.result import Result, open_result
 from teststrip.verbs import compare

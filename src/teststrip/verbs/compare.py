@@ -18,7 +18,8 @@ from teststrip import analysis
 from teststrip.analysis.sentences.answers import lines as told
 from teststrip.analysis.sentences.phrases import count, fixed
 from teststrip.errors import UsageError
-from teststrip.metrics.convergence import Convergence, rmse
+from teststrip.metrics.fidelity import Convergence
+from teststrip.pictures import distances as apart
 from teststrip.records import Axis, Card, Cell, Finding, Level, Planned, Row, Study
 from teststrip.results import Result
 from teststrip.rows import tables
@@ -242,10 +243,10 @@ def _distances(first: Result, second: Result, pairs: Sequence[tuple[Row, Row]]) 
             yield Distance(one.planned.prompt.text, 0.0)
             continue
         left, right = decoded(first.store, one.image), decoded(second.store, other.image)
-        apart = math.nan
+        levels = math.nan
         if left is not None and right is not None and left.shape == right.shape:
-            apart = rmse(left, right)
-        yield Distance(one.planned.prompt.text, apart)
+            levels = apart.rmse(left, right)
+        yield Distance(one.planned.prompt.text, levels)
 
 
 def _most_changed(distances: Sequence[Distance]) -> list[str]:
