@@ -214,7 +214,6 @@ class Changed(_OfPixels):
 
     card: ClassVar[Card] = Card(
         name="changed",
-        unit="share",
         arity=2,
         describes=DESCRIBES,
         about="Share of pixels with a channel more than 2 of 255 levels from the reference cell's picture of the same "
