@@ -52,7 +52,7 @@ def findings(
     reference: Sequence[LevelRef],
     between_seeds: Array | None = None,
 ) -> list[Finding]:
-    """One finding, or none where the reference is no part of these columns or no picture has a distance.
+    """One finding, or none where the reference is no part of these columns or there are no scores.
 
     Args:
         layout: who stands where.
@@ -71,7 +71,7 @@ def findings(
         places.setdefault(tuple(levels[axis] for axis in axes), []).append(cell)
     others = {levels: cells for levels, cells in places.items() if levels != at}
     apart = scales.distances(values, card)
-    if all(np.isnan(apart[..., cells]).all() for cells in others.values()):
+    if not others or np.isnan(apart).all():
         return []
     seed = math.nan if between_seeds is None else _middle(scales.distances(between_seeds, card))
     judge = _Judge.of(apart[..., [cell for cells in others.values() for cell in cells]], card, terms, seed)
@@ -180,7 +180,7 @@ def _concluded(judge: _Judge, layout: Layout, fidelity: Fidelity, axes: Sequence
     """The finding with its words; its effect is that of the setting that is furthest away."""
     card, settings = judge.card, fidelity.settings
     known = [one for one in settings if math.isfinite(one.mean)]
-    furthest = (min if fidelity.rising else max)(known, key=attrgetter("mean"))
+    furthest = (min if fidelity.rising else max)(known or settings, key=attrgetter("mean"))
     unit = "picture of these prompts" if judge.here else "prompt"
     scope: Scope = "these prompts" if judge.here else "prompts like these"
     made = Finding(
@@ -193,8 +193,8 @@ def _concluded(judge: _Judge, layout: Layout, fidelity: Fidelity, axes: Sequence
         level=0.95,
         margin=fidelity.limit,
         p=math.nan,
-        prompts=max(one.prompts for one in known),
-        images=sum(one.pairs for one in known),
+        prompts=max(one.prompts for one in settings),
+        images=sum(one.pairs for one in settings),
         verdict=next(verdict for verdict in RANK if any(one.verdict == verdict for one in settings)),
         method=f"distance to the picture of the same prompt and seed at {phrases.setting(fidelity.reference)}; one "
         f"value a {unit}; 95 % interval of the mean by Student's t and by Hall's transformation for skewed distances, "
@@ -205,7 +205,7 @@ def _concluded(judge: _Judge, layout: Layout, fidelity: Fidelity, axes: Sequence
         levels=tuple(_point(one, layout, axes) for one in settings),
         limits=tuple(_limits(judge)),
         scope=scope,
-        seeds=max(one.pairs for one in known) if judge.here else 0,
+        seeds=max(one.pairs for one in settings) if judge.here else 0,
         paired=judge.terms.pairing.paired,
         fidelity=fidelity,
     )

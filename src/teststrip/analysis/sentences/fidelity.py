@@ -18,7 +18,7 @@ from teststrip.records import Fidelity, Finding, Likeness, Verdict
 from teststrip.vocabulary import spoken
 
 NOT_GOOD = "It says that pictures are the same or not, and never that they are good or bad."
-CHANCE = "The engine does not give a seed's picture again, so a distance says nothing of the setting."
+CHANCE = "Seeds are not paired, because the engine does not give a seed's picture again: a distance says nothing here."
 SHARED = "All prompts share the same few seeds, so the luck of each seed counts in every prompt."
 ANSWERS: Mapping[Verdict, str] = {
     "equivalent": "yes",
@@ -93,6 +93,8 @@ def _claim(finding: Finding, of: Fidelity) -> str:
 def _undecided(finding: Finding, of: Fidelity) -> str:
     """Why nothing is judged."""
     by, reference = spoken(finding.metric), setting(of.reference)
+    if not finding.images:
+        return f"{by} can compare no picture with the one with {reference}."
     if not of.yardstick:
         return (
             f"{by} tells how far pictures are from those with {reference}, and no limit is known up to which they are "
@@ -130,7 +132,7 @@ def _distance(finding: Finding, of: Fidelity, one: Likeness) -> str:
 
 def _changed(finding: Finding, of: Fidelity) -> list[str]:
     """The prompts that changed most, at the setting that is furthest away; nothing where there is one prompt alone."""
-    known = [one for one in of.settings if math.isfinite(one.mean)]
+    known = [one for one in of.settings if math.isfinite(one.mean)] or of.settings
     worst = (min if of.rising else max)(known, key=lambda one: one.mean)
     if len(worst.furthest) < 2 or worst.furthest[0].distance == worst.furthest[-1].distance:
         return []
