@@ -118,8 +118,17 @@ def test_the_limit_is_what_the_study_asks_then_what_people_see_then_a_share_of_a
 def test_without_any_limit_pictures_are_described_and_not_judged() -> None:
     found = concluded(columns(12, 1, falling), replace(CARD, unseen=math.nan))
     assert found.verdict == "insufficient design"
-    assert "write margin = { apart = ... }, or make two seeds a prompt" in found.sentence
+    assert "Write one: margin = { apart = ... }." in found.sentence
     assert "surely" in found.sentence
+
+
+@pytest.mark.parametrize("card", [Changed.card, Level.card])
+def test_what_only_counts_pixels_is_judged_by_no_other_seed(card: Card) -> None:
+    table = columns(12, 2, falling)
+    table |= {card.name: table["apart"]}
+    table |= {card.between_seeds_column: [80.0 if steps == 50 else math.nan for steps in table["steps"]]}
+    assert concluded(table, card).verdict == "insufficient design"
+    assert concluded(table, card, margin={card.name: 3.0}).verdict == "different"
 
 
 def test_what_has_no_distance_is_counted_and_never_taken_for_near() -> None:

@@ -23,7 +23,7 @@ ASKED = {
     "prompts": EIGHT,
     "replicates": 2,
     "axes": {"guidance_scale": [1, 7], "num_inference_steps": [2, 45, 50]},
-    "question": {"metrics": METRICS, "reference": {"steps": 50}},
+    "question": {"metrics": METRICS, "reference": {"steps": 50}, "margin": {"changed": 0.1, "level": 5}},
 }
 
 

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 DESCRIBES = "a picture that is near the reference is the same picture, and not a better one"
 MOVED = "A subject that moved by a few pixels is as far away as one that changed."
 NOT_GOOD = "It says that pictures stopped changing, not that they are good."
-BLIND = "Blind to colour; flat areas count as much as the subject. NaN below 11 pixels a side."
+BLIND = (
+    "Blind to colour; flat areas count as much as the subject, so that plain grey can be nearer than another picture. "
+    "NaN below 11 pixels a side."
+)
 UNSEEN = "What the model does not see does not count: fine texture, small text, the picture's quality."
 MODELS = "DINOv2: Oquab et al. 2023, arXiv 2304.07193; CLIP: Radford et al. 2021, arXiv 2103.00020"
 LOSSLESS = 40.0
@@ -223,6 +226,7 @@ class Changed(_OfPixels):
         source="counted",
         failure="A pixel that is off by 3 levels counts as much as one that turned from black to white.",
         comparable="within a prompt, against one reference",
+        unseen=math.inf,
         against="the reference",
     )
     formula = staticmethod(distances.changed)
@@ -243,6 +247,7 @@ class Level(_OfPixels):
         source="counted",
         failure="One pixel on an edge that moved decides it: it tells equal pictures from others, and little more.",
         comparable="within a prompt, against one reference",
+        unseen=math.inf,
         against="the reference",
     )
     formula = staticmethod(distances.level)

@@ -147,8 +147,9 @@ class Card:
         needs: the weights it needs, in words; "" = none.
         comparable: between which pictures the value may be compared.
         rises_with: settings that move the value mechanically, whatever becomes of the picture.
-        unseen: of a metric of pairs, how far two pictures may be apart before people see a difference; NaN = unknown.
-            Of a similarity, how far below that of equal pictures; of decibels, the value from which on they see none.
+        unseen: of a metric of pairs, how far two pictures may be apart before people see a difference; of a similarity,
+            how far below that of equal pictures; of decibels, the value from which on they see none. NaN = unknown, so
+            that another seed is the yardstick. Infinite = the metric has no such limit, and only counts.
         against: of a metric of pairs, the reference of a picture; "" = the metric arranges its pairs itself.
         scale: of a metric of pairs, what grows with the value. A distance of equal pictures is 0 and a similarity is
             `high`. Decibels are of a squared error, and means are taken of that error.

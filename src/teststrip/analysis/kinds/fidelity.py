@@ -171,7 +171,7 @@ def _limit(card: Card, margin: float | Mapping[str, float], seed: float) -> tupl
         return scales.limit(card, asked), "asked"
     if math.isfinite(card.unseen):
         return scales.limit(card, None), "unseen"
-    if seed > 0:
+    if math.isnan(card.unseen) and seed > 0:
         return scales.part(seed, OF_ANOTHER_SEED, card), "another seed"
     return math.nan, ""
 

@@ -97,8 +97,8 @@ def _undecided(finding: Finding, of: Fidelity) -> str:
         return f"{by} can compare no picture with the one with {reference}."
     if not of.yardstick:
         return (
-            f"{by} tells how far pictures are from those with {reference}, and no limit is known up to which they are "
-            f"the same: write margin = {{ {finding.metric} = ... }}, or make two seeds a prompt."
+            f"{by} tells how far pictures are from those with {reference}, and judges nothing, because no limit is "
+            f"known up to which they are the same. Write one: margin = {{ {finding.metric} = ... }}."
         )
     if not finding.paired:
         return f"{by} cannot tell whether pictures are the same as with {reference}, because a seed does not repeat."
