@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from teststrip import analysis
 from teststrip.analysis.numbers import bounds, scales
+from teststrip.analysis.power import explained
 from teststrip.analysis.sentences import fidelity, headlines
 from teststrip.metrics.fidelity import Changed, Features, Level, Psnr, Ssim
 from teststrip.records import Card, Finding, LevelRef
@@ -156,6 +158,15 @@ def test_a_reference_of_several_axes_has_every_other_setting_of_theirs_beside_it
     assert settings == [("5", "full"), ("5", "half"), ("20", "full"), ("20", "half"), ("50", "half")]
     assert all(one.pairs == 16 for one in found.fidelity.settings)
     assert found.axis == ""
+
+
+@pytest.mark.parametrize("prompts", [6, 12, 58, 59, 200])
+def test_the_plan_promises_the_share_of_prompts_that_the_report_then_names(prompts: int) -> None:
+    (promised,) = explained.explain_reference(prompts, MOST)
+    found = concluded(columns(prompts, 1, falling))
+    (said,) = {word for line in found.lines if "surely" in line for word in re.findall(r"surely (\d+ %)", line)}
+    assert f"how far {said} of prompts like these go" in promised
+    assert ("59 prompts show it of 95 %" in promised) == (prompts < 59)
 
 
 def test_a_table_without_the_axis_of_the_reference_has_no_such_finding() -> None:

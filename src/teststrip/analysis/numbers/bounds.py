@@ -13,14 +13,11 @@ import math
 import numpy as np
 from scipy import special
 
-from teststrip.analysis.numbers import samples
+from teststrip.analysis.numbers import samples, shares
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.samples import Interval
+from teststrip.analysis.numbers.shares import MOST, SURE
 
-MOST = 0.95
-"""The share of prompts that "most" stands for."""
-SURE = 0.95
-"""How sure a bound is."""
 STRAIGHT = 1e-9
 """Below this, times the root of the number of prompts, skewness changes nothing that can be computed."""
 
@@ -67,9 +64,6 @@ def surely_within(values: Array) -> tuple[float, float]:
     Returns:
         the share, 0..1, and the distance; both NaN where there is no value.
 
-    Source:
-        Wilks 1941: limits of tolerance by order statistics, which assume no distribution.
-
     >>> share, distance = surely_within(np.arange(20.0))
     >>> round(share, 3), distance
     (0.861, 19.0)
@@ -84,7 +78,7 @@ def surely_within(values: Array) -> tuple[float, float]:
     enough = np.flatnonzero(special.bdtr(np.arange(count), count, MOST) >= SURE)
     if enough.size:
         return MOST, float(known[enough[0]])
-    return float((1 - SURE) ** (1 / count)), float(known[-1])
+    return shares.within(count), float(known[-1])
 
 
 def _skewness(values: Array, middle: Array) -> Array:
