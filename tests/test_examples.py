@@ -16,7 +16,14 @@ from teststrip.verbs.run import drive
 
 TEMPLATE = Path(teststrip.study.__file__).parent / "template.toml"
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SHOTS = {"demo": 432, "guidance_vs_steps": 480, "pussycat_or_cat": 96, "scheduler_and_steps": 336, "two_models": 48}
+SHOTS = {
+    "demo": 432,
+    "guidance_vs_steps": 480,
+    "pussycat_or_cat": 96,
+    "same_picture": 144,
+    "scheduler_and_steps": 336,
+    "two_models": 48,
+}
 
 
 @pytest.mark.parametrize("name", SHOTS)

@@ -272,7 +272,7 @@ class Metric(Protocol):
 
 @runtime_checkable
 class ArrangedMetric(Metric, Protocol):
-    """A metric that says itself which images belong together. Every metric of pairs must do so."""
+    """A metric that says itself which images belong together. A metric of pairs must, or its card names a reference."""
 
     def arrange(self, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
         """The items to score, out of all rows that have an image. A pair holds the image, then its reference."""

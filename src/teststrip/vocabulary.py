@@ -171,6 +171,11 @@ SPOKEN: Final[Mapping[str, str]] = {
     "clip_score": "CLIP score",
     "pick_score": "PickScore",
     "vqa_score": "VQA score",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "changed": "share of changed pixels",
+    "level": "largest difference",
+    "features": "distance of features",
 }
 """How people say the names of settings and scores that are not words."""
 

@@ -12,9 +12,9 @@ from tests.metrics.pictures import noise, row
 from teststrip import analysis, plan
 from teststrip import study as studies
 from teststrip.errors import DesignError
-from teststrip.metrics.convergence import Convergence
+from teststrip.metrics.fidelity import Convergence
 from teststrip.records import Finding, Planned, Row, Shot, Study
-from teststrip.rows import tables
+from teststrip.rows import references, tables
 
 CONFIGURED = {"scheduler": "DPMSolverMultistepScheduler", "sampler_noise": True}
 
@@ -50,7 +50,7 @@ def test_noise_that_is_known_from_the_configuration_alone_is_the_reason_that_the
     study = asked()
     rows = made(study, CONFIGURED)
     with pytest.raises(DesignError, match="draw fresh noise"):
-        Convergence().arrange(rows)
+        references.pairs(rows, Convergence.card, ())
     (finding,) = conclude(study, rows)
     assert finding.verdict == "insufficient design"
     assert finding.sentence == (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from teststrip import analysis
 from teststrip.analysis.kinds.middles import median_interval, share_interval
-from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim
+from teststrip.metrics.fidelity import Convergence, ConvergenceFeatures, ConvergenceSsim
 from teststrip.records import Card, Finding
 
 STEPS = (25, 50, 100, 150, 200)

@@ -215,11 +215,14 @@ def test_labels_are_copied_and_never_understood(turn: int, slope: float) -> None
             abs(8.0 - x) * (1 + p % 3) / 8
             for x, p in zip(table["num_inference_steps"], map(hash, table["replicate"]), strict=True)
         ]
+        table["apart"] = table["distance"]
         infos = {
             "score": Card("score", higher_is_better=True),
             "distance": Card("distance", higher_is_better=False, arity=2),
+            "apart": Card("apart", arity=2, against="the reference", unseen=3.0),
         }
-        findings = analysis.findings(table, infos, axes=[looks, levels])
+        reference = [LevelRef("look", 0, labels[0]), LevelRef("num_inference_steps", 3, labels[6])]
+        findings = analysis.findings(table, infos, axes=[looks, levels], reference=reference)
         made = analysis.recommend(table, infos["score"], axes=[looks, levels])
         return [asdict(finding) for finding in findings], asdict(made)
 

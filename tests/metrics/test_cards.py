@@ -11,6 +11,7 @@ from teststrip.results import scores
 
 # Ids under which scores lie in folders of people: another id would have every picture scored again.
 FINGERPRINTS = {
+    "changed": "12a23369acb5b1f122b6ed8385b08afe25b9fb0b76ad47b5a6ad8f9ddf4f2525",
     "chroma": "917e4e626e208f5e59ec0db1660864659252c13a21ac7508695e8cbd923ab774",
     "clipped": "0577f16124c7e0a3fae32827b337dbe76f5df1d2596c5949c6c840864bd04ba4",
     "colourfulness": "2811147d9f90cfd0b0a4febaee3ef4527443bf71fec2dbfcfc4da066db50332e",
@@ -19,8 +20,11 @@ FINGERPRINTS = {
     "convergence_ssim": "4df410f4efa6ea1d70335025271dcf18fe27d60a07871a5d11b27b8019ea679e",
     "denoiser_calls": "beca2cff0db8754cdd76dab675fed1bd05490040187ff3e5ae14c7466498aa49",
     "diversity": "26a3ac4edd3ded64a75a623723da2c64ce57ad071444f2008a2e59bba6423d51",
+    "level": "d17fee4dc080cd814d1555f50ee845e9eda025a6f33ed0d7abb6bc9152b46e50",
+    "psnr": "be841b996712ff903e1846e4c1cec9d70ad8d31d17c611cd4fcd9afbb4ff510b",
     "seconds": "e07db6377ce4ddfda3edd502428205941beb23559af2236fb77ec6c6e556c730",
     "sharpness": "732a12bf09cc9e6fae76ad42f2db8212e4e02b9af81aadc7dcb733d3b850c90e",
+    "ssim": "2f972d70fde14b5690a8f90b07092670821d573e18f9180c929df2ceb4fa3e33",
     "vendi_score": "1b0e7da1fd747f08ae8dc962ea1fc8346839fb59bfc545adeb72b7f49edc92ca",
 }
 

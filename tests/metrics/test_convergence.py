@@ -12,8 +12,10 @@ from skimage.metrics import mean_squared_error, structural_similarity
 from tests.metrics.pictures import noise, row
 
 from teststrip.errors import DesignError, MissingWeights
-from teststrip.metrics.convergence import Convergence, ConvergenceFeatures, ConvergenceSsim, rmse, ssim
+from teststrip.metrics.fidelity import Convergence, ConvergenceFeatures, ConvergenceSsim
+from teststrip.pictures.distances import rmse, ssim
 from teststrip.protocols import Item
+from teststrip.rows import references
 from teststrip.rows.items import between_seeds
 from teststrip.testing.metric_contract import MetricContract
 
@@ -95,7 +97,7 @@ def test_black_and_white_are_as_far_apart_as_can_be():
 
 
 def test_the_reference_has_the_most_steps_and_is_its_own():
-    assert steps_of(Convergence().arrange(path(50, 2, 10))) == [(50, 50), (2, 50), (10, 50)]
+    assert steps_of(references.pairs(path(50, 2, 10), Convergence.card, ())) == [(50, 50), (2, 50), (10, 50)]
 
 
 def test_partners_share_prompt_seed_and_every_other_setting():
@@ -106,7 +108,7 @@ def test_partners_share_prompt_seed_and_every_other_setting():
         for guidance in (1.0, 7.0)
         for one in path(2, 8, prompt=prompt, replicate=replicate, guidance_scale=guidance)
     ]
-    pairs = Convergence().arrange(rows)
+    pairs = references.pairs(rows, Convergence.card, ())
     own = [pair for pair in pairs if not between_seeds(pair)]
     assert len(own) == 16
     for one, reference in own:
@@ -119,7 +121,7 @@ def test_partners_share_prompt_seed_and_every_other_setting():
 @pytest.mark.parametrize(("seeds", "expected"), [(1, 0), (2, 1), (3, 3), (6, 6)])
 def test_pictures_of_two_seeds_at_the_most_steps_are_the_yardstick(seeds, expected):
     rows = [one for seed in range(seeds) for one in path(2, 8, replicate=seed)]
-    pairs = [pair for pair in Convergence().arrange(rows) if between_seeds(pair)]
+    pairs = [pair for pair in references.pairs(rows, Convergence.card, ()) if between_seeds(pair)]
     assert len(pairs) == len({frozenset(one.planned.replicate for one in pair) for pair in pairs}) == expected
     for pair in pairs:
         one, other = (dict(row.planned.shot.settings) for row in pair)
@@ -130,29 +132,29 @@ def test_pictures_of_two_seeds_at_the_most_steps_are_the_yardstick(seeds, expect
 
 def test_a_seed_whose_reference_is_missing_is_left_out_not_measured_against_less():
     rows = path(2, 8, 20) + path(2, 8, replicate=1)
-    pairs = Convergence().arrange(rows)
+    pairs = references.pairs(rows, Convergence.card, ())
     assert {pair[0].planned.replicate for pair in pairs} == {0}
 
 
 def test_each_arm_has_its_own_highest_number_of_steps():
     rows = path(2, 8, 20, guidance_scale=7.0) + path(2, 8, guidance_scale=9.0)
-    assert steps_of(Convergence().arrange(rows)) == [(2, 20), (8, 20), (20, 20), (2, 8), (8, 8)]
+    assert steps_of(references.pairs(rows, Convergence.card, ())) == [(2, 20), (8, 20), (20, 20), (2, 8), (8, 8)]
 
 
 @pytest.mark.parametrize("rows", [[], path(20), path(20) + path(20, replicate=1)])
 def test_without_two_numbers_of_steps_there_is_nothing_to_converge(rows):
     with pytest.raises(DesignError, match="num_inference_steps"):
-        Convergence().arrange(rows)
+        references.pairs(rows, Convergence.card, ())
 
 
 def test_paired_convergence_is_refused_for_ancestral_samplers():
     with pytest.raises(DesignError, match="not defined here"):
-        Convergence().arrange(path(2, 8, scheduler="EulerAncestralDiscreteScheduler"))
+        references.pairs(path(2, 8, scheduler="EulerAncestralDiscreteScheduler"), Convergence.card, ())
 
 
 def test_beside_deterministic_samplers_an_ancestral_one_has_no_number():
     rows = path(2, 8, scheduler="DDIMScheduler") + path(2, 8, scheduler="EulerAncestralDiscreteScheduler")
-    pairs = Convergence().arrange(rows)
+    pairs = references.pairs(rows, Convergence.card, ())
     values = Convergence().score([Item(pair, (noise(1), noise(2))) for pair in pairs])
     assert [math.isnan(value) for value in values] == [False, False, True, True]
 

@@ -6,7 +6,9 @@ import csv
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -516,3 +518,25 @@ def test_reading_a_study_loads_neither_torch_nor_pydantic() -> None:
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ({"steps": 8}, [("num_inference_steps", 1, "8")]),
+        ({"engine": "b", "cfg": 1}, [("engine", 1, "b"), ("guidance_scale", 0, "1")]),
+    ],
+)
+def test_a_reference_names_levels_and_changes_no_shot(
+    reference: dict[str, object], expected: list[tuple[str, int, str]]
+) -> None:
+    keys: dict[str, Any] = {
+        "name": "demo",
+        "prompts": ["an owl"],
+        "engines": {"a": {"name": "pattern"}, "b": {"name": "pattern", "width": 32}},
+        "axes": {"engine": ["a", "b"], "cfg": [1, 7], "steps": [2, 8]},
+    }
+    plain, referred = (teststrip.Study(**keys, question=question) for question in ({}, {"reference": reference}))
+    assert [(one.axis, one.index, one.label) for one in referred.question.reference] == expected
+    assert list(plan.of(referred).ids()) == list(plan.of(plain).ids())
+    assert replace(referred, question=plain.question) == plain

@@ -50,6 +50,7 @@ def test_everything_a_file_can_say_survives(toy: type[ToyEngine]) -> None:
             "price_an_hour": 0.9,
             "scope": "these prompts",
             "known_bad": [{"my arm": ["slow"], "cfg": 2.5}, {"cfg": 1}],
+            "reference": {"my arm": "plain", "cfg": 2.5},
         },
         trackers={"wandb": {"project": "p", "side": 128, "per_setting": True}, "progress": {}},
     )

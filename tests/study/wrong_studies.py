@@ -549,6 +549,50 @@ WRONG = [
         " prompts like these, both",
     ),
     Wrong(
+        "a reference that is no table",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = 8\n",
+        "question.reference: must be a table, not a number. Write reference = { num_inference_steps = 50 }",
+    ),
+    Wrong(
+        "a reference of an axis that is not there",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = { num_inference_step = 8 }\n",
+        "question.reference: 'num_inference_step' is no axis. Did you mean 'num_inference_steps'?"
+        " Axes: num_inference_steps",
+    ),
+    Wrong(
+        "a reference at a level that is not there",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = { steps = 9 }\n",
+        "question.reference.steps: 9 is no level of this axis. Levels: 2, 8",
+    ),
+    Wrong(
+        "a reference of two levels",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = { steps = [2, 8] }\n",
+        "question.reference.num_inference_steps: names several levels, and a picture is compared with one. Keep one",
+    ),
+    Wrong(
+        "a reference that names nothing",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = {}\n",
+        "question.reference: is empty. Name an axis and a value",
+    ),
+    Wrong(
+        "a reference beside which there is no other level",
+        HEAD + "[axes]\nsteps = [8]\n[question]\nreference = { steps = 8 }\n",
+        "question.reference.num_inference_steps: is the only level of its axis, so nothing is compared with it."
+        " Add a level",
+    ),
+    Wrong(
+        "a reference that is left out wherever it could be compared",
+        HEAD + "[axes]\nsteps = [2, 8]\ncfg = [1, 7]\n[question]\nreference = { steps = 8 }\n"
+        "[[exclude]]\nsteps = 8\ncfg = 1\n[[exclude]]\nsteps = 2\ncfg = 7\n",
+        "question.reference: is compared with nothing, because of what is left out. Exclude less, or name another cell",
+    ),
+    Wrong(
+        "a metric without the reference that it needs",
+        HEAD + '[axes]\nsteps = [2, 8]\n[question]\nmetrics = ["sharpness", "psnr"]\n',
+        "question.metrics[1]: psnr compares pictures with those of a reference, and question.reference names none."
+        " Write, for example, reference = { num_inference_steps = 8 }",
+    ),
+    Wrong(
         "something known to be bad that is no axis",
         HEAD + "[axes]\nsteps = [2, 8]\n[question]\nknown_bad = { num_inference_step = 2 }\n",
         "question.known_bad: 'num_inference_step' is no axis. Did you mean 'num_inference_steps'?"

@@ -12,8 +12,8 @@ from tests.command import command
 
 import teststrip
 from teststrip.errors import UsageError
-from teststrip.metrics.convergence import rmse
 from teststrip.pictures import decode
+from teststrip.pictures.distances import rmse
 from teststrip.records import Comparison
 from teststrip.results.result import Result, open_result
 from teststrip.verbs import compare
@@ -64,6 +64,24 @@ def test_a_study_that_was_made_twice_is_the_same_picture_by_picture(before: Resu
     assert effect(comparison, "sharpness").effect == 0
     assert {one.verdict for one in comparison.findings if one.metric == "sharpness"} == {"equivalent"}
     assert "32 pairs of pictures: equal to the pixel." in "\n".join(comparison.lines())
+    assert comparison.same is not None
+    assert comparison.same.verdict == "equivalent"
+
+
+def test_whether_the_pictures_are_the_same_is_judged_and_the_prompts_that_changed_most_are_named(
+    before: Result, fewer: Result
+) -> None:
+    comparison = compare.of(before, fewer)
+    assert comparison.same is not None
+    assert comparison.same.verdict == "different"
+    said = "\n".join(comparison.lines())
+    assert "pictures with folder fewer are not the same as with folder before" in said
+    assert "Changed most with folder fewer: “" in said
+    levels: dict[str, list[float]] = {prompt: [] for prompt in PROMPTS}
+    for one in comparison.distances:
+        levels[one.prompt].append(one.levels)
+    mean = sum(sum(own) / len(own) for own in levels.values()) / len(levels)
+    assert comparison.same.effect == pytest.approx(mean)
 
 
 def test_a_difference_is_that_of_the_means_and_turns_with_the_order_of_the_folders(
@@ -98,6 +116,7 @@ def test_only_places_of_both_folders_are_compared_and_the_others_are_counted(bef
 def test_pictures_that_are_missing_damaged_or_of_another_size_have_no_distance(before: Result, tmp_path: Path) -> None:
     larger = ran(tmp_path / "larger", settings={"width": 48, "height": 32})
     assert "32 pairs of pictures differ in size or cannot be read" in "\n".join(compare.of(before, larger).lines())
+    assert compare.of(before, larger).same is None
     part = ran(tmp_path / "part", engine={"name": "pattern", "fail": "refused: prompt=a cat"})
     image = part.rows()[0].image
     assert image is not None
@@ -112,6 +131,7 @@ def test_other_seeds_are_compared_without_pairing_them(before: Result, tmp_path:
     other = ran(tmp_path / "other", seeds=[11, 12], replicates=None)
     comparison = compare.of(before, other)
     assert not comparison.paired
+    assert comparison.same is None
     assert effect(comparison, "sharpness").low < 0 < effect(comparison, "sharpness").high
 
 
@@ -143,4 +163,6 @@ def test_the_command_says_it_in_words_and_in_json(before: Result, fewer: Result,
     found = json.loads(command("compare", *folders, "--json", cwd=tmp_path).stdout)
     assert found["folders"] == ["before", "fewer"]
     assert len(found["pictures"]) == 32
+    assert found["same_picture"]["verdict"] == "different"
+    assert found["same_picture"]["mean"] < found["same_picture"]["bound"]
     assert {one["metric"] for one in found["findings"]} == {"sharpness", "seconds"}

@@ -15,7 +15,7 @@ import teststrip
 from teststrip import pictures, plan, plugins
 from teststrip.engines.pattern import PatternEngine
 from teststrip.errors import UsageError
-from teststrip.metrics.convergence import rmse
+from teststrip.pictures.distances import rmse
 from teststrip.protocols import Item
 from teststrip.records import Failure, Render, Scored
 from teststrip.results.result import Result
@@ -323,7 +323,7 @@ def test_failed_shots_have_no_scores_and_no_zeros(tmp_path):
 
 def test_a_metric_of_pairs_must_say_which(result, probes):
     [event] = told(result, ["pairless"])
-    assert "has no `arrange`" in event.note
+    assert "neither its card nor `arrange` says which" in event.note
 
 
 def test_a_pass_that_is_stopped_keeps_what_it_has_and_goes_on_later(result):

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from teststrip.analysis.kinds import audit, cells, comparable, convergence, limits
+from teststrip.analysis.kinds import audit, cells, comparable, convergence, fidelity, limits
 from teststrip.analysis.kinds import axis as axis_finding
 from teststrip.analysis.kinds import missing as absences
 from teststrip.analysis.kinds.audit import KnownBad
@@ -26,7 +26,7 @@ from teststrip.analysis.numbers.judging import WIDE, Pairing, judge
 from teststrip.analysis.numbers.margin import Margin
 from teststrip.analysis.sentences import answers, missing
 from teststrip.analysis.sentences import settings as whole_settings
-from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, KeptMargin, Scope, Study, Value, Verdict
+from teststrip.records import DEFAULT_MARGIN, Axis, Card, Finding, KeptMargin, LevelRef, Scope, Study, Value, Verdict
 from teststrip.records.looked import Kept
 
 SETTLED: tuple[Verdict, ...] = ("different", "equivalent")
@@ -57,6 +57,7 @@ def findings(
     known_bad: KnownBad | None = None,
     pilot: Kept | None = None,
     outlook: bool = True,
+    reference: Sequence[LevelRef] = (),
 ) -> tuple[Finding, ...]:
     """What can honestly be concluded from scores of pictures.
 
@@ -79,11 +80,12 @@ def findings(
         pilot: margins that an earlier look kept, by metric; they count in place of those of these scores.
         outlook: open questions are told what would settle them, and answers what other tests say, which is most of the
             work; False = for simulations.
+        reference: levels of axes that name the cell from which metrics of pairs measure their distances.
 
     Returns:
         For each metric: each axis and each interaction in each scope that the design supports, the scope that leads
-        first; all cells, its audit; of a metric of pairs the knee of convergence; then where pictures or scores are
-        missing.
+        first; all cells, its audit; of a metric of pairs the knee of convergence, or whether pictures are still those
+        of the reference; then where pictures or scores are missing.
 
     Raises:
         UsageError: an absent column, two rows in one place, something that is no number.
@@ -100,7 +102,11 @@ def findings(
             continue
         values = layout.values(table[name], name)
         if card.arity == 2:
-            apart = card.between_seeds_column
+            column = card.between_seeds_column
+            apart = layout.values(table[column], column) if column in table else None
+            if card.against == "the reference":
+                found += fidelity.findings(layout, values, card, terms, reference=reference, between_seeds=apart)
+                continue
             found += convergence.findings(
                 layout,
                 values,
@@ -112,7 +118,7 @@ def findings(
                 scope=scope,
                 shared_seeds=shared_seeds,
                 apart=makings.across(card),
-                between_seeds=layout.values(table[apart], apart) if apart in table else None,
+                between_seeds=apart,
             )
             continue
         lost = _lost(layout, values, card, table)
@@ -318,4 +324,5 @@ def of_result_columns(
         tags={prompt.id: prompt.tags for prompt in study.prompts if prompt.tags},
         known_bad=audit.of_study(study),
         pilot=pilot,
+        reference=study.question.reference,
     )

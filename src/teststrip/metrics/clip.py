@@ -31,7 +31,7 @@ _EMBEDDED_CARD = replace(
     _CLIP_CARD,
     about="100 × cosine between picture and prompt, by the small scorer embedded in this package.",
     failure="The embedded scorer was trained on drawn emoji at 64 pixels: of any other picture or word it knows "
-    "nothing. " + _CLIP_CARD.failure,
+    "nothing, and it rates noise or grey above a good picture of another prompt. " + _CLIP_CARD.failure,
     needs="nothing more: the embedded scorer of emoji (or a CLIP by folder or hub id)",
 )
 

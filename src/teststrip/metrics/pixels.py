@@ -172,7 +172,7 @@ class Colourfulness(_OfPixels):
         low=0.0,
         high=math.hypot(255, 255) + 0.3 * math.hypot(255, 255),  # spread and mean can never both be this large
         source="Hasler & Süsstrunk 2003",
-        failure="Over-saturation scores high; whether the prompt asked for colour is not known to it.",
+        failure="Over-saturation and coloured noise score high; whether the prompt asked for colour it does not know.",
     )
     formula = staticmethod(colourfulness)
 
@@ -219,6 +219,6 @@ class Chroma(_OfPixels):
         low=0.0,
         high=134.0,  # pure sRGB blue: 133.8
         source="CIE 15:2004, D65, 2° observer",
-        failure="A mean: a small vivid subject on white scores lower than a pale wash over everything.",
+        failure="A mean: a small vivid subject on white scores lower than a pale wash, and coloured noise above all.",
     )
     formula = staticmethod(chroma)

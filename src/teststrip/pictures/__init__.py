@@ -4,6 +4,7 @@
     stamps       what a picture file says about itself
     pixels       encode, decode safely, compare, shrink
     sheet        a labelled grid of pictures
+    distances    how far two decoded pictures are apart
 
 Nothing outside this room opens a picture.
 """

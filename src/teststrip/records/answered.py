@@ -130,6 +130,13 @@ class Score:
     fingerprint_id: str
 
 
+Against = Literal["", "the most steps", "the reference"]
+"""What a picture is held against: its like at the study's highest number of steps, or in the study's reference cell."""
+
+Scale = Literal["distance", "similarity", "decibels"]
+"""How a metric of pairs counts: how far pictures are apart, how alike they are, or how alike in decibels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """What one must know of a metric before believing it; also of a column of anybody's own, which needs a name alone.
@@ -152,7 +159,12 @@ class Card:
         equal: settings in which two pictures must agree before their values are compared. The analysis keeps to it:
             nothing is found or recommended across them.
         rises_with: settings that move the value mechanically, whatever becomes of the picture.
-        unseen: of a metric of pairs, how far two pictures may be apart before people see a difference; NaN = unknown.
+        unseen: of a metric of pairs, how far two pictures may be apart before people see a difference; of a similarity,
+            how far below that of equal pictures; of decibels, the value from which on they see none. NaN = unknown, so
+            that another seed is the yardstick. Infinite = the metric has no such limit, and only counts.
+        against: of a metric of pairs, the reference of a picture; "" = the metric arranges its pairs itself.
+        scale: of a metric of pairs, what grows with the value. A distance of equal pictures is 0 and a similarity is
+            `high`. Decibels are of a squared error, and means are taken of that error.
     """
 
     name: str
@@ -171,6 +183,8 @@ class Card:
     equal: tuple[str, ...] = ()
     rises_with: tuple[str, ...] = ()
     unseen: float = math.nan
+    against: Against = ""
+    scale: Scale = "distance"
 
     @property
     def between_seeds_column(self) -> str:

@@ -169,6 +169,8 @@ class Question:
         scope: what the answers are about: the very prompts of the study, prompts of their kind, or both.
         known_bad: combinations of levels whose pictures are known to be bad, to test scores on; each names a level of
             one axis or of several. None = what is usually bad for such a model.
+        reference: levels of axes that name the cell with whose pictures others are compared; on the axes left out a
+            picture is compared at its own level. Empty = there is no reference.
     """
 
     metrics: tuple[str, ...] = ()
@@ -177,6 +179,7 @@ class Question:
     price_an_hour: float | None = None
     scope: Literal[Scope, "both"] = "both"
     known_bad: tuple[tuple[LevelRef, ...], ...] | None = None
+    reference: tuple[LevelRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,79 @@ class TagEffect:
     apart: bool
 
 
+Yardstick = Literal["", "asked", "unseen", "another seed"]
+"""Why pictures so near are the same: the study says so, people see no difference, or another seed changes more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDistance:
+    """How far a prompt's pictures are from those of the reference.
+
+    Attributes:
+        prompt: its name.
+        distance: the mean over its pictures, in the metric's unit.
+    """
+
+    prompt: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How near the pictures of one setting are to those of the reference; distances are in the metric's unit.
+
+    Attributes:
+        levels: of the axes that the reference names.
+        mean: over prompts, or over pictures where these very prompts are meant; of decibels, that of the mean error.
+        near, far: the mean's 95 % interval, the end that is nearer to the reference first; NaN = too few to tell.
+        most: the distance that 95 of 100 of what was seen are within.
+        share: so many, 0..1, of prompts like these, or of pictures of these prompts, surely lie within `within`;
+            NaN = too few to tell.
+        within: the distance that goes with `share`.
+        prompts: how many prompts have a distance.
+        pairs: how many pictures have one.
+        unknown: how many pictures have none, because one of a pair is missing or their sizes differ.
+        of_another_seed: the mean as a share of what another seed changes; NaN = unknown.
+        furthest: the prompts whose pictures are furthest away, the furthest first, with their distances.
+        verdict: equivalent = the same picture on average, different = another one.
+    """
+
+    levels: tuple[LevelRef, ...]
+    mean: float
+    near: float
+    far: float
+    most: float
+    share: float
+    within: float
+    prompts: int
+    pairs: int
+    unknown: int
+    of_another_seed: float
+    furthest: tuple[PromptDistance, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How near the pictures of all settings are to those of the reference.
+
+    Attributes:
+        reference: the levels that name it.
+        rising: a larger value is nearer to the reference (a similarity, decibels).
+        limit: the distance up to which a picture counts as the same, in the metric's unit; NaN = unknown.
+        yardstick: where the limit comes from; "" = there is none.
+        of_another_seed: the limit as a share of what another seed changes; NaN = unknown.
+        settings: in the order of the study.
+    """
+
+    reference: tuple[LevelRef, ...]
+    rising: bool
+    limit: float
+    yardstick: Yardstick
+    of_another_seed: float
+    settings: tuple[Likeness, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One conclusion, with its evidence.
@@ -267,6 +340,7 @@ class Finding:
         shape: how the score goes along the axis, where levels differ; None = they are not shown to.
         between_seeds: of convergence, the distance of two seeds' pictures; NaN = unknown.
         curves: of an interaction, the lines of its plot; empty where there are too many for one.
+        fidelity: how near pictures are to those of the reference; None = the finding is about something else.
     """
 
     metric: str
@@ -284,7 +358,7 @@ class Finding:
     method: str
     more_prompts: int | None = None
     sentence: str = ""
-    kind: Literal["axis", "trend", "interaction", "cells", "missing", "convergence", "audit"] = "axis"
+    kind: Literal["axis", "trend", "interaction", "cells", "missing", "convergence", "fidelity", "audit"] = "axis"
     unit: str = ""
     seed_sd: float = float("nan")
     levels: tuple[Estimate, ...] = ()
@@ -311,6 +385,7 @@ class Finding:
     paired: bool = True
     curves: tuple[Curve, ...] = ()
     between_seeds: float = float("nan")
+    fidelity: Fidelity | None = None
 
     def __repr__(self) -> str:
         about = " by ".join(filter(None, (self.metric, self.axis)))

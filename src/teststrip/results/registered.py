@@ -22,7 +22,7 @@ from teststrip.store import inside
 _HEAD = re.compile(r"# Registered (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) after (\d{1,12}) images\.")
 _MOST_BYTES = 2**24
 _PARTS = ("prompts", "replicates", "seeds", "engine", "engines", "settings", "axes", "exclude", "metrics")
-_QUESTION = ("metrics", "margin", "scope", "budget", "price_an_hour", "known_bad")
+_QUESTION = ("metrics", "margin", "scope", "budget", "price_an_hour", "known_bad", "reference")
 
 
 def text(study: Study, *, at: str, images: int) -> str:

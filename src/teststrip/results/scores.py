@@ -16,7 +16,7 @@ from teststrip.analysis.sentences import heeded, trust
 from teststrip.analysis.sentences.phrases import capital
 from teststrip.errors import TeststripError
 from teststrip.protocols import Choosy, Metric
-from teststrip.records import Axis, Card, Incomparable, Row, Study
+from teststrip.records import Axis, Card, Incomparable, LevelRef, Row, Study
 from teststrip.rows import items
 from teststrip.store import Store
 from teststrip.weights import hub
@@ -53,7 +53,7 @@ def counted(study: Study, store: Store, rows: Sequence[Row]) -> dict[str, Counte
     for name in sorted(study.question.metrics) or islice(store.scored(), MOST_UNNAMED):
         metric, present = _metric(name, study)
         if version := store.version_of(name, present):
-            own, apart = _holders(metric, rows)
+            own, apart = _holders(metric, rows, study.question.reference)
             values = (_values(store, name, version, those) for those in (own, apart))
             found[name] = Counted(version, *values)
     return found
@@ -150,14 +150,14 @@ Holders = dict[items.Digests, list[str]]
 """Each item that may have a score: its digests, and the digests of the images that the score belongs to."""
 
 
-def _holders(metric: Metric | None, rows: Sequence[Row]) -> tuple[Holders, Holders]:
+def _holders(metric: Metric | None, rows: Sequence[Row], reference: Sequence[LevelRef]) -> tuple[Holders, Holders]:
     """The items that are scores of images, and the pairs of two seeds."""
     own: Holders = {}
     apart: Holders = {}
     if metric is None:
         return {(digest,): [digest] for digest in (items.image_of(row).digest for row in rows)}, apart
     try:
-        arranged = items.arranged(metric, rows)
+        arranged = items.arranged(metric, rows, reference)
     except TeststripError:  # there are no images that belong together as the metric needs them
         return own, apart
     for digests, item in arranged.items():

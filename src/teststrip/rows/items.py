@@ -11,21 +11,27 @@ from collections.abc import Iterable, Sequence
 
 from teststrip.errors import UsageError
 from teststrip.protocols import ArrangedMetric, Metric
-from teststrip.records import Cell, Image, Row
+from teststrip.records import Cell, Image, LevelRef, Row
+from teststrip.rows import references
 
 Digests = tuple[str, ...]
 """The images that a score is about, as the store keeps them: sorted where their order means nothing."""
 
 
-def arranged(metric: Metric, rows: Sequence[Row]) -> dict[Digests, tuple[Row, ...]]:
+def arranged(metric: Metric, rows: Sequence[Row], reference: Sequence[LevelRef] = ()) -> dict[Digests, tuple[Row, ...]]:
     """The items of a metric among rows that have an image, by the digests of their images.
+
+    Args:
+        metric: of which the items are.
+        rows: that have an image.
+        reference: the levels that name the study's reference cell; empty = there is none.
 
     Raises:
         DesignError: the study has no images that belong together as this metric needs them.
         UsageError: a metric of pairs does not say which images are a pair.
     """
     ordered = metric.card.arity is not None
-    return {_digests(item, ordered=ordered): item for item in _items(metric, rows)}
+    return {_digests(item, ordered=ordered): item for item in _items(metric, rows, reference)}
 
 
 def holders(metric: Metric, item: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -44,10 +50,12 @@ def image_of(row: Row) -> Image:
     return row.image
 
 
-def _items(metric: Metric, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
+def _items(metric: Metric, rows: Sequence[Row], reference: Sequence[LevelRef]) -> Iterable[tuple[Row, ...]]:
     if isinstance(metric, ArrangedMetric):
         return metric.arrange(rows)
     card = metric.card
+    if card.against:
+        return references.pairs(rows, card, reference)
     if card.arity == 1:
         return [(row,) for row in rows]
     if card.arity is None:
@@ -55,7 +63,7 @@ def _items(metric: Metric, rows: Sequence[Row]) -> Iterable[tuple[Row, ...]]:
         for row in rows:
             groups[row.planned.prompt.id, row.planned.cell].append(row)
         return [tuple(group) for group in groups.values()]
-    raise UsageError(f"metric {card.name!r} compares {card.arity} images but has no `arrange` to say which")
+    raise UsageError(f"metric {card.name!r} compares {card.arity} images but neither its card nor `arrange` says which")
 
 
 def _digests(item: tuple[Row, ...], *, ordered: bool) -> Digests:

@@ -29,6 +29,7 @@ def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
     _check_words(study, place)
     _check_levels_differ(study, engines, place)
     _check_exclusions(study, place)
+    _check_reference(study, place)
 
 
 def _check_size(study: Study, place: Place) -> None:
@@ -164,6 +165,21 @@ def _check_exclusions(study: Study, place: Place) -> None:
     if never:
         axis, label = min(never)
         raise here.error(f"{axis} {label} is left out everywhere. Remove it from axes.{axis} instead")
+
+
+def _check_reference(study: Study, place: Place) -> None:
+    """Check that exclusions leave pictures of the reference, and others beside them."""
+    named = {level.axis: level.label for level in study.question.reference}
+    if not named or not study.exclusions:
+        return
+    there: dict[bool, set[object]] = {True: set(), False: set()}
+    for cell in combinations(study):
+        own = all(named.get(axis, label) == label for axis, label in cell)
+        there[own].add(tuple(level for level in cell if level[0] not in named))
+    if there[True].isdisjoint(there[False]):
+        raise (place / "question" / "reference").error(
+            "is compared with nothing, because of what is left out. Exclude less, or name another cell"
+        )
 
 
 def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) -> None:

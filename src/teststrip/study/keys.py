@@ -218,6 +218,15 @@ QUESTION = (
         " LCM, Flux Fill). `[]`: nothing is known to be bad.",
         {"anyOf": [LEVELS, {"type": "array", "items": LEVELS}]},
     ),
+    Key(
+        "reference",
+        "table",
+        'Levels of your axes that name one cell: `{ num_inference_steps = 50 }`, `{ engine = "bf16" }`. The metrics'
+        " `psnr`, `ssim`, `changed`, `level` and `features` compare each picture with that cell's picture of the same"
+        " prompt and seed, at the same level of the axes left out. A `margin` of such a metric is what counts as the"
+        " same picture: so far at most, or so many decibels at least.",
+        {"type": "object", "minProperties": 1, "additionalProperties": SCALAR},
+    ),
 )
 
 TABLES: Mapping[str, tuple[Key, ...]] = {

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal, get_args
 
 from teststrip import plugins
-from teststrip.errors import among, nearest
+from teststrip.errors import TeststripError, among, nearest
 from teststrip.records import BUDGET, DEFAULT_MARGIN, Axis, LevelRef, Question, Scope, Setting, Value
 from teststrip.study.axes import read_levels
 from teststrip.study.keys import QUESTION, check_keys, table
@@ -17,7 +17,7 @@ from teststrip.study.values import coerce, finite, number
 
 
 def read_question(value: object, place: Place, axes: Sequence[Axis]) -> Question:
-    """The question: metrics, margin, budget, price, scope, and levels of these axes that are known to be bad."""
+    """The question: metrics, margin, budget, price, scope; of these axes, levels known to be bad and the reference."""
     data = table(value, place)
     check_keys(data, QUESTION, place)
     metrics = _metrics(data.get("metrics", []), place / "metrics")
@@ -27,7 +27,9 @@ def read_question(value: object, place: Place, axes: Sequence[Axis]) -> Question
     hourly = None if price is None else _positive(price, place / "price_an_hour")
     scope = _scope(data.get("scope", "both"), place / "scope")
     bad = _known_bad(data["known_bad"], place / "known_bad", axes) if "known_bad" in data else None
-    return Question(metrics, margin, budget, hourly, scope, bad)
+    reference = _reference(data["reference"], place / "reference", axes) if "reference" in data else ()
+    _check_referred(metrics, reference, place / "metrics", axes)
+    return Question(metrics, margin, budget, hourly, scope, bad, reference)
 
 
 def read_trackers(value: object, place: Place) -> dict[str, dict[str, Value]]:
@@ -130,6 +132,47 @@ def _check_good_left(found: Sequence[tuple[LevelRef, ...]], place: Place, by_nam
         alone = {levels[0].index for levels in found if len(levels) == 1 and levels[0].axis == name}
         if len(alone) == len(axis.levels):
             raise place.error(f"names every level of {name}, so none is left to compare with. Keep a good one")
+
+
+def _reference(value: object, place: Place, axes: Sequence[Axis]) -> tuple[LevelRef, ...]:
+    """One level of each axis that is named."""
+    by_name = {axis.name: axis for axis in axes}
+    if not isinstance(value, Mapping):
+        raise place.error(f"must be a table, not {kind_of(value)}. Write reference = {{ num_inference_steps = 50 }}")
+    chosen = read_levels(value, place, by_name)
+    if not chosen:
+        raise place.error("is empty. Name an axis and a value")
+    for name, labels in chosen.items():
+        if len(labels) > 1:
+            raise (place / name).error("names several levels, and a picture is compared with one. Keep one")
+        if len(by_name[name].levels) < 2:
+            raise (place / name).error("is the only level of its axis, so nothing is compared with it. Add a level")
+    return tuple(_level(by_name[name], label) for name, (label,) in chosen.items())
+
+
+def _check_referred(metrics: Sequence[str], reference: Sequence[LevelRef], place: Place, axes: Sequence[Axis]) -> None:
+    """Check that there is a reference where a metric needs one."""
+    for i, name in enumerate(metrics if not reference else ()):
+        if _refers(name):
+            example = next((_last(axis) for axis in axes if len(axis.levels) > 1), "num_inference_steps = 50")
+            raise (place / i).error(
+                f"{name} compares pictures with those of a reference, and question.reference names none. Write, for "
+                f"example, reference = {{ {example} }}"
+            )
+
+
+def _last(axis: Axis) -> str:
+    """The last level of an axis, as a study file spells it."""
+    level = axis.levels[-1]
+    return f"{axis.name} = {shown(level.settings.get(axis.name, level.label))}"
+
+
+def _refers(name: str) -> bool:
+    """Whether a metric compares with the study's reference; of one that cannot be loaded here that is not known."""
+    try:
+        return bool(plugins.load("metrics", name).card.against == "the reference")
+    except (TeststripError, AttributeError):
+        return False
 
 
 def _budget(value: object, place: Place) -> str | None:

@@ -51,6 +51,7 @@ def _lines(study: Study) -> Iterator[str]:
             "known_bad": None
             if question.known_bad is None
             else [{level.axis: level.label for level in levels} for levels in question.known_bad],
+            "reference": {level.axis: level.label for level in question.reference} or None,
         },
     )
     for metric, chosen in study.metric_options.items():

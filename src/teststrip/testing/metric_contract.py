@@ -33,7 +33,8 @@ class MetricContract:
         assert isinstance(metric, Metric)
         assert metric.card.arity in {1, 2, None}
         if metric.card.arity == 2:
-            assert isinstance(metric, ArrangedMetric), "a metric of pairs says which images belong together"
+            said = [bool(metric.card.against), isinstance(metric, ArrangedMetric)]
+            assert said.count(True) == 1, "a metric of pairs says once which images belong together"
 
     def test_it_is_found_by_its_name(self, metric: Metric) -> None:
         assert plugins.load("metrics", metric.card.name) is type(metric)

@@ -1,14 +1,13 @@
 """Compares two study folders: the same prompts, seeds and settings, made by two versions of something.
 
-The folders become one study with an axis `folder` of two levels, which the analysis judges as any other axis. Besides,
-each picture is held against the other folder's picture of its place. Knows results and pixels; statistics are in
-`analysis`, and no folder is changed.
+The folders become one study with an axis `folder` of two levels, which the analysis judges as any other axis. The first
+folder is the reference, from whose picture of its place each picture of the second is measured. Knows results and
+pixels; statistics are in `analysis`, and no folder is changed.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,8 +17,9 @@ from teststrip import analysis
 from teststrip.analysis.sentences.answers import lines as told
 from teststrip.analysis.sentences.phrases import count, fixed
 from teststrip.errors import UsageError
-from teststrip.metrics.convergence import Convergence, rmse
-from teststrip.records import Axis, Card, Cell, Finding, Level, Planned, Row, Study
+from teststrip.metrics.fidelity import MOVED, Convergence
+from teststrip.pictures.distances import rmse
+from teststrip.records import Axis, Card, Cell, Finding, Level, LevelRef, Planned, Row, Study
 from teststrip.results import Result
 from teststrip.rows import tables
 from teststrip.verbs.score import decoded
@@ -27,7 +27,16 @@ from teststrip.verbs.score import decoded
 FOLDER = "folder"
 UNSEEN = Convergence.card.unseen
 """Pictures that are closer than this, in 8-bit levels, look alike to people."""
-MOST_NAMED = 3
+APART = Card(
+    name="pixel_distance",
+    unit=Convergence.card.unit,
+    arity=2,
+    source=Convergence.card.source,
+    failure=MOVED,
+    unseen=UNSEEN,
+    against="the reference",
+)
+"""Of the distance of a picture from the first folder's picture of its place."""
 
 Place = tuple[str, int, tuple[tuple[str, str], ...]]
 """A prompt's text, a replicate, and the levels of the axes that both studies have."""
@@ -58,6 +67,7 @@ class TwoFolders:
         left_out: a sentence on each score that cannot be compared.
         distances: of the pictures that both folders have.
         findings: on the difference between the folders.
+        same: whether the pictures of the second folder are those of the first; None where no two can be compared.
     """
 
     names: tuple[str, str]
@@ -67,6 +77,7 @@ class TwoFolders:
     left_out: tuple[str, ...]
     distances: tuple[Distance, ...]
     findings: tuple[Finding, ...]
+    same: Finding | None
 
     def lines(self) -> Iterator[str]:
         """The comparison in lines for people."""
@@ -79,7 +90,7 @@ class TwoFolders:
         yield from (f"  {sentence}" for sentence in self.left_out)
         yield ""
         yield from (f"  * {line}" for line in self._about_pictures())
-        for finding in self.findings:
+        for finding in (*filter(None, [self.same]), *self.findings):
             if finding.leads:
                 head, *rest = told(finding)
                 yield f"  * {head}"
@@ -95,6 +106,7 @@ class TwoFolders:
             "paired_seeds": self.paired,
             "left_out": list(self.left_out),
             "pictures": distances,
+            "same_picture": _likeness(self.same),
             "findings": [
                 {"metric": one.metric, "scope": one.scope, "verdict": one.verdict, "sentence": one.sentence}
                 for one in self.findings
@@ -121,9 +133,6 @@ class TwoFolders:
             f"({UNSEEN:g} of 255 levels), {len(known) - same - near} further apart; the median distance is "
             f"{fixed(known[len(known) // 2].levels, 2)} levels."
         )
-        changed = _most_changed([one for one in known if one.levels >= UNSEEN])
-        if changed:
-            yield f"Changed most: {'; '.join(changed)}."
 
 
 def of(first: Result, second: Result) -> TwoFolders:
@@ -146,17 +155,24 @@ def of(first: Result, second: Result) -> TwoFolders:
     )
     cards, left_out = _cards(first, second)
     study = _study(first.study, axes, names, [a.planned for a, _ in pairs])
-    rows = [_row(row, axes, name, like=a.planned) for a, b in pairs for row, name in zip((a, b), names, strict=True)]
-    scored = [replace(row, scores={name: row.scores[name] for name in cards if name in row.scores}) for row in rows]
-    found = analysis.of_result_columns(tables.columns(study, scored), study, cards, paired_seeds=paired)
+    distances = tuple(_distances(first, second, pairs))
+    if paired:
+        cards = {**cards, APART.name: APART}
+    rows = [
+        replace(_row(row, axes, name, like=a.planned), scores=_scores(row, levels, cards))
+        for (a, b), apart in zip(pairs, distances, strict=True)
+        for row, name, levels in ((a, names[0], 0.0), (b, names[1], apart.levels if apart else math.nan))
+    ]
+    found = analysis.of_result_columns(tables.columns(study, rows), study, cards, paired_seeds=paired)
     return TwoFolders(
         names=names,
         places=len(places),
         alone=(len(known[0]) - len(places), len(known[1]) - len(places)),
         paired=paired,
         left_out=tuple(left_out),
-        distances=tuple(_distances(first, second, pairs)),
+        distances=tuple(one for one in distances if one),
         findings=tuple(one for one in found if one.kind == "axis" and one.axis == FOLDER),
+        same=next((one for one in found if one.kind == "fidelity" and one.images), None),
     )
 
 
@@ -199,7 +215,7 @@ def _place(planned: Planned, axes: Sequence[Axis]) -> Place:
 def _study(study: Study, axes: Sequence[Axis], names: Sequence[str], planned: Sequence[Planned]) -> Study:
     """The study whose first axis is the folder, of the prompts and levels that both have."""
     used = {one.prompt.id for one in planned}
-    question = replace(study.question, known_bad=None)
+    question = replace(study.question, known_bad=None, reference=(LevelRef(FOLDER, 0, names[0]),))
     folder = Axis(FOLDER, "linked", tuple(Level(name, {}) for name in names))
     return replace(
         study,
@@ -215,6 +231,11 @@ def _row(row: Row, axes: Sequence[Axis], name: str, *, like: Planned) -> Row:
     own = dict(row.planned.cell.levels)
     cell = Cell(((FOLDER, name), *((axis.name, own[axis.name]) for axis in axes)))
     return replace(row, planned=replace(row.planned, cell=cell, prompt=like.prompt))
+
+
+def _scores(row: Row, apart: float, cards: Mapping[str, Card]) -> dict[str, float]:
+    """The scores of a row that are compared, among them how far its picture is from the first folder's."""
+    return {name: value for name, value in {**row.scores, APART.name: apart}.items() if name in cards}
 
 
 def _cards(first: Result, second: Result) -> tuple[Mapping[str, Card], list[str]]:
@@ -233,29 +254,36 @@ def _cards(first: Result, second: Result) -> tuple[Mapping[str, Card], list[str]
     return cards, left_out
 
 
-def _distances(first: Result, second: Result, pairs: Sequence[tuple[Row, Row]]) -> Iterator[Distance]:
-    """How far the pictures of each place are apart, where both folders have one."""
+def _distances(first: Result, second: Result, pairs: Sequence[tuple[Row, Row]]) -> Iterator[Distance | None]:
+    """How far the pictures of each place are apart; None where a folder has none."""
     for one, other in pairs:
         if one.image is None or other.image is None:
+            yield None
             continue
         if one.image.digest == other.image.digest:
             yield Distance(one.planned.prompt.text, 0.0)
             continue
         left, right = decoded(first.store, one.image), decoded(second.store, other.image)
-        apart = math.nan
+        levels = math.nan
         if left is not None and right is not None and left.shape == right.shape:
-            apart = rmse(left, right)
-        yield Distance(one.planned.prompt.text, apart)
+            levels = rmse(left, right)
+        yield Distance(one.planned.prompt.text, levels)
 
 
-def _most_changed(distances: Sequence[Distance]) -> list[str]:
-    """The prompts whose pictures changed most, with their mean distance."""
-    by_prompt: dict[str, list[float]] = defaultdict(list)
-    for one in distances:
-        by_prompt[one.prompt].append(one.levels)
-    means = {prompt: math.fsum(found) / len(found) for prompt, found in by_prompt.items()}
-    ranked = sorted(means, key=lambda prompt: -means[prompt])[:MOST_NAMED]
-    return [f"“{prompt}” by {fixed(means[prompt], 1)} levels" for prompt in ranked]
+def _likeness(found: Finding | None) -> dict[str, Any] | None:
+    """How near the second folder's pictures are to the first's, as plain values."""
+    if found is None or found.fidelity is None:
+        return None
+    (one,) = found.fidelity.settings
+    numbers = {"mean": one.mean, "bound": one.far, "most": one.most, "share": one.share, "within": one.within}
+    return {
+        "verdict": found.verdict,
+        "scope": found.scope,
+        "limit": _or_none(found.fidelity.limit),
+        **{name: _or_none(value) for name, value in numbers.items()},
+        "changed_most": [asdict(prompt) for prompt in one.furthest],
+        "sentence": found.sentence,
+    }
 
 
 def _or_none(value: float) -> float | None:

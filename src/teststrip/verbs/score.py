@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from teststrip import plugins
 from teststrip.errors import TeststripError, UsageError
 from teststrip.protocols import Item, Metric
-from teststrip.records import Event, Fingerprint, Image, Row, Score, Scored, Study
+from teststrip.records import Event, Fingerprint, Image, LevelRef, Row, Score, Scored, Study
 from teststrip.rows.items import Digests, arranged, image_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def score(
     asked = names or result.study.question.metrics
     jobs = [_job(name, result.study) for name in dict.fromkeys(asked)] or _free_jobs(result.study)
     for job in jobs:
-        job.arrange(rows)
+        job.arrange(rows, result.study.question.reference)
     pictures = _Pictures(result.store, limits.kept_bytes)
     with _Outbox(result.store, emit, limits) as outbox:
         outbox.drop_known(jobs)
@@ -124,13 +124,13 @@ class _Job:
         self.metric = None
         self.todo.clear()
 
-    def arrange(self, rows: Sequence[Row]) -> None:
-        """Find the items among all rows with an image."""
+    def arrange(self, rows: Sequence[Row], reference: Sequence[LevelRef]) -> None:
+        """Find the items among all rows with an image; the levels name the study's reference cell."""
         if self.metric is None:
             return
         place = {image_of(row).digest: number for number, row in enumerate(rows)}
         try:
-            items = arranged(self.metric, rows)
+            items = arranged(self.metric, rows, reference)
         except Exception as error:  # a metric's edge: one that fails never stops another
             self.give_up(error)
             return

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from teststrip.analysis.sentences import costs
+from teststrip.analysis.sentences import costs, fidelity
 from teststrip.analysis.sentences.phrases import count, number
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE
@@ -91,7 +91,9 @@ def size(summary: Summary) -> str:
 
 
 def _claim(finding: Finding) -> tuple[str, ...]:
-    """The claim; where it is not settled, also what would settle it."""
+    """The claim; where it is not settled, also what would settle it; of fidelity, which prompts changed most."""
+    if finding.fidelity:
+        return tuple(fidelity.short(finding))
     claim, *more = finding.lines or (finding.sentence,)
     return (claim, *more) if finding.verdict in ("inconclusive", "insufficient design") else (claim,)
 
@@ -110,7 +112,8 @@ def _charts(summary: Summary, told: Sequence[Finding]) -> dict[str, str]:
 def _settings(summary: Summary) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Heads and rows of all settings, the best by the score that decides first."""
     axes = summary.study.axes
-    scores = [name for name in summary.cards if not costs.counts(summary.cards[name]) and name not in summary.unscored]
+    looks = [name for name, card in summary.cards.items() if not costs.counts(card) and summary.by_setting(name)]
+    scores = [name for name in looks if name not in summary.unscored]
     able = [made.metric for made in summary.recommendations if not summary.cards[made.metric].describes]
     shown = [*(name for name in able if name in scores), *(name for name in scores if name not in able)][:MOST_SCORES]
     settings = list(summary.settings)

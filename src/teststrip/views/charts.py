@@ -89,7 +89,7 @@ class _Scale:
 
 def drawn(findings: Sequence[Finding], recommendations: Sequence[Recommendation]) -> dict[str, str]:
     """All charts of a report, by the name of their file; those that have nothing to show are left out."""
-    found = {name_of(one): level_chart(one) for one in findings if one.kind in ("axis", "convergence")}
+    found = {name_of(one): level_chart(one) for one in findings if one.kind in ("axis", "convergence", "fidelity")}
     found |= {name_of(one): curves_chart(one) for one in findings if one.curves}
     found |= {frontier_name(one): frontier_chart(one) for one in recommendations}
     return {name: svg for name, svg in found.items() if svg}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RANK = ("different", "equivalent", "inconclusive", "insufficient design")
 """Verdicts, the one that says most first."""
-KINDS = ("axis", "interaction", "convergence", "cells", "audit", "missing")
+KINDS = ("axis", "interaction", "convergence", "fidelity", "cells", "audit", "missing")
 """Kinds of findings, those that stand for their score first."""
 MOST_CARDS = 3
 """Scores that have a card on the first screen; further ones are folded."""

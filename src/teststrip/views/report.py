@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.advice.recommendation import Recommendation
+from teststrip.analysis.sentences import fidelity
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     between,
@@ -169,6 +170,8 @@ def _metric(summary: Summary, metric: str, drawn: frozenset[str]) -> Iterator[st
     for recommendation in summary.recommendations:
         if recommendation.metric == metric:
             yield from _recommendation(recommendation, drawn, known=common)
+    if not summary.by_setting(metric):
+        return
     rows = summary.cell_means(metric)
     yield from ("### All settings", "")
     cells = [[label, number(mean), f"{number(seconds)} s", f"{images:,}"] for label, mean, seconds, images in rows]
@@ -180,6 +183,8 @@ def _heading(finding: Finding) -> str:
     """What a finding is about: "guidance and steps", "Audit: steps", "Convergence with UniPC"."""
     if finding.kind == "convergence":
         return f"Convergence{with_group(finding.group)}"
+    if finding.fidelity:
+        return f"the same picture as with {setting(finding.fidelity.reference)}, {finding.scope}"
     if finding.kind == "cells" or finding.asked is None:
         return "Settings compared"
     axes = " and ".join(spoken(level.axis) for level in finding.asked.plus)
@@ -193,7 +198,7 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
     if more:
         yield from (escape(" ".join(more)), "")
     chart = charts.name_of(finding)
-    if finding.kind in ("axis", "convergence", "interaction") and chart in drawn:
+    if finding.kind in ("axis", "convergence", "fidelity", "interaction") and chart in drawn:
         axis = spoken("num_inference_steps" if finding.kind == "convergence" else finding.axis)
         axis = f"{spoken(finding.curves[0].axis)} and {spoken(finding.curves[0].by)}" if finding.curves else axis
         yield from (f"![{escape(spoken(finding.metric))} by {escape(axis)}]({CHARTS}/{chart})", "")
@@ -204,6 +209,9 @@ def _finding(finding: Finding, drawn: frozenset[str]) -> Iterator[str]:
             for level in finding.levels
         ]
         yield from (*table([spoken(finding.axis), what, "95 % interval", "prompts", "images"], rows), "")
+    if finding.fidelity:
+        heads, rows = fidelity.rows(finding)
+        yield from (*table([escape(head) for head in heads], rows), "")
     if finding.comparisons:
         shown = finding.comparisons[:MOST_ROWS]
         heads = ["comparison", "effect", "95 % interval", "90 % interval", "p (Holm)", "prompts", "verdict"]

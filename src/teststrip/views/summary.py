@@ -118,6 +118,10 @@ class Summary:
         ]
         return sorted(rows, key=lambda row: row[1], reverse=self.cards[name].higher_is_better is not False)
 
+    def by_setting(self, name: str) -> bool:
+        """Whether a score has means by setting; a distance to the reference has a table of its own (`fidelity`)."""
+        return self.cards[name].against != "the reference"
+
     def in_short(self) -> list[str]:
         """The sentences that matter, most urgent first."""
         return [" ".join(lines) for lines in self.points()]
@@ -136,7 +140,7 @@ class Summary:
     def leading(self) -> list[Finding]:
         """The findings about axes that are told first, and those about two axes that work together."""
         led = [finding for finding in self.told if finding.leads]
-        first = [finding for finding in led if finding.kind in ("axis", "convergence")]
+        first = [finding for finding in led if finding.kind in ("axis", "convergence", "fidelity")]
         return [
             *first,
             *(finding for finding in led if finding.kind == "interaction" and finding.verdict == "different"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from teststrip.analysis.sentences import fidelity
 from teststrip.analysis.sentences.phrases import between, digits_of, fixed, number
 from teststrip.records import Finding
 from teststrip.views.summary import Summary
@@ -21,6 +22,10 @@ def tables(summary: Summary) -> Iterator[str]:
             shown = finding.leads and finding.kind in ("axis", "convergence")
             if finding.metric == metric and finding.levels and shown:
                 yield from ("", *_levels(finding))
+            if finding.metric == metric and finding.fidelity:
+                yield from ("", *aligned(*fidelity.rows(finding)))
+        if not summary.by_setting(metric):
+            continue
         rows = [
             [label, number(mean), f"{number(seconds)} s", f"{images:,}"]
             for label, mean, seconds, images in summary.cell_means(metric)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from teststrip.analysis.numbers import shares
 from teststrip.analysis.power.equality import Asked, margin_error
 from teststrip.analysis.power.power import REACH, SHARE, Variances, detectable, detectable_here, round_up
-from teststrip.analysis.sentences.phrases import count, percent
-from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS
+from teststrip.analysis.sentences.phrases import count, percent, setting
+from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS, LevelRef
 from teststrip.vocabulary import spoken
 
 ONE_SEED = (
@@ -107,6 +108,20 @@ def explain(design: Design) -> tuple[str, ...]:
             f"The study's margins are in score units: until those scores are measured ±{design.size} SD stands in."
         )
     return tuple(lines)
+
+
+def explain_reference(prompts: int, reference: Sequence[LevelRef]) -> tuple[str, ...]:
+    """What `plan` prints about pictures that are compared with those of a reference; nothing where there is none.
+
+    >>> explain_reference(12, [LevelRef("num_inference_steps", 2, "50")])[0]
+    'Against steps 50: 12 prompts show how far 77 % of prompts like these go at most; 59 prompts show it of 95 %.'
+    """
+    if not reference or prompts < MINIMUM_PROMPTS:
+        return ()
+    least, share = shares.prompts_for_most(), math.floor(100 * shares.within(prompts) + 1e-9) / 100
+    those = f"{count(prompts, 'prompt')} show how far {percent(share)} of prompts like these go at most"
+    more = "" if prompts >= least else f"; {least} prompts show it of {percent(shares.MOST)}"
+    return (f"Against {setting(reference)}: {those}{more}.",)
 
 
 def _different(design: Design) -> str:

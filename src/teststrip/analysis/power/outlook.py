@@ -46,7 +46,8 @@ def of_study(
     scope, shared = study.question.scope, study.seeds is not None and prompts > 1
     here = [explained.explain_here(design, shared_seeds=shared)] if scope != "prompts like these" else []
     wide = explained.explain(design) if scope != "these prompts" else ()
-    return (*here, *wide)
+    reference = explained.explain_reference(prompts, study.question.reference) if wide and not shared else ()
+    return (*here, *wide, *reference)
 
 
 def planned_contrasts(study: Study, cells: Sequence[Cell]) -> int:

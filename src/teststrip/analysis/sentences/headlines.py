@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 
-from teststrip.analysis.sentences import shapes
+from teststrip.analysis.sentences import fidelity, shapes
 from teststrip.analysis.sentences.phrases import (
     capital,
     count,
@@ -30,7 +30,7 @@ from teststrip.vocabulary import spoken
 
 def write(finding: Finding) -> str:
     """The headline: a short claim without a full stop, or a question that is not settled."""
-    sided = finding.kind not in ("missing", "convergence")
+    sided = finding.kind not in ("missing", "convergence", "fidelity")
     bare = f"{spoken(finding.metric)}: {finding.contrast}"  # of a finding without sides nothing more is known
     text = bare if sided and finding.asked is None else _WRITERS.get(finding.kind, _axis)(finding)
     return capital(text)
@@ -165,5 +165,6 @@ _WRITERS: Mapping[str, Callable[[Finding], str]] = {
     "cells": _cells,
     "missing": _missing,
     "convergence": _convergence,
+    "fidelity": fidelity.headline,
     "audit": _audit,
 }
