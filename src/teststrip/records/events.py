@@ -18,12 +18,14 @@ class Started:
         total: planned shots.
         done: planned shots that have an image already.
         folder: where the study lies.
+        page: the file that shows the study from the first picture on; "" = the run keeps no page while it goes on.
     """
 
     study: Study
     total: int
     done: int
     folder: str
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)

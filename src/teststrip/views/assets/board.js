@@ -26,7 +26,7 @@
  * @typedef {{answer?: Said, cards?: {finding: number, also: string[]}[], costs?: string[], settings?: SettingTable}} Head
  * @typedef {{name: string, engines: Record<string, string>, settings: Record<string, unknown>, replicates: number,
  *   question: string[], seeds: number[] | null}} Study
- * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress
+ * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean, at?: string}} Progress
  * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null, logarithmic?: boolean,
  *   settings: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
  *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], head: Head, warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
