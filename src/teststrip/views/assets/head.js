@@ -30,7 +30,7 @@ const Top = (() => {
     return html`<div class="progress"><div class="progress-bar" role="progressbar" aria-label="Pictures made" aria-valuemin="0" aria-valuemax=${total} aria-valuenow=${done}>
         <span class="made" style=${{ width: (100 * made) / total + "%" }}></span><span class="lost" style=${{ width: (100 * failed) / total + "%" }}></span></div>
       <p>${done} of ${total}${state}${running && seconds_left != null ? " · " + Numbers.duration(seconds_left) + " left" : ""}
-        ${at && html`<button type="button" class="link" onClick=${() => location.reload()}>Read it again</button>`}</p></div>`;
+        ${at && html`<i> · </i><button type="button" class="link" onClick=${() => location.reload()}>Read it again</button>`}</p></div>`;
   }
 
   /** Warnings that stand on no card: the first in sight, further ones folded. @param {{board: Model}} props */
