@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json, print_text
+from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json, print_text, room
 from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
@@ -142,7 +142,7 @@ def _said(outcome: Outcome, more: str, *, as_json: bool) -> None:
         left = f"{images} left to make" if outcome.left else "no image is left to make, scores may be"
         err.print(f"stopped; {left}. To go on: [bold]{escape(more)}[/]")
     else:
-        print_text(report.text(result))
+        print_text(report.text(result, room()))
         for name, where in {**views_of(result.folder), **outcome.where}.items():
             out.print(f"{name:<7} {where}", markup=False)
     elsewhere = result.retired

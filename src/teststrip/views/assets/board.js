@@ -18,7 +18,7 @@
  *   headline: string, lines: string[], answer: string,
  *   kind?: string, design?: string, limits?: string[],
  *   levels?: LevelPoint[], curves?: {axis: string, by: string, label: string, points: LevelPoint[]}[]}} Finding
- * @typedef {{headline: string, about: string, facts: string[], step: string, caveats: string[], settled: boolean, metric: string,
+ * @typedef {{headline: string, about: string, facts: string[], why: string, beside: string, step: string, caveats: string[], settled: boolean, metric: string,
  *   at: number[] | null}} Said
  * @typedef {{at: number[], name: string, scores: (number | null)[], texts: string[], seconds: number | null, time: string,
  *   calls: number | null, called: string, images: number, mark: string}} SettingRow
