@@ -37,6 +37,7 @@ SCRIPTS = (
     "vendor/htm-preact.js",
     "board.js",
     "numbers.js",
+    "phrases.js",
     "view.js",
     "layout.js",
     "seeds.js",

@@ -19,7 +19,7 @@ const Answer = (() => {
         ${answer && html`<${Choice} board=${board} answer=${answer} />`}
         ${own.length > 0 && html`<ul class="cards">${own.map((card) => html`<li key=${card.finding}><${Short} board=${board} finding=${board.findings[card.finding]} also=${card.also} show=${show} /></li>`)}</ul>`}
       </div>
-      <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Say.count(board.findings.length, "finding")}`}</button>`}
+      <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Phrases.count(board.findings.length, "finding")}`}</button>`}
         ${costs.map((line) => html`<span class="costs" key=${line}>${line}</span>`)}</p>
       ${all && html`<ul class="every">${board.findings.map((finding) => html`<li><${Whole} finding=${finding} show=${show} /></li>`)}</ul>
         ${board.across && html`<p class="across">${board.across}</p>`}`}
