@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from playwright.sync_api import expect
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Browser, Page, expect
 from tests.browser.boards import rows_of, study_of
 from tests.browser.conftest import Visitor
 from tests.browser.payloads import corpus
@@ -106,3 +109,18 @@ def test_a_policy_keeps_the_page_to_itself(visitors: Callable[..., Visitor], tmp
     )
     visitor.troubles.clear()  # the console says so too
     assert blocked == ["connect-src,img-src,script-src-elem,style-src-elem", "undefined"]
+
+
+@pytest.fixture(scope="module")
+def blank(browser: Browser) -> Iterator[Page]:
+    """An empty page, for all the examples of a law."""
+    with browser.new_page() as page:
+        yield page
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text() | st.sampled_from(["\\", "'", "\\'", "\\u0027", "\n", "\u2028", "</script>"])))
+def test_a_browser_reads_of_data_js_what_the_board_holds(blank: Page, texts: list[str]) -> None:
+    script = page.data_script({"texts": texts}).decode()
+    read = blank.evaluate("(code) => { (0, eval)(code); return teststripBoard.texts; }", script)
+    assert read == texts

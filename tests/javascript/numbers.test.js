@@ -29,17 +29,6 @@ test("within-prompt intervals do not see that some prompts score higher", () => 
   a.forEach((point, n) => near(point.high - point.low, b[n].high - b[n].low));
 });
 
-test("numbers are said with three digits and a real minus", () => {
-  assert.deepEqual([0, 7, 7.123, 0.01234, -1234.5, 12345678, 0.00001, null, NaN].map(Numbers.say), ["0", "7", "7.12", "0.0123", "−1235", "1.23e+7", "1.00e−5", "–", "–"]);
-});
-
-test("an estimate is said as the analysis says it: two digits of the interval's half-width", () => {
-  // The same numbers stand in tests/views/test_board.py.
-  const said = [[-0.1234, -0.234, 0.0274], [1234.56, 1200.4, 1268.7], [0.00012, -0.5, 0.5], [3, NaN, NaN]]
-    .map(([mean, low, high]) => Numbers.estimated({ mean, low, high, n: 3 }));
-  assert.deepEqual(said, ["−0.12 (95 % from −0.23 to 0.03)", "1,235 (95 % from 1,200 to 1,269)", "0.00 (95 % from −0.50 to 0.50)", "3"]);
-});
-
 test("the difference of two pictures is a map and its numbers", () => {
   const [a, b] = [new Uint8ClampedArray([0, 0, 0, 255, 10, 20, 30, 255]), new Uint8ClampedArray([0, 0, 0, 255, 40, 20, 0, 255])];
   const found = Pixels.difference(a, b);

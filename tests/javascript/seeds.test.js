@@ -2,7 +2,7 @@ const assert = require("node:assert/strict");
 const test = require("node:test");
 const { load, raw } = require("./load.js");
 
-const get = load(["board.js", "numbers.js", "view.js", "layout.js", "seeds.js", "tint.js"]);
+const get = load(["board.js", "numbers.js", "view.js", "layout.js", "seeds.js", "phrases.js", "tint.js"]);
 const [Board, View, Layout, Seeds, Tint] = ["Board", "View", "Layout", "Seeds", "Tint"].map(get);
 const plain = (value) => JSON.parse(JSON.stringify(value));
 

@@ -41,7 +41,8 @@ def test_a_pipe_gets_a_line_for_each_stretch_of_time_with_images_rate_and_time_l
     counts = [int(match[1]) for line in lines if (match := pattern.fullmatch(line))]
     assert counts == list(range(1, 12)), "the last one is told by the line at the end"
     assert any(re.fullmatch(r"  \d+ scores computed", line) for line in lines)
-    assert lines[1] == f"To watch: teststrip view {tmp_path / 'run'}"
+    assert lines[1] == f"page  {tmp_path / 'run' / 'page' / 'index.html'}, from the first image on"
+    assert lines[2] == f"live  teststrip view {tmp_path / 'run'}"
 
 
 @pytest.mark.parametrize("terminal", [False, True])

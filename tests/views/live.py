@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from tests import studies
 from teststrip.results.result import open_result
 from teststrip.verbs.run import drive
 from teststrip.views import server
+
+
+def board_in(script: str) -> dict:
+    """The board that data.js hands to the page, read without a browser."""
+    literal = script[script.index("'") + 1 : script.rindex("'")]
+    return json.loads(re.sub(r"\\(.)", r"\1", literal))
 
 
 @dataclass

@@ -67,7 +67,6 @@ def test_the_numbers_of_a_finding_have_the_digits_that_its_sentence_has() -> Non
     assert made["detail"] == "−0.23 to +0.03 fits · 12 prompts · less than 0.2 counts as no change"
     assert made["headline"] == "CLIP score: 8 against 6"
     assert made["sentence"] == "CLIP score: 8 against 6"
-    # The same numbers stand in tests/javascript/numbers.test.js.
     assert [level["text"] for level in made["levels"]] == [
         "−0.12 (95 % from −0.23 to 0.03)",
         "1,235 (95 % from 1,200 to 1,269)",

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from tests import studies
 
+from teststrip.analysis.advice.answer import card
 from teststrip.analysis.advice.costs import Point
 from teststrip.analysis.advice.recommendation import Recommendation
 from teststrip.results.result import Result
 from teststrip.verbs.run import drive
-from teststrip.views import brief, report
+from teststrip.views import board, brief, report
 from teststrip.views import summary as summaries
+from teststrip.views.markdown import escape
 
 EIGHT = [f"a {thing}" for thing in ("rose", "car", "cat", "king", "boat", "tree", "owl", "city")]
 
@@ -35,8 +37,7 @@ def test_costs_are_facts_of_the_table_and_no_findings(tmp_path: Path) -> None:
         told = brief.of(summaries.of(made))
         assert any(finding.metric == "seconds" and finding.leads for finding in made.findings)
     assert not [claim for claim in told.found if "seconds" in claim[0]]
-    assert {"seconds", "calls", "sharpness", "images"} <= set(told.heads)
-    assert "seconds" in told.heads
+    assert {"time", "calls", "sharpness", "images"} <= set(told.heads)
     assert len({len(row) for row in (told.heads, *told.rows)}) == 1
 
 
@@ -113,4 +114,37 @@ def test_a_study_with_nothing_to_tell_still_has_a_short_report(tmp_path: Path) -
     with run(tmp_path / "run", limit=0, prompts=["a"], axes={}, question={"metrics": []}) as made:
         text = report.text(made)
     assert "0 of 1 image" in text
-    assert "No score that was asked says which end is good" in text
+    assert "No score here says which pictures are better." in text
+
+
+def test_page_report_and_terminal_give_one_answer_in_the_same_words(tmp_path: Path) -> None:
+    for seeds, levels in ((1, [1, 7]), (4, [2, 60]), (1, [3])):
+        folder = tmp_path / f"{seeds}-{levels[0]}"
+        axes = {"num_inference_steps": levels}
+        with run(folder, replicates=seeds, axes=axes, engine={"seconds": 0.001}) as made:
+            said = board.of(made)["head"]["answer"]
+            whole = [*card(summaries.of(made).answer)]
+            text, page = report.text(made), report.markdown(made)
+        for words in filter(None, (said["headline"], said["about"], said["why"], said["beside"], *said["facts"])):
+            assert any(words in line for line in whole)
+        assert [line.removeprefix("│ ") for line in text.splitlines() if line.startswith("│ ")] == whole
+        for line in whole:
+            assert escape(line) in page
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, None])
+def test_the_table_of_settings_fits_the_terminal_and_always_names_settings(width: int | None, tmp_path: Path) -> None:
+    axes = {"guidance_scale": [1, 7], "scheduler": ["DDIMScheduler", "EulerAncestralDiscreteScheduler"]}
+    metrics = ["sharpness", "colourfulness", "contrast", "seconds"]
+    with run(tmp_path / "run", axes=axes, question={"metrics": metrics}) as made:
+        text = report.text(made, width)
+    lines = text.splitlines()
+    rule = next(n for n, line in enumerate(lines) if "───" in line)
+    heads, table = lines[rule - 1], lines[rule:]
+    assert {"guidance", "scheduler"} <= set(heads.split())
+    if width != 40:
+        assert max(map(len, [heads, *table[:5]])) <= (width or 200)
+    if width in (120, None):
+        assert {"time", "images"} <= set(heads.split())
+    said = "no room here for: " in text
+    assert said == ("images" not in heads.split())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.views.live import Live, serving
+from tests.views.live import Live, board_in, serving
 
 from teststrip.views import server
 from teststrip.views.connections import Room
@@ -146,8 +146,7 @@ def test_a_tunnel_from_another_port_works_and_rebinding_does_not(live: Live) -> 
 
 
 def picture_of(live: Live) -> str:
-    text = live.client.get("/data.js").text
-    board = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    board = board_in(live.client.get("/data.js").text)
     return next(place["file"] for place in board["places"] if "file" in place)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 import httpx
 import pytest
 from tests.hostile.cases import SECRET, THINGS, make_outside
-from tests.views.live import Live, serving
+from tests.views.live import Live, board_in, serving
 
 from teststrip.errors import UsageError
 from teststrip.results.result import open_result
@@ -67,7 +67,7 @@ def test_a_used_link_is_replaced_by_a_new_one(live: Live) -> None:
     assert code not in live.links.get(timeout=60)
 
 
-@pytest.mark.parametrize("path", ["/", "/data.js", "/nothing", "/assets/tokens.css", "/session"])
+@pytest.mark.parametrize("path", ["/", "/data.js", "/nothing", "/assets/teststrip.css", "/session"])
 def test_every_answer_carries_the_protecting_headers_and_no_cors(live: Live, path: str) -> None:
     headers = live.client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -79,8 +79,7 @@ def test_every_answer_carries_the_protecting_headers_and_no_cors(live: Live, pat
 
 
 def board_of(live: Live) -> dict:
-    text = live.client.get("/data.js").text
-    return json.loads(text[text.index("{") : text.rindex("}") + 1])
+    return board_in(live.client.get("/data.js").text)
 
 
 def test_pictures_of_the_board_are_served_and_no_other_file(live: Live) -> None:

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import PARTIAL, Folder, Json, Yes, err, offered, opened, out, print_json, print_text, tell
+from teststrip.cli.words import (
+    PARTIAL,
+    Folder,
+    Json,
+    Yes,
+    err,
+    offered,
+    opened,
+    out,
+    print_json,
+    print_text,
+    room,
+    tell,
+)
 from teststrip.errors import UsageError
 from teststrip.folder import QUARANTINE
 
@@ -34,7 +47,7 @@ def report(
         elif markdown:
             out.print(reports.full_markdown(result) if full else reports.markdown(result), markup=False)
         else:
-            print_text(reports.full_text(result) if full else reports.text(result))
+            print_text(reports.full_text(result) if full else reports.text(result, room()))
 
 
 @app.command()

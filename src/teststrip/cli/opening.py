@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from teststrip.cli.words import out
 from teststrip.errors import ReaderGone
+from teststrip.screen import Screen
 from teststrip.views.gate import is_loopback
 
 FORWARD = """<!doctype html>
@@ -39,10 +40,12 @@ class Announcer:
 
     Args:
         browser: whether to open the first link.
+        screen: to print on.
+        again: whether to print a new link when one was used; not into the progress bar of a run.
     """
 
-    def __init__(self, *, browser: bool) -> None:
-        self._browser = browser
+    def __init__(self, *, browser: bool, screen: Screen = out, again: bool = True) -> None:
+        self._browser, self._screen, self._again = browser, screen, again
         self._greeted = False
         self._files = ExitStack()
         self._opener: subprocess.Popen[bytes] | None = None  # kept, so that Python collects how it ended
@@ -57,16 +60,19 @@ class Announcer:
 
     def __call__(self, link: str) -> None:
         """Announce a link."""
+        if self._greeted and not self._again:
+            return
         # A page is open by the second link, and that page must not end because the terminal is gone.
         with suppress(OSError, ReaderGone) if self._greeted else nullcontext():
-            out.print(f"page    {link}", markup=False)
+            self._screen.print(f"page    {link}", markup=False)
         if not self._greeted:
             self._greet(link)
 
     def _greet(self, link: str) -> None:
         self._greeted = True
         if is_loopback(urlsplit(link).hostname or ""):
-            out.print(f"tunnel  {tunnel(link)}   (on another machine; then open the link there)", markup=False)
+            said = f"tunnel  {tunnel(link)}   (on another machine; then open the link there)"
+            self._screen.print(said, markup=False)
         if self._browser:
             self._opener = open_file(self._files.enter_context(forwarding(link)))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -27,9 +28,15 @@ from teststrip.cli.words import (
     out,
     print_json,
     print_text,
+    room,
 )
 from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
+
+if TYPE_CHECKING:
+    from teststrip.cli.watching import LivePage
+    from teststrip.protocols import Tracker
+    from teststrip.verbs.outcome import Outcome
 
 app = typer.Typer()
 
@@ -110,6 +117,7 @@ def run(
         bool, typer.Option("--verbose", help="Also print what Diffusers and Transformers say that changes no picture.")
     ] = False,
     without_failing: WithoutFailing = False,
+    view: Annotated[bool, typer.Option("--view", help="Open the live page in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
@@ -117,10 +125,8 @@ def run(
     from teststrip.results import scores
     from teststrip.study import syntax
     from teststrip.verbs import places
-    from teststrip.verbs.outcome import views_of
     from teststrip.verbs.resume import again
     from teststrip.verbs.run import drive
-    from teststrip.views import report
 
     if verbose:
         libraries.print_them()
@@ -130,21 +136,19 @@ def run(
     for warning in (*syntax.hints(asked), *scores.warnings(asked)):
         err.print(f"warning: {warning}", markup=False)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
-    outcome = drive(
-        asked,
-        folder,
-        limit=limit,
-        trackers=names,
-        allow_mixed=allow_mixed,
-        retry=retry,
-        without_failing=without_failing,
-        say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
-    )
-    result = outcome.result
-    if as_json:
-        print_json({**outcome.as_json(), "report": report.as_json(result)})
-    elif outcome.interrupted:
-        command = again(
+    with _live() if view else nullcontext() as live:
+        listeners: list[str | Tracker] = [live, *names] if live else [*names]
+        outcome = drive(
+            asked,
+            folder,
+            limit=limit,
+            trackers=listeners,
+            allow_mixed=allow_mixed,
+            retry=retry,
+            without_failing=without_failing,
+            say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
+        )
+        more = again(
             study,
             out_dir,
             overrides=overrides or [],
@@ -153,14 +157,41 @@ def run(
             retry=retry,
             without_failing=without_failing,
         )
-        left = (
-            f"{count(outcome.left, 'image')} left to make"
-            if outcome.left
-            else "no image is left to make, scores may be"
-        )
-        err.print(f"stopped; {left}. To go on: [bold]{escape(command)}[/]")
+        _said(outcome, more, as_json=as_json)
+        if live and not outcome.interrupted:
+            live.linger()
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed or outcome.final:
+        raise typer.Exit(PARTIAL)
+
+
+def _live() -> LivePage:
+    from teststrip.cli.watching import LivePage
+
+    return LivePage()
+
+
+def _said(outcome: Outcome, more: str, *, as_json: bool) -> None:
+    """Print what a run did and where, and close its result.
+
+    Args:
+        outcome: of the run.
+        more: the command that goes on after an interruption.
+        as_json: on standard output, as one object.
+    """
+    from teststrip.verbs.outcome import views_of
+    from teststrip.views import report
+
+    result = outcome.result
+    if as_json:
+        print_json({**outcome.as_json(), "report": report.as_json(result)})
+    elif outcome.interrupted:
+        images = count(outcome.left, "image")
+        left = f"{images} left to make" if outcome.left else "no image is left to make, scores may be"
+        err.print(f"stopped; {left}. To go on: [bold]{escape(more)}[/]")
     else:
-        print_text(report.text(result))
+        print_text(report.text(result, room()))
         for name, where in {**views_of(result.folder), **outcome.where}.items():
             out.print(f"{name:<7} {where}", markup=False)
     elsewhere = result.retired
@@ -171,7 +202,3 @@ def run(
     if outcome.final:
         were = "was" if outcome.final == 1 else "were"
         err.print(f"{count(outcome.final, 'shot')} failed for good before and {were} not tried again; --retry does")
-    if outcome.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if outcome.failed or outcome.final:
-        raise typer.Exit(PARTIAL)

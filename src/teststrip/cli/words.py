@@ -52,21 +52,29 @@ def print_json(value: object) -> None:
 
 def print_text(text: str) -> None:
     """Write lines for people: a terminal gets long ones folded between words, a file or a pipe gets them whole."""
-    width = out.width if out.is_terminal else sys.maxsize
+    width = room() or sys.maxsize
     out.print("\n".join(folded(line, width) for line in text.splitlines()), markup=False)
 
 
+def room() -> int | None:
+    """The width of the terminal that standard output is; None where it is a file or a pipe."""
+    return out.width if out.is_terminal else None
+
+
 def folded(line: str, width: int) -> str:
-    """A line on several, folded between words; what follows stands under the first word.
+    """A line on several, folded between words; what follows stands under the first word, a rule at the left goes on.
 
     >>> print(folded("  * one two three four", 14))
       * one two
         three four
+    >>> print(folded("│ one two three four", 14))
+    │ one two
+    │ three four
     """
     if len(line) <= width:
         return line
-    mark = re.match(r" *(?:[*→-] )?", line)
-    indent = " " * (len(mark[0]) if mark else 0)
+    mark = re.match(r" *(?:[*→│-] )?", line)
+    indent = re.sub("[^│]", " ", mark[0]) if mark else ""
     return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 

@@ -19,6 +19,7 @@ class Started:
         done: planned shots that have an image already.
         folder: where the study lies.
         again: a sentence on images that are there and are made again, and why; "" when there are none.
+        page: the file that shows the study from the first picture on; "" = the run keeps no page while it goes on.
     """
 
     study: Study
@@ -26,6 +27,7 @@ class Started:
     done: int
     folder: str
     again: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,10 @@ class Listeners:
         wanted = ["progress", *study.trackers] if asked is None else asked
         return cls(opened(one, study.trackers.get(one, {})) if isinstance(one, str) else one for one in wanted)
 
+    def add(self, tracker: Tracker) -> None:
+        """Also notify this tracker."""
+        self._listeners.append(InProcess(tracker))
+
     def __call__(self, event: Event) -> None:
         """Notify every tracker that has not failed."""
         for listener in list(self._listeners):

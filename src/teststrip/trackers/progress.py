@@ -84,7 +84,9 @@ class ProgressTracker:
             self._say(f"[yellow]{escape(event.again)}[/]")
         if event.done >= event.total:
             return
-        self._say(f"[dim]To watch: teststrip view {escape(shlex.quote(event.folder))}[/]")
+        if event.page:
+            self._say(f"[dim]page  {escape(event.page)}, from the first image on[/]")
+        self._say(f"[dim]live  teststrip view {escape(shlex.quote(event.folder))}[/]")
         if not self._live:
             return
         self._bar = Progress(

@@ -38,9 +38,14 @@ class Outcome:
         return {**done, "retired": self.result.retired, "folder": str(self.result.folder)}
 
 
+def page_of(folder: Path) -> Path:
+    """The file that a study folder's page begins with."""
+    return folder / PAGE / "index.html"
+
+
 def views_of(folder: Path) -> dict[str, str]:
     """The paths of a study folder's page and report, by the words "page" and "report"."""
     return {
-        "page": str((folder / PAGE / "index.html").resolve()),
+        "page": str(page_of(folder).resolve()),
         "report": str((folder / REPORT_FILE).resolve()),
     }

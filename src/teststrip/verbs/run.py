@@ -38,7 +38,7 @@ from teststrip.results import Result
 from teststrip.store import Store, inside
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import places, resume, score, trial
-from teststrip.verbs.outcome import Outcome
+from teststrip.verbs.outcome import Outcome, page_of
 from teststrip.verbs.signals import stopping
 
 
@@ -104,7 +104,9 @@ def drive(
     asked, left_out = trial.sound(_read(study, overrides), attempt=without_failing, without_failing=without_failing)
     if left_out and say:
         say(trial.left_out(left_out))
-    session = Session.open(asked, out, trackers=trackers, allow_mixed=allow_mixed, retry=retry, executor=executor)
+    session = Session.open(
+        asked, out, trackers=trackers, allow_mixed=allow_mixed, retry=retry, executor=executor, page=views
+    )
     with session:
         with stopping(session.stopped):
             if say and limit is None and not without_failing:
@@ -154,10 +156,14 @@ class Session:
         retry: bool = False,
         overrides: Sequence[str] = (),
         executor: Executor | None = None,
+        page: bool = False,
     ) -> Self:
         """Open folder and engines, find out what is done already, and notify the trackers that a run begins.
 
-        The arguments are those of `drive`.
+        The arguments are those of `drive`, and one more.
+
+        Args:
+            page: whether to keep a page up to date while images are made and scored.
 
         Raises:
             StudyError: the study asks for something that does not exist.
@@ -178,7 +184,7 @@ class Session:
             store = resources.enter_context(Store(folder, write=True))
             resources.callback(executor.close)
             session = cls(study, store, executor, listeners)
-            session._begin(text, allow_mixed=allow_mixed, retry=retry)
+            session._begin(text, allow_mixed=allow_mixed, retry=retry, page=_growing(folder, listeners) if page else "")
             session._resources = resources.pop_all()
         return session
 
@@ -264,7 +270,7 @@ class Session:
         self.outcome.where = where
         self.result.reopened(Store(folder))
 
-    def _begin(self, text: str, *, allow_mixed: bool, retry: bool) -> None:
+    def _begin(self, text: str, *, allow_mixed: bool, retry: bool, page: str) -> None:
         self._executor.open(self._engines.values())
         self._done, again = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
         self._store.remember(self.study.name, text)
@@ -275,7 +281,8 @@ class Session:
             self._final = for_good & set(self.plan.ids()) if for_good else set()
         self.outcome.final = len(self._final)
         self.outcome.left = len(self.plan) - len(self._done) - len(self._final)
-        self._notify(Started(self.study, len(self.plan), len(self._done), str(folder), again))
+        begun = Started(self.study, len(self.plan), done=len(self._done), folder=str(folder), again=again, page=page)
+        self._notify(begun)
 
     def _by_engine(self, planned: Iterable[Planned]) -> Iterator[tuple[EngineRef, Iterator[Planned]]]:
         """The shots by engine, each engine once. The shots of a single engine are pulled lazily."""
@@ -306,6 +313,14 @@ class Session:
                 answer = Failure(answer.shot, "invalid", str(error))
         self._store.fail(answer)
         return answer
+
+
+def _growing(folder: Path, listeners: Listeners) -> str:
+    """Let a page grow with the run; where it is."""
+    from teststrip.views.growing import GrowingPage
+
+    listeners.add(GrowingPage())
+    return str(page_of(folder))
 
 
 def _read(study: Study | Path, overrides: Sequence[str]) -> Study:

@@ -303,7 +303,7 @@ def _point(level: Estimate) -> dict[str, Any]:
         "low": _number(level.low),
         "high": _number(level.high),
         "prompts": level.prompts,
-        "text": _estimate(level),
+        "text": estimate(level),
     }
 
 
@@ -313,7 +313,7 @@ def _head(head: Mapping[str, Any], findings: Sequence[Finding], asked: Sequence[
     return {**head, "cards": cards}
 
 
-def _estimate(level: Estimate) -> str:
+def estimate(level: Estimate) -> str:
     """The mean of a level with its interval, in words."""
     if not math.isfinite(level.low):
         return number(level.mean)

@@ -8,15 +8,18 @@ computes nothing.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from teststrip.analysis.advice.answer import Answer, card
 from teststrip.analysis.sentences import costs, fidelity
-from teststrip.analysis.sentences.phrases import count, number
+from teststrip.analysis.sentences.phrases import count, duration, number
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE
 from teststrip.records import Finding
 from teststrip.results import frames
+from teststrip.rows import grid
 from teststrip.views import charts
 from teststrip.views.markdown import escape, table
 from teststrip.views.summary import Summary
@@ -45,22 +48,26 @@ class Brief:
     Attributes:
         name: of the study.
         size: what was asked and how much of it there is.
-        answer: the recommendations, a sentence or two each.
+        answer: what to use, or what can be said instead; its caveats stand in `mind`.
+        also: the recommendations by other scores, a sentence or two each.
         found: claims; each with the lines that say how to settle it, where it is not settled.
         shown: the charts of claims and recommendations, by the name of the file, with the words in their place.
-        heads: of the table of settings.
+        heads: of the table of settings: a mark, the axes, scores, costs, images.
         rows: the best settings first; those that the answer names, wherever they stand, with a mark in the first cell.
+        axes: how many columns name a setting, with the mark.
         others: how many settings the table leaves out.
         mind: limits, warnings and what is missing, a sentence or two each.
     """
 
     name: str
     size: str
-    answer: tuple[str, ...]
+    answer: Answer
+    also: tuple[str, ...]
     found: tuple[tuple[str, ...], ...]
     shown: dict[str, str]
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    axes: int
     others: int
     mind: tuple[str, ...]
 
@@ -73,11 +80,13 @@ def of(summary: Summary) -> Brief:
     return Brief(
         name=summary.study.name,
         size=size(summary),
-        answer=tuple(summary.advice()) or ("No score that was asked says which end is good, so none is recommended.",),
+        answer=summary.answer,
+        also=tuple(summary.advice(but=summary.answer.metric)),
         found=(*((line,) for line in summary.dead), *map(_claim, told)),
         shown=_charts(summary, told),
         heads=heads,
         rows=told_rows,
+        axes=1 + len(summary.study.axes),
         others=len(rows) - len(told_rows),
         mind=tuple(dict.fromkeys(_mind(summary))),
     )
@@ -120,17 +129,18 @@ def _settings(summary: Summary) -> tuple[tuple[str, ...], tuple[tuple[str, ...],
     if shown and summary.cards[shown[0]].higher_is_better is not None:
         sign = -1 if summary.cards[shown[0]].higher_is_better else 1
         settings.sort(key=lambda one: sign * one.scores[shown[0]].mean if one.scores[shown[0]].images else math.inf)
+    shorts = [dict(zip(axis.labels, grid.short(axis.labels), strict=True)) for axis in axes]
     chosen = {made.choice.levels for made in summary.recommendations if made.choice}
-    spent = {"seconds": [one.seconds for one in settings], "calls": [one.calls for one in settings]}
-    known = {name: values for name, values in spent.items() if any(map(math.isfinite, values))}
+    times = [duration(one.seconds) if math.isfinite(one.seconds) else "–" for one in settings]
+    calls = [number(one.calls) if math.isfinite(one.calls) else "–" for one in settings]
+    spent = {name: said for name, said in (("time", times), ("calls", calls)) if set(said) != {"–"}}
     rows = []
     for place, one in enumerate(settings):
         mark = "→" if tuple(zip((axis.name for axis in axes), one.labels, strict=True)) in chosen else ""
         means = [frames.mean(one.scores[name]) for name in shown]
-        rows.append(
-            (mark, *one.labels, *means, *(number(values[place]) for values in known.values()), f"{one.images:,}")
-        )
-    heads = ("", *(spoken(axis.name) for axis in axes), *map(spoken, shown), *known, "images")
+        names = (short[label] for short, label in zip(shorts, one.labels, strict=True))
+        rows.append((mark, *names, *means, *(said[place] for said in spent.values()), f"{one.images:,}"))
+    heads = ("", *(spoken(axis.name) for axis in axes), *map(spoken, shown), *spent, "images")
     return heads, tuple(rows)
 
 
@@ -143,20 +153,34 @@ def _mind(summary: Summary) -> Iterator[str]:
             yield from made.limits
 
 
-def text(brief: Brief, more: str) -> str:
+def text(brief: Brief, more: str, width: int | None = None) -> str:
     """The short report for a terminal.
 
     Args:
         brief: what it says.
         more: the command that prints everything.
+        width: of the terminal; columns of the table that do not fit are named below it. None = any width.
     """
-    lines = [f"{brief.name}: {brief.size}", "", *brief.answer, ""]
+    lines = [f"{brief.name}: {brief.size}", "", *(f"│ {line}" for line in card(brief.answer)), ""]
+    lines += [line for said in brief.also for line in (said, "")]
     if brief.found:
         lines += ["What was found", *_bullets(brief.found, "  * ", "    - "), ""]
-    lines += [*aligned(brief.heads, brief.rows), *([f"  … and {brief.others} more"] if brief.others else []), ""]
+    lines += [*_table(brief, width or sys.maxsize), *([f"  … and {brief.others} more"] if brief.others else []), ""]
     if brief.mind:
         lines += ["Bear in mind", *_bullets([(line,) for line in brief.mind], "  * ", ""), ""]
     return "\n".join([*lines, f"Tables, methods, what the design can see: {more}"]) + "\n"
+
+
+def _table(brief: Brief, width: int) -> list[str]:
+    """The table of settings, narrow enough: the last columns go first, never those that name a setting."""
+    kept = len(brief.heads)
+    while True:
+        lines = aligned(brief.heads[:kept], [row[:kept] for row in brief.rows])
+        if max(map(len, lines)) <= width or kept <= brief.axes + 1:
+            break
+        kept -= 1
+    left_out = brief.heads[kept:]
+    return [*lines, *([f"  no room here for: {', '.join(left_out)}"] if left_out else [])]
 
 
 def _bullets(points: Sequence[Sequence[str]], first: str, second: str) -> Iterator[str]:
@@ -172,7 +196,9 @@ def markdown(brief: Brief, drawn: frozenset[str]) -> str:
         drawn: names of the charts that there are.
     """
     lines = [f"# {escape(brief.name)}", "", f"{brief.size}.", ""]
-    lines += [line for said in brief.answer for line in (f"**{escape(said)}**", "")]
+    headline, *more = card(brief.answer)
+    lines += [f"**{escape(headline)}**", "", *(f"{escape(line)}  " for line in more), ""]
+    lines += [line for said in brief.also for line in (escape(said), "")]
     if brief.found:
         escaped = [[escape(line) for line in point] for point in brief.found]
         lines += ["## What was found", "", *_bullets(escaped, "- ", "  - "), ""]

@@ -27,10 +27,8 @@ def html(result: Result, _: str = ".html", *, side: int = LONGEST_INLINE) -> byt
     """
     board = boards.shown(boards.of(result), lambda place: _inline(place, result.folder, side))
     font = "data:font/woff2;base64," + base64.b64encode(page.asset(page.FONT)).decode()
-    style = "\n".join(page.asset(name).decode() for name in page.STYLES).replace(page.FONT, font)
-    data = page.data_script({**board, "root": ""}).decode()
-    code = [page.asset(name).decode() for name in page.SCRIPTS]
-    scripts = [*code[:-1], data, code[-1]]
+    style = page.asset(page.STYLE).decode().replace(page.FONT, font)
+    scripts = [page.data_script({**board, "root": ""}).decode(), page.asset(page.SCRIPT).decode()]
     policy = (
         f"default-src 'none'; script-src {' '.join(map(page.source_of, scripts))}; "
         f"style-src {page.source_of(style)}; img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"

@@ -56,9 +56,9 @@ def write(result: Result, folder: Path) -> Path:
     return inside.write(folder, REPORT_FILE, brief.markdown(brief.of(summary), frozenset(drawn)))
 
 
-def text(result: Result) -> str:
-    """The short report for a terminal."""
-    return brief.text(brief.of(summaries.of(result)), f"teststrip report {result.folder} --full")
+def text(result: Result, width: int | None = None) -> str:
+    """The short report for a terminal of that width; None = of any width."""
+    return brief.text(brief.of(summaries.of(result)), f"teststrip report {result.folder} --full", width)
 
 
 def markdown(result: Result) -> str:

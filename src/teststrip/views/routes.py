@@ -84,8 +84,7 @@ class Pages:
         """The page; without a session, a page that says where to get one."""
         if not self._gate.knows(request.cookies.get(self._gate.cookie)):
             return _text(page.asset("launch.html"), ".html", 401)
-        html = page.html(policy=POLICY, styles=page.styles(), scripts=page.scripts("data.js"))
-        return _text(html.encode(), ".html")
+        return _text(page.index(POLICY), ".html")
 
     async def enter(self, request: Request) -> Response:
         """A session for a launch code."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teststrip import analysis
+from teststrip.analysis.advice.answer import Answer
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.power import outlook
@@ -22,6 +23,7 @@ from teststrip.analysis.sentences.phrases import count
 from teststrip.records import Across, Card, Finding, Look, QuestionChange, Row, Study
 from teststrip.results import frames, looked
 from teststrip.rows import dead, heard
+from teststrip.views import head
 from teststrip.vocabulary import spoken
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Summary:
         cards: what is known of each metric, in the study's order.
         findings: all of them.
         recommendations: one a metric of quality.
+        answer: what a person reads first; the page has the same.
         dead: sentences about axes that change no pixel.
         missing: (cell, reason) to number, of pictures that failed; without those that were not made yet.
         outlook: what this design can see, a sentence each.
@@ -68,6 +71,7 @@ class Summary:
     cards: Mapping[str, Card]
     findings: tuple[Finding, ...]
     recommendations: tuple[analysis.Recommendation, ...]
+    answer: Answer
     dead: tuple[str, ...]
     missing: Mapping[tuple[str, str], int]
     outlook: tuple[str, ...]
@@ -166,12 +170,16 @@ class Summary:
         failed = [finding.sentence for finding in self.findings if finding.kind == "missing"]
         return [*failed, *(f"{spoken(name)} was not computed: no scores." for name in self.unscored)]
 
-    def advice(self) -> list[str]:
-        """Sentences of the recommendations; where a score may recommend, those that only describe say nothing."""
+    def advice(self, *, but: str = "") -> list[str]:
+        """Sentences of the recommendations; where a score may recommend, those that only describe say nothing.
+
+        Args:
+            but: a score whose recommendation is told elsewhere.
+        """
         # Where an audit forbids the recommendation, the audit says so already.
         said = [made for made in self.recommendations if made.outcome is None]
-        able = [made.sentence for made in said if not self.cards[made.metric].describes]
-        return able or [made.sentence for made in said]
+        able = [made for made in said if not self.cards[made.metric].describes]
+        return [made.sentence for made in able or said if made.metric != but]
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -207,6 +215,7 @@ def of(result: Result) -> Summary:
         cards=cards,
         findings=result.findings,
         recommendations=result.recommendations,
+        answer=head.answer(result),
         dead=tuple(axis.sentence for axis in dead.dead_axes(rows)),
         missing=dict(failed),
         outlook=outlook.of_study(

@@ -1,6 +1,7 @@
 """The answer to a study in a few lines: what to use, what it costs and saves, or what can be said and the next step.
 
-Made from recommendations and findings alone. Page, report and terminal lay it out; none of them words anything.
+Made from recommendations and findings alone. Page, report and terminal lay it out (`card` in lines of text); none of
+them words anything.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teststrip.analysis.advice.costs import Point
-from teststrip.analysis.advice.recommendation import Recommendation
+from teststrip.analysis.advice.recommendation import Recommendation, opening, why
 from teststrip.analysis.power.power import REACH
 from teststrip.analysis.sentences import phrases
 from teststrip.records import MINIMUM_DEGREES, MINIMUM_PROMPTS, Finding
@@ -47,6 +48,8 @@ class Answer:
         headline: "Use guidance 3, steps 10", or "No winner yet: ...", or "No recommendation".
         about: what the headline is about and goes by: "On these 5 prompts, by CLIP score".
         facts: cost, saving and score of the setting, a phrase each.
+        why: what a proved setting rests on, a sentence or two; "" = nothing is proved.
+        beside: what holds for other prompts, where the headline is about these alone; "" = nothing is to be added.
         step: the one step that would settle what is open, with its price; "" = nothing is open, or no step is known.
         caveats: what a reader must know before believing it, the most important first.
         settled: whether the setting is proved.
@@ -57,6 +60,8 @@ class Answer:
     headline: str
     about: str = ""
     facts: tuple[str, ...] = ()
+    why: str = ""
+    beside: str = ""
     step: str = ""
     caveats: tuple[str, ...] = ()
     settled: bool = False
@@ -83,7 +88,7 @@ def of(
     if not ranked:
         return Answer("No recommendation", about="No score here says which pictures are better.", step=OTHER_SCORE)
     made = ranked[0]
-    about = f"{_scope(made)}, by {spoken(made.metric)}"
+    about = f"{opening(made.scope, made.prompts)}, by {spoken(made.metric)}"
     caveats = tuple(dict.fromkeys([*warnings, *made.limits]))
     if made.choice is None:
         return Answer(
@@ -98,18 +103,14 @@ def of(
         headline=f"Use {made.choice.label}" if made.settled else _no_winner(made),
         about=about,
         facts=tuple(_facts(made)),
+        why=why(made) if made.settled else "",
+        beside=made.beside,
         step="" if made.settled else _step(made, own, design),
         caveats=caveats,
         settled=made.settled,
         choice=made.choice,
         metric=made.metric,
     )
-
-
-def _scope(made: Recommendation) -> str:
-    if made.scope == "prompts like these":
-        return "For prompts like these"
-    return "On this prompt" if made.prompts == 1 else f"On these {made.prompts} prompts"
 
 
 def _no_winner(made: Recommendation) -> str:
@@ -136,6 +137,16 @@ def _facts(made: Recommendation) -> list[str]:
         said.append(f"saves {phrases.percent(made.saves)} against the best score, {best.label}")
     said.append(f"{spoken(made.metric)} {score(choice)}")
     return said
+
+
+def card(made: Answer) -> list[str]:
+    """The answer in lines of text, a line a thought. Caveats stand elsewhere.
+
+    >>> card(Answer("Use guidance 3", about="On this prompt, by score", facts=("2 s a picture", "score 7")))
+    ['Use guidance 3', 'On this prompt, by score', '2 s a picture · score 7']
+    """
+    step = f"Next: {made.step}" if made.step else ""
+    return [made.headline, *filter(None, (made.about, " · ".join(made.facts), made.why, made.beside, step))]
 
 
 def score(point: Point) -> str:

@@ -127,7 +127,8 @@ def _leading(made: Sequence[Recommendation]) -> Recommendation:
     """Of one question in one or two scopes the wider answer if it is settled, else the one that says more."""
     lead, *others = sorted(made, key=lambda one: (not one.settled, one.choice is None))
     if others and lead.choice is not None and lead.scope == HERE:
-        return replace(lead, sentence=f"{lead.sentence} {recommendation.beside(others[0])}")
+        said = recommendation.beside(others[0])
+        return replace(lead, sentence=f"{lead.sentence} {said}", beside=said)
     return lead
 
 

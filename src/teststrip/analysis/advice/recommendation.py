@@ -44,6 +44,7 @@ class Recommendation:
         scope: what the recommendation is for: prompts like these, or these very prompts.
         more: prompts that would let a setting that is as good prove itself; None = unknown.
         few: there is no choice because prompts or seeds are too few for any.
+        beside: what the other scope says, a sentence; "" = there is no other, or it says less.
     """
 
     metric: str
@@ -71,6 +72,7 @@ class Recommendation:
     scope: Scope = "prompts like these"
     more: int | None = None
     few: bool = False
+    beside: str = ""
 
     def __repr__(self) -> str:
         said = f"{'use' if self.settled else 'no winner yet,'} {self.choice.label}" if self.choice else self.reason
@@ -79,15 +81,16 @@ class Recommendation:
 
 def refused(metric: str, reason: str, scope: Scope, prompts: int) -> str:
     """The sentence that says why nothing is recommended."""
-    return f"{_opening(scope, prompts)}, no recommendation by {spoken(metric)}: {reason}."
+    return f"{opening(scope, prompts)}, no recommendation by {spoken(metric)}: {reason}."
 
 
 def beside(made: Recommendation) -> str:
     """What one scope says, to stand beside the sentence of the other, which is settled."""
-    return made.sentence if made.reason else f"{_opening(made.scope, made.prompts)} there is no winner yet."
+    return made.sentence if made.reason else f"{opening(made.scope, made.prompts)} there is no winner yet."
 
 
-def _opening(scope: Scope, prompts: int) -> str:
+def opening(scope: Scope, prompts: int) -> str:
+    """What a recommendation is for: "On these 5 prompts"."""
     if scope == "prompts like these":
         return "For prompts like these"
     return "On this prompt" if prompts == 1 else f"On these {prompts} prompts"
@@ -100,37 +103,57 @@ def write(made: Recommendation, *, more: int | None) -> str:
         made: all but its sentence.
         more: prompts that would let a setting that is as good pass; None = unknown.
     """
-    choice, best, against = made.choice, made.best, made.against_best
-    assert choice is not None
-    assert best is not None
-    score, enough = spoken(made.metric), phrases.number(made.margin)
-    within = f" within {made.budget}" if made.budget else ""
-    cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
-    if not made.settled:
-        return _no_winner(made, cost=cost, within=within, more=more)
-    use = f"{_opening(made.scope, made.prompts)}, use {choice.label}{cost}"
-    on = f" ({made.prompts} prompts)" if made.scope == "prompts like these" else ""
-    if made.rivals == 0:
-        return f"{use}: the only setting{within}{on}."
-    if against is not None:
-        what = "the cheapest setting" if made.saves else "a setting"
-        saved = f", and saves {phrases.percent(made.saves)}" if made.saves >= 0.005 else ""
-        return (
-            f"{use}: {what}{within} that no other beats in {score} by as much as {enough}{on}. It scores "
-            f"{_difference(against)} against {best.label} ({_cost(best, made.unit)}), which scored best{saved}."
-        )
-    if made.behind == made.rivals:
-        return f"{use}: every other setting{within} is surely worse in {score}{on}."
-    text = f"{use}: no other setting{within} beats it in {score} by as much as {enough}{on}."
-    return text + (f" No cheaper setting has proved as much.{_prove(made, more)}" if made.unproved else "")
-
-
-def _no_winner(made: Recommendation, *, cost: str, within: str, more: int | None) -> str:
-    """What is said where no setting is proved not to be worse than all others."""
     choice = made.choice
     assert choice is not None
+    cost = f" ({_cost(choice, made.unit)} a picture)" if math.isfinite(choice.cost) else ""
+    if not made.settled:
+        return _no_winner(made, cost=cost, more=more)
+    saved = f", and saves {phrases.percent(made.saves)}" if made.against_best and made.saves >= 0.005 else ""
+    said = f"{_proof(made)}{saved}.{_dearer(made, more)}"
+    return f"{opening(made.scope, made.prompts)}, use {choice.label}{cost}: {said}"
+
+
+def why(made: Recommendation) -> str:
+    """What a settled choice rests on, a sentence or two; what it saves is not said."""
+    return phrases.capital(f"{_proof(made)}.{_dearer(made, made.more)}")
+
+
+def _proof(made: Recommendation) -> str:
+    """What was proved of a settled choice, without a full stop."""
+    best, against = made.best, made.against_best
+    assert best is not None
+    score, enough = spoken(made.metric), phrases.number(made.margin)
+    within = _within(made)
+    on = f" ({made.prompts} prompts)" if made.scope == "prompts like these" else ""
+    if made.rivals == 0:
+        return f"the only setting{within}{on}"
+    if against is not None:
+        what = "the cheapest setting" if made.saves else "a setting"
+        return (
+            f"{what}{within} that no other beats in {score} by as much as {enough}{on}. It scores "
+            f"{_difference(against)} against {best.label} ({_cost(best, made.unit)}), which scored best"
+        )
+    if made.behind == made.rivals:
+        return f"every other setting{within} is surely worse in {score}{on}"
+    return f"no other setting{within} beats it in {score} by as much as {enough}{on}"
+
+
+def _dearer(made: Recommendation, more: int | None) -> str:
+    """That no cheaper setting has proved as much, where the best one is the choice and some are open."""
+    ahead = made.against_best is not None or made.behind == made.rivals
+    return "" if ahead or not made.unproved else f" No cheaper setting has proved as much.{_prove(made, more)}"
+
+
+def _within(made: Recommendation) -> str:
+    return f" within {made.budget}" if made.budget else ""
+
+
+def _no_winner(made: Recommendation, *, cost: str, more: int | None) -> str:
+    """What is said where no setting is proved not to be worse than all others."""
+    choice, within = made.choice, _within(made)
+    assert choice is not None
     left = made.rivals - made.behind
-    on = _opening("these prompts", made.prompts).lower()
+    on = opening("these prompts", made.prompts).lower()
     if made.rivals == 0:
         known = "has no rival with as many prompts"
     elif made.behind == 0:
@@ -141,7 +164,7 @@ def _no_winner(made: Recommendation, *, cost: str, within: str, more: int | None
         known = f"scored best of {made.rivals + 1} settings{within} {on}; "
         known += f"of the others {behind} surely behind, {ahead} not"
     return (
-        f"{_opening(made.scope, made.prompts)}, no winner yet by {spoken(made.metric)}: {choice.label} {known}. "
+        f"{opening(made.scope, made.prompts)}, no winner yet by {spoken(made.metric)}: {choice.label} {known}. "
         f"If you must choose now: {choice.label}{cost}.{_prove(made, more)}"
     )
 

@@ -19,7 +19,7 @@ const Answer = (() => {
         ${answer && html`<${Choice} board=${board} answer=${answer} />`}
         ${own.length > 0 && html`<ul class="cards">${own.map((card) => html`<li key=${card.finding}><${Short} board=${board} finding=${board.findings[card.finding]} also=${card.also} show=${show} /></li>`)}</ul>`}
       </div>
-      <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Say.count(board.findings.length, "finding")}`}</button>`}
+      <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Phrases.count(board.findings.length, "finding")}`}</button>`}
         ${costs.map((line) => html`<span class="costs" key=${line}>${line}</span>`)}</p>
       ${all && html`<ul class="every">${board.findings.map((finding) => html`<li><${Whole} finding=${finding} show=${show} /></li>`)}</ul>
         ${board.across && html`<p class="across">${board.across}</p>`}`}
@@ -29,7 +29,7 @@ const Answer = (() => {
   /** The recommendation, or what can be said instead. @param {{board: Model, answer: Said}} props */
   function Choice({ board, answer }) {
     const [said, setSaid] = useState("");
-    const [first, ...more] = answer.caveats;
+    const [first, ...more] = [...answer.caveats, ...(answer.beside ? [answer.beside] : [])];
     const at = answer.at;
     const place = at && board.places.find((each) => each.file && board.cells[each.cell].at.join() === at.join());
     /** @param {string} name @param {(place: Place) => string} text */
@@ -41,6 +41,7 @@ const Answer = (() => {
       <p class="answer-about">${answer.about}</p>
       <h2>${answer.headline}</h2>
       ${answer.facts.length > 0 && html`<ul class="answer-facts">${answer.facts.map((fact) => html`<li key=${fact}>${fact}</li>`)}</ul>`}
+      ${answer.why && html`<p class="answer-step">${answer.why}</p>`}
       ${answer.step && html`<p class="answer-step"><b>Next:</b> ${answer.step}</p>`}
       ${first && html`<div class="caveats">${Icon("alert")}${more.length === 0 ? html`<p>${first}</p>` : html`<details><summary>${first} <span class="link">${more.length} more</span></summary>${more.map((caveat) => html`<p key=${caveat}>${caveat}</p>`)}</details>`}</div>`}
       ${place && at && html`<div class="answer-buttons">

@@ -109,7 +109,7 @@ const Bar = (() => {
       Store.set({ keep: levels.length === dim.size || levels.length === 0 ? rest : { ...rest, [dim.id]: levels.sort((a, b) => a - b) } });
     }
     if (dim.size < 2) return null;
-    return html`<fieldset class="levels-list"><legend>${Say.count(dim.size, "level")}</legend>
+    return html`<fieldset class="levels-list"><legend>${Phrases.count(dim.size, "level")}</legend>
       ${dim.labels.map((label, n) => html`<div class="choice"><label><input type="checkbox" checked=${kept.includes(n)}
         onChange=${() => keep(kept.includes(n) ? kept.filter((each) => each !== n) : [...kept, n])} /><span>${label}</span></label>
         <button type="button" class="only" aria-label=${"Only " + label} onClick=${() => keep([n])}>only</button></div>`)}
@@ -131,12 +131,12 @@ const Bar = (() => {
       <fieldset><legend>Show</legend>${[["", "everything"], ["starred", `starred (${view.star.length})`], ["failed", `failed (${board.progress.failed})`]].map(([value, name]) =>
         html`<label class="choice"><input type="radio" name="only" checked=${view.only === value} onChange=${() => Store.set({ only: value })} /><span>${name}</span></label>`)}</fieldset>
       ${values.length > 0 && html`<fieldset><legend>${Board.title(board, view.metric)}</legend><div class="between">
-        <label>from <input type="number" step="any" placeholder=${Numbers.say(low)} value=${view.low ?? ""} onChange=${bound("low")} /></label>
-        <label>to <input type="number" step="any" placeholder=${Numbers.say(high)} value=${view.high ?? ""} onChange=${bound("high")} /></label></div></fieldset>`}
+        <label>from <input type="number" step="any" placeholder=${Phrases.number(low)} value=${view.low ?? ""} onChange=${bound("low")} /></label>
+        <label>to <input type="number" step="any" placeholder=${Phrases.number(high)} value=${view.high ?? ""} onChange=${bound("high")} /></label></div></fieldset>`}
       ${tags.length > 0 && html`<fieldset><legend>Prompts tagged</legend><div class="buttons">${tags.map((tag) =>
         html`<button type="button" class=${"button small" + (view.tag === tag ? " active" : "")} aria-pressed=${view.tag === tag} onClick=${() => Store.set({ tag: view.tag === tag ? "" : tag })}>${tag}</button>`)}</div></fieldset>`}
       ${board.dims.filter((dim) => dim.size > 1).map((dim) => html`<details open=${Boolean(view.keep[dim.id])}><summary>${dim.title}</summary><${Levels} board=${board} view=${view} dim=${dim} /></details>`)}
-      <p class="panel-foot"><span role="status">${Say.count(pivot.shown, "picture")} shown</span><button type="button" class="button small" disabled=${count === 0} onClick=${clear}>Clear filters</button></p>
+      <p class="panel-foot"><span role="status">${Phrases.count(pivot.shown, "picture")} shown</span><button type="button" class="button small" disabled=${count === 0} onClick=${clear}>Clear filters</button></p>
     </${Pop}>`;
   }
 

@@ -18,7 +18,7 @@
  *   headline: string, lines: string[], answer: string,
  *   kind?: string, design?: string, limits?: string[],
  *   levels?: LevelPoint[], curves?: {axis: string, by: string, label: string, points: LevelPoint[]}[]}} Finding
- * @typedef {{headline: string, about: string, facts: string[], step: string, caveats: string[], settled: boolean, metric: string,
+ * @typedef {{headline: string, about: string, facts: string[], why: string, beside: string, step: string, caveats: string[], settled: boolean, metric: string,
  *   at: number[] | null}} Said
  * @typedef {{at: number[], name: string, scores: (number | null)[], texts: string[], seconds: number | null, time: string,
  *   calls: number | null, called: string, images: number, mark: string}} SettingRow
@@ -26,7 +26,7 @@
  * @typedef {{answer?: Said, cards?: {finding: number, also: string[]}[], costs?: string[], settings?: SettingTable}} Head
  * @typedef {{name: string, engines: Record<string, string>, settings: Record<string, unknown>, replicates: number,
  *   question: string[], seeds: number[] | null}} Study
- * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean}} Progress
+ * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean, at?: string}} Progress
  * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null, logarithmic?: boolean,
  *   settings: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
  *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], head: Head, warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard

@@ -37,7 +37,7 @@ const Card = (() => {
       <dl class="facts brief">${Say.levels(board, place).map(pair)}${pair(["seed", String(place.seed)])}${Say.measured(board, place).map(pair)}</dl>
       ${place.failure && html`<p class="facts-failure">${Icon("alert")}<span><b>${place.failure.reason}</b> ${place.failure.text}</span></p>`}
       ${!place.file && !place.failure && html`<p class="facts-note">Not made yet.</p>`}
-      ${values.length > 1 && html`<p class="facts-note">${Board.title(board, view.metric)} of the ${values.length} pictures here: ${Numbers.estimated(Numbers.estimate(values))}</p>`}`;
+      ${values.length > 1 && html`<p class="facts-note">${Board.title(board, view.metric)} of the ${values.length} pictures here: ${Phrases.estimate(Numbers.estimate(values))}</p>`}`;
   }
 
   /** The facts of a place; the lightbox shows the same. @param {{board: Model, view: View, place: Place, places: Place[]}} props */
@@ -54,7 +54,7 @@ const Card = (() => {
         ${pair(["seed", String(place.seed)])}
         ${Say.measured(board, place).map(pair)}
       </dl>
-      ${cell && html`<p class="facts-note">${Board.title(board, view.metric)} of the ${made.length} pictures here: ${Numbers.estimated(cell)}</p>`}
+      ${cell && html`<p class="facts-note">${Board.title(board, view.metric)} of the ${made.length} pictures here: ${Phrases.estimate(cell)}</p>`}
       <dl class="facts quiet">${Say.settings(board, place).map(pair)}</dl>`;
   }
 

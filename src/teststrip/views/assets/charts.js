@@ -40,7 +40,7 @@ const Charts = (() => {
     const table = sums.map((row) => row.map((cell) => (cell.n ? cell.sum / cell.n : NaN)));
     return Numbers.within(table).map((each, level) => ({
       label: labels[level], x: numbers?.[level] ?? null, mean: each.mean,
-      low: Number.isFinite(each.low) ? each.low : null, high: Number.isFinite(each.high) ? each.high : null, n: each.n, text: Numbers.estimated(each), level,
+      low: Number.isFinite(each.low) ? each.low : null, high: Number.isFinite(each.high) ? each.high : null, n: each.n, text: Phrases.estimate(each), level,
     }));
   }
 
@@ -64,11 +64,11 @@ const Charts = (() => {
         ${grid(y, ends)}
         ${axis.numbers ? html`<path class="band" d=${band} /><path class="line" d=${"M" + at.map((p) => `${p.px} ${p.py}`).join("L")} />` : ""}
         ${at.map((point) => point.low !== null && html`<path class="whisker" d=${`M${point.px} ${y(point.low)}V${y(Number(point.high))}`} />`)}
-        ${at.map((point) => dot(point.px, point.py, `${Board.title(board, axis.name)} ${point.label}: ${point.text}, ${Say.count(point.n, "prompt")}`,
+        ${at.map((point) => dot(point.px, point.py, `${Board.title(board, axis.name)} ${point.label}: ${point.text}, ${Phrases.count(point.n, "prompt")}`,
           () => Store.set({ ...Top.evidence(board, view, /** @type {any} */ ({ metric: metric.name, axis: axis.name })), keep: { [id]: [point.level] } })))}
         ${ticks(at.map((point) => ({ x: point.px, text: short(point.label, at.length) })))}${log && logScale()}
       </svg>
-      <p>${order[0].low === null ? "Mean over prompts." : `Mean over ${Say.count(order[0].n, "prompt")}; 95 % intervals of differences within a prompt.`}</p></figure>`;
+      <p>${order[0].low === null ? "Mean over prompts." : `Mean over ${Phrases.count(order[0].n, "prompt")}; 95 % intervals of differences within a prompt.`}</p></figure>`;
   }
 
   /** The score along one axis, a line for each level of another, each named at its end. @param {{board: Model, finding: Finding, metric: Metric}} props */
@@ -158,10 +158,10 @@ const Charts = (() => {
       <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label=${title}>
         ${grid(y, found.map((point) => point.score))}
         ${metric.higher_is_better !== null && html`<path class="frontier" d=${"M" + best.map((p) => `${x(of(p.seconds))} ${y(p.score)}`).join("L")} />`}
-        ${found.map((point) => dot(x(of(point.seconds)), y(point.score), `${point.name}: ${Numbers.say(point.score)}, ${Numbers.say(point.seconds)} s${point.best ? ", on the frontier" : ""}`,
+        ${found.map((point) => dot(x(of(point.seconds)), y(point.score), `${point.name}: ${Phrases.number(point.score)}, ${Phrases.number(point.seconds)} s${point.best ? ", on the frontier" : ""}`,
           () => Store.set({ keep: point.keep, layout: "grid" }), point.best ? "best" : "other"))}
         ${metric.higher_is_better !== null && names(best.map((point) => ({ x: x(of(point.seconds)), y: y(point.score), text: point.name })))}${log && logScale()}
-        ${[least, most].map((seconds, n) => html`<text x=${x(of(seconds))} y=${HEIGHT - EDGE.bottom + 18} text-anchor=${n ? "end" : "start"}>${Numbers.say(seconds)} s</text>`)}
+        ${[least, most].map((seconds, n) => html`<text x=${x(of(seconds))} y=${HEIGHT - EDGE.bottom + 18} text-anchor=${n ? "end" : "start"}>${Phrases.number(seconds)} s</text>`)}
       </svg>
       <p>${metric.higher_is_better === null ? "One dot a setting." : `One dot a setting; the line joins those that no other beats in both. Means, not verdicts.`}</p></figure>`;
   }
@@ -219,7 +219,7 @@ const Charts = (() => {
   }
 
   /** @param {number} value @param {number} step */
-  const tick = (value, step) => (Math.abs(value) >= 1e5 || step < 1e-4 ? Numbers.say(value) : value.toFixed(Math.max(0, Math.min(6, -Math.floor(Math.log10(step)))))).replace("-", "−");
+  const tick = (value, step) => (Math.abs(value) >= 1e5 || step < 1e-4 ? Phrases.number(value) : Phrases.fixed(value, Math.max(0, Math.min(6, -Math.floor(Math.log10(step))))));
 
   /** @param {number} x @param {number} y @param {string} text @param {() => void} show @param {string} [kind] */
   const dot = (x, y, text, show, kind = "best") => html`<g class=${"dot " + kind} tabindex="0" role="button" aria-label=${text + ". Show its pictures."} onClick=${show}

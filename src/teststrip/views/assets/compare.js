@@ -91,7 +91,7 @@ const Compare = (() => {
         context.putImageData(drawn, 0, 0);
         const smaller = a.size && first.width < a.size[0] ? `, measured at ${first.width} × ${first.height}` : "";
         setSaid(largest === 0 ? "No difference: the pixels are equal" + smaller + "."
-          : `Mean difference ${Numbers.say(mean)} of 255 levels (${Numbers.say((100 * mean) / 255)} %), PSNR ${psnr.toFixed(1)} dB, largest ${Numbers.say(largest)}; ${Numbers.say(100 * changed)} % of the pixels differ${smaller}. Yellow is the largest.`);
+          : `Mean difference ${Phrases.number(mean)} of 255 levels (${Phrases.number((100 * mean) / 255)} %), PSNR ${Phrases.fixed(psnr, 1)} dB, largest ${Phrases.number(largest)}; ${Phrases.number(100 * changed)} % of the pixels differ${smaller}. Yellow is the largest.`);
       }
       return () => { current = false; };
     }, [a.i, b.i]);
@@ -112,7 +112,7 @@ const Compare = (() => {
   /** @param {Model} board @param {View} view @param {Place} place */
   const score = (board, view, place) => {
     const value = Board.score(board, place, view.metric);
-    return value === null ? "" : html`<small>${Board.title(board, view.metric)} ${Numbers.say(value)}</small>`;
+    return value === null ? "" : html`<small>${Board.title(board, view.metric)} ${Phrases.number(value)}</small>`;
   };
 
   /** @param {Model} board @param {View} view @param {Place[]} places */

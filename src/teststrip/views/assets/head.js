@@ -6,8 +6,8 @@ const Top = (() => {
     return html`<header class="top">
       <div class="top-line">
         <h1>${board.study.name}</h1>
-        <p class="subtitle">${Say.study(board)} <i>·</i> ${Say.count(made, "picture")}${made < total ? ` of ${total}` : ""}
-          ${failed > 0 && html`<i> · </i><button type="button" class="link" onClick=${() => Store.set({ only: "failed" })}>${Say.count(failed, "failure")}</button>`}</p>
+        <p class="subtitle">${Say.study(board)} <i>·</i> ${Phrases.count(made, "picture")}${made < total ? ` of ${Phrases.fixed(total, 0)}` : ""}
+          ${failed > 0 && html`<i> · </i><button type="button" class="link" onClick=${() => Store.set({ only: "failed" })}>${Phrases.count(failed, "failure")}</button>`}</p>
         <span class="grow"></span>
         <div class="top-buttons">
           ${board.head.settings && html`<button type="button" class=${"button" + (view.table ? " active" : "")} aria-label="Settings" aria-pressed=${view.table} onClick=${() => Store.set({ table: !view.table })}>${Icon("table")}<span>Settings</span></button>`}
@@ -24,11 +24,13 @@ const Top = (() => {
 
   /** @param {{progress: Progress}} props */
   function Progress({ progress }) {
-    const { made, failed, total, running, seconds_left } = progress;
+    const { made, failed, total, running, seconds_left, at } = progress;
     const done = made + failed;
+    const state = at ? ` · ${at}` : running ? "" : " · not running";
     return html`<div class="progress"><div class="progress-bar" role="progressbar" aria-label="Pictures made" aria-valuemin="0" aria-valuemax=${total} aria-valuenow=${done}>
         <span class="made" style=${{ width: (100 * made) / total + "%" }}></span><span class="lost" style=${{ width: (100 * failed) / total + "%" }}></span></div>
-      <p>${done} of ${total}${running ? "" : " · not running"}${running && seconds_left != null ? " · " + Numbers.duration(seconds_left) + " left" : ""}</p></div>`;
+      <p>${Phrases.fixed(done, 0)} of ${Phrases.fixed(total, 0)}${state}${running && seconds_left != null ? " · " + Phrases.duration(seconds_left) + " left" : ""}
+        ${at && html`<i> · </i><button type="button" class="link" onClick=${() => location.reload()}>Read it again</button>`}</p></div>`;
   }
 
   /** Warnings that stand on no card: the first in sight, further ones folded. @param {{board: Model}} props */

@@ -1,5 +1,5 @@
 /**
- * The arithmetic of the page: means, intervals, which picture of a pile stands for it. Knows no screen.
+ * The arithmetic of the page: means, intervals, which picture of a pile stands for it. Knows no screen and no words.
  *
  * @typedef {{mean: number, low: number, high: number, n: number}} Estimate
  */
@@ -75,44 +75,8 @@ const Numbers = (() => {
   const scores = (board, places, metric) =>
     places.map((place) => Board.score(board, place, metric)).filter((value) => value !== null);
 
-  /** A number for people: three significant digits, no exponent where it can be helped. @param {number | null | undefined} value */
-  function say(value) {
-    if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-    const size = Math.abs(value);
-    if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(2).replace("-", "−");
-    const digits = size === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(size)));
-    const text = value.toFixed(Number.isInteger(value) ? 0 : Math.min(digits, 6));
-    return text.replace("-", "−");
-  }
-
-  /**
-   * A mean with its 95 % interval, with two significant digits of the half-width: no number is surer than that. As the
-   * analysis writes what it concluded (`sentences.digits_of`); here for what is selected on the page.
-   * @param {Estimate} estimate
-   */
-  function estimated({ mean, low, high }) {
-    const half = (high - low) / 2;
-    if (!(half > 0)) return say(mean);
-    const digits = clamp(1 - Math.floor(Math.log10(half)), 0, 9);
-    const [middle, from, to] = [mean, low, high].map((value) => grouped(value, digits));
-    return `${middle} (95 % from ${from} to ${to})`;
-  }
-
-  /** Fixed decimals, thousands apart, a true minus and none before a zero. @param {number} value @param {number} digits */
-  function grouped(value, digits) {
-    const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-    return /[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", "");
-  }
-
-  /** Seconds for people. @param {number} seconds */
-  function duration(seconds) {
-    if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-    if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-    return `${(seconds / 3600).toFixed(1)} h`;
-  }
-
   /** @param {number} value @param {number} low @param {number} high */
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-  return { t95, mean, deviation, estimate, within, choose, scores, say, estimated, duration, clamp };
+  return { t95, mean, deviation, estimate, within, choose, scores, clamp };
 })();

@@ -12,7 +12,7 @@ const Say = (() => {
     const score = Board.score(board, place, view.metric);
     const what = place.failure
       ? `failed, ${place.failure.reason}: ${place.failure.text}`
-      : !place.file ? "not made yet" : score === null ? "" : `${Board.title(board, view.metric)} ${Numbers.say(score)}`;
+      : !place.file ? "not made yet" : score === null ? "" : `${Board.title(board, view.metric)} ${Phrases.number(score)}`;
     return [...where, Board.promptOf(board, place), `seed ${place.seed}`, what, view.star.includes(place.i) ? "starred" : ""]
       .filter(Boolean).join(", ");
   }
@@ -22,10 +22,10 @@ const Say = (() => {
     /** @type {[string, string][]} */
     const rows = [];
     const timed = board.metrics.some((metric) => metric.name === "seconds");
-    if (!timed && place.seconds != null) rows.push(["seconds", Numbers.say(place.seconds)]);
+    if (!timed && place.seconds != null) rows.push(["seconds", Phrases.number(place.seconds)]);
     board.metrics.forEach((metric, n) => {
       const value = place.scores?.[n];
-      if (value != null) rows.push([Board.title(board, metric.name), Numbers.say(value) + (metric.unit && metric.unit !== metric.name ? " " + metric.unit : "")]);
+      if (value != null) rows.push([Board.title(board, metric.name), Phrases.number(value) + (metric.unit && metric.unit !== metric.name ? " " + metric.unit : "")]);
     });
     return rows;
   }
@@ -46,15 +46,12 @@ const Say = (() => {
     return Object.entries(all).filter(([name]) => !axes.has(name)).map(([name, each]) => [Board.title(board, name), value(each)]);
   }
 
-  /** @param {number} n @param {string} one @param {string} [many] */
-  const count = (n, one, many = one + "s") => `${n.toLocaleString("en").replaceAll(",", "\u2009")} ${n === 1 ? one : many}`;
-
   /** The subtitle of the study. @param {Model} board */
   function study(board) {
     const cells = board.axes.reduce((product, axis) => product * axis.labels.length, 1);
     const seen = new Set(board.cells.map((cell) => cell.at.join())).size;
-    return [count(board.prompts.length, "prompt"), count(board.study.replicates, "seed"), count(seen || cells, "setting")].join(" × ");
+    return [Phrases.count(board.prompts.length, "prompt"), Phrases.count(board.study.replicates, "seed"), Phrases.count(seen || cells, "setting")].join(" × ");
   }
 
-  return { broken, pieces, levels, label, measured, settings, value, count, study };
+  return { broken, pieces, levels, label, measured, settings, value, study };
 })();

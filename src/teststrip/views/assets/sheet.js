@@ -250,7 +250,7 @@ const Sheet = (() => {
       <div class="stack"><button type="button" class="button" onClick=${make("png")}>Contact sheet, PNG</button>
       <button type="button" class="button" onClick=${make("pdf")}>Contact sheet, PDF</button>
       <button type="button" class="button" onClick=${copyLink}>${Icon("link")}Copy the link of this view</button></div>
-      <p class="panel-note">${Say.count(pivot.shown, "picture")} pass the filters; a cell shows one.</p>
+      <p class="panel-note">${Phrases.count(pivot.shown, "picture")} pass the filters; a cell shows one.</p>
       <${Film} board=${board} view=${view} sizes=${sizes} say=${setSaid} />
       <${Film.Whole} board=${board} say=${setSaid} />
       <p class="said" role="status">${said}</p></${Pop}>`;

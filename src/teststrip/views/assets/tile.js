@@ -20,7 +20,7 @@ const Tile = (() => {
       ${kind === "waiting" && html`<span class="why soon">${board.progress.running ? "soon" : "not made"}</span>`}
       ${heat && html`<span class="badge">${Tint.badge(heat.mean, Numbers.scores(board, places, view.metric).length)}</span>`}
       ${place.file && Seeds.strays(board, view, place, seed) && html`<span class="badge stray" title="Another seed than the row's">seed ${place.replicate + 1}</span>`}
-      ${place.file && failed > 0 && html`<span class="badge lost" title=${Say.count(failed, "failure") + " in this cell"}>${Icon("alert")}${failed}</span>`}
+      ${place.file && failed > 0 && html`<span class="badge lost" title=${Phrases.count(failed, "failure") + " in this cell"}>${Icon("alert")}${failed}</span>`}
       ${starred && html`<span class="mark">${Icon("star", true)}</span>`}
       ${compared && html`<span class="number">${view.cmp.indexOf(place.i) + 1}</span>`}
       <span class="focus-icon">${Icon("expand")}</span>

@@ -67,7 +67,7 @@ const Tint = (() => {
     const found = scale(board, view).ends;
     if (!found) return null;
     const sign = view.against === "prompt" && found[1] > 0 ? "+" : "";
-    return [Numbers.say(found[0]), sign + Numbers.say(found[1])];
+    return [Phrases.number(found[0]), sign + Phrases.number(found[1])];
   }
 
   /** What the colours say, in words. @param {Model} board @param {View} view */
@@ -90,7 +90,7 @@ const Tint = (() => {
   const gradient = (view) => `linear-gradient(90deg, ${ramp(view).map((stop) => `rgb(${stop.join(" ")})`).join(", ")})`;
 
   /** "mean 79.0" where the number stands for several pictures, else "79.0". @param {number} mean @param {number} count of pictures with the score */
-  const badge = (mean, count) => (count > 1 ? "mean " : "") + Numbers.say(mean);
+  const badge = (mean, count) => (count > 1 ? "mean " : "") + Phrases.number(mean);
 
   return { scale, of, ends, said, rgb, colour, gradient, badge };
 })();
