@@ -230,7 +230,7 @@ def plainly(name: str) -> str:
     >>> plainly("CFG scale"), plainly("DPM++ 2M Karras")
     ('cfg_scale', 'dpmpp_2m_karras')
     """
-    return re.sub(r"[\s-]+", "_", name.strip().lower().replace("dpm++", "dpmpp"))
+    return re.sub(r"[ -]+", "_", name.strip(" ").lower().replace("dpm++", "dpmpp"))
 
 
 def sampler_named(name: str) -> tuple[str, Mapping[str, object]] | None:
