@@ -7,6 +7,7 @@ Which picture a cell shows is `rows.choice`; which rows lie where is `rows.grid`
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 """Pixels of an edge that a format can hold; PNG holds more than `pictures.sheet` draws."""
+
+WIDEST = 16_000
+"""Pixels of a grid's columns; more of them go on below. Viewers, browsers and WebP hold edges of 16,383."""
 
 DESCRIPTION = 0x010E
 """The Exif tag ImageDescription."""
@@ -76,9 +80,10 @@ def contact_sheet(
     sheets = [
         drawing.titled(
             _heading(parts, own[0], chosen),
-            grids.drawn(result.study, result.store, own, rows=rows, columns=columns, side=side),
+            grids.drawn(result.study, result.store, band, rows=rows, columns=columns, side=side),
         )
         for own in grid.cells(shown, parts).values()
+        for band in bands(result.study, own, columns, side)
     ]
     seeds = "" if _apart(parts, rows, columns) else chosen.said(shown)
     about = " · ".join(part for part in (_size(result.study, everything), seeds) if part)
@@ -111,6 +116,17 @@ def encoded(sheet: Picture, kind: str, title: str, about: str) -> bytes:
     exif[DESCRIPTION] = f"{title}: {about.replace(' · ', '; ')}"  # this tag holds ASCII
     sheet.save(stream, kind, quality=90, exif=exif)
     return stream.getvalue()
+
+
+def bands(study: Study, shown: Sequence[Row], columns: str, side: int) -> list[list[Row]]:
+    """The rows of a grid in parts that are about equally wide, none wider than WIDEST."""
+    labels = grid.labels(study, shown, columns)
+    parts = math.ceil(len(labels) / (WIDEST // (side + drawing.GAP)))
+    found: list[list[Row]] = [[] for _ in range(parts)]
+    place = {label: n * parts // len(labels) for n, label in enumerate(labels)}
+    for row in shown:
+        found[place[grid.label(row.planned, columns)]].append(row)
+    return found
 
 
 def _apart(parts: Sequence[str], rows: str, columns: str) -> bool:
