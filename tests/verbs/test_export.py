@@ -15,9 +15,12 @@ from tests import studies
 
 from teststrip import pictures
 from teststrip.errors import UsageError
+from teststrip.pictures.sheet import GAP
 from teststrip.results.result import Result, open_result
+from teststrip.rows import grid
 from teststrip.verbs import export
 from teststrip.verbs.run import drive
+from teststrip.views import sheets
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +123,41 @@ def test_an_unknown_format_names_the_nearest(result: Result) -> None:
         export.write(result, "parket")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.webp", "WEBP")])
+def test_a_contact_sheet_may_be_a_smaller_kind_of_picture_and_says_what_it_shows(
+    name: str, kind: str, result: Result, tmp_path: Path
+) -> None:
+    with PIL.Image.open(export.write(result, "contact-sheet", tmp_path / "sheet.png")) as png:
+        size, about = png.size, png.info["Description"].replace(" · ", "; ")
+    with PIL.Image.open(export.write(result, "contact-sheet", tmp_path / name)) as sheet:
+        assert (sheet.format, sheet.size) == (kind, size)
+        assert sheet.getexif()[sheets.DESCRIPTION] == f"{result.study.name}: {about}"
+
+
+@pytest.mark.parametrize("side", [16, 128, 2600, 2700, 4096, 10_000])
+def test_columns_that_no_viewer_can_show_in_one_line_go_on_below(side: int, result: Result) -> None:
+    rows = list(result.rows())
+    bands = sheets.bands(result.study, rows, "seed", side)
+    columns = [grid.labels(result.study, band, "seed") for band in bands]
+    assert [label for band in columns for label in band] == grid.labels(result.study, rows, "seed")
+    assert sum(map(len, bands)) == len(rows)
+    widths = [len(band) for band in columns]
+    assert max(widths) * side < sheets.WIDEST
+    assert max(widths) - min(widths) <= 1
+    assert (len(bands) == 1) == (sum(widths) * (side + GAP) <= sheets.WIDEST)
+
+
+@pytest.mark.parametrize("kind", sheets.LONGEST)
+def test_a_contact_sheet_longer_than_its_format_holds_is_refused_with_the_remedy(kind: str) -> None:
+    most = sheets.LONGEST[kind]
+    with PIL.Image.open(io.BytesIO(sheets.encoded(PIL.Image.new("RGB", (most, 1)), kind, "a", "b"))) as longest:
+        assert longest.size == (most, 1)
+    with pytest.raises(UsageError, match=rf"too many for {kind}, which holds {most:,} an edge\. Write a \.png"):
+        sheets.encoded(PIL.Image.new("RGB", (most + 1, 1)), kind, "a", "b")
+
+
 def test_a_contact_sheet_needs_a_known_suffix(result: Result, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"neither \.png nor \.pdf"):
+    with pytest.raises(UsageError, match=r"none of \.png, \.jpg, \.webp and \.pdf"):
         export.write(result, "contact-sheet", tmp_path / "sheet.gif")
 
 

@@ -39,7 +39,7 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     Args:
         result: finished or not.
         to: one of FORMATS or FOLDERS.
-        target: a file, whose suffix may choose the kind (.png or .pdf), or a folder for one of FOLDERS. Default: in the
+        target: a file, whose suffix may choose the kind (.png, .pdf), or a folder for one of FOLDERS. Default: in the
             study folder.
         options: of the format, for example `rows` and `columns` of a contact sheet.
 

@@ -1,4 +1,4 @@
-"""Contact sheets of a result: labelled grids under one heading, as a PNG or one grid a page as a PDF.
+"""Contact sheets of a result: labelled grids under one heading, as one picture or one grid a page as a PDF.
 
 Which picture a cell shows is `rows.choice`; which rows lie where is `rows.grid`; how a sheet is drawn is
 `pictures.sheet`.
@@ -7,6 +7,7 @@ Which picture a cell shows is `rows.choice`; which rows lie where is `rows.grid`
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,21 @@ from teststrip.results import grids
 from teststrip.rows import choice, grid
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
     from teststrip.results import Result
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The kinds of picture by suffix, as Pillow names them. JPEG and WebP are for sheets that would be too large as PNG."""
+
+LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
+"""Pixels of an edge that a format can hold; PNG holds more than `pictures.sheet` draws."""
+
+WIDEST = 16_000
+"""Pixels of a grid's columns; more of them go on below. Viewers, browsers and WebP hold edges of 16,383."""
+
+DESCRIPTION = 0x010E
+"""The Exif tag ImageDescription."""
 
 
 def contact_sheet(
@@ -33,11 +48,11 @@ def contact_sheet(
     side: int = 128,
     where: Mapping[str, object] | None = None,
 ) -> bytes:
-    """Labelled grids under one heading (.png), or one a page (.pdf).
+    """Labelled grids under one heading (.png, .jpg, .webp), or one a page (.pdf).
 
     Args:
         result: finished or not; cells without an image stay empty.
-        suffix: ".png" or ".pdf".
+        suffix: ".png", ".jpg", ".webp" or ".pdf".
         rows, columns: two of the axes, "prompt", "replicate" or "seed"; default the second and the first axis.
         sections: a grid for each level of this; None = one grid. Left out when it is among rows and columns.
         pick: which image of a cell: that of the prompt's typical seed by `metric`, so that all cells of a prompt show
@@ -49,8 +64,11 @@ def contact_sheet(
     Raises:
         UsageError: an unknown axis, metric, pick or suffix; nothing to show; too large for one picture.
     """
-    if suffix not in (".png", ".pdf"):
-        raise UsageError(f"contact-sheet: {suffix or 'no suffix'} is neither .png nor .pdf. Name the file so")
+    suffix = suffix.lower()
+    if suffix not in PICTURES and suffix != ".pdf":
+        raise UsageError(
+            f"contact-sheet: {suffix or 'no suffix'} is none of .png, .jpg, .webp and .pdf. Name the file so"
+        )
     axes = grid.varied(result.study)
     columns = columns or (axes[0] if axes else grid.REPLICATE)
     rows = rows or next((axis for axis in axes if axis != columns), grid.PROMPT)
@@ -62,21 +80,53 @@ def contact_sheet(
     sheets = [
         drawing.titled(
             _heading(parts, own[0], chosen),
-            grids.drawn(result.study, result.store, own, rows=rows, columns=columns, side=side),
+            grids.drawn(result.study, result.store, band, rows=rows, columns=columns, side=side),
         )
         for own in grid.cells(shown, parts).values()
+        for band in bands(result.study, own, columns, side)
     ]
     seeds = "" if _apart(parts, rows, columns) else chosen.said(shown)
     about = " · ".join(part for part in (_size(result.study, everything), seeds) if part)
     together = [[sheet] for sheet in sheets] if suffix == ".pdf" else [sheets]
     first, *others = (drawing.headed(result.study.name, about, some) for some in together)
+    if suffix != ".pdf":
+        return encoded(first, PICTURES[suffix], result.study.name, about)
     stream = io.BytesIO()
-    if suffix == ".pdf":
-        said = {"title": result.study.name, "subject": about}
-        first.save(stream, "PDF", save_all=True, append_images=others, resolution=96, **said)
-    else:
-        first.save(stream, "PNG", pnginfo=drawing.texts({"Title": result.study.name, "Description": about}))
+    said = {"title": result.study.name, "subject": about}
+    first.save(stream, "PDF", save_all=True, append_images=others, resolution=96, **said)
     return stream.getvalue()
+
+
+def encoded(sheet: Picture, kind: str, title: str, about: str) -> bytes:
+    """A sheet as a file that says what it shows: a PNG in its texts, the others as Exif.
+
+    Raises:
+        UsageError: an edge is longer than the format can hold.
+    """
+    stream = io.BytesIO()
+    if kind == "PNG":
+        sheet.save(stream, kind, pnginfo=drawing.texts({"Title": title, "Description": about}))
+        return stream.getvalue()
+    if max(sheet.size) > LONGEST[kind]:
+        raise UsageError(
+            f"contact-sheet: {sheet.width} × {sheet.height} pixels are too many for {kind}, which holds "
+            f"{LONGEST[kind]:,} an edge. Write a .png or a .pdf, or use `side`"
+        )
+    exif = sheet.getexif()
+    exif[DESCRIPTION] = f"{title}: {about.replace(' · ', '; ')}"  # this tag holds ASCII
+    sheet.save(stream, kind, quality=90, exif=exif)
+    return stream.getvalue()
+
+
+def bands(study: Study, shown: Sequence[Row], columns: str, side: int) -> list[list[Row]]:
+    """The rows of a grid in parts that are about equally wide, none wider than WIDEST."""
+    labels = grid.labels(study, shown, columns)
+    parts = math.ceil(len(labels) / (WIDEST // (side + drawing.GAP)))
+    found: list[list[Row]] = [[] for _ in range(parts)]
+    place = {label: n * parts // len(labels) for n, label in enumerate(labels)}
+    for row in shown:
+        found[place[grid.label(row.planned, columns)]].append(row)
+    return found
 
 
 def _apart(parts: Sequence[str], rows: str, columns: str) -> bool:

@@ -31,6 +31,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
     chosen = [i for i, contrast in enumerate(judged.contrasts) if contrast.axes == axes]
     asked = [i for i in chosen if judged.contrasts[i].kind in ("pair", "interaction")]
     pairs = [i for i in asked if rows[i].verdict != "insufficient design"] or asked
+    unpaired = sorted({*asked} - {*pairs})  # sets, because 600 levels have 179,700 pairs
     planned = [i for i in chosen if judged.contrasts[i].planned]
     verdict = verdicts.of_axis(judged.verdict[pairs], judged.verdict[planned])
     head, shape = _headline(evidence, judged, verdict, chosen=chosen, pairs=pairs, carried=carried)
@@ -63,7 +64,7 @@ def finding(evidence: Evidence, axes: tuple[int, ...]) -> Finding:
         comparisons=tuple(rows[i] for i in chosen),
         limits=(
             *evidence.limits,
-            *_left_out(evidence, axes, [rows[i] for i in asked if i not in pairs]),
+            *_left_out(evidence, axes, [rows[i] for i in unpaired]),
             *(_not_together(evidence, judged.contrasts[head]) if len(axes) > 1 else ()),
             *(_prompts_left_out(evidence, chosen) if evidence.by_seeds else ()),
         ),

@@ -47,7 +47,8 @@ def of(evidence: Evidence, *, chosen: Sequence[int], pairs: Sequence[int]) -> Se
     other_seeds = not evidence.pairing.paired if evidence.by_seeds else evidence.pairing.crossed
     if other_seeds or not evidence.outlook:
         return Settling(None, None, None, None)
-    asked = [i for i in chosen if i in pairs or judged.contrasts[i].planned]
+    needed = frozenset(pairs)
+    asked = [i for i in chosen if i in needed or judged.contrasts[i].planned]
     differences, blocks = judged.differences[asked], 1
     if evidence.by_seeds:
         each = np.stack([effects.per_seed(values, layout, judged.contrasts[i])[0] for i in asked])
@@ -55,7 +56,7 @@ def of(evidence: Evidence, *, chosen: Sequence[int], pairs: Sequence[int]) -> Se
     question = settle.Open(
         differences=differences,
         weights=np.array([judged.contrasts[i].weights for i in asked]),
-        pairs=np.array([i in pairs for i in asked]),
+        pairs=np.array([i in needed for i in asked]),
         planned=np.array([judged.contrasts[i].planned for i in asked]),
         claims=judged.size,
         margin=evidence.margin.value,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, Protocol
 
@@ -87,6 +88,17 @@ class Layout:
 
     def grid(self, axes: Sequence[int]) -> NDArray[np.intp]:
         """Cell index [M, K]: K = combinations of the levels of `axes`, M = of all other axes; -1 = left out."""
+        # Kept, because every contrast asks and 600 levels of one axis are compared in 179,700 pairs.
+        kept = self._grids.get(tuple(axes))
+        if kept is None:
+            kept = self._grids[tuple(axes)] = self._grid(axes)
+        return kept
+
+    @cached_property
+    def _grids(self) -> dict[tuple[int, ...], NDArray[np.intp]]:
+        return {}
+
+    def _grid(self, axes: Sequence[int]) -> NDArray[np.intp]:
         others = [i for i in range(len(self.factors)) if i not in axes]
         place = {cell: i for i, cell in enumerate(self.cells)}
         inner = list(product(*(range(len(self.factors[i].labels)) for i in axes)))
@@ -98,6 +110,7 @@ class Layout:
                 for i, level in zip([*others, *axes], [*fixed, *varied], strict=True):
                     cell[i] = level
                 found[m, k] = place.get(tuple(cell), -1)
+        found.setflags(write=False)
         return found
 
     def values(self, column: Iterable[Any], name: str = "value") -> Array:
