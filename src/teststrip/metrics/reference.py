@@ -18,8 +18,8 @@ HEAD = """# Metrics
 <!-- Generated from the cards of the metrics: python -m teststrip.metrics > docs/metrics.md -->
 
 Name them in a study file: `[question] metrics = ["sharpness", "convergence"]`; options stand in `[metrics.NAME]`. A
-metric whose weights are missing is *not computed, because ...*; it never makes a number up. To write your own:
-[Add a metric](add-a-metric.md).
+metric whose weights are missing is *not computed, because ...*; it never makes a number up. What each says of black,
+noise, blur and the like: [known pictures](known-pictures.md). To write your own: [Add a metric](add-a-metric.md).
 """
 
 
