@@ -65,6 +65,7 @@ def test_each_setting_is_the_same_picture_or_another_or_neither() -> None:
         "5 they are not. The same is 2.5 levels or less, because people usually see no difference there."
     )
     assert headlines.write(found) == "Pictures with steps 5 are not the same as with steps 50, by apart"
+    assert re.fullmatch(r"44.5 levels with steps 5, surely [\d.]+ or less · 12 prompts", headlines.detail(found))
 
 
 def test_the_mean_is_over_prompts_and_the_prompts_that_changed_most_are_named() -> None:
@@ -252,7 +253,7 @@ def test_many_settings_are_counted_and_the_first_have_a_line(settings: int) -> N
     levels = tuple(float(k) for k in range(settings + 1))
     table = columns(8, 1, lambda p, r, s: 60.0 + p - s[0] if s[0] < settings else 0.0, {"steps": levels})
     found = concluded(table, reference=(LevelRef("steps", settings, str(settings)),))
-    lines = [line for line in found.lines if " on average" in line and line.startswith("steps")]
+    lines = [line for line in found.lines if " on average" in line and line.startswith("Steps")]
     assert len(lines) == fidelity.MOST_TOLD
     more = settings - fidelity.MOST_TOLD
     assert f"{more} more setting{'s' * (more > 1)}: see the table." in found.lines

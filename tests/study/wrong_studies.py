@@ -554,6 +554,11 @@ WRONG = [
         "question.reference: must be a table, not a number. Write reference = { num_inference_steps = 50 }",
     ),
     Wrong(
+        "several references",
+        HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = [{ steps = 2 }, { steps = 8 }]\n",
+        "question.reference: must be a table, not a list. Write reference = { num_inference_steps = 50 }",
+    ),
+    Wrong(
         "a reference of an axis that is not there",
         HEAD + "[axes]\nsteps = [2, 8]\n[question]\nreference = { num_inference_step = 8 }\n",
         "question.reference: 'num_inference_step' is no axis. Did you mean 'num_inference_steps'?"
@@ -585,6 +590,12 @@ WRONG = [
         HEAD + "[axes]\nsteps = [2, 8]\ncfg = [1, 7]\n[question]\nreference = { steps = 8 }\n"
         "[[exclude]]\nsteps = 8\ncfg = 1\n[[exclude]]\nsteps = 2\ncfg = 7\n",
         "question.reference: is compared with nothing, because of what is left out. Exclude less, or name another cell",
+    ),
+    Wrong(
+        "a metric of pairs that is called like an axis",
+        HEAD + '[axes]\nlevel = [{ label = "a", steps = 2 }, { label = "b", steps = 8 }]\n[question]\n'
+        'metrics = ["level"]\nreference = { level = "b" }\n',
+        "question.metrics[0]: level is the name of an axis, too, and a table has one column of a name. Rename the axis",
     ),
     Wrong(
         "a metric without the reference that it needs",

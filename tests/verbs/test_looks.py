@@ -15,7 +15,7 @@ from tests import studies
 import teststrip
 from teststrip.analysis.numbers import kept
 from teststrip.errors import StoreError
-from teststrip.records import KeptMargin, Look, Question, Study
+from teststrip.records import KeptMargin, LevelRef, Look, Question, Study
 from teststrip.records.looked import changes
 from teststrip.results import looked
 from teststrip.store import Store
@@ -180,6 +180,8 @@ def test_a_kept_margin_does_not_move_when_the_study_grows(sizes: tuple[int, ...]
         ({"margin": 0.2}, {"margin": {"sharpness": 5.0}}, "the margin was 0.2 SD; now it is 5 for sharpness"),
         ({}, {"metrics": ["sharpness", "clipped"]}, "the scores were sharpness; now they are sharpness and clipped"),
         ({}, {"scope": "these prompts"}, "it was about both scopes; now it is about these prompts"),
+        ({}, {"reference": {"cfg": 7}}, "the reference was none; now it is guidance 7"),
+        ({"reference": {"cfg": 1}}, {"reference": {"cfg": 7}}, "the reference was guidance 1; now it is guidance 7"),
     ],
 )
 def test_a_question_that_was_changed_after_data_is_flagged_and_not_refused(
@@ -227,6 +229,7 @@ questions = st.builds(
     metrics=st.lists(st.sampled_from(["a", "b"]), unique=True).map(tuple),
     margin=st.one_of(st.sampled_from([0.2, 0.3]), st.just({"a": 1.0})),
     scope=st.sampled_from(["both", "these prompts"]),
+    reference=st.sampled_from([(), (LevelRef("steps", 1, "50"),), (LevelRef("steps", 0, "20"),)]),
 )
 
 
@@ -284,7 +287,12 @@ def test_every_change_of_the_question_is_told_once_and_nothing_else(history: lis
     assert len(found) == sum(len(changes(look.question, after)) for look, after in steps)
     for change in found:
         assert change.images == 10 * change.look
-        part = {"metrics": lambda q: set(q.metrics), "margin": lambda q: q.margin, "scope": lambda q: q.scope}
+        part = {
+            "metrics": lambda q: set(q.metrics),
+            "margin": lambda q: q.margin,
+            "scope": lambda q: q.scope,
+            "reference": lambda q: q.reference,
+        }
         assert part[change.part](change.before) != part[change.part](change.after)
 
 

@@ -18,12 +18,16 @@ HEAD = """# Metrics
 <!-- Generated from the cards of the metrics: python -m teststrip.metrics > docs/metrics.md -->
 
 Name them in a study file: `[question] metrics = ["sharpness", "convergence"]`; options stand in `[metrics.NAME]`. A
-metric whose weights are missing is *not computed, because ...*; it never makes a number up. To write your own:
-[Add a metric](add-a-metric.md).
+metric whose weights are missing is *not computed, because ...*; it never makes a number up. What each says of black,
+noise, blur and the like: [known pictures](known-pictures.md). To write your own: [Add a metric](add-a-metric.md).
 """
 
 
 LOOKS_AT = {1: "one image", 2: "an image and its reference", None: "the seeds of a prompt in a cell"}
+REFERENCES = {
+    "the most steps": "its prompt and seed at the most steps",
+    "the reference": "its prompt and seed in the cell that `question.reference` names",
+}
 BETTER = {True: "higher", False: "lower", None: "neither end"}
 
 
@@ -48,7 +52,7 @@ def facts(metric: Metric) -> list[tuple[str, str]]:
     card = metric.card
     unit = f" {card.unit}" if card.unit else ""
     found = [
-        ("looks at", LOOKS_AT[card.arity]),
+        ("looks at", LOOKS_AT[card.arity] + (f" ({REFERENCES[card.against]})" if card.against else "")),
         ("range", f"{_number(card.low)} to {_number(card.high)}{unit}"),
         ("better", BETTER[card.higher_is_better]),
         ("needs", card.needs or "nothing"),

@@ -9,7 +9,7 @@ from typing import Literal
 from teststrip.records.asked import DEFAULT_MARGIN, Question
 from teststrip.records.concluded import Scope, Verdict
 
-Changed = Literal["metrics", "margin", "scope", "exclusions"]
+Changed = Literal["metrics", "margin", "scope", "reference", "exclusions"]
 """A part of a question that decides what is tested."""
 
 
@@ -162,9 +162,16 @@ def changes(
         found.append("margin")
     if before.scope != after.scope:
         found.append("scope")
+    if _cell(before) != _cell(after):
+        found.append("reference")
     if left_out is not None and left_out_now is not None and _unordered(left_out) != _unordered(left_out_now):
         found.append("exclusions")
     return tuple(found)
+
+
+def _cell(question: Question) -> set[tuple[str, str]]:
+    """The reference as axes and labels; where a level stands on its axis means nothing."""
+    return {(level.axis, level.label) for level in question.reference}
 
 
 def _unordered(exclusions: Exclusions) -> set[frozenset[tuple[str, frozenset[str]]]]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from teststrip.pictures.stamps import from_json, to_json
-from teststrip.records import Answer, KeptMargin, Look, Question, Scope
+from teststrip.records import Answer, KeptMargin, LevelRef, Look, Question, Scope
 from teststrip.records.looked import Exclusions
 
 _MOST = 1e100  # its square is still a number
@@ -27,6 +27,8 @@ def insert(connection: sqlite3.Connection, look: Look, at: str) -> None:
     }
     if look.exclusions is not None:
         question = {**question, "exclusions": look.exclusions}
+    if look.question.reference:
+        question = {**question, "reference": [asdict(level) for level in look.question.reference]}
     facts = {
         "data": look.data,
         "prompts": look.prompts,
@@ -63,7 +65,12 @@ def _read(row: tuple[object, ...]) -> Look:
     asked, found = _table(question), _table(facts)
     return Look(
         study=_text(from_json(_text(study))),
-        question=Question(tuple(map(_text, asked["metrics"])), _margin(asked["margin"]), scope=_scope(asked["scope"])),
+        question=Question(
+            tuple(map(_text, asked["metrics"])),
+            _margin(asked["margin"]),
+            scope=_scope(asked["scope"]),
+            reference=tuple(map(_level, asked.get("reference", ()))),
+        ),
         data=_text(found["data"]),
         prompts=int(found["prompts"]),
         images=int(found["images"]),
@@ -98,6 +105,10 @@ def _answer(table: Mapping[str, Any]) -> Answer:
 def _scope(value: object) -> Literal[Scope, "both"]:
     known: tuple[Literal[Scope, "both"], ...] = ("these prompts", "prompts like these", "both")
     return known[known.index(value)]
+
+
+def _level(table: Mapping[str, Any]) -> LevelRef:
+    return LevelRef(_text(table["axis"]), int(table["index"]), _text(table["label"]))
 
 
 def _exclusions(value: object) -> Exclusions | None:

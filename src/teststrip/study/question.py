@@ -151,9 +151,14 @@ def _reference(value: object, place: Place, axes: Sequence[Axis]) -> tuple[Level
 
 
 def _check_referred(metrics: Sequence[str], reference: Sequence[LevelRef], place: Place, axes: Sequence[Axis]) -> None:
-    """Check that there is a reference where a metric needs one."""
-    for i, name in enumerate(metrics if not reference else ()):
-        if _refers(name):
+    """Check that there is a reference where a metric needs one, and that no axis is called like such a metric."""
+    taken = {axis.name for axis in axes}
+    for i, name in enumerate(metrics):
+        if name in taken and _refers(name):
+            raise (place / i).error(
+                f"{name} is the name of an axis, too, and a table has one column of a name. Rename the axis"
+            )
+        if not reference and _refers(name):
             example = next((_last(axis) for axis in axes if len(axis.levels) > 1), "num_inference_steps = 50")
             raise (place / i).error(
                 f"{name} compares pictures with those of a reference, and question.reference names none. Write, for "

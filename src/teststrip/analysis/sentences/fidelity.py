@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from teststrip.analysis.sentences.answers import begun
 from teststrip.analysis.sentences.phrases import (
+    capital,
     count,
     listed,
     number,
@@ -65,6 +66,20 @@ def headline(finding: Finding) -> str:
     return f"{by} against {reference}: described, not judged"
 
 
+def detail(finding: Finding) -> str:
+    """What the claim rests on: how far the setting is that is furthest away; "" where that is not known."""
+    worst = _furthest(_fidelity(finding))
+    if not math.isfinite(worst.far):
+        return ""
+    side = _side(_fidelity(finding))
+    return f"{number(worst.mean)}{_unit(finding)} with {setting(worst.levels)}, surely {number(worst.far)} {side}"
+
+
+def _furthest(of: Fidelity) -> Likeness:
+    known = [one for one in of.settings if math.isfinite(one.mean)] or of.settings
+    return (min if of.rising else max)(known, key=lambda one: one.mean)
+
+
 def _fidelity(finding: Finding) -> Fidelity:
     assert finding.fidelity is not None, "a finding of this kind has it"
     return finding.fidelity
@@ -119,7 +134,7 @@ def _limit(finding: Finding, of: Fidelity) -> str:
 def _distance(finding: Finding, of: Fidelity, one: Likeness) -> str:
     """How far the pictures of a setting are."""
     name, unit, side = setting(one.levels), _unit(finding), _side(of)
-    text = f"{name}: {number(one.mean)}{unit} on average"
+    text = f"{capital(name)}: {number(one.mean)}{unit} on average"
     if not math.isfinite(one.far):
         return f"{text}, as description only."
     if one.of_another_seed >= 0.01:
@@ -132,8 +147,7 @@ def _distance(finding: Finding, of: Fidelity, one: Likeness) -> str:
 
 def _changed(finding: Finding, of: Fidelity) -> list[str]:
     """The prompts that changed most, at the setting that is furthest away; nothing where there is one prompt alone."""
-    known = [one for one in of.settings if math.isfinite(one.mean)] or of.settings
-    worst = (min if of.rising else max)(known, key=lambda one: one.mean)
+    worst = _furthest(of)
     if len(worst.furthest) < 2 or worst.furthest[0].distance == worst.furthest[-1].distance:
         return []
     named = [f"{prompt(one.prompt)} ({number(one.distance)}{_unit(finding)})" for one in worst.furthest]

@@ -42,6 +42,8 @@ def detail(finding: Finding) -> str:
     parts = []
     if finding.kind in ("axis", "interaction", "cells") and math.isfinite(finding.low):
         parts.append(f"{span(finding.low, finding.high)}{unit} fits")
+    if finding.fidelity:
+        parts += filter(None, [fidelity.detail(finding)])
     prompts = count(finding.prompts, "prompt")
     if finding.prompts:
         parts.append(f"these {prompts}" if finding.scope == "these prompts" and finding.prompts > 1 else prompts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from teststrip.analysis.sentences.phrases import count, listed, number
+from teststrip.analysis.sentences.phrases import count, listed, number, setting
 from teststrip.records import KeptMargin, Question, QuestionChange
 from teststrip.records.looked import Exclusions
 from teststrip.vocabulary import spoken
@@ -50,6 +50,8 @@ def _part(change: QuestionChange) -> str:
         return f"the scores were {_metrics(before)}; now they are {_metrics(after)}"
     if change.part == "margin":
         return f"the margin was {_margin(before)}; now it is {_margin(after)}"
+    if change.part == "reference":
+        return f"the reference was {_reference(before)}; now it is {_reference(after)}"
     if change.part == "exclusions":
         left_out, now = map(_left_out, change.left_out)
         return f"left out was {left_out}; now it is {now}"
@@ -64,6 +66,10 @@ def _margin(question: Question) -> str:
     if isinstance(question.margin, Mapping):
         return listed([f"{number(size)} for {spoken(name)}" for name, size in question.margin.items()])
     return f"{number(question.margin)} SD"
+
+
+def _reference(question: Question) -> str:
+    return setting(question.reference) if question.reference else "none"
 
 
 def _left_out(exclusions: Exclusions) -> str:
