@@ -25,6 +25,10 @@ HALF = {"unet": "float16", "transformer": "bfloat16"}
 """What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
 
 
+MOST_LORAS = 4
+"""LoRAs that stay on a pipeline at a time, on or off; the one used longest ago leaves the memory first."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """A pipeline in memory.
@@ -34,7 +38,8 @@ class Loaded:
         model: what the pipeline was made of.
         device: as resolved: "cuda".
         dtype: as resolved: "float16".
-        adapters: LoRA file to the name of the adapter that it was loaded as.
+        adapters: LoRA file to the name of the adapter that it was loaded as, the one used last standing last.
+        loras: LoRAs that were loaded so far.
         adapted: the LoRA and scale that are on now, or None.
     """
 
@@ -43,6 +48,7 @@ class Loaded:
     device: str
     dtype: str
     adapters: dict[str, str] = field(default_factory=dict)
+    loras: int = 0
     adapted: tuple[str, float] | None = None
 
 
@@ -129,7 +135,10 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
             loaded.pipe.disable_lora()
         else:
             if lora not in loaded.adapters:
-                name = f"lora{len(loaded.adapters)}"
+                while len(loaded.adapters) >= MOST_LORAS:
+                    loaded.pipe.delete_adapters(loaded.adapters.pop(next(iter(loaded.adapters))))
+                name = f"lora{loaded.loras}"
+                loaded.loras += 1
                 file = Path(lora).expanduser()
                 try:
                     loaded.pipe.load_lora_weights(
@@ -141,6 +150,7 @@ def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
                 loaded.adapters[lora] = name
             else:
                 loaded.pipe.enable_lora()
+            loaded.adapters[lora] = loaded.adapters.pop(lora)
             loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
     loaded.adapted = wanted
 

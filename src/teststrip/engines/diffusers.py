@@ -30,7 +30,7 @@ from teststrip.diffusion import (
 )
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
+from teststrip.diffusion.order import WEIGHTS, ModelKey, model_by_model, model_key, turns, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.diffusion.safety import read_header
 from teststrip.errors import StudyError, among
@@ -105,6 +105,7 @@ class DiffusersEngine:
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
+    loads: ClassVar[frozenset[str]] = WEIGHTS
     recipes: ClassVar[Mapping[int, str]] = noise.RECIPES
 
     def __init__(
@@ -134,6 +135,7 @@ class DiffusersEngine:
         self._digests = Digests()
         self._models: dict[ModelKey, models.Model] = {}
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
+        self._keep = keep
         self._loaded = ModelCache(keep)
 
     @property
@@ -207,6 +209,10 @@ class DiffusersEngine:
                 }
             )
         return self._fingerprints[key]
+
+    def turns(self, cells: Sequence[Mapping[str, Value]]) -> Sequence[int]:
+        """Model by model where a study has more models than `keep`, LoRA by LoRA where it has many."""
+        return turns(cells, self._keep)
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer a shot, model by model among the next few shots.
