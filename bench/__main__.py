@@ -1,6 +1,6 @@
 """All timings, one after another, and their table into docs/performance.md: `make bench`.
 
-python -m bench             speed, backends, growth, plan, store_add, page, reading, then the table
+python -m bench             speed, backends, growth, plan, store_add, shapes, page, reading, then the table
 python -m bench --table     only the table, from the results that are there
 """
 
@@ -23,12 +23,25 @@ GOALS = {
     "openvino-bf16": "≥ 2.8",
     "the seed's study": "≥ 0.97",
     "100 random step counts": "≥ 0.95",
+    "six sizes, one image each": "≤ 1.5",
+    "sixty-four images of one size": "≤ 0.9",
 }
 
 
 def read(name: str) -> dict[str, Any] | None:
     file = RESULTS / f"{name}.json"
     return json.loads(file.read_text("utf-8")) if file.is_file() else None
+
+
+def of_shapes(shapes: dict[str, Any]) -> list[tuple[str, str, str]]:
+    found = []
+    for name, measured in shapes.items():
+        if isinstance(measured, dict) and "ratio" in measured:
+            seconds = f"{measured['ratio']:.2f} ({measured['batched']} s against {measured['plain']} s)"
+            found.append((f"{name}: times the CPU seconds of plain calls", seconds, GOALS.get(name, "")))
+    models = shapes["six models, 240 images, two kept"]
+    loads = f"{models['loads']} loads, in the order of the plan {models['loads in the order of the plan']}"
+    return [*found, ("six models, 240 images, two kept", loads, "6")]
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -77,6 +90,8 @@ def rows() -> list[tuple[str, str, str]]:
                 (f"the record into a PNG of {side} x {side} noise: times one check of it", f"{ratio:.2f}", "≤ 2")
             )
             found.append(("that picture into the folder", ", ".join(f"{k} {v} ms" for k, v in parts.items()), ""))
+    if shapes := read("shapes"):
+        found += of_shapes(shapes)
     if page := read("page"):
         first, live = page["first_grid_seconds"], page["live"]
         limit = f"≤ {1.5 * first['empty page'] + 1:.2f} s: 1.5 × an empty page + 1 s"
@@ -93,7 +108,7 @@ def table() -> str:
 
 def main() -> None:
     if "--table" not in sys.argv:
-        for part in ("speed", "backends", "growth", "plan", "store_add", "page", "reading"):
+        for part in ("speed", "backends", "growth", "plan", "store_add", "shapes", "page", "reading"):
             subprocess.run([sys.executable, "-m", f"bench.{part}"], check=True)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(START)

@@ -114,6 +114,18 @@ class Remarks(Protocol):
 
 
 @runtime_checkable
+class TakesTurns(Protocol):
+    """Optional: an engine that loads weights, keeps only so many, and loads others anew when it is asked for them."""
+
+    loads: ClassVar[frozenset[str]]
+    """The settings that choose what is loaded."""
+
+    def turns(self, cells: Sequence[Mapping[str, Value]]) -> Sequence[int]:
+        """For the settings of each cell of a study, the turn in which its shots are best made; all 0 = in any order."""
+        ...
+
+
+@runtime_checkable
 class Recipes(Protocol):
     """Optional: an engine that says in which way its pictures were made differently in an earlier version."""
 

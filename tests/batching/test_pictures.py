@@ -1,6 +1,7 @@
 """A merged call makes the picture of the plain call, and the same bytes whatever shares its forwards."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -91,7 +92,8 @@ def test_pictures_of_two_sizes_share_a_run_but_no_forward():
 
 def test_the_width_that_was_found_is_remembered_and_used():
     known: dict[str, int] = {}
-    calls = [oracle.call("sd15", 5.0, 2, 0, seed) for seed in range(3)]
+    # Nine calls that are said to be long: enough work for a search through all widths.
+    calls = [replace(oracle.call("sd15", 5.0, 2, 0, seed), length=1_000) for seed in range(9)]
     first = list(Batcher(oracle.pipeline("sd15"), known=known).run(calls))
     assert known["unet 4x8x8"] >= 2
     assert {answer.rows for answer in first} == set(known.values())

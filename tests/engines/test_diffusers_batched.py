@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from tests import tiny_pipelines as tiny
 from tests.shots import ask
 
+import teststrip
 from teststrip.diffusion.width_cache import WidthCache
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.records import EngineRef, Failure, Render
+from teststrip.records import EngineRef, Failure, Render, Saved
 from teststrip.testing.engine_contract import EngineContract, pixels_of
+from teststrip.verbs.run import Session
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +106,15 @@ def test_one_way_of_batching_is_told_from_another_by_the_fingerprint(folders):
 
 def test_the_number_of_rows_is_found_once_on_a_machine(folders, cache):
     rows = []
-    for _ in range(2):
+    for number in (64, 2):  # enough work for a whole search, and then too little for any
         engine = DiffusersEngine(device="cpu")
-        rows += [answer.facts["rows"] for answer in engine.render([ask(folders["sd15"], seed=seed) for seed in (1, 2)])]
+        asked = {"num_inference_steps": 18, "width": 16, "height": 16}
+        shots = [ask(folders["flux"], seed=seed, **asked) for seed in range(number)]
+        rows.append({answer.facts["rows"] for answer in engine.render(shots)})
         engine.close()
-    assert len(set(rows)) == 1
-    assert "unet 4x8x8" in (cache / "widths.json").read_text()
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 1
+    assert "transformer 16x16" in (cache / "widths.json").read_text()
 
 
 def test_widths_survive_a_file_that_is_damaged(tmp_path):
@@ -140,3 +147,36 @@ def test_a_run_that_is_told_to_finish_begins_nothing_more(folders, batch):
         engine.finish()
     engine.close()
     assert 1 <= count < 40
+
+
+class Listener:
+    """Notes the model of each image."""
+
+    def __init__(self):
+        self.models = []
+
+    def on_event(self, event):
+        if isinstance(event, Saved):
+            self.models.append(event.planned.shot.settings["model"])
+
+    def close(self):
+        pass
+
+
+def test_a_run_loads_each_of_many_models_once(tmp_path):
+    models = [str(tiny.save("flux", tmp_path / name, seed)) for seed, name in enumerate("abc")]
+    study = teststrip.Study(
+        name="models",
+        prompts=["an owl", "a rose"],
+        replicates=12,  # more shots than the engine looks at ahead of time
+        engine={"name": "diffusers", "device": "cpu", "keep": 1, "batch": 1},
+        settings={"width": 16, "height": 16, "num_inference_steps": 1},
+        axes={"model": models},
+        question={"metrics": []},
+    )
+    listener = Listener()
+    with Session.open(study, tmp_path / "run", trackers=[listener]) as session:
+        session.make(session.todo())
+    session.result.close()
+    assert [model for model, _ in itertools.groupby(listener.models)] == models
+    assert len(listener.models) == 72

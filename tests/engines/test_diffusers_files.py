@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from tests import tiny_pipelines as tiny
 from tests.shots import answers, ask
 
+from teststrip.diffusion import loading, shooting
+from teststrip.diffusion.models import find
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import StudyError
 from teststrip.records import Failure, Render
@@ -171,3 +173,24 @@ def test_a_single_file_makes_the_pictures_of_its_folder(folder, tmp_path):
     assert isinstance(from_file, Render), from_file
     assert from_file.facts["pixels"] == from_folder.facts["pixels"]
     assert len(from_file.fingerprint.facts["weights"]["file"]) == 64
+
+
+def test_loras_leave_the_memory_and_come_back_with_the_same_pictures(folder, lora, tmp_path):
+    copies = [tmp_path / f"lora{number}.safetensors" for number in range(6)]
+    for copied in copies:
+        copied.write_bytes(lora.read_bytes())
+    loaded = loading.load(
+        find(str(folder)), device="cpu", dtype="float32", variant=None, offload="none", safety_checker=True
+    )
+    call = {"prompt": "an owl", "num_inference_steps": 2, "output_type": "np"}
+    pictures = []
+    for one in [*copies, copies[0]]:
+        loading.adapt(loaded, str(one), 1.0)
+        on = {name for names in loaded.pipe.get_list_adapters().values() for name in names}
+        assert len(on) <= loading.MOST_LORAS
+        assert on == set(loaded.adapters.values())
+        pictures.append(shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, None))[0])
+    assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
+    loading.adapt(loaded, None, 1.0)
+    bare = shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, None))[0]
+    assert not np.array_equal(bare, pictures[0])

@@ -23,10 +23,16 @@ from teststrip.batching.pipeline import SharedPipeline
 from teststrip.batching.recording import DEFAULT_LIMITS, Limits
 from teststrip.batching.runner import ModelRunner
 from teststrip.batching.stacking import Piece, joined, rows_of
-from teststrip.batching.width import Widths
+from teststrip.batching.width import Widths, Work
 
 # Calls under way for each row of a forward, at most: enough that calls of a few different shapes fill forwards.
 CALLS_A_ROW = 4
+
+# A window that is full is part of a longer stream, which is taken to be so many windows long.
+WINDOWS = 4
+
+# Denoiser rows of a call whose length the caller does not know: 25 steps with guidance.
+USUAL_LENGTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,8 @@ class Batcher:
         self._check = InterferenceCheck(self._runner, self.counts)
         self._widths = Widths(
             self._runner.seconds,
+            trial=self._runner.forwards_of_a_trial,
+            left=self._left,
             rows=rows,
             decode_rows=decode_rows,
             lanes=self._lanes.number,
@@ -220,6 +228,13 @@ class Batcher:
 
     def _fills_a_forward(self, group: list[Pending]) -> bool:
         return bool(group) and _rows_left(group) >= self._widths.of(group[0])
+
+    def _left(self, pending: Pending) -> Work:
+        """What is left to make of this call's shape, as far as the calls here tell."""
+        here = [*self._queue, *(one.call for one in self._running)]
+        alike = [call for call in here if call.shape == pending.call.shape]
+        times = WINDOWS if len(here) >= self._window else 1
+        return Work(times * len(alike), times * sum(call.length or USUAL_LENGTH for call in alike))
 
     def _may_start(self) -> bool:
         if not self._queue:

@@ -22,7 +22,8 @@ class Call:
             seed derived from this one (`streams`).
         scheduler: makes the call's scheduler; None = a copy of the pipeline's. Build it from the configuration of
             `pipeline.scheduler`, which the pipeline's constructor may have rewritten, never from the bare class.
-        length: denoiser calls expected, in any unit that orders calls; the longest calls start first.
+        length: denoiser rows expected; the longest calls start first. 0 = unknown.
+        shape: equal for calls whose pictures have one size, as far as the caller knows; None = all alike.
     """
 
     key: Hashable
@@ -30,6 +31,7 @@ class Call:
     seed: int | None = None
     scheduler: Callable[[], Any] | None = None
     length: float = 0
+    shape: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)

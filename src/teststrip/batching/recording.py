@@ -93,12 +93,16 @@ class Recorder:
             return recording(tree)
         begin = time.perf_counter()
         answer = self._compute(tree)
-        if kind not in self._made and time.perf_counter() - begin < self._limits.short_seconds:
+        if kind not in self._made and self.is_short(time.perf_counter() - begin):
             with self._lock:
                 self._seen[kind] += 1
                 if self._seen[kind] == self._limits.forwards:
                     self._due[kind] = tree
         return answer
+
+    def is_short(self, seconds: float) -> bool:
+        """Whether a forward that takes this long is recorded."""
+        return seconds < self._limits.short_seconds
 
     def record(self, tree: Tree | None = None, seconds: float = 0.0) -> int:
         """Record the kinds of forward that came often enough.
@@ -110,7 +114,7 @@ class Recorder:
         Returns:
             the number of recordings that were made and kept.
         """
-        if tree is not None and seconds < self._limits.short_seconds and (kind := _kind(tree)) not in self._made:
+        if tree is not None and self.is_short(seconds) and (kind := _kind(tree)) not in self._made:
             self._due[kind] = tree
         good = 0
         while self._due:

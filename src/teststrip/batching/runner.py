@@ -19,6 +19,12 @@ from teststrip.batching.pending import ProxiedModel
 from teststrip.batching.recording import POSSIBLE, Limits, Recorder
 from teststrip.batching.stacking import Piece, Request, stacked
 
+# Forwards that the trial of one width costs, at most (`ModelRunner.seconds`): timed ones alone; with a recording, which
+# costs about 32, and the forwards timed before and after; with a replacement, which is compiled for each width.
+TIMED = 6
+RECORDED = 2 * TIMED + 32
+COMPILED = 200
+
 
 class ModelRunner:
     """Computes the forwards of a pipeline's models.
@@ -90,6 +96,19 @@ class ModelRunner:
                 self._counts.recorded += made
                 taken.clear()  # from here on the recording runs, so its time is the one that counts
         return min(taken)
+
+    def forwards_of_a_trial(self, model: ProxiedModel, request: Request) -> int:
+        """How many forwards `seconds` takes for one width, at most. Computes one to know whether it is recorded."""
+        if model.name in self._replacements:
+            return COMPILED
+        recorder = self._recorders.get(model.name)
+        if recorder is None:
+            return TIMED
+        try:
+            _, seconds = self.start(model, [(request, 0, request.rows)], request.rows).result()
+        except Exception:  # it comes again in the first real forward, where the calls are told
+            return TIMED
+        return RECORDED if recorder.is_short(seconds) else TIMED
 
     def _timed(self, model: ProxiedModel, pieces: Sequence[Piece], width: int) -> tuple[Any, float]:
         begin = time.perf_counter()

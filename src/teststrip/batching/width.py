@@ -1,12 +1,14 @@
 """How many rows a forward has: the smallest number that wastes almost nothing.
 
-`smallest_good` is the search, `Widths` keeps what it found for each shape of row. Knows how long a forward takes from a
-function that it is given; nothing of how models compute.
+`smallest_good` is the search, `worthwhile` bounds it by what it can save, and `Widths` keeps what it found for each
+shape of row. Knows how long a forward takes and what is left to make from functions that it is given; nothing of how
+models compute.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Literal
 
 from teststrip.batching.calls import Counts
@@ -22,8 +24,25 @@ MOST_ON_CPU = 16
 # Positions of latents decoded at once, up to 8 pictures: decoders are large and gain little from a wide forward.
 DECODED = 2048
 
+# The share of the time that wider forwards may save at most: batched calls of a tiny model on a CPU take 1 / 2.2 of the
+# time of plain calls (docs/performance.md).
+HOPE = 0.5
+
 Seconds = Callable[[ProxiedModel, Request, int], float | None]
 """The time of a forward of a model, full of a request's rows, at a width; None = it cannot be computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is left to make of one shape.
+
+    Attributes:
+        calls: that are not done.
+        rows: denoiser rows of these calls.
+    """
+
+    calls: int
+    rows: float
 
 
 class Widths:
@@ -31,6 +50,8 @@ class Widths:
 
     Args:
         seconds: measures a forward.
+        trial: how many forwards it costs to measure one width for a model and a request.
+        left: what is left to make of a pending call's shape, the call itself included.
         rows: of every denoiser forward; "auto" = searched for.
         decode_rows: of every decoder forward; "auto" = by the size of the latents.
         lanes: forwards that are computed at a time.
@@ -45,6 +66,8 @@ class Widths:
         self,
         seconds: Seconds,
         *,
+        trial: Callable[[ProxiedModel, Request], int],
+        left: Callable[[Pending], Work],
         rows: int | Literal["auto"],
         decode_rows: int | Literal["auto"],
         lanes: int,
@@ -54,6 +77,8 @@ class Widths:
         if any(number != "auto" and number < 1 for number in (rows, decode_rows)):
             raise ValueError(f"a forward has at least one row, not rows={rows}, decode_rows={decode_rows}")
         self._seconds = seconds
+        self._trial = trial
+        self._left = left
         self._rows = rows
         self._decode_rows = decode_rows
         self._lanes = lanes
@@ -91,12 +116,55 @@ class Widths:
             return max(1, min(8, DECODED // positions)) if self._decode_rows == "auto" else self._decode_rows
         if self._rows != "auto":
             return self._rows
-        if shape not in self._known:
-            most = MOST_ON_CPU // self._lanes if model.device.type == "cpu" else LADDER[-1]
-            self._known[shape] = smallest_good(
-                lambda rows: self._seconds(model, request, rows), request.rows, max(most, request.rows)
-            )
-        return self._known[shape]
+        if shape in self._known:
+            return self._known[shape]
+        widest = MOST_ON_CPU // self._lanes if model.device.type == "cpu" else LADDER[-1]
+        most = self._most(pending, widest)
+        found = smallest_good(lambda rows: self._seconds(model, request, rows), request.rows, most)
+        if most >= widest:  # a search that had to stop early is no knowledge for a larger study
+            self._known[shape] = found
+        return found
+
+    def _most(self, pending: Pending, widest: int) -> int:
+        """The widest width that the search may try here; the rows of one call where no search is worth its time."""
+        model, request, work = pending.model, pending.request, self._left(pending)
+        cheapest = worthwhile(request.rows, widest, work, forwards=1)
+        if cheapest <= request.rows:  # then it need not be known what a trial costs
+            return request.rows
+        return worthwhile(request.rows, widest, work, forwards=self._trial(model, request))
+
+
+def worthwhile(least: int, most: int, work: Work, *, forwards: int) -> int:
+    """The widest width that a search may try, so that the search takes no longer than it can save.
+
+    All is counted in rows at the price of the narrowest forward, which is the dearest: a trial of a width costs that
+    width, times the forwards of a trial. A width beyond the rows of all calls that are left saves nothing.
+
+    Args:
+        least: rows that one call brings.
+        most: no wider width is asked for.
+        work: what is left to make.
+        forwards: that the trial of a width costs.
+
+    Returns:
+        a width of the ladder, or `least` where fewer than two widths can be tried.
+
+    >>> worthwhile(2, 16, Work(calls=1, rows=100), forwards=6)  # one call has no one to share with
+    2
+    >>> worthwhile(2, 16, Work(calls=4, rows=400), forwards=6)
+    8
+    >>> worthwhile(2, 16, Work(calls=4, rows=40), forwards=6)
+    2
+    """
+    tried: list[int] = []
+    spent = 0
+    for rows in LADDER:
+        if least <= rows <= min(most, work.calls * least):
+            spent += forwards * rows
+            if spent > HOPE * work.rows:
+                break
+            tried.append(rows)
+    return tried[-1] if len(tried) > 1 else least
 
 
 def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: int = LADDER[-1]) -> int:
@@ -119,6 +187,8 @@ def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: 
     >>> smallest_good(lambda rows: 1.0 + rows if rows <= 8 else None)
     8
     """
+    if most <= least:
+        return least
     each: dict[int, float] = {}
     worse = 0
     for rows in LADDER:

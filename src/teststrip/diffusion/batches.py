@@ -150,6 +150,7 @@ class Batches:
             seed=shot.seed,
             scheduler=lambda: shooting.scheduler(self._loaded.pipe, name),
             length=self._length(shot),
+            shape=(shot.settings.get("width"), shot.settings.get("height")),
         )
 
     def _finish(self, shot: Shot, done: Done, counts: Counts) -> Render | Failure:

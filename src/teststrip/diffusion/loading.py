@@ -29,6 +29,10 @@ HALF = {"unet": "float16", "transformer": "bfloat16"}
 """What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
 
 
+MOST_LORAS = 4
+"""LoRAs that stay on a pipeline at a time, on or off; the one used longest ago leaves the memory first."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """A pipeline in memory.
@@ -38,7 +42,8 @@ class Loaded:
         model: what the pipeline was made of.
         device: as resolved: "cuda".
         dtype: as resolved: "float16".
-        adapters: LoRA file to the name of the adapter that it was loaded as.
+        adapters: LoRA file to the name of the adapter that it was loaded as, the one used last standing last.
+        loras: LoRAs that were loaded so far.
         adapted: the LoRA and scale that are on now, or None.
         said: warnings that came with loading the model, and those that came with each LoRA file.
         readings: what the model reads of a prompt, by the text and the length that was asked for.
@@ -49,6 +54,7 @@ class Loaded:
     device: str
     dtype: str
     adapters: dict[str, str] = field(default_factory=dict)
+    loras: int = 0
     adapted: tuple[str, float] | None = None
     said: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
     readings: dict[tuple[str, Value], Reading | None] = field(default_factory=dict)
@@ -195,9 +201,13 @@ def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
     if lora in loaded.adapters:
         loaded.pipe.enable_lora()
     else:
-        name, file = f"lora{len(loaded.adapters)}", Path(lora).expanduser()
+        while len(loaded.adapters) >= MOST_LORAS:
+            loaded.pipe.delete_adapters(loaded.adapters.pop(next(iter(loaded.adapters))))
+        name, file = f"lora{loaded.loras}", Path(lora).expanduser()
+        loaded.loras += 1
         loaded.pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True)
         loaded.adapters[lora] = name
+    loaded.adapters[lora] = loaded.adapters.pop(lora)
     loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
 
 

@@ -5,15 +5,19 @@ Knows which settings choose weights; nothing of how models are found or loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
+from teststrip.diffusion.loading import MOST_LORAS
 from teststrip.diffusion.models import EMBEDDED
 from teststrip.records import Shot, Value
 
 AHEAD: Final = 64
 """Shots looked at ahead of time."""
+
+WEIGHTS: Final = frozenset({"model", "revision", "lora"})
+"""Settings that choose what is loaded."""
 
 ModelKey = tuple[str, str | None]
 """What a study calls a model: its name, and the revision of a hub name."""
@@ -28,6 +32,28 @@ def model_key(settings: Mapping[str, Value]) -> ModelKey:
 def weights_key(shot: Shot) -> tuple[Value, ...]:
     """Equal for shots that the same weights answer: the model, and the LoRA on it."""
     return (*model_key(shot.settings), shot.settings.get("lora"), shot.settings.get("lora_scale"))
+
+
+def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:
+    """The turn of each cell: by model where a study has more than stay in memory, by LoRA where a model has more.
+
+    Args:
+        cells: the settings of each.
+        keep: models that stay in memory.
+
+    >>> turns([{"model": "a"}, {"model": "b"}, {"model": "a"}], keep=2)
+    [0, 0, 0]
+    >>> turns([{"model": "a"}, {"model": "b"}, {"model": "a"}], keep=1)
+    [0, 1, 0]
+    """
+    models = list(dict.fromkeys(map(model_key, cells)))
+    loras = list(dict.fromkeys((model_key(cell), cell["lora"]) for cell in cells if cell.get("lora")))
+    many_loras = any(sum(model == key for model, _ in loras) > MOST_LORAS for key in models)
+    by_model = {model: i if len(models) > keep else 0 for i, model in enumerate(models)}
+    by_lora = {lora: i + 1 if many_loras else 0 for i, lora in enumerate(loras)}
+    keys = [(by_model[model_key(cell)], by_lora.get((model_key(cell), cell.get("lora")), 0)) for cell in cells]
+    rank = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return [rank[key] for key in keys]
 
 
 def model_by_model(shots: Iterator[Shot]) -> Iterator[Shot]:

@@ -35,7 +35,7 @@ from teststrip.diffusion import (
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import ModelKey, model_by_model, model_key, weights_key
+from teststrip.diffusion.order import WEIGHTS, ModelKey, model_by_model, model_key, turns, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing
@@ -109,6 +109,7 @@ class DiffusersEngine:
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
+    loads: ClassVar[frozenset[str]] = WEIGHTS
     recipes: ClassVar[Mapping[int, str]] = noise.RECIPES
 
     def __init__(
@@ -140,6 +141,7 @@ class DiffusersEngine:
         self._read: set[tuple[str, str, Value]] = set()
         self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
         self._tokenizers: dict[ModelKey, reading.Tokenizers] = {}
+        self._keep = keep
         self._loaded = ModelCache(keep)
 
     @property
@@ -259,6 +261,10 @@ class DiffusersEngine:
                 }
             )
         return self._fingerprints[key]
+
+    def turns(self, cells: Sequence[Mapping[str, Value]]) -> Sequence[int]:
+        """Model by model where a study has more models than `keep`, LoRA by LoRA where it has many."""
+        return turns(cells, self._keep)
 
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer a shot, model by model among the next few shots.

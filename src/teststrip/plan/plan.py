@@ -10,7 +10,7 @@ run that is stopped early has pictures of every cell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from teststrip import plugins
 from teststrip.plan.seeds import seeds_of
 from teststrip.plan.stencil import Stencil, Stencils, utf8
 from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
+from teststrip.plan.turns import turns
 from teststrip.protocols import Engine, Priced, Recipes
 from teststrip.records import Cell, EngineRef, Planned, Price, Prompt, Shot, Study, Value, canonical_json
 from teststrip.study.cells import Composition, combinations, full_count
@@ -121,6 +122,21 @@ class Plan:
         if prompt.text not in self._seeds:
             self._seeds[prompt.text] = seeds_of(prompt.text, self.study.replicates)
         return self._seeds[prompt.text][replicate]
+
+    def in_turns(self, planned: Iterable[Planned]) -> Iterable[Planned]:
+        """These shots, in an order in which no engine loads anything twice; as they come where that is so already."""
+        turns = self._turns
+        return sorted(planned, key=lambda one: turns[one.cell]) if turns else planned
+
+    @cached_property
+    def _turns(self) -> dict[Cell, int]:
+        return turns(
+            self.study,
+            self._engines,
+            self.cells,
+            engine_of=self.engine,
+            settings_of=lambda cell: self._composition.settings(cell.levels),
+        )
 
     def why_again(self, cell: Cell, recipe: int) -> str:
         """Why the engine of a cell makes pictures of earlier recipes than this one again; "" where it does not say."""

@@ -285,7 +285,8 @@ class Session:
         self._notify(begun)
 
     def _by_engine(self, planned: Iterable[Planned]) -> Iterator[tuple[EngineRef, Iterator[Planned]]]:
-        """The shots by engine, each engine once. The shots of a single engine are pulled lazily."""
+        """The shots by engine, each engine once. A single engine's shots are pulled lazily, unless it takes turns."""
+        planned = self.plan.in_turns(planned)
         order = list(self._engines)
         if len(order) > 1:
             planned = sorted(planned, key=lambda one: order.index(one.shot.engine.key))
