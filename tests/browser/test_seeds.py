@@ -167,7 +167,7 @@ def test_a_badge_of_several_pictures_says_that_it_is_their_mean(visitor: Visitor
     visitor.open("tint=1&rows=seed&cols=guidance_scale&by=prompt&flip=num_inference_steps,sampler")
     texts = visitor.page.locator(".cell.heat .badge").all_inner_texts()
     assert texts
-    assert all(re.fullmatch(r"[\d.]+", text) for text in texts)
+    assert all(re.fullmatch(r"[\d.,]+", text) for text in texts)
 
 
 def test_titles_of_sections_name_their_axis(visitor: Visitor) -> None:
