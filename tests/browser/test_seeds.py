@@ -66,7 +66,7 @@ def test_each_prompt_shows_its_typical_seed_and_a_key_steps_all_of_them(tall: Vi
 def test_a_tile_with_another_seed_than_its_row_is_marked_and_the_sheet_says_so(tall: Visitor, study: Result) -> None:
     tall.open()
     expect(tall.page.locator(".stray")).to_have_count(0)
-    chosen = "Sheet.chosen(Store.board, Store.view, Layout.pivot(Store.board, Store.view))"
+    chosen = "Sheet.chosen(Store.board, Store.view, Pivot.of(Store.board, Store.view))"
     assert "each prompt's typical seed by sharpness" in tall.page.evaluate(chosen)
     assert "seeds differ" not in tall.page.evaluate(chosen)
     marks = 0
@@ -167,7 +167,7 @@ def test_a_badge_of_several_pictures_says_that_it_is_their_mean(visitor: Visitor
     visitor.open("tint=1&rows=seed&cols=guidance_scale&by=prompt&flip=num_inference_steps,sampler")
     texts = visitor.page.locator(".cell.heat .badge").all_inner_texts()
     assert texts
-    assert all(re.fullmatch(r"[\d.]+", text) for text in texts)
+    assert all(re.fullmatch(r"[\d.,]+", text) for text in texts)
 
 
 def test_titles_of_sections_name_their_axis(visitor: Visitor) -> None:

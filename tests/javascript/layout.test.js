@@ -2,21 +2,21 @@ const assert = require("node:assert/strict");
 const test = require("node:test");
 const { load, raw } = require("./load.js");
 
-const get = load(["board.js", "numbers.js", "view.js", "layout.js"]);
-const [Board, View, Layout, Numbers] = ["Board", "View", "Layout", "Numbers"].map(get);
+const get = load(["board.js", "numbers.js", "view.js", "pivot.js", "layout.js"]);
+const [Board, View, Pivot, Layout, Numbers] = ["Board", "View", "Pivot", "Layout", "Numbers"].map(get);
 const screen = { width: 1280, height: 800, aspect: 1, measure: (text) => 8 * text.length, crop: null, most: 208 };
 
 function laid(change = {}) {
   const board = Board.model(raw());
   const view = { ...View.defaults(board), ...change };
-  const pivot = Layout.pivot(board, view);
+  const pivot = Pivot.of(board, view);
   return { board, view, pivot, sizes: Layout.measure(pivot, view, screen) };
 }
 
 test("each place that passes the filters stands in just one cell", () => {
   for (const change of [{}, { by: [], rows: ["prompt", "sampler"] }, { rows: [], cols: [], by: [], pile: ["guidance_scale", "sampler", "prompt", "seed"] }, { layout: "wall" }, { keep: { prompt: [1] } }]) {
     const { board, view, pivot } = laid(change);
-    const passes = Layout.filter(board, view);
+    const passes = Pivot.filter(board, view);
     const seen = pivot.sections.flatMap((section) => section.rows.flatMap((row) => pivot.cols.flatMap((col) => [...pivot.places(section, row, col)].map((place) => place.i))));
     assert.deepEqual([...seen].sort((a, b) => a - b), board.places.filter(passes).map((place) => place.i));
   }
@@ -26,7 +26,7 @@ test("a place is found where it stands", () => {
   for (const change of [{}, { layout: "wall", sort: "-score" }]) {
     const { board, view, pivot } = laid(change);
     for (const place of board.places) {
-      const at = Layout.find(board, view, pivot, place);
+      const at = Pivot.find(board, view, pivot, place);
       const section = pivot.sections[at.s];
       assert.ok(pivot.places(section, section.rows[at.r], pivot.cols[at.c]).includes(place));
     }
@@ -44,7 +44,7 @@ test("walking down goes on into the next section and stops at the end", () => {
   const { pivot } = laid();
   let at = { s: 0, r: 0, c: 1 };
   const path = [];
-  for (let next = at; next; next = Layout.step(pivot, at, 1, 0)) {
+  for (let next = at; next; next = Pivot.step(pivot, at, 1, 0)) {
     at = next;
     path.push([at.s, at.r, at.c].join());
   }
@@ -61,7 +61,7 @@ test("sections never overlap, stand side by side where there is room, and the ca
   for (const [size, width, abreast] of [[0, 1280, 2], [300, 1280, 1], [96, 2600, 2], [0, 390, 1]]) {
     const board = Board.model(raw());
     const view = { ...View.defaults(board), size };
-    const pivot = Layout.pivot(board, view);
+    const pivot = Pivot.of(board, view);
     const sizes = Layout.measure(pivot, view, { ...screen, width, most: 128 });
     const [a, b] = pivot.sections;
     assert.equal(a.top === b.top ? 2 : 1, abreast, `${size} ${width}`);
@@ -74,7 +74,7 @@ test("no screen can hold more than 300 cells", () => {
   for (const [width, height] of [[390, 800], [1280, 800], [1920, 1080], [3840, 2160]]) {
     const board = Board.model(raw());
     const view = { ...View.defaults(board), size: 48 };
-    const pivot = Layout.pivot(board, view);
+    const pivot = Pivot.of(board, view);
     const sizes = Layout.measure(pivot, view, { ...screen, width, height });
     assert.ok(Math.ceil(width / sizes.pitchX) * Math.ceil(height / sizes.pitchY) <= 300, `${width} × ${height}`);
   }
@@ -108,7 +108,7 @@ test("all columns fit when a person asks for it, unless a screen would then hold
             board.places.push(place);
           }
         const view = { ...View.defaults(board), fit: true };
-        const pivot = Layout.pivot(board, view);
+        const pivot = Pivot.of(board, view);
         const sizes = Layout.measure(pivot, view, { ...screen, width });
         const seen = (top) => pivot.sections.reduce((sum, section) => sum + section.rows.filter((_, r) => {
           const at = section.top + section.headTop + sizes.head + r * sizes.pitchY;

@@ -2,8 +2,8 @@ const assert = require("node:assert/strict");
 const test = require("node:test");
 const { load, raw } = require("./load.js");
 
-const get = load(["board.js", "numbers.js", "view.js", "layout.js", "seeds.js", "phrases.js", "tint.js"]);
-const [Board, View, Layout, Seeds, Tint] = ["Board", "View", "Layout", "Seeds", "Tint"].map(get);
+const get = load(["board.js", "numbers.js", "view.js", "pivot.js", "seeds.js", "phrases.js", "tint.js"]);
+const [Board, View, Pivot, Seeds, Tint] = ["Board", "View", "Pivot", "Seeds", "Tint"].map(get);
 const plain = (value) => JSON.parse(JSON.stringify(value));
 
 function laid(change = {}, spoil = (_) => {}) {
@@ -11,7 +11,7 @@ function laid(change = {}, spoil = (_) => {}) {
   spoil(made);
   const board = Board.model(made);
   const view = { ...View.defaults(board), ...change };
-  const pivot = Layout.pivot(board, view);
+  const pivot = Pivot.of(board, view);
   const cells = pivot.sections.map((section) => section.rows.flatMap((row) => pivot.cols.map((col) => Seeds.choose(board, view, pivot.places(section, row, col)))));
   return { board, view, pivot, cells };
 }

@@ -7,8 +7,8 @@ const App = (() => {
     const [barHeight, setBarHeight] = useState(56);
     const shape = JSON.stringify([view.rows, view.cols, view.by, view.flip, view.pile, view.at, view.keep, view.order, view.metric,
       view.low, view.high, view.only, view.tag, view.layout, view.sort, view.only === "starred" || view.sort === "starred" ? view.star : 0]);
-    const pivot = useMemo(() => Layout.pivot(board, view), [board, shape]);
-    const sizes = Grid.useSizes(board, view, pivot);
+    const pivot = useMemo(() => Pivot.of(board, view), [board, shape]);
+    const sizes = Measures.useSizes(board, view, pivot);
     useLayoutEffect(() => {
       const observer = new ResizeObserver(() => {
         const height = bar.current?.offsetHeight ?? 56;

@@ -25,7 +25,7 @@ const Film = (() => {
     const frames = [];
     for (const [n, level] of levels.entries()) {
       const seen = { ...stage, at: { ...stage.at, [id]: level } };
-      const pivot = Layout.pivot(board, seen);
+      const pivot = Pivot.of(board, seen);
       if (pivot.shown === 0) continue; // all of this level is filtered out
       const [canvas, more] = await Sheet.draw(board, seen, pivot, sizes, (share) => tell((n + share) / levels.length));
       if (more) throw new Error("This view is larger than one sheet. Filter it first.");

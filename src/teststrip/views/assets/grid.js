@@ -7,94 +7,13 @@
 const Grid = (() => {
   /** @typedef {{s: number, r: number, c: number}} At */
 
-  /** Pictures of a kind have one shape; the first one tells. @param {Model} board */
-  function aspect(board) {
-    const size = board.places.find((place) => place.size)?.size ?? [1, 1];
-    return size[1] / size[0];
-  }
-
-  /** Small pictures are blown up a little by themselves, large ones shrunk. @param {Model} board */
-  const most = (board) => Numbers.clamp(1.25 * (board.places.find((place) => place.size)?.size?.[0] ?? 104), 128, 208);
-
-  const measure = (() => {
-    const context = document.createElement("canvas").getContext("2d");
-    /** @type {Map<string, number>} */
-    const known = new Map();
-    /** Width of a label in pixels. @param {string} text */
-    return (text) => {
-      let width = known.get(text);
-      if (width === undefined && context) {
-        context.font = "600 15px " + getComputedStyle(document.body).fontFamily;
-        width = Math.ceil(context.measureText(text).width) + 2;
-        known.set(text, width);
-      }
-      return width ?? text.length * 8;
-    };
-  })();
-
-  /** The window over the canvas: re-read at most once a frame. @param {{current: HTMLElement | null}} canvas */
-  function useWindow(canvas) {
-    const [shown, setShown] = useState({ top: 0, left: 0, width: document.documentElement.clientWidth, height: innerHeight });
-    useLayoutEffect(() => {
-      let frame = 0;
-      const read = () => {
-        frame = 0;
-        const box = canvas.current?.getBoundingClientRect();
-        if (!box) return;
-        const next = { top: -box.top, left: -box.left, width: document.documentElement.clientWidth, height: innerHeight };
-        setShown((/** @type {typeof next} */ old) =>
-          old.top === next.top && old.left === next.left && old.width === next.width && old.height === next.height ? old : next);
-      };
-      const later = () => { frame = frame || requestAnimationFrame(read); };
-      read();
-      addEventListener("scroll", later, { passive: true });
-      addEventListener("resize", later);
-      const observer = new ResizeObserver(later);
-      observer.observe(document.body);
-      return () => {
-        cancelAnimationFrame(frame);
-        removeEventListener("scroll", later);
-        removeEventListener("resize", later);
-        observer.disconnect();
-      };
-    }, []);
-    return shown;
-  }
-
-  /** The marked region on the screen, where there is one. @param {Model} board @param {View} view */
-  const useCrop = (board, view) =>
-    useMemo(() => (view.roi ? region(board, view.roi, view.zoom) : null), [board, view.roi, view.zoom]);
-
-  /** How large everything in the grid is, in this window. @param {Model} board @param {View} view @param {Pivot} pivot @returns {Sizes} */
-  function useSizes(board, view, pivot) {
-    const [room, setRoom] = useState({ width: document.documentElement.clientWidth, height: innerHeight });
-    const crop = useCrop(board, view);
-    useLayoutEffect(() => {
-      const read = () => {
-        const next = { width: document.documentElement.clientWidth, height: innerHeight };
-        setRoom((/** @type {typeof next} */ old) => (old.width === next.width && old.height === next.height ? old : next));
-      };
-      const observer = new ResizeObserver(read); // a scroll bar that comes or goes is no resize of the window
-      addEventListener("resize", read);
-      observer.observe(document.body);
-      return () => {
-        removeEventListener("resize", read);
-        observer.disconnect();
-      };
-    }, []);
-    return useMemo(
-      () => Layout.measure(pivot, view, { ...room, aspect: aspect(board), measure, crop, most: Flip.isBook(board, view) ? 320 : most(board), short: (text) => Labels.short(board, text) }),
-      [pivot, view.size, view.fit, crop, view.layout, view.flip, room],
-    );
-  }
-
   /** @param {{board: Model, view: View, pivot: Pivot, sizes: Sizes, onHover: (hover: unknown) => void, barHeight: number}} props */
   function Grid({ board, view, pivot, sizes, onHover, barHeight }) {
     const canvas = useRef(/** @type {HTMLElement | null} */ (null));
-    const screen = useWindow(canvas);
+    const screen = Measures.useWindow(canvas);
     const [focus, setFocus] = useState(/** @type {At} */ ({ s: 0, r: 0, c: 0 }));
     const wanted = useRef(false);
-    const crop = useCrop(board, view);
+    const crop = Measures.useCrop(board, view);
 
     useLayoutEffect(() => {
       if (!wanted.current) return;
@@ -126,12 +45,12 @@ const Grid = (() => {
       const page = Math.max(1, Math.floor((screen.height - barHeight - sizes.head) / sizes.pitchY));
       /** @type {Record<string, () => At | null | void>} */
       const keys = {
-        ArrowRight: () => Layout.step(pivot, at, 0, 1),
-        ArrowLeft: () => Layout.step(pivot, at, 0, -1),
-        ArrowDown: () => Layout.step(pivot, at, 1, 0),
-        ArrowUp: () => Layout.step(pivot, at, -1, 0),
-        Home: () => Layout.step(pivot, { ...at, c: -1 }, 0, 1),
-        End: () => Layout.step(pivot, { ...at, c: pivot.cols.length }, 0, -1),
+        ArrowRight: () => Pivot.step(pivot, at, 0, 1),
+        ArrowLeft: () => Pivot.step(pivot, at, 0, -1),
+        ArrowDown: () => Pivot.step(pivot, at, 1, 0),
+        ArrowUp: () => Pivot.step(pivot, at, -1, 0),
+        Home: () => Pivot.step(pivot, { ...at, c: -1 }, 0, 1),
+        End: () => Pivot.step(pivot, { ...at, c: pivot.cols.length }, 0, -1),
         PageDown: () => jump(at, page),
         PageUp: () => jump(at, -page),
         Enter: () => { if (place) Store.set({ open: place.i }); },
@@ -150,7 +69,7 @@ const Grid = (() => {
       let found = null;
       let from = at;
       for (let n = 0; n < Math.abs(rows); n++) {
-        const next = Layout.step(pivot, from, Math.sign(rows), 0);
+        const next = Pivot.step(pivot, from, Math.sign(rows), 0);
         if (!next) break;
         found = from = next;
       }
@@ -252,7 +171,7 @@ const Grid = (() => {
     }
 
     /** Whether a label is shortened or cut in its place. @param {string} text @param {number} width */
-    const isLong = (text, width) => Labels.short(board, text) !== text || measure(text) * 1.12 > 3 * width;
+    const isLong = (text, width) => Labels.short(board, text) !== text || Measures.text(text) * 1.12 > 3 * width;
 
     /** What is seen of a long label, and its whole text for those who hover, focus or listen. @param {string} text */
     const abridged = (text) => html`<span class="short" aria-hidden="true">${Labels.short(board, text)}</span><span class="whole">${text}</span>`;
@@ -308,11 +227,5 @@ const Grid = (() => {
     return { s: 0, r: 0, c: 0 };
   }
 
-  /** A region on the screen, in pixels: [width, height]. @param {Model} board @param {number[]} roi @param {number} zoom @returns {[number, number]} */
-  function region(board, roi, zoom) {
-    const [width, height] = board.places.find((place) => place.size)?.size ?? [64, 64];
-    return [Math.max(1, roi[2] * width * zoom), Math.max(1, roi[3] * height * zoom)];
-  }
-
-  return Object.assign(Grid, { useSizes });
+  return Grid;
 })();

@@ -6,7 +6,7 @@ const Lightbox = (() => {
     const [pan, setPan] = useState(Zoom.FIT);
     const [marking, setMarking] = useState(false);
     const dialog = useRef(/** @type {HTMLElement | null} */ (null));
-    const at = useMemo(() => Layout.find(board, view, pivot, place), [pivot, place]);
+    const at = useMemo(() => Pivot.find(board, view, pivot, place), [pivot, place]);
     const places = at ? pivot.places(pivot.sections[at.s], pivot.sections[at.s].rows[at.r], pivot.cols[at.c]) : [place];
     const size = place.size ?? board.places.find((each) => each.size)?.size ?? /** @type {[number, number]} */ ([64, 64]);
     Focus.useTrap(dialog);
@@ -15,7 +15,7 @@ const Lightbox = (() => {
 
     /** The neighbour with the same seed; cells that do not have the seed are passed over. @param {number} dr @param {number} dc */
     function neighbour(dr, dc) {
-      for (let next = at && Layout.step(pivot, at, dr, dc); next; next = Layout.step(pivot, next, dr, dc)) {
+      for (let next = at && Pivot.step(pivot, at, dr, dc); next; next = Pivot.step(pivot, next, dr, dc)) {
         const there = pivot.places(pivot.sections[next.s], pivot.sections[next.s].rows[next.r], pivot.cols[next.c]);
         const found = Seeds.piled(board, view) ? Seeds.like(board, view, there, place) : Seeds.choose(board, view, there);
         if (found) return found;
