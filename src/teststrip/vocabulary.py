@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 STEPS: Final = "num_inference_steps"
+SCHEDULER: Final = "scheduler"
 
 SYNONYMS: Final[Mapping[str, str]] = {
     "cfg": "guidance_scale",
@@ -29,6 +30,7 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "sampler": "scheduler",
     "sampler_name": "scheduler",
     "sampling_method": "scheduler",
+    "schedule_type": "scheduler",
     "negative": "negative_prompt",
     "negativeprompt": "negative_prompt",
     "neg_prompt": "negative_prompt",
@@ -49,7 +51,6 @@ FOREIGN: Final[Mapping[str, str]] = {
     "batch_size": "more images of a prompt are replicates = 4, at the top; how many are computed at once is found",
     "batch_count": "more images of a prompt are replicates = 4, at the top",
     "n_iter": "more images of a prompt are replicates = 4, at the top",
-    "schedule_type": "the spacing of steps is a part of the model's own scheduler/scheduler_config.json here",
     "hires_fix": "a second pass at a larger size is not made here: write the size itself as width and height",
     "enable_hr": "a second pass at a larger size is not made here: write the size itself as width and height",
     "hires_upscale": "a second pass at a larger size is not made here: write the size itself as width and height",
@@ -257,6 +258,30 @@ def sampler_named(name: str) -> tuple[str, Mapping[str, object]] | None:
     return None
 
 
+def spacing_named(name: str) -> Mapping[str, object] | None:
+    """The options that another tool's name of a spacing stands for: {} = as the class does; None = it is no such name.
+
+    >>> spacing_named("Karras"), spacing_named("normal"), spacing_named("Euler")
+    ({'use_karras_sigmas': True}, {}, None)
+    """
+    return SPACINGS.get(plainly(name))
+
+
+def options_written(options: Mapping[str, object]) -> str:
+    """Options of a scheduler as a study file writes them.
+
+    >>> options_written({"shift": 3.0, "use_karras_sigmas": True, "algorithm_type": "sde-dpmsolver++"})
+    'scheduler.shift = 3, scheduler.use_karras_sigmas = true, scheduler.algorithm_type = "sde-dpmsolver++"'
+    """
+    return ", ".join(f"{SCHEDULER}.{name} = {_in_toml(value)}" for name, value in options.items())
+
+
+def _in_toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else f'"{value}"' if isinstance(value, str) else str(value)
+
+
 def spoken(name: str) -> str:
     """The name of a setting or a score as people say it.
 
@@ -281,7 +306,7 @@ def noise(settings: Mapping[str, object], facts: Mapping[str, object] | None = N
     With such a sampler more steps make another picture, not a better copy of the same.
 
     Args:
-        settings: what was asked: `scheduler` or `sampler`, `eta`, `algorithm_type`.
+        settings: what was asked: `scheduler` or `sampler`, `eta`, `scheduler.algorithm_type` or `algorithm_type`.
         facts: what the engine said of the picture: `scheduler`, the class that a model brought along; `sampler_noise`,
             whether the configuration makes it draw noise.
 
@@ -295,11 +320,14 @@ def noise(settings: Mapping[str, object], facts: Mapping[str, object] | None = N
     """
     facts = facts or {}
     name = str(settings.get("scheduler") or settings.get("sampler") or facts.get("scheduler") or "")
-    kind, eta = str(settings.get("algorithm_type") or ""), settings.get("eta") or 0.0
+    kind = str(settings.get(f"{SCHEDULER}.algorithm_type") or settings.get("algorithm_type") or "")
+    eta = settings.get("eta") or 0.0
     if _NOISY.search(name):
         return name
     if "sde" in kind:
-        return f"{name} ({kind})"
+        return f"{name or 'the sampler'} ({kind})"
+    if settings.get(f"{SCHEDULER}.stochastic_sampling") is True:
+        return f"{name or 'the sampler'} (stochastic_sampling)"
     if isinstance(eta, int | float) and eta > 0 and _NOISY_BY_ETA.search(name):
         return f"{name} (eta {eta:g})"
     return f"{name or 'the sampler'} (as it is configured)" if facts.get("sampler_noise") else ""

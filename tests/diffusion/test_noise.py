@@ -92,12 +92,15 @@ def test_no_noise_of_a_picture_is_drawn_twice_and_the_fingerprint_knows_who_draw
     call = shooting.arguments(described, settings)
     with Draws() as plain:
         try:
-            picture, _ = shooting.expose(pipe, call, SEED, shooting.scheduler(pipe, name))
+            picture, _ = shooting.expose(pipe, call, SEED, shooting.scheduler(pipe, {"scheduler": name}))
         except Exception as error:
             pytest.skip(f"{family} cannot have it: {error}")
     assert plain.repeated() == []
     assert bool(plain.without_generator) == noise.from_global(described, name, pipe.scheduler.config, settings)
-    calls = [Call(seed, call, seed, lambda: shooting.scheduler(pipe, name), length=3) for seed in (SEED, SEED + 1)]
+    calls = [
+        Call(seed, call, seed, lambda: shooting.scheduler(pipe, {"scheduler": name}), length=3)
+        for seed in (SEED, SEED + 1)
+    ]
     with Draws() as batched:
         answers = {answer.call.key: answer for answer in Batcher(pipe, rows=4).run(calls)}
     assert batched.repeated() == []

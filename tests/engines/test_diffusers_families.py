@@ -103,7 +103,7 @@ def test_two_models_in_a_row_are_made_alone_and_cost_what_was_foretold() -> None
     for guidance in (0.0, 4.0):
         asked = settings | {"decoder_guidance_scale": guidance}
         call = shooting.arguments(described, asked)
-        picture, rows = shooting.expose(pipe, call, 5, shooting.scheduler(pipe, None))
+        picture, rows = shooting.expose(pipe, call, 5, shooting.scheduler(pipe, {}))
         assert picture.shape == (128, 128, 3)
         assert rows == 3 * described.rows(asked, lambda component, key: None) + described.rows_before(asked)
         (answer,) = Batcher(pipe, rows=4).run([Call(0, call, 5)])

@@ -189,8 +189,8 @@ def test_loras_leave_the_memory_and_come_back_with_the_same_pictures(folder, lor
         on = {name for names in loaded.pipe.get_list_adapters().values() for name in names}
         assert len(on) <= loading.MOST_LORAS
         assert on == set(loaded.adapters.values())
-        pictures.append(shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, None))[0])
+        pictures.append(shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, {}))[0])
     assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
     loading.adapt(loaded, None, 1.0)
-    bare = shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, None))[0]
+    bare = shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, {}))[0]
     assert not np.array_equal(bare, pictures[0])

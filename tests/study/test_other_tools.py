@@ -80,13 +80,13 @@ def test_samplers_are_levels_and_exclusions_by_the_names_that_other_tools_give_t
 @pytest.mark.parametrize(
     ("sampler", "said"),
     [
-        ("DPM++ 2M Karras", '"DPMSolverMultistepScheduler" with "use_karras_sigmas": true'),
-        ("dpmpp_2m_sde", '"DPMSolverMultistepScheduler" with "algorithm_type": "sde-dpmsolver++"'),
+        ("DPM++ 2M Karras", '"DPMSolverMultistepScheduler" with scheduler.use_karras_sigmas = true'),
+        ("dpmpp_2m_sde", '"DPMSolverMultistepScheduler" with scheduler.algorithm_type = "sde-dpmsolver++"'),
         ("karras", "it spaces the steps of one"),
         ("DPM adaptive", "means no scheduler of Diffusers"),
     ],
 )
-def test_a_sampler_that_is_no_plain_class_is_an_error_with_its_meaning(sampler: str, said: str) -> None:
+def test_a_sampler_with_options_is_an_error_where_the_engine_takes_none(sampler: str, said: str) -> None:
     with pytest.raises(StudyError) as caught:
         little(axes={"sampler": ["DDIM", sampler]})
     assert "axes.sampler[1]" in str(caught.value)

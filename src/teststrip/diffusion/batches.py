@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
-from teststrip.diffusion import loading, noted, schedulers, shooting
+from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.width_cache import WidthCache
 from teststrip.errors import EngineError
-from teststrip.records import Failure, Fingerprint, Render, Shot, canonical_json
+from teststrip.records import Failure, Fingerprint, Render, Shot, Value, canonical_json
 
 if TYPE_CHECKING:
     from teststrip.batching import Batcher
@@ -81,7 +81,7 @@ class Batches:
         self._length = length
         self._batcher: Batcher | None = None
         self._ear = Ear()
-        self._schedulers: dict[str | None, dict[str, object]] = {}
+        self._schedulers: dict[object, dict[str, object]] = {}
 
     @property
     def batcher(self) -> Batcher | None:
@@ -143,12 +143,11 @@ class Batches:
         under_way[shot.id] = shot
         self._ear.forget_once()
         noted.reading_of(self._loaded, self._pipeline, shot)
-        name = cast("str | None", shot.settings.get("scheduler"))
         return Call(
             key=shot.id,
             kwargs=shooting.arguments(self._pipeline, shot.settings),
             seed=shot.seed,
-            scheduler=lambda: shooting.scheduler(self._loaded.pipe, name),
+            scheduler=lambda: shooting.scheduler(self._loaded.pipe, shot.settings),
             length=self._length(shot),
             shape=(shot.settings.get("width"), shot.settings.get("height")),
         )
@@ -163,7 +162,7 @@ class Batches:
             "backend": "torch" if done.alone else self._backend,
             "device": self._loaded.device,
             "dtype": self._loaded.dtype,
-            **self._of_scheduler(cast("str | None", shot.settings.get("scheduler"))),
+            **self._of_scheduler(shot.settings),
             **noted.facts(self._loaded, self._pipeline, shot, self._ear.take(shot.id)),
         }
         if done.alone:
@@ -179,10 +178,11 @@ class Batches:
             checked=getattr(self._loaded.pipe, "safety_checker", None) is not None,
         )
 
-    def _of_scheduler(self, name: str | None) -> dict[str, object]:
-        if name not in self._schedulers:
-            self._schedulers[name] = schedulers.facts_of(shooting.scheduler(self._loaded.pipe, name))
-        return self._schedulers[name]
+    def _of_scheduler(self, settings: Mapping[str, Value]) -> dict[str, object]:
+        key = (settings.get("scheduler"), *scheduler_options.asked(settings).items())
+        if key not in self._schedulers:
+            self._schedulers[key] = schedulers.facts_of(shooting.scheduler(self._loaded.pipe, settings))
+        return self._schedulers[key]
 
     def _machine(self) -> dict[str, object]:
         """All that the best width depends on."""

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Final
 
 from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.schedulers import SOURCES
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.records import Value
 
-SCHEDULERS: Final = "schedulers/scheduling_*.py"
 RECIPES: Final[Mapping[int, str]] = MappingProxyType(
     {
         2: "the noise that their scheduler adds had the seed of their starting noise and could be that noise again,"
@@ -67,7 +67,7 @@ def from_global(
 
 
 def _source(scheduler: str) -> ast.ClassDef | None:
-    return parsed_class(scheduler, SCHEDULERS) if scheduler else None
+    return parsed_class(scheduler, SOURCES) if scheduler else None
 
 
 @cache

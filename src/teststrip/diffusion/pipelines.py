@@ -168,7 +168,7 @@ def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
     """The arguments of a simple type, as settings."""
     described = ast.get_docstring(call) or ""
     for name, annotation, default in arguments_of(call):
-        kind, optional = _kind(annotation)
+        kind, optional = kind_of_argument(annotation)
         if kind is None or NO_KNOBS.fullmatch(name):
             continue
         value = cast("Value", default) if isinstance(default, str | int | float) else None
@@ -178,7 +178,7 @@ def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
         if known:
             yield replace(known, default=value, optional=known.optional or optional)
         else:
-            yield Setting(name, kind, value, optional=optional or value is None, doc=_sentence(described, name))
+            yield Setting(name, kind, value, optional=optional or value is None, doc=sentence_on(described, name))
 
 
 def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str) -> str:
@@ -194,7 +194,7 @@ def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str) -> str:
     return ""
 
 
-def _kind(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
+def kind_of_argument(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
     """What one value of an argument is, and whether None is one; no kind for anything but numbers, words, switches."""
     text = ast.unparse(annotation) if annotation else ""
     parts = {
@@ -229,7 +229,7 @@ def _constant(node: ast.expr) -> object:
         return None
 
 
-def _sentence(docstring: str, argument: str) -> str:
+def sentence_on(docstring: str, argument: str) -> str:
     """The first sentence on an argument in a Diffusers docstring; "" where it says nothing."""
     words: list[str] = []
     for line in docstring.splitlines():

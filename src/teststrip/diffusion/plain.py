@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from teststrip.diffusion import failures, loading, noted, schedulers, shooting
 from teststrip.diffusion.heard import Ear
@@ -58,7 +58,7 @@ class PlainCalls:
     def _try(self, pipe: Any, shot: Shot, ear: Ear, facts: Mapping[str, object]) -> Render | Failure:
         started = time.perf_counter()
         try:
-            scheduler = shooting.scheduler(self._loaded.pipe, cast("str | None", shot.settings.get("scheduler")))
+            scheduler = shooting.scheduler(self._loaded.pipe, shot.settings)
             call = shooting.arguments(self._pipeline, shot.settings)
             picture, rows = shooting.expose(pipe, call, shot.seed, scheduler)
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone

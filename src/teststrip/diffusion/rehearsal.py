@@ -11,17 +11,22 @@ import ast
 import inspect
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
-from teststrip.diffusion import schedulers
+from teststrip.diffusion import scheduler_options, schedulers
 from teststrip.diffusion.pipelines import PipelineClass, arguments_of, find
 from teststrip.diffusion.source import function
 from teststrip.errors import first_line
 from teststrip.records import Value
+from teststrip.vocabulary import options_written
 from teststrip.weights.loading import quietly
+
+Options = Mapping[str, Value]
+NO_OPTIONS: Final[Options] = MappingProxyType({})
 
 FEW_STEPS: Final = 30
 FIRST: Final = 5
@@ -122,7 +127,45 @@ def _shift(call: ast.FunctionDef, given: Mapping[str, ast.expr], kwargs: list[as
     return "dynamic" if "use_dynamic_shifting" in text else "always" if "'mu'" in text else ""
 
 
-def objection(pipeline: PipelineClass, own: tuple[str, Mapping[str, object]], name: str | None, steps: int) -> str:
+def refusal(own: tuple[str, Mapping[str, object]], name: str | None, options: Options) -> str:
+    """Why a scheduler cannot be made with these options, as a message that begins with the setting; "" = it can.
+
+    Args:
+        own: class and configuration of the model's own scheduler.
+        name: the class that is asked for; None = the model's own.
+        options: of its constructor, beside the configuration.
+    """
+    kind = name or own[0]
+    if not options or kind not in schedulers.known():
+        return ""
+    why = _made(own[0], _json(own[1]), kind, _json(options))
+    if not why:
+        return ""
+    guilty = _guilty(options, lambda some: bool(_made(own[0], _json(own[1]), kind, _json(some))))
+    return f"{_first(guilty)}: {kind} refuses {options_written(guilty)} ({why})"
+
+
+def _guilty(options: Options, fails: Callable[[Options], bool]) -> Options:
+    """The options without which nothing fails; those that do not matter are left out one by one."""
+    for name in options:
+        fewer = {other: value for other, value in options.items() if other != name}
+        if fails(fewer):
+            options = fewer
+    return options
+
+
+def _first(options: Options) -> str:
+    """The setting that a message about options begins with."""
+    return scheduler_options.PREFIX + next(iter(options), "")
+
+
+def objection(
+    pipeline: PipelineClass,
+    own: tuple[str, Mapping[str, object]],
+    name: str | None,
+    steps: int,
+    options: Options = NO_OPTIONS,
+) -> str:
     """Why a scheduler cannot take so many steps in a pipeline, as a message that begins with the setting; "" = it can.
 
     Args:
@@ -130,24 +173,36 @@ def objection(pipeline: PipelineClass, own: tuple[str, Mapping[str, object]], na
         own: class and configuration of the model's own scheduler.
         name: the class that is asked for; None = the model's own.
         steps: `num_inference_steps`.
+        options: of the scheduler's constructor, beside the configuration.
     """
     how, kind = asking(pipeline.name), name or own[0]
     if how is None or not own[1] or own[0] not in schedulers.known() or kind not in schedulers.known():
         return ""
-    why = _why(how, own, kind, steps)
+    why = _why(how, own, kind, steps, options)
     if not why:
         return ""
-    near = next((other for other in _near(steps) if not _why(how, own, kind, other)), None)
+    near = next((other for other in _near(steps) if not _why(how, own, kind, other, options)), None)
     if near is not None:
         number = f"{steps:,} step{'' if steps == 1 else 's'}"
-        return f"num_inference_steps: {kind} in {pipeline.name} cannot take {number} ({why}). Take {near:,}"
+        guilty = _guilty(options, lambda some: bool(_why(how, own, kind, steps, some)))
+        more = f" with {options_written(guilty)}" if guilty else ""
+        return f"num_inference_steps: {kind}{more} in {pipeline.name} cannot take {number} ({why}). Take {near:,}"
+    if options and not _why(how, own, kind, steps):
+        guilty = _guilty(options, lambda some: bool(_why(how, own, kind, steps, some)))
+        return f"{_first(guilty)}: {kind} in {pipeline.name} takes no steps with {options_written(guilty)} ({why})"
     fit = [other for other in schedulers.alternatives(own[0]) if not _why(how, own, other, steps)]
     return f"scheduler: {kind} cannot make pictures with {pipeline.name} ({why}). These can: {', '.join(fit) or 'none'}"
 
 
-def least_steps(pipeline: PipelineClass, own: tuple[str, Mapping[str, object]], name: str | None, steps: int) -> int:
+def least_steps(
+    pipeline: PipelineClass,
+    own: tuple[str, Mapping[str, object]],
+    name: str | None,
+    steps: int,
+    options: Options = NO_OPTIONS,
+) -> int:
     """The smallest number of steps that this scheduler takes, at most `steps`."""
-    return next((n for n in range(1, min(steps, NEAR)) if not objection(pipeline, own, name, n)), steps)
+    return next((n for n in range(1, min(steps, NEAR)) if not objection(pipeline, own, name, n, options)), steps)
 
 
 def _near(steps: int) -> Iterator[int]:
@@ -156,20 +211,44 @@ def _near(steps: int) -> Iterator[int]:
         yield from (other for other in (steps + distance, steps - distance) if other > 0)
 
 
-def _why(how: Asking, own: tuple[str, Mapping[str, object]], kind: str, steps: int) -> str:
+def _why(
+    how: Asking, own: tuple[str, Mapping[str, object]], kind: str, steps: int, options: Options = NO_OPTIONS
+) -> str:
     """What the scheduler says against it, in one line; "" = nothing."""
-    return _rehearsed(how, own[0], json.dumps(dict(own[1]), sort_keys=True), kind, steps)
+    return _rehearsed(how, own[0], _json(own[1]), kind, steps, _json(options))
+
+
+def _json(table: Mapping[str, object]) -> str:
+    return json.dumps(dict(table), sort_keys=True)
 
 
 @cache
-def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int) -> str:
+def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int, options: str) -> str:
+    learned = str(json.loads(config).get("variance_type") or "").startswith("learned")
+    return _said(
+        lambda: _rehearse(_scheduler(own, config, kind, options), how, steps, learned=learned, strict=options != "{}")
+    )
+
+
+@cache
+def _made(own: str, config: str, kind: str, options: str) -> str:
+    return _said(lambda: _scheduler(own, config, kind, options))
+
+
+def _scheduler(own: str, config: str, kind: str, options: str) -> Any:
+    """A scheduler as a run makes it: from the configuration of the model's own one."""
     import diffusers
 
+    loaded = getattr(diffusers, own, getattr(diffusers, kind)).from_config(json.loads(config))
+    return getattr(diffusers, kind).from_config(loaded.config, **json.loads(options))
+
+
+def _said(trial: Callable[[], object]) -> str:
+    """What a scheduler raises in a trial, in one line; "" = nothing."""
     with quietly("diffusers"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            loaded = getattr(diffusers, own).from_config(json.loads(config))
-            _rehearse(getattr(diffusers, kind).from_config(loaded.config), how, steps)
+            trial()
         except ImportError:
             return ""  # the scheduler needs a package, which is checked elsewhere
         except Exception as error:  # whatever a scheduler raises, it would raise in the run
@@ -177,8 +256,16 @@ def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int) -> str
     return ""
 
 
-def _rehearse(scheduler: Any, how: Asking, steps: int) -> None:
-    """Ask for the times as the pipeline does, and take all steps."""
+def _rehearse(scheduler: Any, how: Asking, steps: int, *, learned: bool, strict: bool) -> None:
+    """Ask for the times as the pipeline does, and take all steps.
+
+    Args:
+        scheduler: as a run makes it.
+        how: the pipeline asks.
+        steps: `num_inference_steps`.
+        learned: the model answers with a variance, too, so no step is taken here.
+        strict: whether numbers that are not finite are an error; some options give them for any answer of a model.
+    """
     import numpy as np
     import torch
 
@@ -197,12 +284,14 @@ def _rehearse(scheduler: Any, how: Asking, steps: int) -> None:
         scheduler.set_timesteps(**levels, device="cpu", **given)
     else:
         scheduler.set_timesteps(steps, device="cpu", **given)
-    if str(scheduler.config.get("variance_type") or "").startswith("learned"):
-        return  # its model answers with more than a picture
-    sample, generator = torch.zeros(SHAPE), torch.Generator("cpu").manual_seed(0)
+    if learned:
+        return
+    sample, generator = torch.ones(SHAPE), torch.Generator("cpu").manual_seed(0)
     further = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     times = scheduler.timesteps
-    for time in times[: len(times) if len(times) <= FEW_STEPS else FIRST]:
+    for time in times[: len(times) if strict or len(times) <= FEW_STEPS else FIRST]:
         if hasattr(scheduler, "scale_model_input"):
             scheduler.scale_model_input(sample, time)
         sample = scheduler.step(torch.zeros(SHAPE), time, sample, return_dict=False, **further)[0]
+    if strict and not torch.isfinite(sample).all():
+        raise ValueError("its steps give numbers that are not finite")

@@ -25,6 +25,12 @@ FLOW_MATCHING: Final = frozenset(
 # Listed as compatible, but for inverting pictures or made for one video model.
 OTHER_TASKS: Final = re.compile(r"Inverse|CogVideoX|LTX")
 
+CLASS: Final = re.compile(r"^class (\w+Scheduler)\(.*?\):\n(.*?)(?=^\S|\Z)", re.M | re.S)
+"""A scheduler class in a source: its name and its body."""
+
+SOURCES: Final = "schedulers/scheduling_*.py"
+"""Where the sources of scheduler classes lie in Diffusers."""
+
 NEEDS: Final = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "scipy"}
 """The package that a scheduler needs in addition to Diffusers."""
 
@@ -63,14 +69,14 @@ class SchedulerClass:
 @cache
 def known() -> Mapping[str, SchedulerClass]:
     """All scheduler classes of the installed Diffusers by name; empty without Diffusers."""
-    sources = [text(path) for path in files("schedulers/scheduling_*.py")]
+    sources = [text(path) for path in files(SOURCES)]
     karras: frozenset[str] = frozenset()
     for source in sources:
         if match := re.search(r"^class KarrasDiffusionSchedulers\(Enum\):\n(.*?)^\S", source, re.M | re.S):
             karras = frozenset(re.findall(r"^    (\w+) = \d+", match.group(1), re.M))
     found = {}
     for source in sources:
-        for name, body in re.findall(r"^class (\w+Scheduler)\(.*?\):\n(.*?)(?=^\S|\Z)", source, re.M | re.S):
+        for name, body in CLASS.findall(source):
             listed = re.search(r"^    _compatibles = (\[.*?\])", body, re.M | re.S)
             words = listed.group(1) if listed else ""
             order = re.search(r"^    order = (\d)", body, re.M)
@@ -98,6 +104,12 @@ def _spacing(body: str) -> dict[str, Any]:
         "strides": any(name.startswith("step") for name in where),
         "distilled": distilled,
     }
+
+
+@cache
+def bodies() -> Mapping[str, str]:
+    """The source of each scheduler class by name, without its first line; empty without Diffusers."""
+    return {name: body for path in files(SOURCES) for name, body in CLASS.findall(text(path))}
 
 
 @cache

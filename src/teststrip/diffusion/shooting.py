@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.batching import DENOISERS
+from teststrip.diffusion import scheduler_options
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
@@ -33,15 +34,16 @@ def arguments(pipeline: PipelineClass, settings: Mapping[str, Value]) -> dict[st
     return given | {"output_type": "np"}
 
 
-def scheduler(pipe: Any, name: str | None) -> Any:
-    """A fresh scheduler of a class, None = the model's own.
+def scheduler(pipe: Any, settings: Mapping[str, Value]) -> Any:
+    """A fresh scheduler as settings ask for it: the class `scheduler` or the model's own, and `scheduler.shift = 3`.
 
     Made from the configuration of the loaded one, which the pipeline's constructor may have corrected.
     """
     import diffusers
 
-    kind = getattr(diffusers, name) if name else type(pipe.scheduler)
-    return kind.from_config(pipe.scheduler.config)
+    name = settings.get("scheduler")
+    kind = getattr(diffusers, str(name)) if name else type(pipe.scheduler)
+    return kind.from_config(pipe.scheduler.config, **scheduler_options.asked(settings))
 
 
 def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tuple[NDArray[np.float32], int]:

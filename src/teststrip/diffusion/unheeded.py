@@ -11,27 +11,41 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
+from teststrip.diffusion import scheduler_options
 from teststrip.diffusion.models import Model
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.records import Value
-from teststrip.vocabulary import sampler
+from teststrip.vocabulary import options_written, sampler
 
+Sampling = tuple[str, int, Mapping[str, object]]
+"""The class that takes the steps, their number, and its configuration; an empty one where it is not known."""
 EMBEDDINGS: Final = (("transformer", "guidance_embeds"), ("unet", "time_cond_proj_dim"))
 """Configuration of models that read guidance as a number, with or without a second row."""
+REPLACED: Final[Mapping[str, tuple[str, bool]]] = {
+    "shift": ("use_dynamic_shifting", True),
+    "base_shift": ("use_dynamic_shifting", False),
+    "max_shift": ("use_dynamic_shifting", False),
+    "time_shift_type": ("use_dynamic_shifting", False),
+    "flow_shift": ("use_flow_sigmas", False),
+    "dynamic_thresholding_ratio": ("thresholding", False),
+    "sample_max_value": ("thresholding", False),
+}
+"""An option, and another one with the value at which the first one is not read."""
 BOTH_SIDES: Final = "not height or not width"
 """How a pipeline writes that a single side is not heeded."""
 
 
-def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model, scheduler: str) -> Iterator[str]:
+def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model, sampling: Sampling) -> Iterator[str]:
     """What is not heeded of these settings, each as a clause after "settings".
 
     Args:
         pipeline: as its source describes it.
         settings: of a shot.
         model: as found; its configuration is asked.
-        scheduler: the class that takes the steps.
+        sampling: the class that takes the steps, their number, and its configuration.
     """
+    scheduler, _, config = sampling
     guided = pipeline.guided(settings, model.config)
     scale = _number(settings, "guidance_scale")
     if settings.get("negative_prompt") and "negative_prompt" in pipeline.knobs and not guided:
@@ -42,10 +56,26 @@ def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model
         yield f"do not heed guidance_scale: {pipeline.name} makes no guidance with this model. Leave it out"
     if (_number(settings, "eta") or 0) > 0 and not _takes_eta(scheduler):
         yield f"do not heed eta: {sampler(scheduler)} does not take it. DDIM and TCD do"
+    yield from _options(settings, scheduler, config)
     sides = [side for side in ("width", "height") if settings.get(side) is not None]
     if len(sides) == 1 and _wants_both(pipeline):
         other = "height" if sides == ["width"] else "width"
         yield f"do not heed {sides[0]}: {pipeline.name} takes both sides or none. Write {other}, too"
+
+
+def _options(settings: Mapping[str, Value], scheduler: str, config: Mapping[str, object]) -> Iterator[str]:
+    """The options of a scheduler that another option takes the place of."""
+    if not config:
+        return  # nothing is known of the model's own scheduler
+    defaults = {
+        one.name.removeprefix(scheduler_options.PREFIX): one.default for one in scheduler_options.of(scheduler).values()
+    }
+    now = {**defaults, **config}
+    for option, (other, off) in REPLACED.items():
+        name = scheduler_options.PREFIX + option
+        if settings.get(name) is not None and other in now and bool(now[other]) is off:
+            written = options_written({other: off})
+            yield f"do not heed {name}: {written} takes its place in {sampler(scheduler)}. Leave it out, or change that"
 
 
 def _why_off(pipeline: PipelineClass, settings: Mapping[str, Value]) -> str:

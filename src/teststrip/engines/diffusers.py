@@ -28,6 +28,7 @@ from teststrip.diffusion import (
     reading,
     rehearsal,
     schedule,
+    scheduler_options,
     schedulers,
     source,
     unheeded,
@@ -139,7 +140,7 @@ class DiffusersEngine:
         self._digests = Digests()
         self._models: dict[ModelKey, models.Model] = {}
         self._read: set[tuple[str, str, Value]] = set()
-        self._fingerprints: dict[tuple[Value, ...], Fingerprint] = {}
+        self._fingerprints: dict[object, Fingerprint] = {}
         self._tokenizers: dict[ModelKey, reading.Tokenizers] = {}
         self._keep = keep
         self._loaded = ModelCache(keep)
@@ -147,7 +148,7 @@ class DiffusersEngine:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
-        return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS)
+        return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS, *scheduler_options.every().values())
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
@@ -161,9 +162,11 @@ class DiffusersEngine:
             return  # Diffusers is not installed: a study can be planned, and `render` says what to install
         has = {*pipeline.knobs, *(setting.name for setting in OWN_SETTINGS)}
         for name, value in settings.items():
-            if name not in has and value is not None:
+            if name not in has and value is not None and not name.startswith(scheduler_options.PREFIX):
                 raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
-        schedulers.check(settings, *model.scheduler, model.pipeline)
+        own, config = model.scheduler
+        schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
+        scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)
         backends.check(self._asked_backend, device=device, dtype=dtype, plain=self._rows == 1)
@@ -183,7 +186,7 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
         alone = [f"made one after another, not in batches: {why}"] if why else []
         sampling = self._sampling(model, settings)
-        dead = unheeded.remarks(pipeline, settings, model, sampling[0]) if pipeline else ()
+        dead = unheeded.remarks(pipeline, settings, model, sampling) if pipeline else ()
         return "\n".join([*schedule.remarks(*sampling), *dead, *alone])
 
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
@@ -205,7 +208,9 @@ class DiffusersEngine:
         if pipeline is None or not loading.installed():
             return ""
         name, steps, _ = self._sampling(model, settings)
-        return rehearsal.objection(pipeline, model.scheduler, name, steps)
+        options = scheduler_options.asked(settings)
+        refusal = rehearsal.refusal(model.scheduler, name, options)
+        return refusal or rehearsal.objection(pipeline, model.scheduler, name, steps, options)
 
     def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.
@@ -223,7 +228,8 @@ class DiffusersEngine:
                 continue
             pipeline = self._loaded_pipeline(loaded)
             name, steps, _ = self._sampling(loaded.model, shot.settings)
-            least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps)
+            options = scheduler_options.asked(shot.settings)
+            least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps, options)
             fewer = {"num_inference_steps": least} if "num_inference_steps" in pipeline.knobs else {}
             yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}))
 
@@ -239,7 +245,8 @@ class DiffusersEngine:
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
         names = ("model", "revision", "scheduler", "lora", "eta")
-        key = tuple(shot.settings.get(name) for name in names)
+        options = scheduler_options.asked(shot.settings)
+        key = (*(shot.settings.get(name) for name in names), *options.items())
         if key not in self._fingerprints:
             model = self._model(shot.settings)
             device = self._resolved_device()
@@ -250,14 +257,18 @@ class DiffusersEngine:
                     "engine": "diffusers",
                     "pipeline": model.pipeline,
                     "weights": model.identity(self._digests, self._variant),
-                    "scheduler": {"class": shot.settings.get("scheduler") or own, "config": dict(config)},
+                    "scheduler": {
+                        "class": shot.settings.get("scheduler") or own,
+                        "config": dict(config),
+                        **({"options": options} if options else {}),
+                    },
                     "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
                     "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
                     "batching": self._batching(),
                     "backend": backends.described(self._backend(model)),
-                    **noise.recipe(self._pipeline(model), *model.scheduler, shot.settings),
+                    **noise.recipe(self._pipeline(model), own, {**config, **options}, shot.settings),
                 }
             )
         return self._fingerprints[key]
@@ -400,11 +411,12 @@ class DiffusersEngine:
         return self._models[key]
 
     def _sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
-        """The scheduler's class, the number of steps, and the configuration of the model's own scheduler."""
+        """The scheduler's class, the number of steps, and its configuration; an empty one where it is not known."""
         pipeline = self._pipeline(model)
         default = pipeline.knobs.get("num_inference_steps") if pipeline else None
         steps = settings.get("num_inference_steps") or (default.default if default else None) or 50
         name, config = model.scheduler
+        config = {**config, **scheduler_options.asked(settings)} if config else config
         return str(settings.get("scheduler") or name), int(steps), config
 
     def _pipeline(self, model: models.Model) -> pipelines.PipelineClass | None:

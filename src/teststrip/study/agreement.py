@@ -79,7 +79,7 @@ def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) ->
 
     for name in study.settings:
         inside_engine = len(engines) == 1 and name in next(iter(engines.values())).settings
-        claim(name, next(iter(engines.values())).place / name if inside_engine else place / "settings" / name)
+        claim(name, next(iter(engines.values())).place / name if inside_engine else (place / "settings").setting(name))
     for axis in study.axes:
         if axis.kind == "engine":
             for alias in axis.labels:
@@ -91,7 +91,7 @@ def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) ->
                     setters[name] = "engines"
         elif axis.kind != "word":
             for name in dict.fromkeys(name for level in axis.levels for name in level.settings):
-                claim(name, place / "axes" / axis.name)
+                claim(name, _place_of(axis, place))
 
 
 def _check_words(study: Study, place: Place) -> None:
@@ -220,6 +220,10 @@ def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str,
         if _objection(known, defaults | beside | settings) == message:
             name = next(iter(settings)) if len(settings) == 1 else ""
             return where.error(message.removeprefix(f"{name}: ") if name else message)
+    name = message.partition(": ")[0]
+    if name in fixed and _objection(known, defaults | fixed) == message:  # wrong beside another fixed setting
+        here = (known.place if name in known.settings else place / "settings").setting(name)
+        raise here.error(message.removeprefix(f"{name}: "))
     cell = ", ".join(f"{axis.name} {level.label}" for axis, level in zip(study.axes, levels, strict=True))
     remedy = ". Leave this combination out with [[exclude]]" if len(study.axes) > 1 else ""
     return place.error((f"at {cell}: {message}" if cell else message) + remedy)
@@ -230,7 +234,12 @@ def _parts(
 ) -> Iterator[tuple[Place, dict[str, Value]]]:
     """Each part of a cell by itself: one fixed setting, or one level."""
     for name, value in {**study.settings, **known.settings}.items():
-        yield (known.place if name in known.settings else place / "settings") / name, {name: value}
+        yield (known.place if name in known.settings else place / "settings").setting(name), {name: value}
     for axis, level in zip(study.axes, levels, strict=True):
         if axis.kind in ("setting", "linked"):
-            yield place / "axes" / axis.name / axis.levels.index(level), dict(level.settings)
+            yield _place_of(axis, place) / axis.levels.index(level), dict(level.settings)
+
+
+def _place_of(axis: Axis, place: Place) -> Place:
+    axes = place / "axes"
+    return axes.setting(axis.name) if axis.kind == "setting" else axes / axis.name

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from teststrip.errors import among, nearest
 from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
 from teststrip.study.engines import Known, reserved
-from teststrip.study.keys import RANGE, check_keys, foreign, table, translated
+from teststrip.study.keys import RANGE, check_keys, foreign, opened, table, translated
 from teststrip.study.place import Place, kind_of, name_of, shown
-from teststrip.study.samplers import class_named
+from teststrip.study.samplers import SPACING, settings_of
 from teststrip.study.values import MOST_LEVELS, checked_text, label, spread
+from teststrip.vocabulary import SCHEDULER
 
 ENGINE_AXIS = "engine"
 # Columns that every table of results has; an axis of that name would hide one.
@@ -63,10 +64,10 @@ class Context:
                 raise place.error(f"{known.owner} has no setting {name!r}{owner}")
         return self.first.knobs[name], self.first.owner
 
-    def coerced(self, name: str, value: object, place: Place) -> Value:
-        """The value as every engine takes it."""
+    def meant(self, name: str, value: object, place: Place) -> dict[str, Value]:
+        """What the value of a setting sets, as every engine takes it."""
         self.knob(name, place)
-        results = [known.coerced(name, value, place) for known in self.engines.values()]
+        results = [known.meant(name, value, place) for known in self.engines.values()]
         return results[0]
 
     def _without(self, known: Known, name: str) -> str:
@@ -80,27 +81,31 @@ class Context:
 def read_settings(data: object, place: Place, context: Context) -> dict[str, Value]:
     """The settings that are held fixed, by name."""
     settings: dict[str, Value] = {}
-    for key, value in table(data, place).items():
-        here = place / key
+    for key, value, here in opened(data, context.first.knobs, place):
         name = translated(key, context.first.knobs)
         reserved(name, here)
         if isinstance(value, list | Mapping) and context.is_setting(name):
             raise here.error(
                 f"must be one value, not {kind_of(value)}. Several values are an axis: write it under [axes]"
             )
-        if name in settings:
-            raise here.error(f"is {name}, which is there already")
-        settings[name] = context.coerced(name, value, here)
+        _add(settings, context.meant(name, value, here), here)
     return settings
+
+
+def _add(settings: dict[str, Value], more: Mapping[str, Value], place: Place) -> None:
+    for name, value in more.items():
+        if name in settings:
+            raise place.error(f"is {name}, which is there already")
+        settings[name] = value
 
 
 def read_axes(data: object, place: Place, context: Context) -> tuple[Axis, ...]:
     """All axes, each with its levels."""
     axes: dict[str, Axis] = {}
-    for key, value in table(data, place).items():
-        axis = _axis(key, value, place / key, context)
+    for key, value, here in opened(data, context.first.knobs, place):
+        axis = _axis(key, value, here, context)
         if axis.name in axes:
-            raise (place / key).error(f"is {axis.name}, which is an axis already")
+            raise here.error(f"is {axis.name}, which is an axis already")
         axes[axis.name] = axis
     return tuple(axes.values())
 
@@ -121,11 +126,11 @@ def read_exclusions(data: object, place: Place, axes: Sequence[Axis]) -> tuple[M
 def read_levels(entry: object, place: Place, by_name: Mapping[str, Axis]) -> dict[str, tuple[str, ...]]:
     """The labels that a table names, by the name of their axis; a table names axes and a value or several of each."""
     found = {}
-    for key, value in table(entry, place).items():
+    for key, value, here in opened(entry, by_name, place):
         name = translated(key, by_name)
         if name not in by_name:
             raise place.error(f"{key!r} is no axis{among(key, by_name, 'Axes')}")
-        found[name] = _labels(value, place / key, by_name[name])
+        found[name] = _labels(value, here, by_name[name])
     return found
 
 
@@ -136,7 +141,8 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
     found = []
     for one in wanted:
         level = next((level for level in axis.levels if _same(level.settings.get(axis.name), one)), None)
-        level = level or next((level for level in axis.levels if level.label in (one, class_named(one))), None)
+        level = level or next((level for level in axis.levels if level.label == one), None)
+        level = level or next((level for level in axis.levels if level.settings == settings_of(one)), None)
         if level is None:
             raise place.error(f"{shown(one)} is no level of this axis. Levels: {_few(axis.labels)}")
         found.append(level.label)
@@ -166,10 +172,10 @@ def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
         reserved(name, place)
         if key in context.words:
             raise place.error(f"is a setting of {context.first.owner} and a {{{key}}} in a prompt too. Rename the word")
-        levels = [
-            Level(label(v), {name: v}) for v in (context.coerced(name, v, place / i) for i, v in enumerate(values))
-        ]
-        return Axis(name, "setting", _distinct(levels, place))
+        meant = [context.meant(name, v, place / i) for i, v in enumerate(values)]
+        if any(one.keys() != {name} for one in meant):
+            return _samplers(key, values, meant, place)
+        return Axis(name, "setting", _distinct([Level(label(one[name]), one) for one in meant], place))
     if key in context.words:
         _free_name(key, place)
         levels = [Level(label(v), {key: v}) for v in (_word(v, place / i) for i, v in enumerate(values))]
@@ -177,9 +183,16 @@ def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
     return _unknown(key, place, context)
 
 
+def _samplers(key: str, names: Sequence[object], meant: Sequence[Mapping[str, Value]], place: Place) -> Axis:
+    """An axis of samplers by popular names: each level is called as it is written, and sets a class and its options."""
+    name = SPACING if key == SCHEDULER and not any(SCHEDULER in one for one in meant) else key
+    _free_name(name, place)
+    return Axis(name, "linked", _distinct([Level(str(n), one) for n, one in zip(names, meant, strict=True)], place))
+
+
 def _unknown(key: str, place: Place, context: Context) -> Axis:
     first = context.first
-    if key in type(first.engine).options:
+    if key in type(first.engine).options or key.startswith(f"{SCHEDULER}."):
         context.knob(key, place)
     hint = (
         foreign(key)
@@ -245,15 +258,16 @@ def _linked(name: str, values: list[object], place: Place, context: Context) -> 
 
 def _linked_level(entry: Mapping[str, object], place: Place, context: Context) -> Level:
     settings: dict[str, Value] = {}
-    for key, value in entry.items():
+    labels: list[str] = []
+    for key, value, here in opened(entry, context.first.knobs, place):
         if key == "label":
             continue
         setting = translated(key, context.first.knobs)
-        reserved(setting, place / key)
-        if setting in settings:
-            raise (place / key).error(f"is {setting}, which is there already")
-        settings[setting] = context.coerced(setting, value, place / key)
-    name = entry.get("label", ", ".join(label(value) for value in settings.values()) or None)
+        reserved(setting, here)
+        meant = context.meant(setting, value, here)
+        _add(settings, meant, here)
+        labels.append(label(meant[setting]) if meant.keys() == {setting} else str(value))
+    name = entry.get("label", ", ".join(labels) or None)
     if not isinstance(name, str) or not name.strip():
         raise (place / "label").error('must be text in quotes. Write label = "..."')
     return Level(checked_text(name, place / "label"), settings)

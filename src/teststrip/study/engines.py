@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError, nearest
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Setting, Value
-from teststrip.study.keys import foreign, table, translated
+from teststrip.study.keys import foreign, opened, table, translated
 from teststrip.study.place import Place, kind_of, shown
-from teststrip.study.samplers import translated_sampler
+from teststrip.study.samplers import meant
 from teststrip.study.values import coerce
 
 DEFAULT = "diffusers"
@@ -48,10 +48,13 @@ class Known:
         """How messages name the engine."""
         return f"engine {self.ref.name!r}"
 
-    def coerced(self, name: str, value: object, place: Place) -> Value:
-        """The value of a setting as the engine takes it; a sampler may have the name that other tools give it."""
-        knob = self.knobs[name]
-        return coerce(translated_sampler(value, knob, self.engine, place), knob, place, self.owner)
+    def meant(self, name: str, value: object, place: Place) -> dict[str, Value]:
+        """What the value of a setting sets, as the engine takes it.
+
+        One setting, itself; but the popular name of a sampler may stand for a class and its options.
+        """
+        found = meant(name, value, self.engine, self.knobs, place)
+        return {one: coerce(inner, self.knobs[one], place, self.owner) for one, inner in found.items()}
 
 
 def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
@@ -103,16 +106,16 @@ def _read(alias: str, value: object, place: Place) -> Known:
     except (StudyError, EngineError) as error:
         raise place.error(str(error)) from None
     knobs = engine.settings
-    settings = {}
-    for key, inner in rest.items():
+    known = Known(alias, ref, engine, {}, place, knobs)
+    settings: dict[str, Value] = {}
+    for key, inner, here in opened(rest, knobs, place):
         setting = translated(key, knobs)
         if setting not in knobs:
             hint = foreign(key) or nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
             raise place.error(f"{owner} has no option {key!r}{hint}")
-        reserved(setting, place / key)
-        meant = translated_sampler(inner, knobs[setting], engine, place / key)
-        settings[setting] = coerce(meant, knobs[setting], place / key, owner)
-    return Known(alias, ref, engine, settings, place, knobs)
+        reserved(setting, here)
+        settings |= known.meant(setting, inner, here)
+    return replace(known, settings=settings)
 
 
 def reserved(setting: str, place: Place) -> None:

@@ -5,7 +5,7 @@ To add a key, write one line here and the code that reads the key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from teststrip.errors import nearest
@@ -41,6 +41,10 @@ NAME_PATTERN = "[a-z0-9][a-z0-9._-]{0,63}"
 ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
+OPTIONS: Mapping[str, object] = {"type": "object", "minProperties": 1, "additionalProperties": SCALAR}
+"""Options of a setting by name, as TOML reads `scheduler.shift = 3`."""
+
+
 def _list(items: Mapping[str, object]) -> dict[str, object]:
     return {"type": "array", "items": items, "minItems": 1}
 
@@ -48,7 +52,9 @@ def _list(items: Mapping[str, object]) -> dict[str, object]:
 LEVELS: Mapping[str, object] = {
     "type": "object",
     "minProperties": 1,
-    "additionalProperties": {"anyOf": [SCALAR, _list(SCALAR)]},
+    "additionalProperties": {
+        "anyOf": [SCALAR, _list(SCALAR), {"type": "object", "additionalProperties": {"anyOf": [SCALAR, _list(SCALAR)]}}]
+    },
 }
 """A table that names axes, and a value or several of each."""
 
@@ -96,14 +102,18 @@ STUDY = (
     Key(
         "settings",
         "table",
-        "Settings held fixed in every cell, by Diffusers' names. `teststrip engines` lists them.",
-        {"type": "object", "additionalProperties": SCALAR},
+        "Settings held fixed in every cell, by Diffusers' names. `teststrip engines` lists them. Options of the"
+        " scheduler stand behind a dot: `scheduler.shift = 3`.",
+        {"type": "object", "additionalProperties": {"anyOf": [SCALAR, OPTIONS]}},
     ),
     Key(
         "axes",
         "table",
         "What is varied. Every setting of the engine can be an axis; any number of axes.",
-        {"type": "object", "additionalProperties": _ref("axis")},
+        {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_ref("axis"), {"type": "object", "additionalProperties": _ref("axis")}]},
+        },
     ),
     Key(
         "exclude",
@@ -225,7 +235,7 @@ QUESTION = (
         " `psnr`, `ssim`, `changed`, `level` and `features` compare each picture with that cell's picture of the same"
         " prompt and seed, at the same level of the axes left out. A `margin` of such a metric is what counts as the"
         " same picture: so far at most, or so many decibels at least.",
-        {"type": "object", "minProperties": 1, "additionalProperties": SCALAR},
+        {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [SCALAR, OPTIONS]}},
     ),
 )
 
@@ -278,10 +288,32 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     return f"unknown key {shown(name)}" + (nearest(name, known) or f". Known: {', '.join(known)}")
 
 
+def opened(data: object, known: Collection[str], place: Place) -> Iterator[tuple[str, object, Place]]:
+    """The keys of a table with their values and places, in order; the options of a setting are keys of their own.
+
+    TOML reads `scheduler.shift = 3` as a table in a table. It is the setting "scheduler.shift" here, as is the key in
+    quotes, which TOML also allows beside a `scheduler` of its own.
+
+    Args:
+        data: a table of a study.
+        known: names of settings or axes.
+        place: of the table.
+    """
+    for key, value in table(data, place).items():
+        name = translated(key, known)
+        if isinstance(value, Mapping) and any(one.startswith(f"{name}.") for one in known):
+            yield from ((f"{name}.{option}", inner, place / key / option) for option, inner in value.items())
+        else:
+            yield key, value, place / key
+
+
 def translated(name: str, known: Iterable[str]) -> str:
     """A setting's name in Diffusers' spelling; a name that the engine itself knows stays as it is."""
     if name in known:
         return name
+    head, dot, option = name.partition(".")
+    if dot and (meant := f"{SYNONYMS.get(plainly(head), head)}.{option}") in known:
+        return meant
     plain = plainly(name)
     if plain in FOREIGN:
         return name  # "Clip skip" is written almost like clip_skip and counts in another way
@@ -292,7 +324,7 @@ def foreign(name: str) -> str:
     """What to write in the place of another tool's setting, as the end of a message; "" where the name is none.
 
     >>> foreign("Clip skip")
-    ". A1111 counts the last layer as 1, Diffusers as 0: its Clip skip 2 is clip_skip = 1 here"
+    '. A1111 counts the last layer as 1, Diffusers as 0: its Clip skip 2 is clip_skip = 1 here'
     """
     means = FOREIGN.get(plainly(name))
     return f". {means[0].upper()}{means[1:]}" if means else ""

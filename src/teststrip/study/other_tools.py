@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from teststrip.study.syntax import MARKS
-from teststrip.vocabulary import FOREIGN, NO_SAMPLERS, SAMPLER_NAMES, SPACINGS, SYNONYMS
+from teststrip.vocabulary import FOREIGN, NO_SAMPLERS, SAMPLER_NAMES, SPACINGS, SYNONYMS, options_written
 
 HEAD = """# Coming from other tools
 
@@ -29,14 +29,14 @@ NONE_HERE = """
 SAMPLERS = """
 ## Samplers
 
-`sampler = ["Euler a", "UniPC"]` works as it stands. A sampler with options is a class whose options stand in
-`scheduler/scheduler_config.json` of a copy of the model; the error says which. `dpmpp` is also written DPM++.
+`sampler = ["DPM++ 2M Karras", "Euler a", "UniPC"]` works as it is: each name is a scheduler class of Diffusers, some
+with options. `teststrip plan` says which. `dpmpp` is also written DPM++.
 
 | there | here |
 |---|---|
 """
 SPACED = """
-Behind the name of a sampler, or as ComfyUI's scheduler:
+Behind the name of a sampler, or by itself, as ComfyUI's `scheduler` and A1111's `schedule_type`:
 
 | there | here |
 |---|---|
@@ -87,4 +87,4 @@ def _class(name: str, options: Mapping[str, object]) -> str:
 
 
 def _options(options: Mapping[str, object]) -> str:
-    return ", ".join(f"`{name} = {str(value).lower()}`" for name, value in options.items())
+    return ", ".join(f"`{name}`" for name in (options_written({one: value}) for one, value in options.items()))

@@ -32,6 +32,14 @@ class Place:
     def __truediv__(self, key: str | int) -> Place:
         return replace(self, keys=(*self.keys, key))
 
+    def setting(self, name: str) -> Place:
+        """The place of a setting below this one, as TOML reads its name.
+
+        >>> str(Place("study.toml", ("settings",)).setting("scheduler.shift"))
+        'study.toml: settings.scheduler.shift'
+        """
+        return replace(self, keys=(*self.keys, *name.split(".")))
+
     def __str__(self) -> str:
         overridden = any(self.keys[: len(path)] == path for path in self.overridden)
         file = f"{self.file} with --set" if overridden else self.file

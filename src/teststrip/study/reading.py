@@ -93,7 +93,9 @@ def _toml(path: Path) -> dict[str, object]:
     except RecursionError:
         raise StudyError(f"{name}: is nested too deeply") from None
     except ValueError as error:
-        raise StudyError(f"{name}: {_syntax(str(error))}") from None
+        apart = re.search("overwrite|immutable", str(error)) and b"scheduler." in raw
+        more = '. Beside a scheduler write its options in quotes: "scheduler.shift" = 3' if apart else ""
+        raise StudyError(f"{name}: {_syntax(str(error))}{more}") from None
 
 
 def _syntax(message: str) -> str:

@@ -9,7 +9,7 @@ from teststrip import plugins
 from teststrip.errors import TeststripError
 from teststrip.records import NONE, Setting
 from teststrip.study.engines import DEFAULT
-from teststrip.study.keys import SCALAR, TABLES, TEXT, Key
+from teststrip.study.keys import OPTIONS, SCALAR, TABLES, TEXT, Key
 from teststrip.vocabulary import SYNONYMS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest draft that TOML editors (Taplo) read
@@ -32,7 +32,7 @@ def schema() -> dict[str, object]:
         "type": "object",
         "minProperties": 1,
         "properties": {"label": TEXT},
-        "additionalProperties": SCALAR,
+        "additionalProperties": {"anyOf": [SCALAR, OPTIONS]},
     }
     definitions["axis"] = {
         "anyOf": [
@@ -80,12 +80,26 @@ def _for_engines() -> Iterator[dict[str, object]]:
             "if": {"not": {"required": ["engines"]}, **_names(name)},
             "then": {
                 "properties": {
-                    "engine": {"properties": {"name": TEXT, **options, **values}, "additionalProperties": False},
-                    "settings": {"properties": values, "additionalProperties": False},
-                    "axes": {"properties": {key: _axis(value) for key, value in values.items()}},
+                    "engine": {
+                        "properties": {"name": TEXT, **options, **_nested(values)},
+                        "additionalProperties": False,
+                    },
+                    "settings": {"properties": _nested(values), "additionalProperties": False},
+                    "axes": {"properties": _nested({key: _axis(value) for key, value in values.items()})},
                 }
             },
         }
+
+
+def _nested(values: Mapping[str, Mapping[str, object]]) -> dict[str, Mapping[str, object]]:
+    """The values by name, where a name that others continue behind a dot may also be a table of these."""
+    found = dict(values)
+    for name in {name.partition(".")[0] for name in values if "." in name}:
+        options = {key.partition(".")[2]: value for key, value in values.items() if key.startswith(f"{name}.")}
+        inner = {"type": "object", "properties": options, "additionalProperties": False}
+        for head in {name, *(old for old, new in SYNONYMS.items() if new == name)} & values.keys():
+            found[head] = {"anyOf": [values[head], inner]}
+    return found
 
 
 def _names(engine: str) -> dict[str, object]:
@@ -148,11 +162,16 @@ TAIL = """\
 | a setting of the engine | `guidance_scale = [6, 7, 8, 9]` | a value |
 | a range of a setting | `guidance_scale = {{ from = 1, to = 12, count = 5 }}` | a value |
 | linked settings, any name | `sampler = [{{ label = "DDIM", scheduler = "DDIMScheduler" }}]` | a label, settings |
+| options of the scheduler | `scheduler.shift = [1, 3, 6]` | a value |
+| samplers by popular names | `sampler = ["DPM++ 2M Karras", "Euler a"]` | a class and its options |
 | a word of the prompts | `animal = ["pussycat", "cat"]` with `{{animal}}` in every prompt | a text |
 | the engine | `engine = ["sd15", "sdxl"]` with `[engines.sd15]`, `[engines.sdxl]` | a system |
 
 What a linked level leaves out keeps the engine's default. A setting is fixed, or belongs to one axis, or stands in the
 table of an engine: never two of them. A study has at most 1,000,000 cells and 10,000,000 images.
+
+Options of the scheduler are those of the class that is used; `teststrip engines diffusers` lists all. Where a table has
+a `scheduler`, TOML wants the option in quotes, `"scheduler.shift" = [1, 3]`; beside a `sampler` it does not.
 
 `"none"` says None, where a setting is no text: `clip_skip = ["none", 1]`. Where the model's own default is a number,
 None is another thing than leaving the setting out: `intermediate_timesteps = "none"`, for one step of Sana Sprint.

@@ -1,54 +1,101 @@
-"""Samplers by the names of other tools: the class of Diffusers that they mean, or what else would have to be set."""
+"""Samplers by the names of other tools: the settings of Diffusers that they stand for, or why there are none.
+
+"DPM++ 2M Karras" is a class and an option: `scheduler` and `scheduler.use_karras_sigmas`. A1111 and ComfyUI also give
+the two parts apart; the name of a spacing alone stands for its options alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from typing import Final
 
 from teststrip.protocols import Engine, Names
-from teststrip.records import Setting
+from teststrip.records import Setting, Study, Value
 from teststrip.study.place import Place, shown
-from teststrip.vocabulary import sampler_named
+from teststrip.vocabulary import SCHEDULER, options_written, sampler_named, spacing_named
 
-SCHEDULER = "scheduler"
+HEAD: Final = f"{SCHEDULER}."
+
+SPACING: Final = "spacing"
+"""The name of an axis of spacings that a study calls `scheduler`, as ComfyUI does."""
 
 
-def translated_sampler(value: object, setting: Setting, engine: Engine, place: Place) -> object:
-    """The class that a sampler's name stands for; any other value as it is.
+def meant(name: str, value: object, engine: Engine, knobs: Mapping[str, Setting], place: Place) -> Mapping[str, object]:
+    """The settings that the value of a setting stands for: the setting itself, except for a sampler's popular name.
+
+    Args:
+        name: of the setting.
+        value: as the study gives it.
+        engine: it knows the names of its scheduler classes.
+        knobs: the settings of the engine.
+        place: of the value.
 
     Raises:
-        StudyError: the sampler is a class with options, or Diffusers has none like it.
+        StudyError: the engine has no such options, or Diffusers has no such sampler.
     """
-    known = setting.choices or (engine.names().get(SCHEDULER, ()) if isinstance(engine, Names) else ())
-    if setting.name != SCHEDULER or not isinstance(value, str) or not known or value in known:
-        return value
-    found = sampler_named(value)
+    if name != SCHEDULER or not isinstance(value, str) or value in (known := _known(engine, knobs)) or not known:
+        return {name: value}
+    found = settings_of(value)
     if found is None:
-        return value
-    name, options = found
-    if name and not options:
-        return name
-    raise place.error(_meaning(value, name, options))
+        return {name: value}
+    if not found and spacing_named(value) is None:
+        raise place.error(
+            f"{shown(value)} means no scheduler of Diffusers. `teststrip engines NAME` lists those that there are"
+        )
+    if lacking := [option for option in found if option not in knobs]:
+        raise place.error(_without_options(value, found, lacking))
+    return found
 
 
-def class_named(value: object) -> object:
-    """The class that a sampler's name stands for, where it needs no options; any other value as it is."""
+def settings_of(value: object) -> dict[str, object] | None:
+    """The settings that a popular name of a sampler or of a spacing stands for; None for any other value.
+
+    >>> settings_of("DPM++ 2M Karras")
+    {'scheduler': 'DPMSolverMultistepScheduler', 'scheduler.use_karras_sigmas': True}
+    >>> settings_of("karras"), settings_of("DDIMScheduler")
+    ({'scheduler.use_karras_sigmas': True}, None)
+    """
     found = sampler_named(value) if isinstance(value, str) else None
-    return found[0] if found and found[0] and not found[1] else value
+    if found is None:
+        return None
+    name, options = found
+    return ({SCHEDULER: name} if name else {}) | {HEAD + option: one for option, one in options.items()}
 
 
-def _meaning(value: str, name: str, options: Mapping[str, object]) -> str:
-    where = "in scheduler/scheduler_config.json of a copy of the model"
-    if name:
-        return f'{shown(value)} is "{name}" with {_written(options)}. Write the class here, and the options {where}'
-    if options:
-        return f"{shown(value)} is no sampler; it spaces the steps of one. Write {_written(options)} {where}"
-    return f"{shown(value)} means no scheduler of Diffusers. `teststrip engines diffusers` lists those that there are"
+def sentences(study: Study) -> Iterator[str]:
+    """What the popular names in a study's axes stand for, and which options of a scheduler it holds fixed.
+
+    "DPM++ 2M Karras is DPMSolverMultistepScheduler with scheduler.use_karras_sigmas = true".
+    """
+    for axis in study.axes:
+        for level in axis.levels:
+            if axis.kind == "linked" and level.settings == settings_of(level.label):
+                yield f"{level.label} is {_in_words(level.settings)}"
+    if any(name.startswith(HEAD) for name in study.settings):
+        yield f"all settings use {_in_words(study.settings)}"
 
 
-def _written(options: Mapping[str, object]) -> str:
-    """Options as JSON writes them, for people."""
-    spelled = {True: "true", False: "false"}
-    return ", ".join(
-        f'"{name}": {spelled[value] if isinstance(value, bool) else value if isinstance(value, int) else repr(value)}'
-        for name, value in options.items()
-    ).replace("'", '"')
+def _in_words(settings: Mapping[str, Value]) -> str:
+    """The class and the options of a scheduler among these settings."""
+    options = {name.removeprefix(HEAD): value for name, value in settings.items() if name.startswith(HEAD)}
+    given = options_written(options)
+    if name := settings.get(SCHEDULER):
+        return f"{name} with {given}" if given else str(name)
+    return f"the model's own scheduler with {given}" if given else "the spacing of the class itself"
+
+
+def _known(engine: Engine, knobs: Mapping[str, Setting]) -> Container[str]:
+    return knobs[SCHEDULER].choices or (engine.names().get(SCHEDULER, ()) if isinstance(engine, Names) else ())
+
+
+def _without_options(value: str, found: Mapping[str, object], lacking: list[str]) -> str:
+    options = {name.removeprefix(HEAD): found[name] for name in lacking}
+    if name := found.get(SCHEDULER):
+        return (
+            f'{shown(value)} is "{name}" with {options_written(options)}, and this engine takes no options of a'
+            " scheduler. Write another one"
+        )
+    return (
+        f"{shown(value)} is no sampler; it spaces the steps of one by {options_written(options)}, and this engine takes"
+        " no options of a scheduler. Leave it out"
+    )

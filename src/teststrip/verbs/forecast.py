@@ -28,7 +28,7 @@ from teststrip.records import Cell, EngineRef, Fingerprint, Planned, PromptFile,
 from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
-from teststrip.study import syntax
+from teststrip.study import samplers, syntax
 from teststrip.verbs import extent, places, readings, resume, trial
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
@@ -145,6 +145,7 @@ def lines(forecast: Forecast) -> Iterator[str]:
     for axis in summary.axes:
         levels = ", ".join(level.label for level in axis.levels[:12]) + (" ..." if len(axis.levels) > 12 else "")
         yield f"  {axis.name}: {levels}  ({count(axis.levels[0].images, 'image')} each)"
+    yield from (f"  {sentence}" for sentence in samplers.sentences(forecast.study))
     if source := forecast.study.prompt_file:
         yield f"  {_read_from(source)}"
     done = f"{summary.done:,} made, {summary.left:,} to make" if summary.done else "none made yet"
