@@ -11,7 +11,7 @@ tests/test_vocabulary.py, which steps each scheduler class twice and compares.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 STEPS: Final = "num_inference_steps"
@@ -51,6 +51,8 @@ FOREIGN: Final[Mapping[str, str]] = {
     "batch_size": "more images of a prompt are replicates = 4, at the top; how many are computed at once is found",
     "batch_count": "more images of a prompt are replicates = 4, at the top",
     "n_iter": "more images of a prompt are replicates = 4, at the top",
+    "timesteps": 'a list has a name here: write [schedules.mine] timesteps = [...] and schedule = "mine"',
+    "sigmas": 'a list has a name here: write [schedules.mine] sigmas = [...] and schedule = "mine"',
     "hires_fix": "a second pass at a larger size is not made here: write the size itself as width and height",
     "enable_hr": "a second pass at a larger size is not made here: write the size itself as width and height",
     "hires_upscale": "a second pass at a larger size is not made here: write the size itself as width and height",
@@ -180,6 +182,11 @@ SPOKEN: Final[Mapping[str, str]] = {
 }
 """How people say the names of settings and scores that are not words."""
 
+OWN_STEPS: Final = "own"
+"""The word for the model's own times among the levels of an axis `schedule`."""
+
+STEP_LIST: Final = re.compile(r"(timesteps|sigmas)( \d+(\.\d+)?(e-?\d+)?){1,1000}")
+
 UNEQUAL_CALLS: Final = frozenset(
     {"engine", "model", "revision", "variant", "width", "height", "resolution", "size", "num_frames"}
 )
@@ -280,6 +287,27 @@ def _in_toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def steps_written(argument: str, values: Iterable[float]) -> str:
+    """A list of times or noise levels as one word of a shot, so that its numbers are a part of what was asked.
+
+    >>> steps_written("timesteps", [999, 500.5, 24])
+    'timesteps 999 500.5 24'
+    """
+    return " ".join((argument, *(str(int(value)) if float(value).is_integer() else repr(value) for value in values)))
+
+
+def steps_read(word: str) -> tuple[str, tuple[float, ...]] | None:
+    """The argument, "timesteps" or "sigmas", and the numbers of such a word; None = it is no such word.
+
+    >>> steps_read("sigmas 14.6 0"), steps_read("ays")
+    (('sigmas', (14.6, 0)), None)
+    """
+    if not STEP_LIST.fullmatch(word):
+        return None
+    argument, *numbers = word.split(" ")
+    return argument, tuple(int(number) if number.isdigit() else float(number) for number in numbers)
 
 
 def spoken(name: str) -> str:

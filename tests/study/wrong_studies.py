@@ -54,8 +54,8 @@ WRONG = [
     Wrong(
         "a key nobody knows",
         key("zzz = 2"),
-        "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, axes, exclude,"
-        " question, metrics, trackers",
+        "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, schedules, axes,"
+        " exclude, question, metrics, trackers",
     ),
     Wrong(
         "a setting at the top",

@@ -44,6 +44,9 @@ WELL_KNOWN: Final[Mapping[str, Setting]] = MappingProxyType(
 )
 """Bounds and sentences of knobs that many pipelines share; defaults come from each pipeline's signature."""
 
+LISTS: Final = frozenset({"timesteps", "sigmas"})
+"""Arguments by which a call takes its steps as a list."""
+
 TEXT_TO_IMAGE: Final = frozenset({"prompt", "num_inference_steps"})
 VIDEO: Final = re.compile(r"num_frames|video_length")
 OTHER_INPUT: Final = re.compile(r"images?|.*video.*|.*frames?|.*audio.*|source_.*|mask.*|.*phrases.*|control_image")
@@ -73,12 +76,14 @@ class PipelineClass:
         knobs: the arguments of its `__call__` that a study can set, with the defaults of the signature.
         unfit: why it makes no pictures from text alone ("it takes image"); "" when it does.
         tree: its source, for the guidance rule.
+        lists: those of the arguments "timesteps" and "sigmas" that its `__call__` has.
     """
 
     name: str
     knobs: Mapping[str, Setting]
     unfit: str
     tree: ast.ClassDef
+    lists: frozenset[str] = frozenset()
 
     def given(self, settings: Mapping[str, Value]) -> dict[str, Value]:
         """The settings that a study gives to this pipeline, as the pipeline's call takes them."""
@@ -127,7 +132,8 @@ def find(name: str) -> PipelineClass | None:
         if PRIOR.search(name)
         else _unfit(call, knobs, ast.get_docstring(call) or "")
     )
-    return PipelineClass(name, MappingProxyType(knobs), unfit, tree)
+    lists = LISTS & {argument for argument, _, _ in arguments_of(call)}
+    return PipelineClass(name, MappingProxyType(knobs), unfit, tree, lists)
 
 
 @cache

@@ -20,6 +20,7 @@ from typing import Any, Final
 from teststrip.diffusion import scheduler_options, schedulers
 from teststrip.diffusion.pipelines import PipelineClass, arguments_of, find
 from teststrip.diffusion.source import function
+from teststrip.diffusion.step_lists import Steps
 from teststrip.errors import first_line
 from teststrip.records import Value
 from teststrip.vocabulary import options_written
@@ -165,6 +166,7 @@ def objection(
     name: str | None,
     steps: int,
     options: Options = NO_OPTIONS,
+    listed: Steps | None = None,
 ) -> str:
     """Why a scheduler cannot take so many steps in a pipeline, as a message that begins with the setting; "" = it can.
 
@@ -174,10 +176,14 @@ def objection(
         name: the class that is asked for; None = the model's own.
         steps: `num_inference_steps`.
         options: of the scheduler's constructor, beside the configuration.
+        listed: the steps as a list, where they are given so.
     """
     how, kind = asking(pipeline.name), name or own[0]
     if how is None or not own[1] or own[0] not in schedulers.known() or kind not in schedulers.known():
         return ""
+    if listed:
+        why = _rehearsed(how, own[0], _json(own[1]), kind, steps, _json(options), listed)
+        return f"schedule: {kind} in {pipeline.name} cannot take these {listed.argument} ({why})" if why else ""
     why = _why(how, own, kind, steps, options)
     if not why:
         return ""
@@ -223,10 +229,14 @@ def _json(table: Mapping[str, object]) -> str:
 
 
 @cache
-def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int, options: str) -> str:
+def _rehearsed(
+    how: Asking, own: str, config: str, kind: str, steps: int, options: str, listed: Steps | None = None
+) -> str:
     learned = str(json.loads(config).get("variance_type") or "").startswith("learned")
     return _said(
-        lambda: _rehearse(_scheduler(own, config, kind, options), how, steps, learned=learned, strict=options != "{}")
+        lambda: _rehearse(
+            _scheduler(own, config, kind, options), how, steps, learned=learned, strict=options != "{}", listed=listed
+        )
     )
 
 
@@ -256,7 +266,7 @@ def _said(trial: Callable[[], object]) -> str:
     return ""
 
 
-def _rehearse(scheduler: Any, how: Asking, steps: int, *, learned: bool, strict: bool) -> None:
+def _rehearse(scheduler: Any, how: Asking, steps: int, *, learned: bool, strict: bool, listed: Steps | None) -> None:
     """Ask for the times as the pipeline does, and take all steps.
 
     Args:
@@ -265,6 +275,7 @@ def _rehearse(scheduler: Any, how: Asking, steps: int, *, learned: bool, strict:
         steps: `num_inference_steps`.
         learned: the model answers with a variance, too, so no step is taken here.
         strict: whether numbers that are not finite are an error; some options give them for any answer of a model.
+        listed: the steps as a list, where they are given so.
     """
     import numpy as np
     import torch
@@ -278,6 +289,8 @@ def _rehearse(scheduler: Any, how: Asking, steps: int, *, learned: bool, strict:
         levels["timesteps"] = np.linspace(scheduler.config.num_train_timesteps, 1, steps).astype(np.int64)
     if how.sigmas and not (how.unless_flow and scheduler.config.get("use_flow_sigmas")):
         levels["sigmas"] = np.linspace(1.0, 1 / steps, steps)
+    if listed:
+        levels = {listed.argument: list(listed.values)}
     if lacking := [name for name in levels if name not in accepted]:
         raise ValueError(f"it takes no {lacking[0]} from the pipeline")
     if levels:

@@ -31,6 +31,7 @@ from teststrip.diffusion import (
     scheduler_options,
     schedulers,
     source,
+    step_lists,
     unheeded,
 )
 from teststrip.diffusion.batches import Batches, BatchFailure
@@ -48,6 +49,12 @@ OWN_SETTINGS: Final = (
     Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub name."),
     Setting("seed", "int", low=0, high=2**32 - 1, doc="Of the noise, for this one picture."),
     Setting("scheduler", "str", optional=True, doc="Class that takes the steps; the model's own when left out."),
+    Setting(
+        "schedule",
+        "str",
+        optional=True,
+        doc='Times of the steps instead of their number: "ays", or a [schedules.NAME].',
+    ),
     Setting("lora", "str", optional=True, doc="A .safetensors file that adapts the model."),
     Setting(
         "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly the lora adapts; 1 = as trained."
@@ -167,6 +174,7 @@ class DiffusersEngine:
         own, config = model.scheduler
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
+        step_lists.check(settings, pipeline, own)
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)
         backends.check(self._asked_backend, device=device, dtype=dtype, plain=self._rows == 1)
@@ -176,8 +184,8 @@ class DiffusersEngine:
         self._check_weights(model, settings.get("lora"))
 
     def names(self) -> Mapping[str, Sequence[str]]:
-        """The scheduler classes of the installed Diffusers; a model takes those that fit its own."""
-        return {"scheduler": schedulers.names()}
+        """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
+        return {"scheduler": schedulers.names(), "schedule": step_lists.names()}
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""
@@ -187,7 +195,8 @@ class DiffusersEngine:
         alone = [f"made one after another, not in batches: {why}"] if why else []
         sampling = self._sampling(model, settings)
         dead = unheeded.remarks(pipeline, settings, model, sampling) if pipeline else ()
-        return "\n".join([*schedule.remarks(*sampling), *dead, *alone])
+        listed = step_lists.asked(settings, model.pipeline)
+        return "\n".join([*(() if listed else schedule.remarks(*sampling)), *dead, *alone])
 
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
@@ -210,7 +219,8 @@ class DiffusersEngine:
         name, steps, _ = self._sampling(model, settings)
         options = scheduler_options.asked(settings)
         refusal = rehearsal.refusal(model.scheduler, name, options)
-        return refusal or rehearsal.objection(pipeline, model.scheduler, name, steps, options)
+        listed = step_lists.asked(settings, model.pipeline)
+        return refusal or rehearsal.objection(pipeline, model.scheduler, name, steps, options, listed)
 
     def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.
@@ -244,7 +254,7 @@ class DiffusersEngine:
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
-        names = ("model", "revision", "scheduler", "lora", "eta")
+        names = ("model", "revision", "scheduler", "schedule", "lora", "eta")
         options = scheduler_options.asked(shot.settings)
         key = (*(shot.settings.get(name) for name in names), *options.items())
         if key not in self._fingerprints:
@@ -252,6 +262,7 @@ class DiffusersEngine:
             device = self._resolved_device()
             own, config = model.scheduler
             lora = shot.settings.get("lora")
+            listed = step_lists.asked(shot.settings, model.pipeline)
             self._fingerprints[key] = Fingerprint(
                 {
                     "engine": "diffusers",
@@ -262,6 +273,7 @@ class DiffusersEngine:
                         "config": dict(config),
                         **({"options": options} if options else {}),
                     },
+                    **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
                     "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
@@ -417,7 +429,8 @@ class DiffusersEngine:
         steps = settings.get("num_inference_steps") or (default.default if default else None) or 50
         name, config = model.scheduler
         config = {**config, **scheduler_options.asked(settings)} if config else config
-        return str(settings.get("scheduler") or name), int(steps), config
+        listed, kind = step_lists.asked(settings, model.pipeline), str(settings.get("scheduler") or name)
+        return kind, listed.count(kind) if listed else int(steps), config
 
     def _pipeline(self, model: models.Model) -> pipelines.PipelineClass | None:
         found = pipelines.find(model.pipeline)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from teststrip.errors import among, nearest
 from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
+from teststrip.study import schedules
 from teststrip.study.engines import Known, reserved
 from teststrip.study.keys import RANGE, check_keys, foreign, opened, table, translated
 from teststrip.study.place import Place, kind_of, name_of, shown
 from teststrip.study.samplers import SPACING, settings_of
+from teststrip.study.schedules import SETTING as SCHEDULE
 from teststrip.study.values import MOST_LEVELS, checked_text, label, spread
 from teststrip.vocabulary import SCHEDULER
 
@@ -35,10 +37,12 @@ class Context:
     Attributes:
         engines: all engines by alias; each of them must know a setting of the study.
         words: the `{word}` places of the prompts.
+        schedules: the lists of steps by name, each as the word that stands for it in a shot.
     """
 
     engines: Mapping[str, Known]
     words: frozenset[str]
+    schedules: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> Known:
@@ -67,6 +71,10 @@ class Context:
     def meant(self, name: str, value: object, place: Place) -> dict[str, Value]:
         """What the value of a setting sets, as every engine takes it."""
         self.knob(name, place)
+        if name == SCHEDULE:
+            if not (found := schedules.settings_of(value, self.schedules)):
+                return {}
+            value = found[name]
         results = [known.meant(name, value, place) for known in self.engines.values()]
         return results[0]
 
@@ -173,8 +181,8 @@ def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
         if key in context.words:
             raise place.error(f"is a setting of {context.first.owner} and a {{{key}}} in a prompt too. Rename the word")
         meant = [context.meant(name, v, place / i) for i, v in enumerate(values)]
-        if any(one.keys() != {name} for one in meant):
-            return _samplers(key, values, meant, place)
+        if any(one.keys() != {name} for one in meant) or any(one in context.schedules for one in values):
+            return _by_names(key, values, meant, place)
         return Axis(name, "setting", _distinct([Level(label(one[name]), one) for one in meant], place))
     if key in context.words:
         _free_name(key, place)
@@ -183,8 +191,11 @@ def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
     return _unknown(key, place, context)
 
 
-def _samplers(key: str, names: Sequence[object], meant: Sequence[Mapping[str, Value]], place: Place) -> Axis:
-    """An axis of samplers by popular names: each level is called as it is written, and sets a class and its options."""
+def _by_names(key: str, names: Sequence[object], meant: Sequence[Mapping[str, Value]], place: Place) -> Axis:
+    """An axis of names that stand for other settings: samplers for a class and options, schedules for their numbers.
+
+    Each level is called as it is written.
+    """
     name = SPACING if key == SCHEDULER and not any(SCHEDULER in one for one in meant) else key
     _free_name(name, place)
     return Axis(name, "linked", _distinct([Level(str(n), one) for n, one in zip(names, meant, strict=True)], place))

@@ -107,6 +107,13 @@ STUDY = (
         {"type": "object", "additionalProperties": {"anyOf": [SCALAR, OPTIONS]}},
     ),
     Key(
+        "schedules",
+        "tables by name",
+        "Lists of the steps, `[schedules.NAME]` each, for the setting `schedule`. Diffusers' own have names already,"
+        " `ays` among them; `own` is the model's way to space a number of steps.",
+        {"type": "object", "minProperties": 1, "additionalProperties": _ref("schedule")},
+    ),
+    Key(
         "axes",
         "table",
         "What is varied. Every setting of the engine can be an axis; any number of axes.",
@@ -174,6 +181,16 @@ ENGINE = (
     Key("name", "text", "An installed engine. Left out: `diffusers`.", TEXT),
     Key("model", "text", 'For Diffusers: "emoji" (embedded), a folder, a .safetensors file or a hub id.', TEXT),
     Key("revision", "text", "For a hub id: branch, tag or commit.", TEXT),
+)
+
+SCHEDULE = (
+    Key(
+        "timesteps",
+        "list of numbers",
+        "Training times at which the model is called, falling: `[999, 850, 736]`. Not every scheduler takes them.",
+        _list(NUMBER),
+    ),
+    Key("sigmas", "list of numbers", "Noise levels instead, falling. Some schedulers end with 0.", _list(NUMBER)),
 )
 
 QUESTION = (
@@ -245,6 +262,7 @@ TABLES: Mapping[str, tuple[Key, ...]] = {
     "prompt_file": PROMPT_FILE,
     "range": RANGE,
     "engine": ENGINE,
+    "schedule": SCHEDULE,
     "question": QUESTION,
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from teststrip.errors import StudyError, shortened
-from teststrip.records import Study
+from teststrip.records import Axis, Study, Value
 from teststrip.study import agreement, overrides, secrets
 from teststrip.study.axes import Context, read_axes, read_exclusions, read_settings
 from teststrip.study.engines import ONLY, Known, read_engines
@@ -16,6 +16,8 @@ from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY, check_keys, table
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.prompts import portable, read_prompts, words
 from teststrip.study.question import read_metric_options, read_question, read_trackers
+from teststrip.study.schedules import SETTING as SCHEDULE
+from teststrip.study.schedules import read_schedules
 from teststrip.study.values import spread
 from teststrip.vocabulary import SYNONYMS
 
@@ -153,7 +155,8 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
         raise (place / "seeds").error("replicates is there too. Keep one of them")
     replicates = len(seeds) if seeds else _replicates(data.get("replicates", 1), place / "replicates")
     engines = read_engines(data, place)
-    context = Context(engines, frozenset(word for prompt in prompts for word in words(prompt.text)))
+    lists = read_schedules(data.get("schedules", {}), place / "schedules")
+    context = Context(engines, frozenset(word for prompt in prompts for word in words(prompt.text)), lists)
     axes = read_axes(data.get("axes", {}), place / "axes", context)
     settings = read_settings(data.get("settings", {}), place / "settings", context)
     if len(engines) == 1 and not any(axis.kind == "engine" for axis in axes):
@@ -163,6 +166,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
                 raise (only.place / setting).error(f"settings.{setting} is there too. Keep one of them")
         settings |= only.settings
         engines = {ONLY: only}
+    _check_used(lists, axes, settings, place / "schedules")
     question = read_question(data.get("question", {}), place / "question", axes)
     checked = Study(
         name=name,
@@ -180,6 +184,15 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
     )
     agreement.check(checked, engines, place)
     return checked, engines
+
+
+def _check_used(
+    schedules: Mapping[str, str], axes: Sequence[Axis], settings: Mapping[str, Value], place: Place
+) -> None:
+    used = {settings.get(SCHEDULE), *(level.settings.get(SCHEDULE) for axis in axes for level in axis.levels)}
+    for name, word in schedules.items():
+        if word not in used:
+            raise (place / name).error(f'nothing uses it. Write schedule = "{name}" under [settings] or [axes]')
 
 
 def _check_top(data: Mapping[str, object], place: Place) -> None:

@@ -150,6 +150,7 @@ TITLES = {
         "`[engine]` and `[engines.NAME]`",
         "All options and settings of the engine may stand here; under `[engines.NAME]`, for that engine alone.",
     ),
+    "schedule": ("`[schedules.NAME]`", 'Used by the setting `schedule = "NAME"`, which is an axis as others are.'),
     "range": ("A range", "Instead of a list of values, in `axes` and `seeds`. Both ends belong to it."),
     "question": ("`[question]`", ""),
 }
