@@ -284,6 +284,22 @@ def test_engines_are_a_line_each_and_one_engine_is_told_whole(tmp_path: Path) ->
     assert "Did you mean 'pattern'?" in command("engines", "patern", cwd=tmp_path, code=2).stderr
 
 
+def test_an_engine_says_what_one_model_takes_with_its_own_defaults(tmp_path: Path) -> None:
+    told = command("engines", "diffusers", "--model", "emoji", cwd=tmp_path, COLUMNS="200").stdout
+    for word in ("Of StableDiffusionPipeline", "Of DDIMScheduler", "scheduler.timestep_spacing", "trailing", "7.5"):
+        assert word in told
+    assert "true_cfg_scale" not in told, "an argument of other pipelines is not listed"
+    other = ("--scheduler", "UniPCMultistepScheduler")
+    found = json.loads(command("engines", "diffusers", "--model", "emoji", *other, "--json", cwd=tmp_path).stdout)
+    assert list(found["groups"]) == ["Of StableDiffusionPipeline", "Of the engine", "Of UniPCMultistepScheduler"]
+    assert all(knob["doc"] for knobs in found["groups"].values() for knob in knobs), "a sentence each"
+    assert "name the engine" in command("engines", "--model", "emoji", cwd=tmp_path, code=2).stderr
+    assert "Leave that out" in command("engines", "pattern", "--model", "emoji", cwd=tmp_path, code=2).stderr
+    wrong = command("engines", "diffusers", "--model", "emoji", "--scheduler", "UniPC", cwd=tmp_path, code=2).stderr
+    assert "Did you mean 'UniPCMultistepScheduler'?" in wrong or "Known: DDIMScheduler" in wrong
+    assert "is no folder" in command("engines", "diffusers", "--model", "emojo", cwd=tmp_path, code=2).stderr
+
+
 @pytest.mark.parametrize("words", [["engines", "pattern"], ["metrics"], ["trackers"]], ids=" ".join)
 def test_a_list_has_the_width_of_the_terminal_and_whole_lines_in_a_pipe(tmp_path: Path, words: list[str]) -> None:
     narrow = command(*words, cwd=tmp_path, COLUMNS="70").stdout.splitlines()

@@ -176,6 +176,20 @@ class Names(Protocol):
 
 
 @runtime_checkable
+class Grouped(Protocol):
+    """Optional: an engine with so many settings that people look at them in groups, and for one model."""
+
+    def grouped(self, settings: Mapping[str, Value]) -> Mapping[str, Sequence[Setting]]:
+        """The settings that may be set beside these, by the title of their group; none of `settings` = of any model.
+
+        Raises:
+            StudyError: these settings name no model.
+            EngineError: the model is damaged or not here.
+        """
+        ...
+
+
+@runtime_checkable
 class Priced(Protocol):
     """Optional: an engine that is paid by the picture. A render's fact `price` holds what was really paid."""
 

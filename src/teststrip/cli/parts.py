@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +11,9 @@ from rich.table import Table
 
 from teststrip import plugins
 from teststrip.cli.words import Json, folded, offered, out, print_json, tell
-from teststrip.errors import TeststripError
-from teststrip.records import Card, Setting
-from teststrip.verbs.catalogue import about
+from teststrip.errors import TeststripError, UsageError
+from teststrip.records import Card, Setting, Value
+from teststrip.verbs.catalogue import about, groups
 
 app = typer.Typer()
 
@@ -28,10 +28,22 @@ Metric = Annotated[
 ]
 
 
+Model = Annotated[str | None, typer.Option("--model", help="Tell what this model takes.", show_default=False)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="With --model: the options of this class, not of its own.", show_default=False),
+]
+
+
 @app.command()
-def engines(name: Engine = None, as_json: Json = False) -> None:
-    """List what makes images; with a name: its settings, known names and options."""
-    if as_json:
+def engines(name: Engine = None, model: Model = None, scheduler: Scheduler = None, as_json: Json = False) -> None:
+    """List what makes images; with a name: its settings, known names and options; with a model: what that takes."""
+    asked: dict[str, Value] = {key: one for key, one in {"model": model, "scheduler": scheduler}.items() if one}
+    if asked and not name:
+        raise UsageError("name the engine, too. Write: teststrip engines diffusers --model NAME")
+    if name and asked:
+        _tell_model(name, asked, as_json=as_json)
+    elif as_json:
         _as_json("engines", name)
     elif name is None:
         _list("engines", _engine_in_short, ("settings", "options", "meaning"))
@@ -45,13 +57,7 @@ def _tell_engine(name: str) -> None:
 
     engine = plugins.load("engines", name)()
     out.print(f"[bold]{name}[/]  {escape(about(type(engine)))}")
-    table = Table("setting", "kind", "default", "meaning", box=None)
-    documented = [knob for knob in engine.settings.values() if knob.doc]
-    for knob in documented:
-        table.add_row(*_knob(knob))
-    out.print(table)
-    if others := [knob.name for knob in engine.settings.values() if not knob.doc]:
-        out.print(_folded(f"Also settings, as Diffusers documents them: {', '.join(others)}"), markup=False)
+    _tell_groups(groups(engine, {}))
     if isinstance(engine, Names):
         for setting, known in engine.names().items():
             out.print(_folded(f"\nKnown names of {setting}: {', '.join(known) or 'none here'}"), markup=False)
@@ -62,8 +68,32 @@ def _tell_engine(name: str) -> None:
     out.print(options)
 
 
+def _tell_model(name: str, asked: Mapping[str, Value], *, as_json: bool) -> None:
+    if as_json:
+        from teststrip.verbs import catalogue
+
+        print_json(catalogue.of_model(name, asked))
+        return
+    out.print(f"[bold]{name}[/]  {escape(', '.join(f'{key} {value}' for key, value in asked.items()))}")
+    _tell_groups(groups(plugins.load("engines", name)(), asked))
+
+
+def _tell_groups(found: Mapping[str, Sequence[Setting]]) -> None:
+    """A table for each group; settings without a sentence come last, by name alone."""
+    for title, knobs in found.items():
+        table = Table("setting", "kind", "default", "meaning", box=None)
+        for knob in knobs:
+            if knob.doc:
+                table.add_row(*_knob(knob))
+        out.print(f"\n{title}:", markup=False)
+        out.print(table)
+        if others := [knob.name for knob in knobs if not knob.doc]:
+            out.print(_folded(f"Also, as Diffusers documents them: {', '.join(others)}"), markup=False)
+
+
 def _knob(knob: Setting) -> tuple[str, str, str, str]:
     default = "" if knob.default is None else str(knob.default)
+    default = default.lower() if isinstance(knob.default, bool) else default  # as a study file writes it
     choices = f" One of: {', '.join(knob.choices)}." if knob.choices and knob.kind == "str" else ""
     return knob.name, knob.kind, escape(default), escape(knob.doc + choices)
 

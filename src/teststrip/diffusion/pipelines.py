@@ -126,12 +126,9 @@ def find(name: str) -> PipelineClass | None:
     call = function(tree, "__call__") if tree else None
     if tree is None or call is None:
         return None
-    knobs = {knob.name: knob for knob in _knobs(call)}
-    unfit = (
-        "it makes embeddings for another pipeline"
-        if PRIOR.search(name)
-        else _unfit(call, knobs, ast.get_docstring(call) or "")
-    )
+    described = ast.get_docstring(call) or ""
+    knobs = {knob.name: knob for knob in _knobs(call, described)}
+    unfit = "it makes embeddings for another pipeline" if PRIOR.search(name) else _unfit(call, knobs, described)
     lists = LISTS & {argument for argument, _, _ in arguments_of(call)}
     return PipelineClass(name, MappingProxyType(knobs), unfit, tree, lists)
 
@@ -154,8 +151,10 @@ def knobs() -> Mapping[str, Setting]:
             described = text(path)[match.end() :].partition('"""')[2].partition('"""')[0]
             if signature is None or not _makes_pictures_of_text(signature, names, described):
                 continue
-            for knob in _knobs(signature):
+            for knob in _knobs(signature, described):
                 known = found.setdefault(knob.name, replace(knob, default=None, optional=True))
+                if not known.doc:
+                    known = found[knob.name] = replace(known, doc=knob.doc)
                 if knob.name not in WELL_KNOWN and knob.kind != "str" and knob.default is not None:
                     found[knob.name] = replace(known, tells_none=True)
     return MappingProxyType(found)
@@ -170,9 +169,8 @@ def _makes_pictures_of_text(call: ast.FunctionDef, names: set[str], described: s
     return names >= TEXT_TO_IMAGE and guided and not _unfit(call, names, described)
 
 
-def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
-    """The arguments of a simple type, as settings."""
-    described = ast.get_docstring(call) or ""
+def _knobs(call: ast.FunctionDef, described: str) -> Iterator[Setting]:
+    """The arguments of a simple type, as settings, with their sentences in the docstring."""
     for name, annotation, default in arguments_of(call):
         kind, optional = kind_of_argument(annotation)
         if kind is None or NO_KNOBS.fullmatch(name):

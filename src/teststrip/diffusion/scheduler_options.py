@@ -47,7 +47,9 @@ LITERAL: Final = re.compile(r"Literal\[(.*?)\]")
 @cache
 def of(scheduler: str) -> Mapping[str, Setting]:
     """The options of a scheduler class as settings, by their dotted names, with the defaults of the class."""
-    return MappingProxyType({name: replace(found, kind=_kinds()[name]) for name, found in _read(scheduler).items()})
+    kinds, docs = _kinds(), _docs()
+    options = _read(scheduler).items()
+    return MappingProxyType({name: replace(one, kind=kinds[name], doc=one.doc or docs[name]) for name, one in options})
 
 
 @cache
@@ -59,9 +61,7 @@ def every() -> Mapping[str, Setting]:
     found: dict[str, Setting] = {}
     for scheduler in names():
         for name, option in of(scheduler).items():
-            known = found.setdefault(name, replace(option, default=None, choices=(), optional=True))
-            if not known.doc:
-                found[name] = replace(known, doc=option.doc)
+            found.setdefault(name, replace(option, default=None, choices=(), optional=True))
     return MappingProxyType(dict(sorted(found.items())))
 
 
@@ -115,6 +115,15 @@ def _kinds() -> Mapping[str, Kind]:
         for name, option in _read(scheduler).items():
             counted.setdefault(name, Counter())[option.kind] += 1
     return {name: "float" if "float" in kinds else kinds.most_common(1)[0][0] for name, kinds in counted.items()}
+
+
+@cache
+def _docs() -> Mapping[str, str]:
+    """The first sentence that any class has on an option; "" where none has one."""
+    found: dict[str, str] = {}
+    for name, option in ((name, option) for scheduler in names() for name, option in _read(scheduler).items()):
+        found[name] = found.get(name) or option.doc
+    return found
 
 
 @cache

@@ -9,6 +9,7 @@ into `diffusion.pipelines`. To add an option: a line in `options`, and an argume
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, groupby
@@ -186,6 +187,38 @@ class DiffusersEngine:
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
         return {"scheduler": schedulers.names(), "schedule": step_lists.names()}
+
+    def grouped(self, settings: Mapping[str, Value]) -> Mapping[str, Sequence[Setting]]:
+        """What the model of these settings takes, with the defaults of its pipeline and its scheduler.
+
+        Raises:
+            StudyError: there is no such model, or the scheduler does not fit it.
+            EngineError: the model is damaged, or a hub model is neither here nor reached.
+        """
+        if not settings.get("model"):
+            return {
+                "Of any pipeline that has them": tuple(pipelines.knobs().values()),
+                "Of the engine": OWN_SETTINGS,
+                "Of schedulers that have them": tuple(scheduler_options.every().values()),
+            }
+        model = self._model(settings)
+        pipeline, own = self._pipeline(model), model.scheduler[0]
+        schedulers.check(settings, *model.scheduler, model.pipeline)
+        now = str(settings.get("scheduler") or own)
+        fit = {"scheduler": schedulers.alternatives(own) if own else (), "schedule": step_lists.names()}
+        if pipeline and not pipeline.lists:
+            del fit["schedule"]
+        return {
+            f"Of {model.pipeline}": tuple(pipeline.knobs.values()) if pipeline else (),
+            "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in OWN_SETTINGS),
+            f"Of {now}": tuple(self._option(one, model) for one in scheduler_options.of(now).values()),
+        }
+
+    @staticmethod
+    def _option(option: Setting, model: models.Model) -> Setting:
+        """An option of a scheduler with what the model's own configuration says, where it says something."""
+        value = model.scheduler[1].get(option.name.removeprefix(scheduler_options.PREFIX))
+        return replace(option, default=value) if isinstance(value, str | int | float) else option
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""

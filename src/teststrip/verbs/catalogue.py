@@ -6,13 +6,14 @@ Knows the doors of parts; loads no weights. What does not load stands there with
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from teststrip import plugins
-from teststrip.errors import TeststripError
-from teststrip.protocols import Names
+from teststrip.errors import TeststripError, UsageError
+from teststrip.protocols import Engine, Grouped, Names
+from teststrip.records import Setting, Value
 
 Told = Mapping[str, object]
 
@@ -30,6 +31,33 @@ def one(kind: plugins.Kind, name: str) -> Told:
         MissingExtra: a package that it needs is not installed.
     """
     return {"name": name, **TELL[kind](plugins.load(kind, name))}
+
+
+def groups(engine: object, settings: Mapping[str, Value]) -> Mapping[str, Sequence[Setting]]:
+    """The settings of an engine by the title of their group, as far as they go with these settings.
+
+    Args:
+        engine: an instance.
+        settings: of a shot: `model`, `scheduler`.
+
+    Raises:
+        UsageError: the engine does not tell models apart.
+    """
+    if isinstance(engine, Grouped):
+        return engine.grouped(settings)
+    if settings:
+        raise UsageError(f"this engine does not say what {' and '.join(settings)} takes. Leave that out")
+    return {"Settings": tuple(engine.settings.values())} if isinstance(engine, Engine) else {}
+
+
+def of_model(name: str, settings: Mapping[str, Value]) -> Told:
+    """What an engine takes with a model, by group, for programs."""
+    found = groups(plugins.load("engines", name)(), settings)
+    return {
+        "name": name,
+        **settings,
+        "groups": {title: [asdict(one) for one in knobs] for title, knobs in found.items()},
+    }
 
 
 def about(kind: type) -> str:
