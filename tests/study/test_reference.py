@@ -17,7 +17,7 @@ from teststrip import plan
 from teststrip.study import reference, schema, template
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.toml"))
 VALIDATOR = jsonschema.Draft7Validator(schema())
 
 

@@ -92,7 +92,7 @@ def test_plan_says_what_a_popular_name_stands_for() -> None:
     assert list(samplers.sentences(made)) == [
         f"DPM++ 2M Karras is {DPM} with scheduler.use_karras_sigmas = true",
         "Euler a is EulerAncestralDiscreteScheduler",
-        "all settings use the model's own scheduler with scheduler.steps_offset = 1",
+        "all settings have scheduler.steps_offset = 1",
     ]
 
 

@@ -72,7 +72,7 @@ def sentences(study: Study) -> Iterator[str]:
             if axis.kind == "linked" and level.settings == settings_of(level.label):
                 yield f"{level.label} is {_in_words(level.settings)}"
     if any(name.startswith(HEAD) for name in study.settings):
-        yield f"all settings use {_in_words(study.settings)}"
+        yield f"all settings have {_in_words(study.settings)}"
 
 
 def _in_words(settings: Mapping[str, Value]) -> str:
@@ -81,7 +81,7 @@ def _in_words(settings: Mapping[str, Value]) -> str:
     given = options_written(options)
     if name := settings.get(SCHEDULER):
         return f"{name} with {given}" if given else str(name)
-    return f"the model's own scheduler with {given}" if given else "the spacing of the class itself"
+    return given or "the spacing of the class itself"
 
 
 def _known(engine: Engine, knobs: Mapping[str, Setting]) -> Container[str]:
