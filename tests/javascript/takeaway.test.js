@@ -32,3 +32,19 @@ test("a snippet quotes what would end a string", () => {
   board.prompts[0].text = 'a "quoted"\nowl \\ \u2028';
   assert.match(TakeAway.diffusers(board, board.places[0]), /prompt="a \\"quoted\\"\\nowl \\\\ \\u2028",/);
 });
+
+test("a snippet gives the scheduler its options and the call its list of steps", () => {
+  const board = Board.model(raw());
+  /** @param {Record<string, any>} settings */
+  const snippet = (settings) => {
+    board.cells.forEach((cell) => Object.assign(cell.settings, { scheduler: null, schedule: null }, settings));
+    return TakeAway.diffusers(board, board.places[0]);
+  };
+  const karras = snippet({ scheduler: "DPMSolverMultistepScheduler", "scheduler.use_karras_sigmas": true });
+  assert.match(karras, /DPMSolverMultistepScheduler\.from_config\(pipeline\.scheduler\.config, use_karras_sigmas=True\)/);
+  assert.doesNotMatch(karras, /scheduler\.use_karras_sigmas/);
+  assert.match(snippet({ "scheduler.shift": 3 }), /type\(pipeline\.scheduler\)\.from_config\(.*, shift=3\)/);
+  assert.match(snippet({ schedule: "timesteps 999 24" }), /^ {4}timesteps=\[999, 24\],$/m);
+  assert.match(snippet({ schedule: "StableDiffusionSigmas" }), /^ {4}sigmas=AysSchedules\["StableDiffusionSigmas"\],$/m);
+  assert.match(snippet({ schedule: "ays" }), /^from diffusers\.schedulers import AysSchedules$/m);
+});

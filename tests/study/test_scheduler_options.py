@@ -12,7 +12,7 @@ import teststrip
 from teststrip.errors import StudyError
 from teststrip.plan import of
 from teststrip.records import Study
-from teststrip.study import dump, parse, samplers
+from teststrip.study import dump, parse, reopen, samplers
 
 DPM = "DPMSolverMultistepScheduler"
 KARRAS = "scheduler.use_karras_sigmas"
@@ -162,3 +162,25 @@ def test_two_kinds_of_a_key_are_an_error_that_says_how_to_write_it(tmp_path: Pat
     file.write_text(f'{TOP}[axes]\nscheduler = ["{DPM}"]\nscheduler.shift = [1, 3]\n', encoding="utf-8")
     with pytest.raises(StudyError, match=r'write its options in quotes: "scheduler\.shift" = 3'):
         teststrip.read(file)
+
+
+@pytest.mark.parametrize(
+    ("axes", "override", "values"),
+    [
+        ("scheduler.shift = [1, 3]", "axes.scheduler.shift=[2]", [2]),
+        ("scheduler.shift = [1, 3]", 'axes."scheduler.shift"=[2]', [2]),
+        ('"scheduler.shift" = [1, 3]', "axes.scheduler.shift=[2]", [2]),
+        ('"scheduler.shift" = [1, 3]', 'axes."scheduler.shift"=[2]', [2]),
+        ('scheduler = ["FlowMatchLCMScheduler"]', "axes.scheduler.shift=[2]", [2]),
+        ("scheduler.shift = [1, 3]", "axes.scheduler.shift=", [None]),
+        ("steps = [1, 3]", "axes.scheduler.shift=[2, 4]", [2, 4]),
+    ],
+)
+def test_an_option_is_overridden_however_the_file_spells_it(
+    tmp_path: Path, axes: str, override: str, values: list[float | None]
+) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(f"{TOP}[axes]\n{axes}\n", encoding="utf-8")
+    made = reopen(file, [override])
+    axis = next((one for one in made.axes if one.name == "scheduler.shift"), None)
+    assert ([level.settings["scheduler.shift"] for level in axis.levels] if axis else [None]) == values

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from teststrip.errors import UsageError, shortened
 from teststrip.study.place import LONGEST_SHOWN, dotted, shown
-from teststrip.vocabulary import SYNONYMS
+from teststrip.vocabulary import SCHEDULER, SYNONYMS
 
 STEP = re.compile(r'"([^"]*)"|([A-Za-z0-9_-]+)|\[([0-9]{1,9})\]')
 Path = tuple[str | int, ...]
@@ -38,6 +38,7 @@ def _apply_one(data: dict[str, object], override: str) -> Path:
     remove = not text.strip()
     value = None if remove else value_of(text.strip(), override)
     here: object = data
+    path = _options_as_spelled(data, path)
     for i, step in enumerate(path[:-1]):
         here = _inside(here, _as_spelled(here, step), path[:i], create=not remove)
         if here is None:
@@ -77,6 +78,32 @@ def _as_spelled(here: object, step: str | int) -> str | int:
         meant = SYNONYMS.get(step, step)
         return next((name for name in here if SYNONYMS.get(name, name) == meant), step)
     return step
+
+
+def _options_as_spelled(data: object, path: Path) -> Path:
+    """A path with the option of a setting as the file spells it: a table in a table, or one key in quotes.
+
+    An option beside a setting that is there already can only be a key in quotes.
+
+    >>> _options_as_spelled({"axes": {"scheduler.shift": [1]}}, ("axes", "scheduler", "shift"))
+    ('axes', 'scheduler.shift')
+    >>> _options_as_spelled({"axes": {"scheduler": {"shift": [1]}}}, ("axes", "scheduler.shift"))
+    ('axes', 'scheduler', 'shift')
+    """
+    here = data
+    for i, step in enumerate(path):
+        if not isinstance(here, dict) or not isinstance(step, str):
+            here = here[step] if isinstance(here, list) and isinstance(step, int) and step < len(here) else None
+            continue
+        head, _, option = step.partition(".")
+        if option and step not in here and isinstance(here.get(head), dict):
+            return (*path[:i], head, option, *path[i + 1 :])
+        joined = ".".join(str(one) for one in path[i : i + 2])
+        beside = SYNONYMS.get(step, step) == SCHEDULER and not isinstance(here.get(step, {}), dict)
+        if joined != step and (joined in here or beside):
+            return (*path[:i], joined, *path[i + 2 :])
+        here = here.get(step)
+    return path
 
 
 def _path(text: str) -> Path:

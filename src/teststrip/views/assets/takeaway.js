@@ -1,7 +1,8 @@
 /** What can be taken away of one picture: its settings as a Diffusers snippet and as a command line, a link, the file. */
 const TakeAway = (() => {
   /** Settings that the pipeline is made with or that are no call arguments. */
-  const BUILD = new Set(["model", "revision", "scheduler", "lora", "lora_scale", "seed", "prompt"]);
+  const BUILD = new Set(["model", "revision", "scheduler", "lora", "lora_scale", "seed", "prompt", "schedule"]);
+  const OPTION = "scheduler.";
 
   /** A Python literal. @param {unknown} value */
   function python(value) {
@@ -14,23 +15,39 @@ const TakeAway = (() => {
   /** A string in double quotes that Python, TOML and JSON read alike. @param {string} text */
   const quoted = (text) => JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 
+  /** The argument for a list of steps: "timesteps 999 850" holds its numbers, any other word is a name of Diffusers. @param {string} word */
+  function listed(word) {
+    const [argument, ...numbers] = word.split(" ");
+    if (numbers.length) return `${argument}=[${numbers.join(", ")}]`;
+    if (word !== "ays") return `${word.endsWith("Sigmas") ? "sigmas" : "timesteps"}=AysSchedules[${quoted(word)}]`;
+    const kind = '"StableDiffusionXLTimesteps" if "XL" in type(pipeline).__name__ else "StableDiffusionTimesteps"';
+    return `timesteps=AysSchedules[${kind}]`;
+  }
+
   /** Python that makes this picture with Diffusers. @param {Model} board @param {Place} place */
   function diffusers(board, place) {
     const settings = Board.settings(board, place);
     const scheduler = typeof settings.scheduler === "string" ? settings.scheduler : "";
     const embedded = settings.model === "emoji" || settings.model === undefined;
+    const options = Object.entries(settings).filter(([name, value]) => name.startsWith(OPTION) && value !== null);
+    const steps = typeof settings.schedule === "string" ? listed(settings.schedule) : "";
     const lines = ["import torch", "from diffusers import DiffusionPipeline" + (scheduler ? ", " + scheduler : "")];
+    if (steps.includes("AysSchedules")) lines.push("from diffusers.schedulers import AysSchedules");
     if (embedded) lines.push("from importlib.resources import files");
     lines.push("");
     const model = embedded ? 'str(files("teststrip") / "models" / "emoji")' : python(settings.model);
     const revision = settings.revision ? `, revision=${python(settings.revision)}` : "";
     lines.push(`pipeline = DiffusionPipeline.from_pretrained(${model}${revision})`);
-    if (scheduler) lines.push(`pipeline.scheduler = ${scheduler}.from_config(pipeline.scheduler.config)`);
+    if (scheduler || options.length) {
+      const given = options.map(([name, value]) => `, ${name.slice(OPTION.length)}=${python(value)}`).join("");
+      lines.push(`pipeline.scheduler = ${scheduler || "type(pipeline.scheduler)"}.from_config(pipeline.scheduler.config${given})`);
+    }
     if (settings.lora) lines.push(`pipeline.load_lora_weights(${python(settings.lora)})`);
     if (settings.lora && settings.lora_scale != null) lines.push(`pipeline.fuse_lora(lora_scale=${python(settings.lora_scale)})`);
     lines.push("image = pipeline(", `    prompt=${quoted(Board.promptOf(board, place))},`);
     for (const [name, value] of Object.entries(settings))
-      if (!BUILD.has(name) && value !== null) lines.push(`    ${name}=${python(value)},`);
+      if (!BUILD.has(name) && !name.startsWith(OPTION) && value !== null) lines.push(`    ${name}=${python(value)},`);
+    if (steps) lines.push(`    ${steps},`);
     lines.push(`    generator=torch.Generator("cpu").manual_seed(${place.seed}),`, ").images[0]");
     return lines.join("\n") + "\n";
   }
