@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from teststrip import plan
 from teststrip.rows import dead
-from teststrip.study import parse
+from teststrip.study import dump, parse, reopen
 from teststrip.verbs.run import drive
 
 STUDIES = Path(__file__).parents[1] / "examples" / "studies"
@@ -58,6 +60,26 @@ def test_every_study_is_named_here_and_says_what_it_asks() -> None:
         text = file.read_text(encoding="utf-8")
         assert "?" in text.partition("\n")[0], f"{file.name} begins with its question"
         assert tomllib.loads(text)["name"] == file.stem.replace("_", "-")
+
+
+WITHOUT = """
+import sys
+sys.modules["diffusers"] = None  # as where it is not installed
+from teststrip.study import dump, reopen
+sys.stdout.write(dump(reopen(sys.argv[1])))
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", SHOTS)
+def test_a_mailed_study_opens_equal_where_diffusers_is_not_installed(name: str, tmp_path: Path) -> None:
+    mailed = tmp_path / "study.toml"
+    mailed.write_text(dump(reopen(STUDIES / f"{name}.toml", ["engine="])), encoding="utf-8")
+    for file in (mailed, STUDIES / f"{name}.toml"):
+        argv = [sys.executable, "-c", WITHOUT, str(file)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == dump(reopen(file)), "the same study, with Diffusers and without"
 
 
 @pytest.mark.torch

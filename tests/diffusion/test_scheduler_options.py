@@ -50,6 +50,14 @@ def table() -> Iterator[tuple[str, str, Any]]:
 EVERY = list(table())
 
 
+def test_what_is_known_without_diffusers_is_what_its_schedulers_have() -> None:
+    known = {
+        f"scheduler.{option}": kind for kind, some in scheduler_options.WELL_KNOWN.items() for option in some.split()
+    }
+    fit = [*schedulers.alternatives("DDIMScheduler"), *schedulers.FLOW_MATCHING]
+    assert known == {one.name: one.kind for name in fit for one in scheduler_options.of(name).values()}
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_options_read_are_the_arguments_that_python_sees(name: str) -> None:
     signature = inspect.signature(getattr(diffusers, name).__init__).parameters

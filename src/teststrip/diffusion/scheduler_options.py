@@ -37,6 +37,19 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
 }
 """The least and the largest value of options of which it is known; a class may refuse others when it is made."""
 
+WELL_KNOWN: Final[Mapping[Kind, str]] = {
+    "int": "base_image_seq_len corrector_order max_image_seq_len noise_sampler_seed num_train_timesteps"
+    " original_inference_steps predictor_order solver_order steps_offset",
+    "float": "base_shift beta_end beta_start clip_sample_range dynamic_thresholding_ratio flow_shift lambda_min_clipped"
+    " max_shift rho sample_max_value shift shift_terminal sigma_data sigma_max sigma_min timestep_scaling",
+    "str": "algorithm_type beta_schedule final_sigmas_type interpolation_type prediction_type sigma_schedule"
+    " solver_type time_shift_type timestep_spacing timestep_type upscale_mode variance_type",
+    "bool": "clip_sample euler_at_final invert_sigmas lower_order_final predict_x0 rescale_betas_zero_snr"
+    " set_alpha_to_one skip_prk_steps stochastic_sampling thresholding use_beta_sigmas use_dynamic_shifting"
+    " use_exponential_sigmas use_flow_sigmas use_karras_sigmas use_lu_lambdas",
+}
+"""Options of noise prediction and flow matching, by kind: studies are read with them where Diffusers is not there."""
+
 NEEDS: Final = {"use_beta_sigmas": "scipy"}
 """The package that an option needs in addition to Diffusers."""
 
@@ -58,11 +71,18 @@ def every() -> Mapping[str, Setting]:
 
     The defaults are left open, because each class has its own and an option that no study sets must be in no id.
     """
-    found: dict[str, Setting] = {}
+    found: dict[str, Setting] = {} if names() else {knob.name: knob for knob in _well_known()}
     for scheduler in names():
         for name, option in of(scheduler).items():
             found.setdefault(name, replace(option, default=None, choices=(), optional=True))
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def _well_known() -> Iterator[Setting]:
+    for kind, options in WELL_KNOWN.items():
+        for option in options.split():
+            low, high = BOUNDS.get(option, (None, None))
+            yield Setting(PREFIX + option, kind, low=low, high=high, optional=True)
 
 
 def asked(settings: Mapping[str, Value]) -> dict[str, Value]:

@@ -33,8 +33,10 @@ def meant(name: str, value: object, engine: Engine, knobs: Mapping[str, Setting]
     Raises:
         StudyError: the engine has no such options, or Diffusers has no such sampler.
     """
-    if name != SCHEDULER or not isinstance(value, str) or value in (known := _known(engine, knobs)) or not known:
+    if name != SCHEDULER or not isinstance(value, str) or value in (known := _known(engine, knobs)):
         return {name: value}
+    if not known and not any(knob.startswith(HEAD) for knob in knobs):
+        return {name: value}  # the engine has names of its own
     found = settings_of(value)
     if found is None:
         return {name: value}
