@@ -51,6 +51,7 @@ docs: .venv/.installed-dev  ## regenerate what is generated
 	$(BIN)/python -m teststrip.metrics > docs/metrics.md
 	$(BIN)/python -m tools.floor_plan
 	$(BIN)/python -m tools.decisions
+	$(BIN)/python -m tools.settings
 
 site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dead link fails it (so never --quiet: that hides them)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

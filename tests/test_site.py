@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from tools import decisions
+from tools import decisions, settings
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.process
@@ -63,3 +64,10 @@ def test_a_dead_link_or_name_fails_the_site(tmp_path: Path, fault: str) -> None:
 
 def test_every_decision_is_listed() -> None:
     assert decisions.PAGE.read_text(encoding="utf-8") == decisions.page(), "make docs"
+
+
+def test_every_setting_is_listed() -> None:
+    written = settings.PAGE.read_text(encoding="utf-8")
+    if f"with Diffusers {version('diffusers')}." not in written:
+        pytest.skip("the page was written with another version of Diffusers")
+    assert written == settings.page(), "make docs"
