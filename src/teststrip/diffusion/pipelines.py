@@ -235,13 +235,12 @@ def _constant(node: ast.expr) -> object:
 
 def sentence_on(docstring: str, argument: str) -> str:
     """The first sentence on an argument in a Diffusers docstring; "" where it says nothing."""
-    words: list[str] = []
-    for line in docstring.splitlines():
-        if re.match(rf"\s*{argument} \(", line):
-            words = [line.partition("):")[2].strip()]
-        elif words and (not line.strip() or re.match(r"\s*\w+ \(`", line)):
+    found = re.search(rf"^[ \t]*{argument} \(", docstring, re.M)
+    first, *more = docstring[found.start() :].splitlines() if found else [""]
+    words = [first.partition("):")[2].strip()]
+    for line in more:
+        if not line.strip() or re.match(r"\s*\w+ \(`", line):
             break
-        elif words:
-            words.append(line.strip())
+        words.append(line.strip())
     first = re.split(r"(?<=[.])\s", " ".join(words).strip())[0].rstrip(".")
     return f"{first}." if first else ""

@@ -75,18 +75,17 @@ def known() -> Mapping[str, SchedulerClass]:
         if match := re.search(r"^class KarrasDiffusionSchedulers\(Enum\):\n(.*?)^\S", source, re.M | re.S):
             karras = frozenset(re.findall(r"^    (\w+) = \d+", match.group(1), re.M))
     found = {}
-    for source in sources:
-        for name, body in CLASS.findall(source):
-            listed = re.search(r"^    _compatibles = (\[.*?\])", body, re.M | re.S)
-            words = listed.group(1) if listed else ""
-            order = re.search(r"^    order = (\d)", body, re.M)
-            found[name] = SchedulerClass(
-                name,
-                (karras | ALSO_NOISE if "KarrasDiffusionSchedulers" in words else frozenset())
-                | frozenset(re.findall(r"\"(\w+)\"", words)),
-                int(order.group(1)) if order else 1,
-                **_spacing(body),
-            )
+    for name, body in bodies().items():
+        listed = re.search(r"^    _compatibles = (\[.*?\])", body, re.M | re.S)
+        words = listed.group(1) if listed else ""
+        order = re.search(r"^    order = (\d)", body, re.M)
+        found[name] = SchedulerClass(
+            name,
+            (karras | ALSO_NOISE if "KarrasDiffusionSchedulers" in words else frozenset())
+            | frozenset(re.findall(r"\"(\w+)\"", words)),
+            int(order.group(1)) if order else 1,
+            **_spacing(body),
+        )
     return found
 
 
