@@ -47,6 +47,7 @@ bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results
 
 docs: .venv/.installed-dev  ## regenerate what is generated
 	$(BIN)/python -m teststrip.study reference > docs/study-file.md
+	$(BIN)/python -m teststrip.study tools > docs/other-tools.md
 	$(BIN)/python -m teststrip.metrics > docs/metrics.md
 	$(BIN)/python -m tools.floor_plan
 	$(BIN)/python -m tools.decisions

@@ -19,10 +19,123 @@ STEPS: Final = "num_inference_steps"
 SYNONYMS: Final[Mapping[str, str]] = {
     "cfg": "guidance_scale",
     "cfg_scale": "guidance_scale",
+    "cfgscale": "guidance_scale",
+    "distilled_cfg_scale": "guidance_scale",
+    "distilled_guidance": "guidance_scale",
+    "fluxguidance": "guidance_scale",
     "steps": "num_inference_steps",
+    "sampling_steps": "num_inference_steps",
+    "num_steps": "num_inference_steps",
     "sampler": "scheduler",
+    "sampler_name": "scheduler",
+    "sampling_method": "scheduler",
+    "negative": "negative_prompt",
+    "negativeprompt": "negative_prompt",
+    "neg_prompt": "negative_prompt",
+    "lora_weight": "lora_scale",
+    "lora_strength": "lora_scale",
+    "strength_model": "lora_scale",
+    "checkpoint": "model",
+    "ckpt_name": "model",
+    "sd_model_checkpoint": "model",
 }
 """The well-known names of other tools for settings; translated at the border of a study file."""
+
+FOREIGN: Final[Mapping[str, str]] = {
+    "clip_skip": "A1111 counts the last layer as 1, Diffusers as 0: its Clip skip 2 is clip_skip = 1 here",
+    "clipskip": "A1111 counts the last layer as 1, Diffusers as 0: its Clip skip 2 is clip_skip = 1 here",
+    "clip_stop_at_last_layers": "A1111 counts the last layer as 1, Diffusers as 0: its 2 is clip_skip = 1 here",
+    "stop_at_clip_layer": "ComfyUI counts from the end: its -1 is clip_skip = 0 here, its -2 is clip_skip = 1",
+    "batch_size": "more images of a prompt are replicates = 4, at the top; how many are computed at once is found",
+    "batch_count": "more images of a prompt are replicates = 4, at the top",
+    "n_iter": "more images of a prompt are replicates = 4, at the top",
+    "schedule_type": "the spacing of steps is a part of the model's own scheduler/scheduler_config.json here",
+    "hires_fix": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "enable_hr": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "hires_upscale": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "hires_steps": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "hires_upscaler": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "hr_scale": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "hr_upscaler": "a second pass at a larger size is not made here: write the size itself as width and height",
+    "denoise": "it belongs to pictures made from pictures; from text alone all of the noise is taken away",
+    "denoising_strength": "it belongs to pictures made from pictures; from text alone all of the noise is taken away",
+    "restore_faces": "faces are not painted over here, so that settings are compared and not what mends them",
+    "size": "write width and height",
+    "aspect_ratio": "write width and height",
+    "ar": "write width and height",
+    "ensd": "seeds are the replicates of the design, and noise is drawn as Diffusers draws it",
+    "eta_noise_seed_delta": "seeds are the replicates of the design, and noise is drawn as Diffusers draws it",
+    "subseed": "seeds are the replicates of the design",
+    "variation_seed": "seeds are the replicates of the design",
+    "noise_seed": "seeds are the replicates of the design",
+    "stylize": "it is Midjourney's own and means nothing to a model of Diffusers",
+    "chaos": "it is Midjourney's own: replicates show how far seeds scatter",
+}
+"""Settings of other tools that are none here, in small letters with underscores, and what to write in their place."""
+
+KARRAS: Final[Mapping[str, object]] = {"use_karras_sigmas": True}
+SDE: Final[Mapping[str, object]] = {"algorithm_type": "sde-dpmsolver++"}
+
+SAMPLER_NAMES: Final[Mapping[str, tuple[str, Mapping[str, object]]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "deis": ("DEISMultistepScheduler", {}),
+    "dpm_2": ("KDPM2DiscreteScheduler", {}),
+    "dpm_2_ancestral": ("KDPM2AncestralDiscreteScheduler", {}),
+    "dpm2": ("KDPM2DiscreteScheduler", {}),
+    "dpm2_a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {}),
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", SDE),
+    "dpmpp_2s": ("DPMSolverSinglestepScheduler", {}),
+    "dpmpp_3m": ("DPMSolverMultistepScheduler", {"solver_order": 3}),
+    "dpmpp_3m_sde": ("DPMSolverMultistepScheduler", {**SDE, "solver_order": 3}),
+    "dpmpp_sde": ("DPMSolverSDEScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "ipndm": ("IPNDMScheduler", {}),
+    "kdpm_2": ("KDPM2DiscreteScheduler", {}),
+    "kdpm_2_a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "plms": ("PNDMScheduler", {}),
+    "pndm": ("PNDMScheduler", {}),
+    "sa_solver": ("SASolverScheduler", {}),
+    "tcd": ("TCDScheduler", {}),
+    "uni_pc": ("UniPCMultistepScheduler", {}),
+    "uni_pc_bh2": ("UniPCMultistepScheduler", {"solver_type": "bh2"}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+"""Samplers of A1111, Forge, ComfyUI, SwarmUI and InvokeAI, in small letters: the class of Diffusers and its options.
+
+Source: the table of samplers in the documentation of Diffusers.
+"""
+
+SPACINGS: Final[Mapping[str, Mapping[str, object]]] = {
+    "automatic": {},
+    "normal": {},
+    "uniform": {},
+    "karras": KARRAS,
+    "k": KARRAS,  # InvokeAI's ending: dpmpp_2m_k
+    "exponential": {"use_exponential_sigmas": True},
+    "beta": {"use_beta_sigmas": True},
+    "sgm_uniform": {"timestep_spacing": "trailing"},
+    "simple": {"timestep_spacing": "trailing"},
+    "ddim_uniform": {"timestep_spacing": "leading"},
+}
+"""How other tools space the steps of a sampler, and what does so in a scheduler's configuration."""
+
+NO_SAMPLERS: Final[frozenset[str]] = frozenset(
+    {
+        *("dpm_fast", "dpm_adaptive", "restart", "dpmpp_2s_a", "dpmpp_2s_ancestral", "dpmpp_2m_sde_heun"),
+        *("dpmpp_2m_alt", "ddim_cfg++", "euler_cfg_pp", "euler_ancestral_cfg_pp", "res_multistep", "er_sde"),
+        *("dpmpp_2m_cfg_pp", "gradient_estimation", "heunpp2", "ipndm_v", "seeds_2", "seeds_3", "flux_realistic"),
+        *("dpmpp_sde_gpu", "dpmpp_2m_sde_gpu", "dpmpp_3m_sde_gpu", "euler_max", "euler_smea", "euler_dy"),
+        *("polyexponential", "kl_optimal", "align_your_steps", "turbo", "linear_quadratic", "ays", "gits"),
+    }
+)
+"""Samplers and spacings of other tools for which Diffusers has no class and no option."""
 
 PARAMETERS: Final[Mapping[str, str]] = {
     "num_inference_steps": "Steps",
@@ -104,6 +217,39 @@ HIGH_GUIDANCE: Final = ("flux", "kontext", r"\bfill\b", "hunyuan.?video")
 _NOISY, _NOISY_BY_ETA, _FEW_STEPS, _HIGH_GUIDANCE = (
     re.compile("|".join(names), re.IGNORECASE) for names in (NOISY, NOISY_BY_ETA, FEW_STEPS, HIGH_GUIDANCE)
 )
+
+
+def plainly(name: str) -> str:
+    """A name as tables of this file spell it: small letters, underscores, DPM++ as dpmpp; one beyond ASCII as it is.
+
+    >>> plainly("CFG scale"), plainly("DPM++ 2M Karras")
+    ('cfg_scale', 'dpmpp_2m_karras')
+    """
+    return re.sub(r"[ -]+", "_", name.strip(" ").lower().replace("dpm++", "dpmpp")) if name.isascii() else name
+
+
+def sampler_named(name: str) -> tuple[str, Mapping[str, object]] | None:
+    """The scheduler class and its options that another tool's name of a sampler stands for; None = it is no such name.
+
+    The class is "" where the name is known and Diffusers has no such sampler, or where it only spaces steps.
+
+    >>> sampler_named("Euler a"), sampler_named("DPM++ 2M Karras")
+    (('EulerAncestralDiscreteScheduler', {}), ('DPMSolverMultistepScheduler', {'use_karras_sigmas': True}))
+    >>> sampler_named("DPM fast"), sampler_named("EulerDiscreteScheduler")
+    (('', {}), None)
+    """
+    plain = plainly(name).removeprefix("k_").removeprefix("sample_")
+    if plain in SAMPLER_NAMES:
+        return SAMPLER_NAMES[plain]
+    if plain in NO_SAMPLERS:
+        return "", {}
+    if plain in SPACINGS:
+        return "", SPACINGS[plain]
+    for spacing, options in SPACINGS.items():
+        first = plain.removesuffix(f"_{spacing}")
+        if first != plain and (found := sampler_named(first)):
+            return found[0], {**found[1], **options} if found[0] else {}
+    return None
 
 
 def spoken(name: str) -> str:

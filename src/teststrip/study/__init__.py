@@ -7,6 +7,8 @@
     overrides    --set KEY=VALUE                                    agreement what the parts mean together
     secrets      keys and addresses that must not be in a file      cells     combinations and their settings
     writing      a Study back to TOML                               reference JSON Schema and the page in the docs
+    samplers     names of samplers of other tools                   syntax    words of other tools in prompts
+    other_tools  the page on what other tools' words are here
 
 The rooms behind this one trust a `Study` and check nothing twice. Loads neither weights nor torch.
 """

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from teststrip.errors import among, nearest
 from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
 from teststrip.study.engines import Known, reserved
-from teststrip.study.keys import RANGE, check_keys, table, translated
+from teststrip.study.keys import RANGE, check_keys, foreign, table, translated
 from teststrip.study.place import Place, kind_of, name_of, shown
-from teststrip.study.values import MOST_LEVELS, checked_text, coerce, label, spread
+from teststrip.study.samplers import class_named
+from teststrip.study.values import MOST_LEVELS, checked_text, label, spread
 
 ENGINE_AXIS = "engine"
 # Columns that every table of results has; an axis of that name would hide one.
@@ -65,7 +66,7 @@ class Context:
     def coerced(self, name: str, value: object, place: Place) -> Value:
         """The value as every engine takes it."""
         self.knob(name, place)
-        results = [coerce(value, known.knobs[name], place, known.owner) for known in self.engines.values()]
+        results = [known.coerced(name, value, place) for known in self.engines.values()]
         return results[0]
 
     def _without(self, known: Known, name: str) -> str:
@@ -73,7 +74,7 @@ class Context:
             return f". Write it under [engines.NAME] of those that have it, not for {known.alias!r}"
         if name in type(known.engine).options:
             return "; it is an option. Write it under [engine], or compare several [engines.NAME]"
-        return nearest(name, known.knobs) or ". `teststrip engines` lists them"
+        return foreign(name) or nearest(name, known.knobs) or ". `teststrip engines` lists them"
 
 
 def read_settings(data: object, place: Place, context: Context) -> dict[str, Value]:
@@ -135,7 +136,7 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
     found = []
     for one in wanted:
         level = next((level for level in axis.levels if _same(level.settings.get(axis.name), one)), None)
-        level = level or next((level for level in axis.levels if level.label == one), None)
+        level = level or next((level for level in axis.levels if level.label in (one, class_named(one))), None)
         if level is None:
             raise place.error(f"{shown(one)} is no level of this axis. Levels: {_few(axis.labels)}")
         found.append(level.label)
@@ -180,8 +181,10 @@ def _unknown(key: str, place: Place, context: Context) -> Axis:
     first = context.first
     if key in type(first.engine).options:
         context.knob(key, place)
-    hint = nearest(key, [*first.knobs, *context.words]) or (
-        f". Use it in a prompt as {{{key}}}, name a setting, or write its levels as tables"
+    hint = (
+        foreign(key)
+        or nearest(key, [*first.knobs, *context.words])
+        or (f". Use it in a prompt as {{{key}}}, name a setting, or write its levels as tables")
     )
     raise place.error(f"{first.owner} has no setting {key!r} and no prompt holds {{{key}}}{hint}")
 

@@ -13,8 +13,9 @@ from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError, nearest
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Setting, Value
-from teststrip.study.keys import table, translated
+from teststrip.study.keys import foreign, table, translated
 from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.samplers import translated_sampler
 from teststrip.study.values import coerce
 
 DEFAULT = "diffusers"
@@ -46,6 +47,11 @@ class Known:
     def owner(self) -> str:
         """How messages name the engine."""
         return f"engine {self.ref.name!r}"
+
+    def coerced(self, name: str, value: object, place: Place) -> Value:
+        """The value of a setting as the engine takes it; a sampler may have the name that other tools give it."""
+        knob = self.knobs[name]
+        return coerce(translated_sampler(value, knob, self.engine, place), knob, place, self.owner)
 
 
 def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
@@ -101,10 +107,11 @@ def _read(alias: str, value: object, place: Place) -> Known:
     for key, inner in rest.items():
         setting = translated(key, knobs)
         if setting not in knobs:
-            hint = nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
+            hint = foreign(key) or nearest(key, [*options, *knobs]) or f". Options: {', '.join(options) or 'none'}"
             raise place.error(f"{owner} has no option {key!r}{hint}")
         reserved(setting, place / key)
-        settings[setting] = coerce(inner, knobs[setting], place / key, owner)
+        meant = translated_sampler(inner, knobs[setting], engine, place / key)
+        settings[setting] = coerce(meant, knobs[setting], place / key, owner)
     return Known(alias, ref, engine, settings, place, knobs)
 
 

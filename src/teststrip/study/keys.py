@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from teststrip.errors import nearest
 from teststrip.records import BUDGET
 from teststrip.study.place import Place, kind_of, shown
-from teststrip.vocabulary import SYNONYMS
+from teststrip.vocabulary import FOREIGN, SYNONYMS, plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,4 +269,19 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
 
 def translated(name: str, known: Iterable[str]) -> str:
     """A setting's name in Diffusers' spelling; a name that the engine itself knows stays as it is."""
-    return name if name in known else SYNONYMS.get(name, name)
+    if name in known:
+        return name
+    plain = plainly(name)
+    if plain in FOREIGN:
+        return name  # "Clip skip" is written almost like clip_skip and counts in another way
+    return plain if plain in known else SYNONYMS.get(plain, name)
+
+
+def foreign(name: str) -> str:
+    """What to write in the place of another tool's setting, as the end of a message; "" where the name is none.
+
+    >>> print(foreign("Batch count"))
+    . More images of a prompt are replicates = 4, at the top
+    """
+    means = FOREIGN.get(plainly(name))
+    return f". {means[0].upper()}{means[1:]}" if means else ""
