@@ -187,7 +187,7 @@ def _evidence(layout: Layout, values: Array, card: Card, size: Margin, terms: Te
 
 def _comparable(layout: Layout, values: Array, card: Card, terms: Terms) -> tuple[effects.WeightedContrast, ...]:
     """The planned contrasts that compare what may be compared, and what was made as it was asked."""
-    if terms.makings is None:
+    if terms.makings is None or terms.makings.free(card):
         return effects.planned(layout, values)
     made = terms.makings.made(values)
     return tuple(one for one in effects.planned(layout, made) if terms.makings.allow(one, card))

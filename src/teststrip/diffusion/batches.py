@@ -142,6 +142,7 @@ class Batches:
     def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
         under_way[shot.id] = shot
         self._ear.forget_once()
+        noted.reading_of(self._loaded, self._pipeline, shot)
         name = cast("str | None", shot.settings.get("scheduler"))
         return Call(
             key=shot.id,

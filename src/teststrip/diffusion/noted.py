@@ -21,7 +21,7 @@ def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[st
         said: warnings that came with the call; those of loading are added.
     """
     found: dict[str, object] = {}
-    read = _read(loaded, pipeline, shot)
+    read = reading_of(loaded, pipeline, shot)
     every = dict.fromkeys((*loaded.saying, *said))
     if kept := [text for text in every if read is None or not CUT.search(text)]:
         found["said"] = kept
@@ -32,7 +32,11 @@ def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[st
     return found
 
 
-def _read(loaded: Loaded, pipeline: PipelineClass, shot: Shot) -> Reading | None:
+def reading_of(loaded: Loaded, pipeline: PipelineClass, shot: Shot) -> Reading | None:
+    """What the pipeline reads of the shot's prompt, asked of its tokenizers once and then kept.
+
+    The thread that runs the pipeline must ask first, because a tokenizer refuses two threads at a time.
+    """
     key = (shot.prompt, shot.settings.get(reading.LENGTH))
     if key not in loaded.readings:
         loaded.readings[key] = reading.read(reading.of_pipeline(loaded.pipe), pipeline, shot.settings, shot.prompt)

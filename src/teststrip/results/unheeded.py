@@ -10,6 +10,9 @@ from teststrip.records import Card, Incomparable, Row, Study
 from teststrip.results import scores
 from teststrip.rows import heard, sizes
 
+MOST_TOLD = 6
+"""Sentences of one kind."""
+
 
 def sentences(
     study: Study, rows: Sequence[Row], table: Mapping[str, list[Any]], cards: Mapping[str, Card]
@@ -19,10 +22,17 @@ def sentences(
     return (
         *(heeded.cut(cut, len(study.prompts)) for cut in [heard.lost(rows)] if cut),
         *(heeded.alike(alike) for alike in [_groups(twins)] if alike),
-        *(heeded.heard(one) for one in heard.warnings(rows)),
-        *(heeded.other_size(one) for one in sizes.other_sizes(study, rows)),
+        *_few([heeded.heard(one) for one in heard.warnings(rows)], "warnings of libraries"),
+        *_few([heeded.other_size(one) for one in sizes.other_sizes(study, rows)], "sizes that were not made"),
         *(heeded.incomparable(one) for one in _incomparable(study, table, cards)),
     )
+
+
+def _few(sentences: Sequence[str], what: str) -> Iterator[str]:
+    """The first sentences, and how many there are more."""
+    yield from sentences[:MOST_TOLD]
+    if len(sentences) > MOST_TOLD:
+        yield f"And {len(sentences) - MOST_TOLD:,} more {what}."
 
 
 def _groups(twins: Mapping[str, str]) -> list[tuple[str, ...]]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
+from teststrip.errors import shortened
 from teststrip.records import Heard, Row
+
+MOST, LONGEST = 20, 240
+"""Warnings, and letters of one, that are believed of a ledger; a stranger's may hold any number."""
 
 
 def warnings(rows: Sequence[Row]) -> tuple[Heard, ...]:
@@ -18,7 +23,7 @@ def warnings(rows: Sequence[Row]) -> tuple[Heard, ...]:
         name: {row.planned.cell[name] for row in pictured}
         for name, _ in (pictured[0].planned.cell.levels if pictured else ())
     }
-    return tuple(Heard(text, len(own), _shared(own, labels)) for text, own in by_text.items())
+    return tuple(Heard(text, len(own), _shared(own, labels)) for text, own in islice(by_text.items(), MOST))
 
 
 def lost(rows: Sequence[Row]) -> dict[str, str]:
@@ -26,7 +31,7 @@ def lost(rows: Sequence[Row]) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in rows:
         if row.image:
-            words = str(row.image.facts.get("lost") or "")
+            words = shortened(str(row.image.facts.get("lost") or ""), LONGEST)
             name = row.planned.prompt.id
             found[name] = min(found.get(name, words), words, key=len)
     return {name: words for name, words in found.items() if words}
@@ -66,7 +71,8 @@ def _same(one: Mapping[object, str], other: Mapping[object, str]) -> bool:
 
 def _said(row: Row) -> list[str]:
     found = row.image.facts.get("said") if row.image else None
-    return list(dict.fromkeys(str(text) for text in found)) if isinstance(found, list | tuple) else []
+    texts = islice(found, MOST) if isinstance(found, list | tuple) else ()
+    return list(dict.fromkeys(shortened(text, LONGEST) for text in texts if isinstance(text, str)))
 
 
 def _shared(rows: Sequence[Row], labels: Mapping[str, set[str]]) -> tuple[tuple[str, str], ...]:

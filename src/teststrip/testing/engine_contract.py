@@ -133,6 +133,10 @@ class EngineContract:
             assert answer.seconds >= 0
             assert answer.fingerprint.id == engine.fingerprint(answer.shot).id
             assert canonical_json(dict(answer.facts))
+            said = answer.facts.get("said", [])
+            assert isinstance(said, list)
+            assert all(isinstance(text, str) for text in said), "`said` is a list of warnings"
+            assert all(isinstance(answer.facts.get(name, ""), str) for name in ("read", "lost"))
             assert answer.facts.get("denoiser_calls") == engine.calls(answer.shot.settings)
 
     def test_the_same_shot_is_the_same_picture_in_any_company(self, engine: Engine, shots: list[Shot]) -> None:

@@ -85,7 +85,7 @@ def finding(evidence: Evidence) -> Finding | None:
     scope, pairing = evidence.scope, evidence.pairing
     points = estimates(values, layout)
     judged = means.judged(values, np.arange(len(points))[None, :])
-    if makings := evidence.makings:
+    if (makings := evidence.makings) and not makings.free(card):
         judged = [cell for cell in judged if not makings.is_unmade(cell)]
         sorts = makings.sorts(card)
         if len(judged) < 2 or len({sorts[cell] for cell in judged}) > 1:

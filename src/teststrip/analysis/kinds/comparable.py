@@ -35,6 +35,10 @@ class Makings:
     settings: tuple[Mapping[str, object], ...]
     unmade: frozenset[tuple[int, int]] = frozenset()
 
+    def free(self, card: Card) -> bool:
+        """Whether all cells may be compared and were made as they were asked, so that no contrast need be looked at."""
+        return not self.unmade and (not card.equal or len(set(self.sorts(card))) < 2)
+
     def sorts(self, card: Card) -> list[tuple[object, ...]]:
         """For each cell what the card wants equal; cells with equal entries may be compared."""
         return [tuple(own.get(name) for name in card.equal) for own in self.settings]
@@ -100,7 +104,7 @@ def _asked(layout: Layout, axes: Sequence[str | Axis], cell: Sequence[int]) -> d
 def _of_level(axis: str | Axis, layout: Layout, index: int, level: int) -> Mapping[str, object]:
     """What a level sets."""
     if isinstance(axis, Axis):
-        return axis.levels[level].settings
+        return axis.levels[level].settings if axis.kind != "word" else {}
     factor = layout.factors[index]
     return {axis: factor.numbers[level] if factor.numbers else factor.labels[level]}
 

@@ -30,7 +30,7 @@ def checked(found: Finding, evidence: Evidence, axes: tuple[int, int]) -> Findin
         return found
     size = evidence.margin
     doubles = effects.double_differences(evidence.layout, axes, evidence.values)
-    if makings := evidence.makings:
+    if (makings := evidence.makings) and not makings.free(evidence.card):
         doubles = tuple(one for one in doubles if makings.allow(one, evidence.card))
     if not doubles:
         return found
