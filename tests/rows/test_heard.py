@@ -66,3 +66,14 @@ def test_prompts_that_differ_in_one_cell_or_of_which_nothing_is_known_stay_apart
     assert not heard.twins(some)
     half = rows(study, lambda one: {"read": "a"} if one.cell["guidance_scale"] == "7" else {})
     assert not heard.twins(half)
+
+
+def test_a_strangers_ledger_is_believed_in_bounds() -> None:
+    study = little()
+    long = {"said": [f"{n} " + "x" * 10_000 for n in range(1000)] + [7, None], "lost": "y" * 10_000, "read": 7}
+    made = rows(study, lambda _: long)
+    assert len(heard.warnings(made)) <= heard.MOST
+    assert all(len(one.text) <= heard.LONGEST + 1 for one in heard.warnings(made))
+    assert all(len(words) <= heard.LONGEST + 1 for words in heard.lost(made).values())
+    assert not heard.twins(made)
+    assert not heard.warnings(rows(study, lambda _: {"said": "x is ignored"}))

@@ -18,7 +18,7 @@ from teststrip.errors import shortened
 from teststrip.records import Encoded, Reading, Value, digest_of
 from teststrip.weights.loading import quietly
 
-TOKENIZER: Final = re.compile(r"tokenizer(_\d+)?")
+TOKENIZERS: Final = ("tokenizer", "tokenizer_1", "tokenizer_2", "tokenizer_3", "tokenizer_4")
 LENGTH: Final = "max_sequence_length"
 UNBOUNDED: Final = 100_000
 """A tokenizer that names a larger length names none."""
@@ -33,14 +33,14 @@ Tokenizers = Mapping[str, Any]
 
 def of_pipeline(pipe: Any) -> Tokenizers:
     """The tokenizers of a loaded pipeline, by the name of their component."""
-    found = {name: part for name, part in pipe.components.items() if TOKENIZER.fullmatch(name)}
+    found = {name: getattr(pipe, name, None) for name in TOKENIZERS}
     return {name: part for name, part in found.items() if callable(part) and hasattr(part, "model_max_length")}
 
 
 def on_disk(model: Model) -> Tokenizers:
     """The tokenizers of a model that lie on this disk; empty where there are none or one of them cannot be read."""
     folder = model.folder or _cached(model)
-    entries = {name: entry for name, entry in (model.index or {}).items() if TOKENIZER.fullmatch(name)}
+    entries = {name: entry for name, entry in (model.index or {}).items() if name in TOKENIZERS}
     if folder is None:
         return {}
     import transformers
