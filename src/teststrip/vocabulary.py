@@ -225,12 +225,12 @@ _NOISY, _NOISY_BY_ETA, _FEW_STEPS, _HIGH_GUIDANCE = (
 
 
 def plainly(name: str) -> str:
-    """A name as tables of this file spell it: small letters, underscores, DPM++ as dpmpp.
+    """A name as tables of this file spell it: small letters, underscores, DPM++ as dpmpp; one beyond ASCII as it is.
 
     >>> plainly("CFG scale"), plainly("DPM++ 2M Karras")
     ('cfg_scale', 'dpmpp_2m_karras')
     """
-    return re.sub(r"[ -]+", "_", name.strip(" ").lower().replace("dpm++", "dpmpp"))
+    return re.sub(r"[ -]+", "_", name.strip(" ").lower().replace("dpm++", "dpmpp")) if name.isascii() else name
 
 
 def sampler_named(name: str) -> tuple[str, Mapping[str, object]] | None:
