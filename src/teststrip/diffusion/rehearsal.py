@@ -1,24 +1,29 @@
 """Whether a scheduler can take the steps that a pipeline will ask for: asked of the scheduler itself, without a model.
 
 A scheduler is made from the configuration of the model's own one, given its times as the pipeline's source gives them,
-and led through all steps of an empty picture. What it refuses here it refuses in a run. Imports torch and the
-scheduler's module when called. Where a source is not understood nothing is refused; a trial picture decides then.
+and led through the steps of an empty picture. What it refuses here it refuses in a run. Imports torch and Diffusers
+when called, unless the verdict is kept on disk. Where a source is not understood nothing is refused; a trial picture
+decides then.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Any, Final
 
 from teststrip.diffusion import schedulers
 from teststrip.diffusion.pipelines import PipelineClass, arguments_of, find
+from teststrip.diffusion.schedulers import NEEDS
 from teststrip.diffusion.source import function
+from teststrip.diffusion.verdicts import Verdicts
 from teststrip.errors import first_line
 from teststrip.records import Value
 from teststrip.weights.loading import quietly
@@ -35,6 +40,9 @@ SHAPE: Final = (1, 4, 8, 8)
 
 KNOWN: Final = frozenset({"scheduler", "num_inference_steps", "device", "timesteps", "sigmas"})
 """Parameters of `retrieve_timesteps`, which most pipelines have a copy of; any other one goes to the scheduler."""
+
+
+_VERDICTS: Final = Verdicts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +166,19 @@ def _near(steps: int) -> Iterator[int]:
 
 def _why(how: Asking, own: tuple[str, Mapping[str, object]], kind: str, steps: int) -> str:
     """What the scheduler says against it, in one line; "" = nothing."""
-    return _rehearsed(how, own[0], json.dumps(dict(own[1]), sort_keys=True), kind, steps)
+    return _remembered(how, own[0], json.dumps(dict(own[1]), sort_keys=True), kind, steps)
 
 
 @cache
+def _remembered(how: Asking, own: str, config: str, kind: str, steps: int) -> str:
+    versions = {name: version(name) for name in ("diffusers", "torch", "numpy")}
+    needed = NEEDS.get(kind)
+    if needed and importlib.util.find_spec(needed) is None:
+        return ""  # which is said elsewhere, and no verdict to keep
+    asked = [versions, asdict(how), own, config, kind, steps]
+    return _VERDICTS.of(asked, lambda: _rehearsed(how, own, config, kind, steps))
+
+
 def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int) -> str:
     import diffusers
 
@@ -170,8 +187,6 @@ def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int) -> str
         try:
             loaded = getattr(diffusers, own).from_config(json.loads(config))
             _rehearse(getattr(diffusers, kind).from_config(loaded.config), how, steps)
-        except ImportError:
-            return ""  # the scheduler needs a package, which is checked elsewhere
         except Exception as error:  # whatever a scheduler raises, it would raise in the run
             return f"{type(error).__name__}: {first_line(error)}"[:200].rstrip(".")
     return ""

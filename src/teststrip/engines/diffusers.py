@@ -19,6 +19,7 @@ from typing import ClassVar, Final, Literal
 from teststrip.diffusion import (
     backends,
     failures,
+    inputs,
     loading,
     loras,
     merging,
@@ -199,13 +200,20 @@ class DiffusersEngine:
         return [one for one in found if one] if all(found) else ()
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
-        """Asks the scheduler to take the steps, without the model. Says nothing where Diffusers is not installed."""
+        """Asks the scheduler to take the steps, and the pipeline to check the settings, both without weights.
+
+        Returns:
+            What they refuse, as a message that begins with the setting; "" also where Diffusers is not installed.
+        """
         model = self._model(settings)
         pipeline = self._pipeline(model)
         if pipeline is None or not loading.installed():
             return ""
         name, steps, _ = self._sampling(model, settings)
-        return rehearsal.objection(pipeline, model.scheduler, name, steps)
+        # The embedded model's own scheduler takes any number of steps, and its studies are planned in an instant.
+        ours = model.name == models.EMBEDDED and name == model.scheduler[0]
+        why = "" if ours else rehearsal.objection(pipeline, model.scheduler, name, steps)
+        return why or inputs.objection(pipeline, model, settings)
 
     def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.
