@@ -112,6 +112,27 @@ class Remarks(Protocol):
 
 
 @runtime_checkable
+class Rehearses(Protocol):
+    """Optional: an engine that can find out without weights what a model or a scheduler will refuse."""
+
+    def rehearse(self, settings: Mapping[str, Value]) -> str:
+        """Why a shot with these settings cannot be made; "" where nothing speaks against it.
+
+        Unlike `Engine.check`, which a study file is read with, this may take a second and load libraries.
+        """
+        ...
+
+
+@runtime_checkable
+class Attempts(Protocol):
+    """Optional: an engine that can show quickly whether a shot can be made."""
+
+    def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """One answer for each shot, from its own weights and settings but in as few steps as they allow."""
+        ...
+
+
+@runtime_checkable
 class Names(Protocol):
     """Optional: an engine that knows names which a setting may have, and accepts others, too."""
 

@@ -11,7 +11,19 @@ import typer
 from rich.markup import escape
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import INTERRUPTED, PARTIAL, Json, Out, Set, StudyFile, err, out, print_json, print_text
+from teststrip.cli.words import (
+    INTERRUPTED,
+    PARTIAL,
+    Json,
+    Out,
+    Set,
+    StudyFile,
+    WithoutFailing,
+    err,
+    out,
+    print_json,
+    print_text,
+)
 from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
@@ -41,6 +53,10 @@ def plan(
     out_dir: Out = None,
     overrides: Set = None,
     calibrate: Annotated[bool, typer.Option(help="Make two images to estimate the time, if no run is known.")] = True,
+    attempt: Annotated[
+        bool, typer.Option("--try", help="Make a picture of each level in few steps, to see whether it can be made.")
+    ] = False,
+    without_failing: WithoutFailing = False,
     register: Annotated[
         bool, typer.Option("--register", help="Write the question into the folder and print its digest.")
     ] = False,
@@ -50,7 +66,7 @@ def plan(
     from teststrip.verbs import forecast
     from teststrip.verbs.register import register as registered
 
-    overview = forecast.of(study, out_dir, overrides or [])
+    overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing)
     made = registered(overview.study, overview.folder) if register else None
     unknown = calibrate and overview.summary.left and not overview.timed
     if not as_json:
@@ -81,6 +97,7 @@ def run(
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Also try again what was refused or invalid.")] = False,
+    without_failing: WithoutFailing = False,
     as_json: Json = False,
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
@@ -93,11 +110,21 @@ def run(
     from teststrip.views import report
 
     file, folder = places.of_study(study, out_dir)
-    asked = studies.read(file, overrides or [])
+    read = studies.reopen if without_failing else studies.read
+    asked = read(file, overrides or [])
     for warning in scores.warnings(asked):
         err.print(f"warning: {warning}", markup=False)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
-    outcome = drive(asked, folder, limit=limit, trackers=names, allow_mixed=allow_mixed, retry=retry)
+    outcome = drive(
+        asked,
+        folder,
+        limit=limit,
+        trackers=names,
+        allow_mixed=allow_mixed,
+        retry=retry,
+        without_failing=without_failing,
+        say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
+    )
     result = outcome.result
     if as_json:
         print_json({**outcome.as_json(), "report": report.as_json(result)})
@@ -109,6 +136,7 @@ def run(
             trackers=tracker or [],
             allow_mixed=allow_mixed,
             retry=retry,
+            without_failing=without_failing,
         )
         left = (
             f"{count(outcome.left, 'image')} left to make"

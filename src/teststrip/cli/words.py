@@ -32,6 +32,10 @@ Set = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="The folder of the study. [default: that of its run, or runs/NAME]")
 ]
+WithoutFailing = Annotated[
+    bool,
+    typer.Option("--without-failing", help="Leave out what cannot be made, and say so; else it is an error."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Also read a study of more than 100,000 places.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 

@@ -6,6 +6,7 @@ Safetensors only, no code from outside, no progress bars. Knows models and devic
 from __future__ import annotations
 
 import gc
+import importlib.util
 import inspect
 import sys
 import warnings
@@ -47,6 +48,11 @@ class Loaded:
     dtype: str
     adapters: dict[str, str] = field(default_factory=dict)
     adapted: tuple[str, float] | None = None
+
+
+def installed() -> bool:
+    """Whether what loads pipelines is installed."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "transformers"))
 
 
 def resolved_device(asked: str) -> str:
@@ -104,12 +110,21 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
         try:
             pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, variant, options)
             pipe.set_progress_bar_config(disable=True)
+            _name_text_models(pipe)
             _place(pipe, device, offload)
         except ModuleNotFoundError:
             raise  # a package is missing, which no other level can do without
         except Exception as error:  # whatever files of unknown origin bring about, they end their own shots
             raise _cannot_load(model, error, device=device, dtype=dtype, offload=offload) from error
     return Loaded(pipe, model, device, dtype)
+
+
+def _name_text_models(pipe: Any) -> None:
+    """Let `clip_skip` find the last norm of CLIP: Diffusers looks in `text_model`, which transformers 5 took away."""
+    for name in ("text_encoder", "text_encoder_2"):
+        encoder = getattr(pipe, name, None)
+        if hasattr(encoder, "final_layer_norm") and not hasattr(encoder, "text_model"):
+            object.__setattr__(encoder, "text_model", encoder)  # past torch, which would take it for a part of itself
 
 
 def _place(pipe: Any, device: str, offload: str) -> None:

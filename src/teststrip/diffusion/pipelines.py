@@ -115,7 +115,7 @@ def knobs() -> Mapping[str, Setting]:
             call = ast.parse("class _:\n" + match.group() + "        pass").body[0]
             assert isinstance(call, ast.ClassDef)
             signature = function(call, "__call__")
-            names = {name for name, _, _ in _arguments(signature)} if signature else set()
+            names = {name for name, _, _ in arguments_of(signature)} if signature else set()
             if signature is None or not names >= TEXT_TO_IMAGE or any(OTHER_INPUT.fullmatch(name) for name in names):
                 continue
             for knob in _knobs(signature):
@@ -129,7 +129,7 @@ _NONE_GIVEN: Final = object()
 def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
     """The arguments of a simple type, as settings."""
     described = ast.get_docstring(call) or ""
-    for name, annotation, default in _arguments(call):
+    for name, annotation, default in arguments_of(call):
         kind, optional = _kind(annotation)
         if kind is None or NO_KNOBS.fullmatch(name):
             continue
@@ -146,7 +146,7 @@ def _knobs(call: ast.FunctionDef) -> Iterator[Setting]:
 def _unfit(call: ast.FunctionDef, knobs: Mapping[str, Setting]) -> str:
     if "prompt" not in knobs:
         return "it takes no prompt"
-    for name, annotation, default in _arguments(call):
+    for name, annotation, default in arguments_of(call):
         if VIDEO.fullmatch(name):
             return "it makes videos"
         needed = "None" not in (text := ast.unparse(annotation) if annotation else "") and "Optional" not in text
@@ -170,7 +170,7 @@ def _kind(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
     return None, optional
 
 
-def _arguments(call: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, object]]:
+def arguments_of(call: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, object]]:
     """Name, annotation and default of each argument but `self`; a default that is no constant counts as None."""
     arguments = call.args
     plain = [*arguments.posonlyargs, *arguments.args]

@@ -19,11 +19,13 @@ from typing import ClassVar, Final, Literal
 from teststrip.diffusion import (
     backends,
     failures,
+    inputs,
     loading,
     loras,
     merging,
     models,
     pipelines,
+    rehearsal,
     schedule,
     schedulers,
     source,
@@ -175,6 +177,41 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
         alone = [f"made one after another, not in batches: {why}"] if why else []
         return "\n".join([*schedule.remarks(*self._sampling(model, settings)), *alone])
+
+    def rehearse(self, settings: Mapping[str, Value]) -> str:
+        """Asks the scheduler to take the steps, and the pipeline to check the settings, both without weights.
+
+        Returns:
+            What they refuse, as a message that begins with the setting; "" also where Diffusers is not installed.
+        """
+        model = self._model(settings)
+        pipeline = self._pipeline(model)
+        if pipeline is None or not loading.installed():
+            return ""
+        name, steps, _ = self._sampling(model, settings)
+        return rehearsal.objection(pipeline, model.scheduler, name, steps) or inputs.objection(
+            pipeline, model, settings
+        )
+
+    def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.
+
+        Raises:
+            EngineError: the device is not there.
+            MissingExtra: torch, diffusers or transformers is not installed.
+        """
+        self._resolved_device()
+        for shot in shots:
+            try:
+                loaded = self._load(shot)
+            except CannotLoad as error:
+                yield failures.at_loading(shot, error)
+                continue
+            pipeline = self._loaded_pipeline(loaded)
+            name, steps, _ = self._sampling(loaded.model, shot.settings)
+            least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps)
+            fewer = {"num_inference_steps": least} if "num_inference_steps" in pipeline.knobs else {}
+            yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}))
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
 from teststrip import plugins
-from teststrip.protocols import Engine, LooksAhead
+from teststrip.errors import EngineError, StudyError
+from teststrip.protocols import Attempts, Engine, LooksAhead, Rehearses
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
 
@@ -60,6 +61,24 @@ class LocalExecutor:
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer for each shot, as `Executor.run` says."""
         return self.engine(engine).render(shots)
+
+    def check(self, shot: Shot) -> str:
+        """What the engine of this shot has against its settings; "" = nothing."""
+        try:
+            self.engine(shot.engine).check(shot.settings)
+        except (StudyError, EngineError) as error:
+            return str(error)
+        return ""
+
+    def rehearse(self, shot: Shot) -> str:
+        """Why this shot cannot be made, as far as its engine finds out without weights; "" = nothing is known."""
+        engine = self.engine(shot.engine)
+        return engine.rehearse(shot.settings) if isinstance(engine, Rehearses) else ""
+
+    def attempt(self, shot: Shot) -> Render | Failure | None:
+        """The quick answer of this shot's engine; None where the engine gives none."""
+        engine = self.engine(shot.engine)
+        return next(iter(engine.attempt([shot]))) if isinstance(engine, Attempts) else None
 
     def finish(self) -> None:
         """Begin no further shot, as `Executor.finish` says."""

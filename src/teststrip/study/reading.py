@@ -40,13 +40,19 @@ def read(path: str | Path, overriding: Sequence[str] = ()) -> Study:
     return _judged(data, Place(path.name, overridden=changed), path.parent)
 
 
-def reopen(path: str | Path) -> Study:
+def reopen(path: str | Path, overriding: Sequence[str] = ()) -> Study:
     """The study of a file that has run before, read without asking the engine whether it could run again.
 
     A study folder that was mailed therefore opens on a machine without the model.
+
+    Args:
+        path: as in `read`.
+        overriding: as in `read`.
     """
     path = Path(path)
-    return _study(_toml(path), Place(path.name), path.parent)[0]
+    data = _toml(path)
+    changed = overrides.apply(data, overriding)
+    return _study(data, Place(path.name, overridden=changed), path.parent)[0]
 
 
 def parse(data: Mapping[str, object], *, place: str, folder: Path) -> Study:

@@ -16,8 +16,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from teststrip.analysis.sentences.phrases import count, stopwatch
+from teststrip.errors import shortened
 from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started
 from teststrip.screen import Screen
+
+MOST_REASONS = 6
+"""Reasons of failures that are told one by one at the end."""
 
 
 class ProgressTracker:
@@ -48,7 +52,7 @@ class ProgressTracker:
                 self._start(event)
             case Saved() | Failed():
                 if isinstance(event, Failed):
-                    self._failures[event.failure.reason] += 1
+                    self._failures[f"{event.failure.reason}: {event.failure.text}"] += 1
                 self._advance(event.left)
             case Scored(note=note) if note:
                 self._say(f"[yellow]{escape(event.metric)}[/]: {escape(note)}")
@@ -124,8 +128,10 @@ class ProgressTracker:
         seconds = time.monotonic() - self._since
         rate = f", {event.images / seconds:.2f} images a second" if event.images and seconds > 0 else ""
         self._say(f"{count(event.images, 'image')} made in {stopwatch(seconds)}{rate}")
-        for reason, times in self._failures.most_common():
-            self._say(f"[red]{times} without a picture: {escape(reason)}[/]")
+        for why, times in self._failures.most_common(MOST_REASONS):
+            self._say(f"[red]{times:,} without a picture: {escape(shortened(why))}[/]")
+        if others := sum(times for _, times in self._failures.most_common()[MOST_REASONS:]):
+            self._say(f"[red]{others:,} without a picture for other reasons: the page shows each[/]")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)

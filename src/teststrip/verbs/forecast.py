@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from teststrip.records import EngineRef, Fingerprint, Planned, Study
 from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
-from teststrip.verbs import extent, places
+from teststrip.verbs import extent, places, trial
 from teststrip.verbs.resume import fingerprints
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
@@ -47,7 +48,7 @@ class Forecast:
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
         remarks: sentences of engines on settings that are not made as they read, or on a slower path.
-        warnings: sentences on scores that know nothing of these pictures.
+        warnings: sentences on what was left out, and on scores that know nothing of these pictures.
         untimed: why the time is not known, where it is not.
     """
 
@@ -68,10 +69,29 @@ class Forecast:
         return self.summary.seconds_left is not None
 
 
-def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Forecast:
-    """The forecast of a study file or of a run's folder. Reads the folder if there is one, and changes nothing."""
+def of(
+    path: Path,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    attempt: bool = False,
+    without_failing: bool = False,
+) -> Forecast:
+    """The forecast of a study file or of a run's folder. Reads the folder if there is one, and changes nothing.
+
+    Args:
+        path: of the study file or the folder.
+        out: the folder of the study.
+        overrides: changes to the study file, KEY=VALUE each.
+        attempt: whether a picture of each level is made, to see whether it can be.
+        without_failing: whether what cannot be made is left out.
+
+    Raises:
+        StudyError: the study asks for something that does not exist or cannot be made.
+    """
     path, out = places.of_study(path, out)
-    study = studies.read(path, overrides)
+    read = studies.reopen if without_failing else studies.read
+    study, left_out = trial.sound(read(path, overrides), attempt=attempt, without_failing=without_failing)
     plan = planning.of(study)
     folder = out or places.RUNS / study.name
     done, pace, size = _history(plan, folder)
@@ -84,7 +104,7 @@ def of(path: Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Fo
         frozenset(done),
         outlook.of_study(study, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
         _remarks(plan),
-        scores.warnings(study),
+        (*([trial.left_out(left_out)] if left_out else []), *scores.warnings(study)),
     )
 
 
@@ -254,7 +274,9 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
             [sys.executable, "-m", "teststrip.executors.pace"],
             input=json.dumps(asked),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a library below may write in another encoding
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             timeout=CALIBRATION_SECONDS,
             check=False,
         )

@@ -53,6 +53,7 @@ def again(
     trackers: Sequence[str] = (),
     allow_mixed: bool = False,
     retry: bool = False,
+    without_failing: bool = False,
 ) -> str:
     """The command that goes on with a run that was stopped.
 
@@ -62,7 +63,7 @@ def again(
     words = ["teststrip", "run", str(study), *(["--out", str(out)] if out else [])]
     words += [word for pair in overrides for word in ("--set", pair)]
     words += [word for name in trackers for word in ("--tracker", name)]
-    words += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry
+    words += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry + ["--without-failing"] * without_failing
     return shlex.join(words)
 
 

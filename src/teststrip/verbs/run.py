@@ -8,7 +8,7 @@ an adaptive study, a gate or a notebook calls them again and again while engines
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import groupby, islice
 from pathlib import Path
@@ -37,7 +37,7 @@ from teststrip.records import (
 from teststrip.results import Result
 from teststrip.store import Store, inside
 from teststrip.trackers.listeners import Listeners
-from teststrip.verbs import places, resume, score
+from teststrip.verbs import places, resume, score, trial
 from teststrip.verbs.outcome import Outcome
 from teststrip.verbs.signals import stopping
 
@@ -84,28 +84,32 @@ def drive(
     overrides: Sequence[str] = (),
     views: bool = True,
     executor: Executor | None = None,
+    without_failing: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Do what `run` does, with the arguments of `run` and three more.
+    """Do what `run` does, with the arguments of `run` and five more.
 
     Args:
         overrides: changes to the study file, KEY=VALUE each.
         views: whether to write page and report.
         executor: where engines run, by default this process.
+        without_failing: whether to leave out what cannot be made. A picture of each level is made first, to find it.
+        say: is called with each sentence on what cannot be made, before a long run begins.
 
     Returns:
         What this run did.
     """
-    session = Session.open(
-        study,
-        out,
-        trackers=trackers,
-        allow_mixed=allow_mixed,
-        retry=retry,
-        overrides=overrides,
-        executor=executor,
-    )
+    if not isinstance(study, Study):
+        study, out = places.of_study(study, out)
+    asked, left_out = trial.sound(_read(study, overrides), attempt=without_failing, without_failing=without_failing)
+    if left_out and say:
+        say(trial.left_out(left_out))
+    session = Session.open(asked, out, trackers=trackers, allow_mixed=allow_mixed, retry=retry, executor=executor)
     with session:
         with stopping(session.stopped):
+            if say and limit is None and not without_failing:
+                for sentence in session.doubts():
+                    say(sentence)
             session.make(islice(session.todo(), limit))
             session.score()
         session.conclude()
@@ -163,7 +167,8 @@ class Session:
         """
         if not isinstance(study, Study):
             study, out = places.of_study(study, out)
-        study, text = _read(study, overrides)
+        study = _read(study, overrides)
+        text = studies.dump(study)  # the copy in the folder must stand alone, so overrides and prompts are folded in
         folder = Path(out) if out is not None else places.RUNS / study.name
         executor = executor or LocalExecutor()
         listeners = Listeners.of(study, trackers)
@@ -194,6 +199,11 @@ class Session:
     def todo(self) -> Iterable[Planned]:
         """The planned shots that have no image yet and did not fail for good, in the order of the plan."""
         return self.plan.without(self._done | self._final)
+
+    def doubts(self) -> Iterator[str]:
+        """Sentences on what cannot be made, from a picture of each level before a long run; see `trial.warned`."""
+        stopped = self.stopped.is_set
+        return trial.warned(self.plan, self._done, self._executor, left=self.outcome.left, stopped=stopped)
 
     def make(self, planned: Iterable[Planned]) -> None:
         """Let the executor make these shots, store each image, and notify the trackers of it. Engines stay open."""
@@ -298,11 +308,9 @@ class Session:
         return answer
 
 
-def _read(study: Study | Path, overrides: Sequence[str]) -> tuple[Study, str]:
+def _read(study: Study | Path, overrides: Sequence[str]) -> Study:
     if isinstance(study, Study):
         if overrides:
             raise UsageError("overrides belong to a study file; change the Study itself instead")
-        return study, studies.dump(study)
-    read = studies.read(study, overrides)
-    # The copy in the folder must stand alone, so overrides and prompt files are folded in.
-    return read, studies.dump(read)
+        return study
+    return studies.read(study, overrides)
