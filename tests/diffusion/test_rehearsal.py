@@ -8,7 +8,7 @@ import pytest
 from tests import tiny_pipelines as tiny
 from tests.shots import ask
 
-from teststrip.diffusion import rehearsal, schedulers
+from teststrip.diffusion import models, pipelines, rehearsal, schedulers
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.records import Failure
 
@@ -72,6 +72,12 @@ def test_the_known_cases_are_judged_right(engine, folders, family, name, steps) 
 def test_in_all_cases_a_refusal_is_a_failure_and_nothing_else_is(engine, folders) -> None:
     for case in cases():
         judge(engine, folders, *case)
+
+
+def test_the_embedded_model_needs_no_rehearsal_of_its_own_scheduler() -> None:
+    model = models.find(models.EMBEDDED)
+    pipeline = pipelines.find(model.pipeline)
+    assert not any(rehearsal.objection(pipeline, model.scheduler, None, steps) for steps in (*range(1, 40), 200, 1000))
 
 
 def test_a_refused_number_of_steps_names_the_nearest_that_is_taken(engine, folders) -> None:

@@ -189,9 +189,10 @@ class DiffusersEngine:
         if pipeline is None or not loading.installed():
             return ""
         name, steps, _ = self._sampling(model, settings)
-        return rehearsal.objection(pipeline, model.scheduler, name, steps) or inputs.objection(
-            pipeline, model, settings
-        )
+        # The embedded model's own scheduler takes any number of steps, and its studies are planned in an instant.
+        ours = model.name == models.EMBEDDED and name == model.scheduler[0]
+        why = "" if ours else rehearsal.objection(pipeline, model.scheduler, name, steps)
+        return why or inputs.objection(pipeline, model, settings)
 
     def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.

@@ -197,11 +197,10 @@ def _objection(known: Known, settings: Mapping[str, Value]) -> str:
 def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
     defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
-    fixed = {**study.settings, **known.settings}
     for where, settings in _parts(study, levels, known, place):
-        # A level is wrong by itself where it is wrong beside what is fixed: a LoRA belongs to the model of the study.
-        beside = {} if settings.keys() <= fixed.keys() else fixed
-        if _objection(known, defaults | beside | settings) == message:
+        # A level is wrong by itself where it is wrong beside the engine's own settings: a LoRA belongs to a model.
+        beside: Mapping[str, Value] = {} if settings.keys() <= known.settings.keys() else known.settings
+        if _objection(known, {**defaults, **beside, **settings}) == message:
             name = next(iter(settings)) if len(settings) == 1 else ""
             return where.error(message.removeprefix(f"{name}: ") if name else message)
     cell = ", ".join(f"{axis.name} {level.label}" for axis, level in zip(study.axes, levels, strict=True))
