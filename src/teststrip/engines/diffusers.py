@@ -74,7 +74,7 @@ class DiffusersEngine:
             choices=("auto", "float32", "float16", "bfloat16"),
             doc="Number format of the weights; auto is float32 on a CPU, else float16 for U-Nets, bfloat16 for others.",
         ),
-        Setting("variant", "str", "", doc='Which weight files, for example "fp16"; "" = the plain ones.'),
+        Setting("variant", "str", "", doc='Weight files, for example "fp16"; "" = the plain ones, or the only ones.'),
         Setting("config", "str", "", doc='Folder with the configuration of a single-file model; "" = from the hub.'),
         Setting("safety_checker", "bool", default=True, doc="Whether a model's safety checker looks at the pictures."),
         Setting(
