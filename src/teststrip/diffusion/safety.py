@@ -85,7 +85,7 @@ def components(index: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 def check_folder(folder: Path) -> None:
     """Raise EngineError unless all weights that a pipeline loads are sound safetensors.
 
-    A training folder has more in it: checkpoints, states of optimizers, logs. Those are never opened.
+    A training folder has more in it, checkpoints, states of optimizers and logs, which are never opened.
     """
     for part in (folder, *_parts(folder)):
         there = [path for path in sorted(part.iterdir()) if path.is_file()]
