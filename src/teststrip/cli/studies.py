@@ -54,8 +54,8 @@ def init(
         file /= STUDY_FILE
     if file.exists():
         raise UsageError(f"{file} is there already. Name another file, or remove it first")
-    file.with_name(studies.SCHEMA_FILE).write_text(json.dumps(studies.schema()) + "\n", encoding="utf-8")
     file.write_text(f"#:schema {studies.SCHEMA_FILE}\n\n{studies.template()}", encoding="utf-8")
+    file.with_name(studies.SCHEMA_FILE).write_text(json.dumps(studies.schema()) + "\n", encoding="utf-8")
     out.print(f"wrote {file}, and {studies.SCHEMA_FILE} beside it, by which editors complete and check the file")
     out.print(f"Next: [bold]teststrip plan {file}[/]")
 

@@ -142,10 +142,25 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
 
 def _name_text_models(pipe: Any) -> None:
     """Let `clip_skip` find the last norm of CLIP: Diffusers looks in `text_model`, which transformers 5 took away."""
-    for name in ("text_encoder", "text_encoder_2"):
-        encoder = getattr(pipe, name, None)
+    for encoder in _text_encoders(pipe):
         if hasattr(encoder, "final_layer_norm") and not hasattr(encoder, "text_model"):
             object.__setattr__(encoder, "text_model", encoder)  # past torch, which would take it for a part of itself
+
+
+@contextmanager
+def _as_transformers_has_them(pipe: Any) -> Iterator[None]:
+    """Inside, text encoders lack the `text_model` of `_name_text_models`, by which a LoRA's layers would be named."""
+    for encoder in _text_encoders(pipe):
+        if encoder.__dict__.get("text_model") is encoder:
+            del encoder.__dict__["text_model"]
+    try:
+        yield
+    finally:
+        _name_text_models(pipe)
+
+
+def _text_encoders(pipe: Any) -> list[Any]:
+    return [encoder for name in ("text_encoder", "text_encoder_2") if (encoder := getattr(pipe, name, None))]
 
 
 def _place(pipe: Any, device: str, offload: str) -> None:
@@ -210,7 +225,10 @@ def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
             loaded.pipe.delete_adapters(loaded.adapters.pop(next(iter(loaded.adapters))))
         name, file = f"lora{loaded.loras}", Path(lora).expanduser()
         loaded.loras += 1
-        loaded.pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True)
+        with _as_transformers_has_them(loaded.pipe):
+            loaded.pipe.load_lora_weights(
+                str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True
+            )
         loaded.adapters[lora] = name
     loaded.adapters[lora] = loaded.adapters.pop(lora)
     loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
