@@ -49,6 +49,7 @@ FOREIGN: Final[Mapping[str, str]] = {
     "batch_size": "more images of a prompt are replicates = 4, at the top; how many are computed at once is found",
     "batch_count": "more images of a prompt are replicates = 4, at the top",
     "n_iter": "more images of a prompt are replicates = 4, at the top",
+    "num_images_per_prompt": "more images of a prompt are replicates = 4, at the top",
     "schedule_type": "the spacing of steps is a part of the model's own scheduler/scheduler_config.json here",
     "hires_fix": "a second pass at a larger size is not made here: write the size itself as width and height",
     "enable_hr": "a second pass at a larger size is not made here: write the size itself as width and height",
