@@ -40,7 +40,13 @@ def test_only_the_disk_and_the_store_put_a_file_in_the_place_of_another():
 # What is written with `disk.replace` lies where the user keeps it: caches of this machine, and the target of an export.
 OWN = {"diffusion/width_cache.py", "weights/digests.py", "verbs/export.py", "store/inside.py"}
 # Folders that are made elsewhere than in a study: caches, the store's own, the contract suites, an export's target.
-MAKERS = {"diffusion/width_cache.py", "diffusion/backends.py", "weights/digests.py", "verbs/export.py"}
+MAKERS = {
+    "diffusion/width_cache.py",
+    "diffusion/verdicts.py",
+    "diffusion/backends.py",
+    "weights/digests.py",
+    "verbs/export.py",
+}
 # `Path.write_text` and `write_bytes` follow a link: only into temporary folders, or files of the user's own.
 WRITERS = {"cli/studies.py", "trackers/trackio.py", "trackers/mlflow/runs.py", "trackers/tensorboard.py"}
 # `shutil` and W&B's library need folders of their own inside a tracker's, which `content.own_folder` has looked at.

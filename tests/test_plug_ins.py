@@ -46,6 +46,7 @@ def ran_tests(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_guides_plug_ins_keep_the_contracts_from_outside(plug_in: Path) -> None:
     done = ran_tests(plug_in)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]

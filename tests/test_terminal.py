@@ -104,9 +104,13 @@ def test_plan_run_and_what_they_write_show_bidi_as_escapes(finished: Path, tmp_p
     assert "y\\u202ez" in (tmp_path / "new/report.md").read_text(encoding="utf-8").replace("\\\\", "\\")
 
 
-def test_text_that_the_encoding_of_the_terminal_lacks_is_an_escape(finished: Path) -> None:
+def test_text_that_the_encoding_of_the_terminal_lacks_is_spelled_plainly_and_json_stays_json(finished: Path) -> None:
     done = command("report", "done", cwd=finished, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert "\\xd7" in done.stdout
+    assert "2 prompts x 1 seed x 2 settings" in done.stdout
+    assert "\\" not in done.stdout.replace("\\u202e", "")
+    done = command("report", "done", "--json", cwd=finished, PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
+    plain = command("report", "done", "--json", cwd=finished)
+    assert json.loads(done.stdout) == json.loads(plain.stdout)
 
 
 # What the system refuses.

@@ -6,11 +6,15 @@ command. Standard error only accompanies it, so a run goes on in silence where t
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
+import json
 import os
+import re
 import sys
-from typing import IO, Any, NoReturn
+from collections.abc import Mapping
+from typing import IO, Any, Final, NoReturn
 
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
@@ -19,6 +23,9 @@ from teststrip.characters import printable
 from teststrip.errors import ReaderGone
 
 OUTPUT = "standard output"
+PLAINLY = "plain"
+ESCAPED = "json-escapes"
+"""The names under which Python's codecs know `spelled` and `escaped`."""
 WIDE = 10_000
 """Columns of what is no terminal: tables are as wide as their words, so that each row is one line for `grep`."""
 
@@ -61,14 +68,14 @@ class Screen(Console):
             self._lost(error)
 
     def write(self, text: str) -> None:
-        """Write text of a format of its own, such as JSON, as one piece without styles or wrapping.
+        """Write JSON as one piece, without styles or wrapping; what the encoding of the file lacks is escaped in it.
 
         Raises:
             OSError: standard output is full.
             ReaderGone: what reads standard output has ended.
         """
         try:
-            self.file.write(printable(text))
+            self.file.write(_as_the_file_has_it(printable(text), self.file))
             self.file.flush()
         except OSError as error:
             self._lost(error)
@@ -89,6 +96,15 @@ class Screen(Console):
         raise OSError(error.errno, error.strerror, OUTPUT) from error
 
 
+def _as_the_file_has_it(text: str, file: IO[str]) -> str:
+    """JSON for a file: with its letters where the encoding of the file has all of Unicode, else with escapes.
+
+    Some old encodings write a letter as a byte that reads as another one, so none of them is trusted with letters.
+    """
+    encoding = codecs.lookup(getattr(file, "encoding", None) or "utf-8").name
+    return text if encoding.startswith("utf") else text.encode("ascii", ESCAPED).decode("ascii")
+
+
 def abandon(stream: IO[str]) -> None:
     """Lead a stream that cannot be written to nowhere, because Python would try again when the process ends."""
     with contextlib.suppress(OSError, ValueError):
@@ -97,8 +113,50 @@ def abandon(stream: IO[str]) -> None:
         os.close(nowhere)
 
 
+PLAIN: Mapping[str, str] = {
+    "→": "->", "←": "<-", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "±": "+-", "≥": ">=", "≤": "<=",
+    "≈": "~", "·": "|", "•": "*", "∞": "inf", "√": "root ", "∫": "integral ", "°": " deg", "‘": "'", "’": "'",
+    "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "\u2009": " ", "─": "-", "│": "|", "├": "|", "└": "|",
+    "\ufffd": "?", "━": "-", "╸": "-", "╺": "-",
+}  # fmt: skip
+"""Symbols of our own sentences, tables and bars, as the terminals of old codepages and plain ASCII can show them."""
+
+RAISED: Final = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+"""Exponents, as numbers on the line."""
+
+
+def spelled(error: UnicodeError) -> tuple[str, int]:
+    r"""What is written for text that an encoding lacks: a plain symbol, else an escape as JSON spells it.
+
+    >>> "an 🦉 → 2 × 10⁻⁵".encode("ascii", "plain")
+    b'an \\ud83e\\udd89 -> 2 x 10^-5'
+    """
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    text = re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(RAISED), text)
+    return "".join(PLAIN.get(letter) or _escaped(letter) for letter in text), error.end
+
+
+def escaped(error: UnicodeError) -> tuple[str, int]:
+    r"""What is written into JSON for text that an encoding lacks: escapes alone.
+
+    >>> '"🦉 →"'.encode("ascii", "json-escapes")
+    b'"\\ud83e\\udd89 \\u2192"'
+    """
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(_escaped, error.object[error.start : error.end])), error.end
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isascii() else json.dumps(letter)[1:-1]
+
+
+codecs.register_error(PLAINLY, spelled)
+codecs.register_error(ESCAPED, escaped)
+
+
 def make_writable() -> None:
-    """Let both streams take any text: what their encoding has no character for is written as an escape."""
+    """Let both streams take any text: what their encoding has no character for is written plainly or as an escape."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every stream can
+            stream.reconfigure(errors=PLAINLY)  # type: ignore[union-attr]  # not every stream can

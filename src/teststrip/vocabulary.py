@@ -51,6 +51,7 @@ FOREIGN: Final[Mapping[str, str]] = {
     "batch_size": "more images of a prompt are replicates = 4, at the top; how many are computed at once is found",
     "batch_count": "more images of a prompt are replicates = 4, at the top",
     "n_iter": "more images of a prompt are replicates = 4, at the top",
+    "num_images_per_prompt": "more images of a prompt are replicates = 4, at the top",
     "timesteps": 'a list has a name here: write [schedules.mine] timesteps = [...] and schedule = "mine"',
     "sigmas": 'a list has a name here: write [schedules.mine] sigmas = [...] and schedule = "mine"',
     "hires_fix": "a second pass at a larger size is not made here: write the size itself as width and height",
@@ -233,12 +234,12 @@ _NOISY, _NOISY_BY_ETA, _FEW_STEPS, _HIGH_GUIDANCE = (
 
 
 def plainly(name: str) -> str:
-    """A name as tables of this file spell it: small letters, underscores, DPM++ as dpmpp.
+    """A name as tables of this file spell it: small letters, underscores, DPM++ as dpmpp; one beyond ASCII as it is.
 
     >>> plainly("CFG scale"), plainly("DPM++ 2M Karras")
     ('cfg_scale', 'dpmpp_2m_karras')
     """
-    return re.sub(r"[ -]+", "_", name.strip(" ").lower().replace("dpm++", "dpmpp"))
+    return re.sub(r"[ -]+", "_", name.strip(" ").lower().replace("dpm++", "dpmpp")) if name.isascii() else name
 
 
 def sampler_named(name: str) -> tuple[str, Mapping[str, object]] | None:

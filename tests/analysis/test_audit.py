@@ -52,7 +52,10 @@ def test_a_score_that_falls_by_the_margin_is_rarely_called_blind(prompts: int, s
     assert found.count("blind") / len(found) < 0.05 + 2.6 * (0.05 * 0.95 / 300) ** 0.5
 
 
-@pytest.mark.parametrize(("prompts", "seeds"), SIZES)
+@pytest.mark.parametrize(
+    ("prompts", "seeds"),
+    [pytest.param(*size, marks=[] if size in ((40, 1), (5, 6)) else pytest.mark.slow) for size in SIZES],
+)
 def test_a_score_that_sees_nothing_is_rarely_called_seeing_or_misled(prompts: int, seeds: int) -> None:
     found = outcomes(prompts, seeds, truth=0.0, studies=300, spread=1.0)
     wrong = found.count("sees") + found.count("misled")

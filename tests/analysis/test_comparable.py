@@ -108,6 +108,22 @@ def test_pictures_of_systems_that_differ_in_size_are_told_apart_by_their_pixels(
     assert analysis.findings(table, {"score": STRICT}, axes=["model"], outlook=False)
 
 
+def test_a_combination_without_pictures_is_of_the_size_of_all_others() -> None:
+    """An engine that refuses one combination takes no claim about axes from the others."""
+    axes = {"guidance_scale": (1.0, 7.0), "num_inference_steps": (4.0, 8.0, 16.0)}
+    table = scored.study(8, 2, axes, lambda cell: cell[0] * cell[1] / 16, seed=3)
+    refused = [
+        (g, n) == (7.0, 16.0) for g, n in zip(table["guidance_scale"], table["num_inference_steps"], strict=True)
+    ]
+    table["score"] = [math.nan if gone else score for gone, score in zip(refused, table["score"], strict=True)]
+    sized = {**table, **{made: [math.nan if gone else 64 for gone in refused] for made in (MADE_WIDTH, MADE_HEIGHT)}}
+    without, with_ = (analysis.findings(one, {"score": STRICT}, axes=list(axes)) for one in (table, sized))
+    assert {one.kind for one in with_} >= {"axis", "interaction", "cells"}
+    assert [(one.kind, one.axis, one.verdict) for one in with_] == [
+        (one.kind, one.axis, one.verdict) for one in without
+    ]
+
+
 def test_a_picture_that_is_not_there_has_no_size() -> None:
     table = {"prompt": ["a", "a"], "width": [64, 96], MADE_WIDTH: [64, math.nan], MADE_HEIGHT: [64, math.nan]}
     axes = [Axis("width", "setting", tuple(Level(str(w), {"width": w}) for w in (64, 96)))]

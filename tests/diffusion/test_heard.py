@@ -21,7 +21,13 @@ from teststrip.records import Render
 PLACES = {
     "diffusers": ("pipelines", "loaders", "schedulers", "utils", "models/modeling_utils.py", "configuration_utils.py"),
     "transformers": (
-        *("modeling_utils.py", "configuration_utils.py", "tokenization_utils_base.py", "tokenization_python.py"),
+        *(
+            "modeling_utils.py",
+            "configuration_utils.py",
+            "tokenization_utils_base.py",
+            "tokenization_python.py",
+            "utils",
+        ),
         *("models/clip", "models/t5", "models/gemma2", "models/qwen2", "models/auto"),
     ),
 }

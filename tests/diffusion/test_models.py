@@ -56,10 +56,51 @@ def test_a_folder_tells_its_pipeline_its_scheduler_and_its_configuration(tmp_pat
         ("conditioner.embedders.1.model.ln_final.bias", "StableDiffusionXLPipeline"),
         ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.bias", "StableDiffusion3Pipeline"),
         ("double_blocks.0.img_attn.norm.key_norm.scale", "FluxPipeline"),
+        ("model.diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale", "FluxPipeline"),
+        ("model.diffusion_model.distilled_guidance_layer.in_proj.bias", "ChromaPipeline"),
+        ("layers.0.adaLN_modulation.0.weight", "ZImagePipeline"),
     ],
 )
 def test_a_single_file_tells_its_kind_by_the_names_of_its_tensors(tmp_path, tensor, pipeline):
-    assert find(str(single_file(tmp_path / "m.safetensors", tensor))).pipeline == pipeline
+    # Chroma has Flux's double blocks, too, and every file of all parts has a VAE.
+    file = single_file(tmp_path / "m.safetensors", tensor, "double_blocks.0.x", "vae.encoder.conv_in.bias")
+    if "double" in tensor or "distilled" in tensor:
+        assert find(str(file)).pipeline == pipeline
+    assert find(str(single_file(tmp_path / "n.safetensors", tensor, "vae.decoder.conv_in.bias"))).pipeline == pipeline
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_a_file_of_the_denoiser_alone_says_what_is_missing(tmp_path, prefix):
+    file = single_file(tmp_path / "flux.safetensors", f"{prefix}double_blocks.0.img_attn.norm.key_norm.scale")
+    with pytest.raises(StudyError, match="the denoiser of a FluxPipeline alone, without text encoder and VAE"):
+        find(str(file))
+
+
+def test_flux_2_is_not_taken_for_flux(tmp_path):
+    file = single_file(tmp_path / "f.safetensors", "single_stream_modulation.lin.weight", "double_blocks.0.x", "vae.x")
+    with pytest.raises(StudyError, match="holds no model of a known kind"):
+        find(str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [('"C:\\models\\sd15"', "take away the inner ones"), ("C:\new\tiny", "put a Windows path into single quotes")],
+)
+def test_a_path_with_a_slip_of_the_pen_says_which(name, hint):
+    with pytest.raises(StudyError, match=hint):
+        find(name)
+
+
+def test_a_training_folder_is_judged_by_what_is_loaded_alone(tmp_path):
+    digests = Digests(tmp_path / "digests.json")
+    own = folder(tmp_path / "m")
+    before = find(str(own)).identity(digests, None)
+    (own / "checkpoint-500" / "unet").mkdir(parents=True)
+    (own / "checkpoint-500" / "optimizer.bin").write_bytes(b"\x80\x02")
+    (own / "checkpoint-500" / "model.safetensors").write_bytes(b"half")
+    (own / "v1-5-pruned.ckpt").write_bytes(b"\x80\x02")
+    find(str(own)).check()
+    assert find(str(own)).identity(digests, None) == before
 
 
 def test_a_single_file_can_borrow_its_configuration(tmp_path):

@@ -90,7 +90,7 @@ def test_any_bytes_are_either_a_table_or_an_error(tmp_path_factory, data):
 
 
 def test_pickled_weights_without_safetensors_are_refused(tmp_path):
-    folder = model_folder(tmp_path / "m")
+    folder = model_folder(tmp_path / "m", vae=["diffusers", "AutoencoderKL"])
     (folder / "vae").mkdir()
     (folder / "vae" / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x02")
     with pytest.raises(EngineError, match="pickled weights can run code and are never read"):
@@ -154,7 +154,7 @@ def test_poisoned_models_run_nothing_under_an_audit_hook(tmp_path):
     sign = tmp_path / "ran"
     renamed = model_folder(tmp_path / "renamed")
     (renamed / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(pickle.dumps(Canary(sign)))
-    binary = model_folder(tmp_path / "binary")
+    binary = model_folder(tmp_path / "binary", vae=["diffusers", "AutoencoderKL"])
     (binary / "vae").mkdir()
     (binary / "vae" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Canary(sign)))
     model_folder(tmp_path / "foreign", unet=["evil", "Evil"])

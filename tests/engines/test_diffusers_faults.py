@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +16,7 @@ from tests import tiny_pipelines as tiny
 from tests.shots import answers, ask
 from transformers import CLIPConfig, CLIPImageProcessor
 
+from teststrip.diffusion import failures
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import Cell, Failure, Image, Planned, Prompt, Render, Row
@@ -207,3 +214,61 @@ def test_a_model_folder_that_changes_has_another_fingerprint(tmp_path):
     before = DiffusersEngine(device="cpu").fingerprint(ask(folder))
     tiny.save("flux", folder, seed=1)
     assert DiffusersEngine(device="cpu").fingerprint(ask(folder)).id != before.id
+
+
+LITTLE_MEMORY = """
+import json, resource, sys
+from pathlib import Path
+import diffusers, torch, transformers
+from diffusers import DiffusionPipeline
+from tests.shots import answers, ask
+torch.set_num_threads(1)
+large, sound = sys.argv[1:]
+answers([ask(sound)], batch=1)  # all libraries are loaded, and all threads begun
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 2**29
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+shots = [ask(large), ask(sound), ask(large, seed=12)]
+found = answers(shots, batch=1)
+print(json.dumps([[getattr(found[s.id], name, None) for name in ("reason", "text", "retryable")] for s in shots]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="limits memory as Linux does")
+def test_a_model_that_does_not_fit_into_memory_fails_its_own_shots_with_a_remedy(sound, tmp_path):
+    large = tmp_path / "large"
+    shutil.copytree(sound, large)
+    weights = large / "unet/diffusion_pytorch_model.safetensors"
+    size = 2**33
+    header = json.dumps({"large": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+    with weights.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.truncate(8 + len(header) + size)  # a hole: it takes no space on the disk
+    said = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY, str(large), str(sound)], capture_output=True, text=True, check=False
+    )
+    first, small, last = json.loads(said.stdout.splitlines()[-1])
+    assert small == [None, None, None], "the other model is made"
+    for reason, text, retryable in (first, last):
+        assert (reason, retryable) == ("oom", True), text
+        assert text.startswith(f"model: '{large}' as float32 does not fit into the memory of cpu")
+        assert text.endswith("name a smaller model")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.86 GB, other allocations: 384.00 KB)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:114] . DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        OSError(12, "Cannot allocate memory"),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_memory_that_runs_out_on_any_device_is_a_failure_with_a_remedy(sound, error):
+    answer = failures.of(ask(sound), error)
+    assert (answer.reason, answer.retryable) == ("oom", True)
+    assert answer.text.endswith(failures.LESS_MEMORY)
+    assert "offload" in answer.text

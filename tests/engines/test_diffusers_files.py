@@ -194,3 +194,12 @@ def test_loras_leave_the_memory_and_come_back_with_the_same_pictures(folder, lor
     loading.adapt(loaded, None, 1.0)
     bare = shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, {}))[0]
     assert not np.array_equal(bare, pictures[0])
+
+
+@pytest.mark.parametrize("family", ["sd15", "flux"])
+def test_a_folder_with_half_precision_files_alone_needs_no_word_about_it(tmp_path, family):
+    pipe = tiny.build(family).to(torch.float16)
+    pipe.save_pretrained(tmp_path / "m", variant="fp16")
+    assert not [file for file in (tmp_path / "m").rglob("*.safetensors") if ".fp16" not in file.name]
+    answer = next(DiffusersEngine(device="cpu", batch=1).render([ask(tmp_path / "m")]))
+    assert isinstance(answer, Render), answer

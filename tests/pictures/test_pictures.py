@@ -299,9 +299,12 @@ def test_json_that_nothing_of_ours_wrote_is_refused_by_one_error(text):
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_an_engine_that_says_no_number_gets_its_picture_refused(number):
+def test_what_an_engine_says_that_is_no_number_is_kept_as_its_word_and_its_seconds_must_be_one(number):
+    made = render(FILES["png"], "png")
+    stamped = pictures.stamp(replace(made, facts={"loss": number}))
+    assert pictures.unstamp(stamped)["facts"] == {"loss": json.dumps(number)}
     with pytest.raises(PictureError, match="'pattern' says of it is not JSON"):
-        pictures.stamp(replace(render(FILES["png"], "png"), facts={"loss": number}))
+        pictures.stamp(replace(made, seconds=number))
 
 
 @pytest.mark.parametrize("text", ["[1", "{", "nothing", '{"code_points": [1114112]}' + "x", "[" * 100_000])

@@ -50,7 +50,7 @@ def in_turns(cells: list[dict[str, Any]], rounds: int, keep: int) -> list[Shot]:
     return [shot for _, shot in sorted(shots, key=lambda pair: pair[0])]
 
 
-@settings(max_examples=25)  # each model that leaves has the garbage collected
+@settings(max_examples=8)  # each model that leaves has the garbage collected
 @given(CELLS, st.integers(1, 12), st.integers(1, 4))
 def test_each_model_is_loaded_once_whatever_the_order_of_the_plan(cells, rounds, keep):
     assert sorted(loads(in_turns(cells, rounds, keep), keep)) == sorted({cell["model"] for cell in cells})

@@ -100,13 +100,13 @@ def test_the_page_finds_the_same_typical_seeds_and_shows_the_same_pictures(tmp_p
     (tmp_path / "boards.json").write_text(json.dumps(cases))
     script = f"""
       const {{ load }} = require({json.dumps(str(LOAD))});
-      const get = load(["board.js", "numbers.js", "view.js", "layout.js", "seeds.js"]);
-      const [Board, View, Layout, Seeds] = ["Board", "View", "Layout", "Seeds"].map(get);
+      const get = load(["board.js", "numbers.js", "view.js", "pivot.js", "seeds.js"]);
+      const [Board, View, Pivot, Seeds] = ["Board", "View", "Pivot", "Seeds"].map(get);
       const cases = JSON.parse(require("node:fs").readFileSync({json.dumps(str(tmp_path / "boards.json"))}));
       console.log(JSON.stringify(cases.map((raw) => {{
         const board = Board.model(raw);
         const view = View.defaults(board);
-        const pivot = Layout.pivot(board, view);
+        const pivot = Pivot.of(board, view);
         const shown = pivot.sections.flatMap((section) => section.rows.flatMap((row) => pivot.cols.map((col) =>
           Seeds.choose(board, view, pivot.places(section, row, col)))))
           .filter((place) => place?.file).map((place) => place.i);

@@ -142,7 +142,7 @@ def test_the_model_stands_with_the_engine_and_is_a_setting(toy: type[ToyEngine])
 def test_what_the_engine_refuses_is_said_at_the_level_that_is_wrong(toy: type[ToyEngine]) -> None:
     with pytest.raises(StudyError) as raised:
         study(engine={"name": "toy"}, settings={"steps": 5}, axes={"scheduler": ["Fast", "Slow"]})
-    assert str(raised.value) == "Study: axes.scheduler[1]: 'Slow' needs 10 steps or more"
+    assert str(raised.value) == "Study: at scheduler Slow: scheduler: 'Slow' needs 10 steps or more"
     with pytest.raises(StudyError) as raised:
         study(engine={"name": "toy"}, axes={"scheduler": ["Fast", "Slow"], "steps": [5, 10]})
     assert str(raised.value) == (

@@ -263,6 +263,7 @@ def test_the_others_hear_all_when_one_fails(tmp_path: Path) -> None:
     assert sum(isinstance(event, Saved) for event in heard(folder)) == MADE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracker", ["at_once", "midway", "hangs"])
 def test_what_one_missed_is_sent_again_in_full_by_the_line_of_the_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str
@@ -353,6 +354,7 @@ def test_a_run_that_is_killed_leaves_no_tracker_behind(tmp_path: Path) -> None:
     runs.wait_for(lambda: gone(child.pid))
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_slow_tracker_is_bounded_and_the_end_is_heard_all_the_same(tmp_path: Path) -> None:
     """Nothing is lost by that: the end brings all rows."""
     events = pictures(tmp_path, MOST_WAITING + 1_000)

@@ -177,6 +177,7 @@ def test_an_offline_run_holds_what_the_store_holds_and_lies_beside_the_study(stu
     assert {Path(entry.path).stem for entry in images} == runs.digests(runs.rows_of(study))
 
 
+@pytest.mark.slow
 def test_a_study_that_grew_is_written_anew(tmp_path: Path) -> None:
     study = runs.made(tmp_path, "wandb")
     (before,) = offline_runs(study)
@@ -246,6 +247,7 @@ def sync(run: Path, server: Server) -> None:
     subprocess.run([wandb, "sync", str(run)], cwd=run.parent, env=environment, timeout=120, check=True)
 
 
+@pytest.mark.slow
 def test_a_study_that_was_synced_is_not_sent_again(tmp_path: Path) -> None:
     study = runs.made(tmp_path, "wandb")
     (run,) = offline_runs(study)
@@ -331,6 +333,7 @@ def large(folder: Path, replicates: int) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_more_pictures_than_a_list_may_have_come_in_parts_and_a_damaged_one_is_left_out(tmp_path: Path) -> None:
     run = large(tmp_path, 110)
     (step,) = [step for step in history(run) if "mean/images" in step]
@@ -362,6 +365,7 @@ def test_a_part_that_did_not_arrive_is_noticed_and_only_that_is_sent_again(tmp_p
         equals_the_study(server, study)
 
 
+@pytest.mark.slow
 def test_an_export_that_was_killed_is_taken_up_and_nothing_comes_twice(tmp_path: Path) -> None:
     """Killed while the server has the whole history, and waits for the files."""
     study = runs.made(tmp_path, "progress")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import PIL.Image
 import pyarrow.parquet
 import pytest
@@ -55,6 +56,22 @@ def test_parquet_keeps_numbers_as_numbers(result: Result) -> None:
     assert table.num_rows == sum(row.image is not None for row in result.rows())
     assert str(table.schema.field("sharpness").type) == "double"
     assert "=2+5 and a car" in table.column("prompt").to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("column", "typed"),
+    [
+        (["none", 1.3, 1.0], [None, 1.3, 1.0]),
+        (["(none)", 1, 2], [None, 1, 2]),
+        (["none", "Karras"], ["none", "Karras"]),
+        (["auto", 2, None], ["auto", "2", None]),
+        ([1, None, 2.5], [1, None, 2.5]),
+        ([True, "none"], [True, None]),
+    ],
+)
+def test_a_column_of_a_typed_table_has_one_kind_of_value(column: list[object], typed: list[object]) -> None:
+    frame = pd.DataFrame({"it": pd.Series(column, dtype=object)}).apply(export._of_one_kind)
+    assert pyarrow.Table.from_pandas(frame).column("it").to_pylist() == typed
 
 
 def test_a_contact_sheet_shows_the_median_of_each_cell_on_demand(result: Result, tmp_path: Path) -> None:

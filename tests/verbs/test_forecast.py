@@ -59,6 +59,7 @@ def test_plan_and_report_say_the_same_of_what_a_design_can_see(
         assert f"Holm over {family} planned contrasts" in contrasts
 
 
+@pytest.mark.torch
 def test_plan_of_the_first_study_says_that_150_steps_are_not_150_steps() -> None:
     example = Path(__file__).parents[2] / "examples" / "guidance_vs_steps.toml"
     planned = forecast.of(example)
@@ -70,6 +71,7 @@ def test_plan_of_the_first_study_says_that_150_steps_are_not_150_steps() -> None
     assert any(remark in line for line in forecast.lines(planned))
 
 
+@pytest.mark.torch
 def test_settings_of_which_two_things_are_to_be_said_get_two_lines(tmp_path: Path) -> None:
     asked = teststrip.Study(
         name="two",

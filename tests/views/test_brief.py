@@ -87,6 +87,12 @@ def test_nothing_is_said_twice(tmp_path: Path) -> None:
             assert len(lines) == len(set(lines))
 
 
+def test_where_all_scores_only_describe_one_card_says_so(tmp_path: Path) -> None:
+    with run(tmp_path / "run", axes={"guidance_scale": [1, 7]}, question={"metrics": ["sharpness", "chroma"]}) as made:
+        assert report.text(made).count("it only describes pictures") == 1
+        assert report.full_text(made).count("it only describes pictures") >= 2
+
+
 def test_the_short_report_leads_to_the_full_one_and_to_its_charts(tmp_path: Path) -> None:
     run(tmp_path / "run", views=True).close()
     folder = tmp_path / "run"

@@ -142,6 +142,7 @@ drive(sys.argv[1], sys.argv[2], trackers=[GrowingPage({ALWAYS})], views=False)
 """
 
 
+@pytest.mark.process
 def test_a_run_that_is_killed_at_any_moment_leaves_a_whole_page_or_none(tmp_path: Path) -> None:
     toml = studies.write(tmp_path, replicates=500, axes={"guidance_scale": [1, 7]})
     moments = random.Random(33)

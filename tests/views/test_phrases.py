@@ -20,7 +20,7 @@ from teststrip.views import board
 
 NODE = shutil.which("node")
 LOAD = Path(__file__).parents[1] / "javascript" / "load.js"
-pytestmark = pytest.mark.skipif(NODE is None, reason="no node on the PATH")
+pytestmark = [pytest.mark.process, pytest.mark.skipif(NODE is None, reason="no node on the PATH")]
 
 ASK = f"""
 const {{ load }} = require({json.dumps(str(LOAD))});

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from teststrip import disk, plugins
+from teststrip import plugins
 from teststrip.analysis.sentences.phrases import count
 from teststrip.cli import libraries
 from teststrip.cli.words import (
@@ -54,8 +54,8 @@ def init(
         file /= STUDY_FILE
     if file.exists():
         raise UsageError(f"{file} is there already. Name another file, or remove it first")
-    disk.replace(file.with_name(studies.SCHEMA_FILE), json.dumps(studies.schema()) + "\n")
     file.write_text(f"#:schema {studies.SCHEMA_FILE}\n\n{studies.template()}", encoding="utf-8")
+    file.with_name(studies.SCHEMA_FILE).write_text(json.dumps(studies.schema()) + "\n", encoding="utf-8")
     out.print(f"wrote {file}, and {studies.SCHEMA_FILE} beside it, by which editors complete and check the file")
     out.print(f"Next: [bold]teststrip plan {file}[/]")
 

@@ -45,6 +45,7 @@ QUIET: Final = (
     "`use_cache=True` is incompatible",
     "generative capabilities",
     "caching allocator warmup",
+    r"requires torchvision \(not installed\)",  # image processors of CLIP do without
     "local_files_only` is True but no local configs",
     "legacy (CLIP|`from_single_file`) loading",
 )

@@ -9,7 +9,7 @@ import gc
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from teststrip.batching import out_of_memory
 from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.models import Model, fetch
+from teststrip.diffusion.whole import only_variant
 from teststrip.errors import EngineError, first_line
 from teststrip.records import Reading, Reason, Value
 from teststrip.weights.loading import devices, quietly
@@ -97,7 +98,8 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     Args:
         model: as found; a hub model is downloaded at its commit.
         device, dtype: resolved, not "auto".
-        variant: of the weight files, for example "fp16"; None = the plain ones.
+        variant: of the weight files, for example "fp16"; None = the plain ones, or the only ones that
+            are there.
         offload: "none", "model" or "sequential": what waits in main memory while it is not needed.
         safety_checker: False leaves the checker that came with the model out.
 
@@ -124,7 +126,10 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     ear = Ear()
     with listening(ear):
         try:
-            pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, variant, options)
+            if model.file:
+                pipe = _from_file(model, folder, options)
+            else:
+                pipe = _from_folder(folder, model.index or {}, variant, options)
             pipe.set_progress_bar_config(disable=True)
             _name_text_models(pipe)
             _place(pipe, device, offload)
@@ -137,10 +142,25 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
 
 def _name_text_models(pipe: Any) -> None:
     """Let `clip_skip` find the last norm of CLIP: Diffusers looks in `text_model`, which transformers 5 took away."""
-    for name in ("text_encoder", "text_encoder_2"):
-        encoder = getattr(pipe, name, None)
+    for encoder in _text_encoders(pipe):
         if hasattr(encoder, "final_layer_norm") and not hasattr(encoder, "text_model"):
             object.__setattr__(encoder, "text_model", encoder)  # past torch, which would take it for a part of itself
+
+
+@contextmanager
+def _as_transformers_has_them(pipe: Any) -> Iterator[None]:
+    """Inside, text encoders lack the `text_model` of `_name_text_models`, by which a LoRA's layers would be named."""
+    for encoder in _text_encoders(pipe):
+        if encoder.__dict__.get("text_model") is encoder:
+            del encoder.__dict__["text_model"]
+    try:
+        yield
+    finally:
+        _name_text_models(pipe)
+
+
+def _text_encoders(pipe: Any) -> list[Any]:
+    return [encoder for name in ("text_encoder", "text_encoder_2") if (encoder := getattr(pipe, name, None))]
 
 
 def _place(pipe: Any, device: str, offload: str) -> None:
@@ -205,7 +225,10 @@ def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
             loaded.pipe.delete_adapters(loaded.adapters.pop(next(iter(loaded.adapters))))
         name, file = f"lora{loaded.loras}", Path(lora).expanduser()
         loaded.loras += 1
-        loaded.pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True)
+        with _as_transformers_has_them(loaded.pipe):
+            loaded.pipe.load_lora_weights(
+                str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True
+            )
         loaded.adapters[lora] = name
     loaded.adapters[lora] = loaded.adapters.pop(lora)
     loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
@@ -227,10 +250,11 @@ def listening(ear: Ear) -> Iterator[None]:
         yield
 
 
-def _from_folder(folder: Path | None, variant: str | None, options: dict[str, Any]) -> Any:
+def _from_folder(folder: Path | None, index: Mapping[str, object], variant: str | None, options: dict[str, Any]) -> Any:
     from diffusers import DiffusionPipeline
 
     assert folder is not None
+    variant = variant or only_variant(folder, index)
     options |= {"variant": variant, "local_files_only": True, "trust_remote_code": False}
     return DiffusionPipeline.from_pretrained(str(folder), **options)  # type: ignore[no-untyped-call]
 

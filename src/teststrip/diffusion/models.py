@@ -7,7 +7,7 @@ huggingface_hub only for a hub name. Knows nothing of torch, shots or pictures.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
@@ -25,12 +25,19 @@ UNREACHABLE: Final = "the Hugging Face Hub cannot be reached"
 GATED: Final = "{repo!r} is gated: its owner has not let you in. Ask on its page of the Hub, and run: hf auth login"
 
 # What a single file holds, by a tensor that no other kind has: pipeline class, and the scheduler its authors used.
+# "model.diffusion_model." before such a name is what ComfyUI puts before it.
 SINGLE_FILES: Final = (
     ("conditioner.embedders.1.", "StableDiffusionXLPipeline", "EulerDiscreteScheduler"),
     ("cond_stage_model.", "StableDiffusionPipeline", "PNDMScheduler"),
-    ("model.diffusion_model.joint_blocks.", "StableDiffusion3Pipeline", "FlowMatchEulerDiscreteScheduler"),
+    ("joint_blocks.", "StableDiffusion3Pipeline", "FlowMatchEulerDiscreteScheduler"),
+    ("distilled_guidance_layer.", "ChromaPipeline", "FlowMatchEulerDiscreteScheduler"),
+    ("single_stream_modulation.", "", ""),  # Flux.2, of which Diffusers reads no single file, has double blocks, too
     ("double_blocks.", "FluxPipeline", "FlowMatchEulerDiscreteScheduler"),
+    ("layers.0.adaLN_modulation.", "ZImagePipeline", "FlowMatchEulerDiscreteScheduler"),
 )
+PREFIX: Final = "model.diffusion_model."
+PARTS: Final = ("vae.", "first_stage_model.", "text_encoders.", "cond_stage_model.", "conditioner.")
+"""What the names of tensors begin with in a file that has more than the denoiser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +139,17 @@ def find(name: str, revision: str | None = None, config: str | None = None, vari
         return _on_hub(name, revision, variant)
     raise StudyError(
         f"model: {name!r} is no folder, no file and no hub name."
-        " Write 'emoji', a model folder, a .safetensors file, or owner/name of the Hugging Face Hub"
+        f" Write 'emoji', a model folder, a .safetensors file, or owner/name of the Hugging Face Hub{_slip(name)}"
     )
+
+
+def _slip(name: str) -> str:
+    """What went wrong in writing a path, as the end of a message; "" where nothing did that can be seen."""
+    if name[:1] in ("'", '"'):
+        return ". It has quotes inside its quotes: take away the inner ones"
+    if not name.isprintable():
+        return r". In double quotes a backslash begins a sign: put a Windows path into single quotes, 'C:\new\model'"
+    return ""
 
 
 def _in_folder(name: str, folder: Path) -> Model:
@@ -159,13 +175,24 @@ def _single_file(name: str, file: Path, config: str | None) -> Model:
     header = read_header(file)
     if config:
         return replace(_in_folder(config, Path(config).expanduser()), name=name, file=file)
-    for prefix, pipeline, scheduler in SINGLE_FILES:
-        if any(tensor.startswith(prefix) for tensor in header):
-            return Model(name, pipeline, (scheduler, {}), file=file)
-    raise StudyError(
-        f"model: {name!r} holds no model of a known kind (Stable Diffusion 1, 2, XL, 3, Flux)."
-        " Name a model folder, or give [engine] config = the folder of its configuration"
-    )
+    names = [tensor.removeprefix(PREFIX) for tensor in header]
+    known = ((pipeline, scheduler) for start, pipeline, scheduler in SINGLE_FILES if _any_begins(names, start))
+    pipeline, scheduler = next(known, ("", ""))
+    if not pipeline:
+        raise StudyError(
+            f"model: {name!r} holds no model of a known kind (Stable Diffusion 1, 2, XL, 3, Flux, Chroma, Z-Image)."
+            " Name a model folder, or give [engine] config = the folder of its configuration"
+        )
+    if not any(_any_begins(names, part) for part in PARTS):
+        raise StudyError(
+            f"model: {name!r} holds the denoiser of a {pipeline} alone, without text encoder and VAE."
+            " Name a file that has all parts, or a model folder"
+        )
+    return Model(name, pipeline, (scheduler, {}), file=file)
+
+
+def _any_begins(names: Iterable[str], start: str) -> bool:
+    return any(name.startswith(start) for name in names)
 
 
 def _on_hub(name: str, revision: str | None, variant: str | None) -> Model:

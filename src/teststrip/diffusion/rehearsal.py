@@ -1,26 +1,31 @@
 """Whether a scheduler can take the steps that a pipeline will ask for: asked of the scheduler itself, without a model.
 
 A scheduler is made from the configuration of the model's own one, given its times as the pipeline's source gives them,
-and led through all steps of an empty picture. What it refuses here it refuses in a run. Imports torch and the
-scheduler's module when called. Where a source is not understood nothing is refused; a trial picture decides then.
+and led through the steps of an empty picture. What it refuses here it refuses in a run. Imports torch and Diffusers
+when called, unless the verdict is kept on disk. Where a source is not understood nothing is refused; a trial picture
+decides then.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
 from teststrip.diffusion import scheduler_options, schedulers
 from teststrip.diffusion.pipelines import PipelineClass, arguments_of, find
+from teststrip.diffusion.schedulers import NEEDS
 from teststrip.diffusion.source import function
 from teststrip.diffusion.step_lists import Steps
+from teststrip.diffusion.verdicts import Verdicts
 from teststrip.errors import first_line
 from teststrip.records import Value
 from teststrip.vocabulary import options_written
@@ -41,6 +46,9 @@ SHAPE: Final = (1, 4, 8, 8)
 
 KNOWN: Final = frozenset({"scheduler", "num_inference_steps", "device", "timesteps", "sigmas"})
 """Parameters of `retrieve_timesteps`, which most pipelines have a copy of; any other one goes to the scheduler."""
+
+
+_VERDICTS: Final = Verdicts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +190,7 @@ def objection(
     if how is None or not own[1] or own[0] not in schedulers.known() or kind not in schedulers.known():
         return ""
     if listed:
-        why = _rehearsed(how, own[0], _json(own[1]), kind, steps, _json(options), listed)
+        why = _remembered(how, own[0], _json(own[1]), kind, steps, _json(options), listed)
         return f"schedule: {kind} in {pipeline.name} cannot take these {listed.argument} ({why})" if why else ""
     why = _why(how, own, kind, steps, options)
     if not why:
@@ -221,7 +229,7 @@ def _why(
     how: Asking, own: tuple[str, Mapping[str, object]], kind: str, steps: int, options: Options = NO_OPTIONS
 ) -> str:
     """What the scheduler says against it, in one line; "" = nothing."""
-    return _rehearsed(how, own[0], _json(own[1]), kind, steps, _json(options))
+    return _remembered(how, own[0], _json(own[1]), kind, steps, _json(options))
 
 
 def _json(table: Mapping[str, object]) -> str:
@@ -229,20 +237,39 @@ def _json(table: Mapping[str, object]) -> str:
 
 
 @cache
-def _rehearsed(
+def _remembered(
     how: Asking, own: str, config: str, kind: str, steps: int, options: str, listed: Steps | None = None
 ) -> str:
+    more = [options, listed and asdict(listed)] if options != "{}" or listed else []
+    return _kept(
+        [asdict(how), own, config, kind, steps, *more],
+        kind,
+        lambda: _rehearsed(how, own, config, kind, steps, options, listed),
+    )
+
+
+@cache
+def _made(own: str, config: str, kind: str, options: str) -> str:
+    asked = ["made", own, config, kind, options]
+    return _kept(asked, kind, lambda: _said(lambda: _scheduler(own, config, kind, options)))
+
+
+def _kept(asked: Sequence[object], kind: str, find: Callable[[], str]) -> str:
+    """A verdict that is kept on disk; it depends on what was asked and on the versions of what answers."""
+    needed = NEEDS.get(kind)
+    if needed and importlib.util.find_spec(needed) is None:
+        return ""  # which is said elsewhere, and no verdict to keep
+    versions = {name: version(name) for name in ("diffusers", "torch", "numpy")}
+    return _VERDICTS.of([versions, *asked], find)
+
+
+def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int, options: str, listed: Steps | None) -> str:
     learned = str(json.loads(config).get("variance_type") or "").startswith("learned")
     return _said(
         lambda: _rehearse(
             _scheduler(own, config, kind, options), how, steps, learned=learned, strict=options != "{}", listed=listed
         )
     )
-
-
-@cache
-def _made(own: str, config: str, kind: str, options: str) -> str:
-    return _said(lambda: _scheduler(own, config, kind, options))
 
 
 def _scheduler(own: str, config: str, kind: str, options: str) -> Any:

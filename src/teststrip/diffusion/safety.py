@@ -75,13 +75,23 @@ def check_index(index: Mapping[str, object], place: Path) -> None:
             )
 
 
+def components(index: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Name and class of each component that a model_index.json makes its pipeline load."""
+    for name, entry in index.items():
+        if not name.startswith("_") and isinstance(entry, list) and len(entry) == 2 and all(entry):
+            yield name, str(entry[1])
+
+
 def check_folder(folder: Path) -> None:
-    """Raise EngineError unless all weights of a model folder are sound safetensors."""
-    for part in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+    """Raise EngineError unless all weights that a pipeline loads are sound safetensors.
+
+    A training folder has more in it, checkpoints, states of optimizers and logs, which are never opened.
+    """
+    for part in (folder, *_parts(folder)):
         there = [path for path in sorted(part.iterdir()) if path.is_file()]
         sound = [path for path in there if path.suffix == WEIGHTS]
         pickles = [path for path in there if path.suffix in PICKLES and path.name != "training_args.bin"]
-        if pickles and not sound:
+        if pickles and not sound and part != folder:
             raise EngineError(f"{pickles[0]}: pickled weights can run code and are never read. {REMEDY}")
         for path in sound:
             read_header(path)
@@ -95,13 +105,24 @@ def weight_files(folder: Path, variant: str | None = None) -> Iterator[Path]:
         variant: "fp16" and the like; a component without files of that variant gives its plain files.
     """
     yield folder / "model_index.json"
-    for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for part in _parts(folder):
         files = [path for path in sorted(part.iterdir()) if path.is_file()]
         weights = [path for path in files if path.suffix == WEIGHTS]
         chosen = [path for path in weights if variant and f".{variant}" in path.name]
         plain = [path for path in weights if path.name.count(".") == 1]
         yield from chosen or plain or weights
         yield from (path for path in files if path.suffix in (".json", ".txt", ".model"))
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The folders of the components, sorted; all folders where the index cannot be read."""
+    there = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    try:
+        index = json.loads((folder / "model_index.json").read_text("utf-8"))
+        named = {name for name, _ in components(index)}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return there
+    return [path for path in there if path.name in named]
 
 
 def _known(library: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from teststrip.diffusion.safety import WEIGHTS
+from teststrip.diffusion.safety import WEIGHTS, components
 
 WITHOUT_WEIGHTS: Final = re.compile(r"Scheduler|Tokenizer|Processor|FeatureExtractor|Guider")
 """In the class of a component that is configuration alone."""
@@ -32,13 +32,29 @@ def lacking(folder: Path, index: Mapping[str, object], variant: str | None) -> s
         index: the content of model_index.json.
         variant: of the weight files that are wanted, for example "fp16"; a component without them gives its plain ones.
     """
-    for name, entry in index.items():
-        if name.startswith("_") or not isinstance(entry, list) or len(entry) != 2 or not all(entry):
-            continue
+    for name, kind in components(index):
         place = folder / name if (folder / name).is_dir() else folder  # some repositories keep one component on top
-        if why := _lacking(place, str(entry[1]), variant):
+        if why := _lacking(place, kind, variant):
             return f"{name}: {why}"
     return ""
+
+
+def only_variant(folder: Path, index: Mapping[str, object]) -> str | None:
+    """The variant of a folder that has no plain weights: people keep the files in half precision alone.
+
+    Args:
+        folder: with model_index.json.
+        index: the content of model_index.json.
+
+    Returns:
+        "fp16" and the like; None where plain weights are there, or where there is no one variant.
+    """
+    if not lacking(folder, index, None):
+        return None
+    files = [file.name for name, _ in components(index) for file in (folder / name).glob(f"*{WEIGHTS}")]
+    tags = {tag for name in files if (tag := _tag(name))}
+    whole = [tag for tag in sorted(tags) if not lacking(folder, index, tag)]
+    return whole[0] if len(whole) == 1 else None
 
 
 def _lacking(place: Path, kind: str, variant: str | None) -> str:

@@ -20,6 +20,7 @@ from typing import ClassVar, Final, Literal
 from teststrip.diffusion import (
     backends,
     failures,
+    inputs,
     loading,
     loras,
     merging,
@@ -82,7 +83,7 @@ class DiffusersEngine:
             choices=("auto", "float32", "float16", "bfloat16"),
             doc="Number format of the weights; auto is float32 on a CPU, else float16 for U-Nets, bfloat16 for others.",
         ),
-        Setting("variant", "str", "", doc='Which weight files, for example "fp16"; "" = the plain ones.'),
+        Setting("variant", "str", "", doc='Weight files, for example "fp16"; "" = the plain ones, or the only ones.'),
         Setting("config", "str", "", doc='Folder with the configuration of a single-file model; "" = from the hub.'),
         Setting("safety_checker", "bool", default=True, doc="Whether a model's safety checker looks at the pictures."),
         Setting(
@@ -244,16 +245,26 @@ class DiffusersEngine:
         return [one for one in found if one] if all(found) else ()
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
-        """Asks the scheduler to take the steps, without the model. Says nothing where Diffusers is not installed."""
+        """Asks the scheduler to take the steps, and the pipeline to check the settings, both without weights.
+
+        Returns:
+            What they refuse, as a message that begins with the setting; "" also where Diffusers is not installed.
+        """
         model = self._model(settings)
         pipeline = self._pipeline(model)
         if pipeline is None or not loading.installed():
             return ""
         name, steps, _ = self._sampling(model, settings)
-        options = scheduler_options.asked(settings)
-        refusal = rehearsal.refusal(model.scheduler, name, options)
-        listed = step_lists.asked(settings, model.pipeline)
-        return refusal or rehearsal.objection(pipeline, model.scheduler, name, steps, options, listed)
+        options, listed = scheduler_options.asked(settings), step_lists.asked(settings, model.pipeline)
+        # The embedded model's own scheduler takes any number of steps, and its studies are planned in an instant.
+        ours = model.name == models.EMBEDDED and name == model.scheduler[0] and not options and not listed
+        if ours:
+            return inputs.objection(pipeline, model, settings)
+        return (
+            rehearsal.refusal(model.scheduler, name, options)
+            or rehearsal.objection(pipeline, model.scheduler, name, steps, options, listed)
+            or inputs.objection(pipeline, model, settings)
+        )
 
     def attempt(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """Makes each shot by a plain call in as few steps as its scheduler takes: seconds, and the memory of a picture.

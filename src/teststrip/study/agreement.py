@@ -213,14 +213,13 @@ def _objection(known: Known, settings: Mapping[str, Value]) -> str:
 def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
     defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
-    fixed = {**study.settings, **known.settings}
     for where, settings in _parts(study, levels, known, place):
-        # A level is wrong by itself where it is wrong beside what is fixed: a LoRA belongs to the model of the study.
-        beside = {} if settings.keys() <= fixed.keys() else fixed
-        if _objection(known, defaults | beside | settings) == message:
+        # A level is wrong by itself where it is wrong beside the engine's own settings: a LoRA belongs to a model.
+        beside: Mapping[str, Value] = {} if settings.keys() <= known.settings.keys() else known.settings
+        if _objection(known, {**defaults, **beside, **settings}) == message:
             name = next(iter(settings)) if len(settings) == 1 else ""
             return where.error(message.removeprefix(f"{name}: ") if name else message)
-    name = message.partition(": ")[0]
+    name, fixed = message.partition(": ")[0], {**study.settings, **known.settings}
     if name in fixed and _objection(known, defaults | fixed) == message:  # wrong beside another fixed setting
         here = (known.place if name in known.settings else place / "settings").setting(name)
         raise here.error(message.removeprefix(f"{name}: "))

@@ -341,8 +341,8 @@ def translated(name: str, known: Iterable[str]) -> str:
 def foreign(name: str) -> str:
     """What to write in the place of another tool's setting, as the end of a message; "" where the name is none.
 
-    >>> foreign("Clip skip")
-    '. A1111 counts the last layer as 1, Diffusers as 0: its Clip skip 2 is clip_skip = 1 here'
+    >>> print(foreign("Batch count"))
+    . More images of a prompt are replicates = 4, at the top
     """
     means = FOREIGN.get(plainly(name))
     return f". {means[0].upper()}{means[1:]}" if means else ""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from teststrip.errors import StudyError
-from teststrip.records import Axis, Cell, Study
+from teststrip.records import Axis, Cell, LevelRef, Study
 
 Rule = tuple[tuple[str, str], ...]
 """Levels, (axis name, label) each: it means all cells that have every one of them."""
@@ -57,16 +57,30 @@ def without(study: Study, cells: Sequence[Cell], failing: Collection[Cell]) -> S
     excluded = tuple({axis: (label,) for axis, label in rule} for rule in apart if len(rule) > 1)
     kept = tuple(filter(None, (_without(rule, gone) for rule in study.exclusions)))
     axes = tuple(_left(axis, gone) for axis in study.axes)
-    aliases = {axis: set(axis.labels) for axis in axes if axis.kind == "engine"}
-    used = next(iter(aliases.values()), set(study.engines))
-    bad = study.question.known_bad
-    known_bad = bad and tuple(levels for levels in bad if not any((one.axis, one.label) in gone for one in levels))
+    used = next((axis.labels for axis in axes if axis.kind == "engine"), tuple(study.engines))
     return replace(
         study,
-        question=replace(study.question, known_bad=known_bad),
+        question=replace(study.question, known_bad=_bad(study.question.known_bad, axes)),
         axes=axes,
         exclusions=(*kept, *excluded),
         engines={alias: ref for alias, ref in study.engines.items() if alias in used},
+    )
+
+
+def _bad(
+    asked: tuple[tuple[LevelRef, ...], ...] | None, axes: Sequence[Axis]
+) -> tuple[tuple[LevelRef, ...], ...] | None:
+    """The levels known to be bad that are left, where a good one is left beside them."""
+    if asked is None:
+        return None
+    labels = {axis.name: axis.labels for axis in axes}
+    here = [levels for levels in asked if all(one.label in labels[one.axis] for one in levels)]
+    alone = Counter(levels[0].axis for levels in here if len(levels) == 1)
+    none_good = {axis for axis, known in labels.items() if len(known) in (1, alone[axis])}
+    return tuple(
+        tuple(replace(one, index=labels[one.axis].index(one.label)) for one in levels)
+        for levels in here
+        if not any(one.axis in none_good for one in levels)
     )
 
 

@@ -17,11 +17,12 @@ from teststrip import disk, plugins
 from teststrip.characters import printable
 from teststrip.errors import UsageError, among
 from teststrip.folder import CHARTS
-from teststrip.records import Concluded, Started
+from teststrip.records import NONE, Concluded, Started
 from teststrip.rows import tables
 from teststrip.store import inside
 from teststrip.study.place import Place
 from teststrip.study.question import read_trackers
+from teststrip.study.values import label
 from teststrip.trackers.listeners import opened
 from teststrip.views import figures, onefile, paper, sheets
 
@@ -135,8 +136,22 @@ def parquet(result: Result, _: str = ".parquet") -> bytes:
         import pyarrow.parquet
     except ModuleNotFoundError as error:
         raise plugins.missing(error) from error
-    pa.parquet.write_table(pa.Table.from_pandas(_table(result), preserve_index=False), stream, compression="zstd")
+    table = _table(result).apply(_of_one_kind)
+    pa.parquet.write_table(pa.Table.from_pandas(table, preserve_index=False), stream, compression="zstd")
     return stream.getvalue()
+
+
+def _of_one_kind(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The column as it is, or as what a typed column can hold: no value for None among numbers, or texts."""
+    if column.dtype != object or not any(isinstance(value, str) for value in column):
+        return column
+    column = column.where(column.notna(), None)
+    if {type(value) for value in column} <= {str, type(None)}:
+        return column
+    bare = column.where(~column.isin([NONE, label(None)]), None)
+    if not any(isinstance(value, str) for value in bare):
+        return bare.infer_objects()
+    return column.map(lambda value: None if value is None else str(value))
 
 
 def findings(result: Result, suffix: str = ".csv") -> bytes:

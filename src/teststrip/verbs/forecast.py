@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -292,7 +293,9 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
             [sys.executable, "-m", "teststrip.executors.pace"],
             input=json.dumps(asked),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a library below may write in another encoding
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             timeout=CALIBRATION_SECONDS,
             check=False,
         )

@@ -179,7 +179,8 @@ class Summary:
         # Where an audit forbids the recommendation, the audit says so already.
         said = [made for made in self.recommendations if made.outcome is None]
         able = [made for made in said if not self.cards[made.metric].describes]
-        return [made.sentence for made in able or said if made.metric != but]
+        alone = [] if but in self.cards and self.cards[but].describes else said
+        return [made.sentence for made in able or alone if made.metric != but]
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -80,10 +80,12 @@ def of(layout: Layout, table: Columns, axes: Sequence[str | Axis]) -> Makings:
     """What the cells were asked for by their levels, and of what size their pictures are."""
     asked = [_asked(layout, axes, cell) for cell in layout.cells]
     sizes = {name: layout.values(table[column], column) for name, column in MADE.items() if column in table}
+    # A cell without a picture is of the size of all others, where those have one size and its levels ask for none.
+    usual = {name: seen for name, values in sizes.items() if len(seen := _seen(values)) == 1}
     found, unmade = [], set()
     for index, (cell, own) in enumerate(zip(layout.cells, asked, strict=True)):
         made = {name: seen for name, values in sizes.items() if (seen := _seen(values[..., index]))}
-        found.append({**own, **made})
+        found.append({**usual, **own, **made})
         unmade |= {
             (i, level)
             for i, level in enumerate(cell)
