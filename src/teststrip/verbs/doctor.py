@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -261,12 +260,7 @@ def _python(code: str) -> subprocess.CompletedProcess[str] | None:
 
 
 def _version(module: str) -> str:
-    if find_spec(module) is None:
-        return ""
-    try:
-        return version(module)
-    except PackageNotFoundError:
-        return "of unknown version"
+    return (plugins.version_of(module) or "of unknown version") if find_spec(module) else ""
 
 
 def _parts() -> Iterator[tuple[str, str]]:
