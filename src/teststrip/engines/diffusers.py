@@ -282,7 +282,7 @@ class DiffusersEngine:
                 try:
                     loaded = self._load(first)
                 except CannotLoad as error:
-                    unloadable[key] = error
+                    unloadable[key] = error.alone()
             if key in unloadable:
                 yield from (failures.at_loading(shot, unloadable[key]) for shot in together)
                 continue
@@ -365,10 +365,12 @@ class DiffusersEngine:
             loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         except ModuleNotFoundError as error:
             raise missing(error) from error
-        except CannotLoad:
-            self._loaded.forget(key)  # it may hold a part of a LoRA
-            raise
-        return loaded
+        except CannotLoad as error:
+            failed = error.alone()
+        else:
+            return loaded
+        self._loaded.forget(key)  # it may hold a part of a LoRA
+        raise failed
 
     def _backend(self, model: models.Model) -> str:
         device = self._resolved_device()
