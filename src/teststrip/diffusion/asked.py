@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from teststrip.diffusion import loras, models, pipelines, reading, source
+from teststrip.diffusion import loading, loras, models, pipelines, reading, source
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.errors import StudyError
 from teststrip.plugins import version_of
@@ -79,7 +79,7 @@ class Asked:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
         model = self.model(settings)
         pipeline = self.pipeline(model)
-        if pipeline is None or not reading.in_doubt(texts):
+        if pipeline is None or not loading.installed() or not reading.in_doubt(texts, settings.get(reading.LENGTH)):
             return ()
         key = model_key(settings)
         if key not in self._tokenizers:

@@ -141,14 +141,18 @@ class Batches:
 
     def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
         under_way[shot.id] = shot
-        self._ear.forget_once()
         noted.reading_of(self._loaded, self._pipeline, shot)
         name = cast("str | None", shot.settings.get("scheduler"))
+
+        def scheduler() -> Any:  # is made when the call begins
+            self._ear.forget_once()
+            return shooting.scheduler(self._loaded.pipe, name)
+
         return Call(
             key=shot.id,
             kwargs=shooting.arguments(self._pipeline, shot.settings),
             seed=shot.seed,
-            scheduler=lambda: shooting.scheduler(self._loaded.pipe, name),
+            scheduler=scheduler,
             length=self._length(shot),
             shape=(shot.settings.get("width"), shot.settings.get("height")),
         )
@@ -164,7 +168,7 @@ class Batches:
             "device": self._loaded.device,
             "dtype": self._loaded.dtype,
             **self._of_scheduler(cast("str | None", shot.settings.get("scheduler"))),
-            **noted.facts(self._loaded, self._pipeline, shot, self._ear.take(shot.id)),
+            **noted.facts(self._loaded, self._pipeline, shot, (*self._ear.take(shot.id), *self._ear.common())),
         }
         if done.alone:
             facts["alone"] = done.alone

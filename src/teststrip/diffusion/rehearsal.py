@@ -23,7 +23,7 @@ from teststrip.diffusion import schedulers
 from teststrip.diffusion.pipelines import PipelineClass, arguments_of, find
 from teststrip.diffusion.schedulers import NEEDS
 from teststrip.diffusion.source import function
-from teststrip.diffusion.verdicts import Verdicts
+from teststrip.diffusion.verdicts import VERDICTS
 from teststrip.errors import first_line
 from teststrip.records import Value
 from teststrip.weights.loading import quietly
@@ -40,9 +40,6 @@ SHAPE: Final = (1, 4, 8, 8)
 
 KNOWN: Final = frozenset({"scheduler", "num_inference_steps", "device", "timesteps", "sigmas"})
 """Parameters of `retrieve_timesteps`, which most pipelines have a copy of; any other one goes to the scheduler."""
-
-
-_VERDICTS: Final = Verdicts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +173,7 @@ def _remembered(how: Asking, own: str, config: str, kind: str, steps: int) -> st
     if needed and importlib.util.find_spec(needed) is None:
         return ""  # which is said elsewhere, and no verdict to keep
     asked = [versions, asdict(how), own, config, kind, steps]
-    return _VERDICTS.of(asked, lambda: _rehearsed(how, own, config, kind, steps))
+    return VERDICTS.of(asked, lambda: _rehearsed(how, own, config, kind, steps))
 
 
 def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int) -> str:
