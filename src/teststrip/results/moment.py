@@ -6,26 +6,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from teststrip import analysis
-from teststrip.records import Card, Finding, Image, KeptMargin, Row
+from teststrip.records import Card, Finding, Image, KeptMargin, Look, Planned, Row, Study
 from teststrip.results import looked, scores, unheeded
 from teststrip.rows import choice, tables
 
 if TYPE_CHECKING:
     from teststrip.analysis import Recommendation
-    from teststrip.results.result import Result
+    from teststrip.store import Store
+
+
+class Source(Protocol):
+    """What is known without reading a row; a `Result`, whose store may be opened anew."""
+
+    study: Study
+    store: Store
+
+    @property
+    def planned(self) -> Sequence[Planned]:
+        """The shots."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of what computed each score."""
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """Earlier ones."""
+
+    @property
+    def paired_seeds(self) -> bool:
+        """Whether a seed gives its picture again."""
 
 
 @dataclass
 class Moment:
     """What a result has read of its store since it was opened or refreshed."""
 
-    result: Result
+    result: Source
 
     @cached_property
     def images(self) -> Mapping[str, list[Image]]:
@@ -64,9 +87,10 @@ class Moment:
         return choice.choice(self.result.study, self.rows, self.cards)
 
     @cached_property
-    def unheeded(self) -> tuple[str, ...]:
-        """Sentences on what was not taken as it was written."""
-        return unheeded.sentences(self.result.study, self.rows, self.columns, self.cards)
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on scores that fit these pictures badly, and on what was not taken as it was written."""
+        of_pictures = unheeded.sentences(self.result.study, self.rows, self.columns, self.cards)
+        return (*scores.warnings(self.result.study), *of_pictures)
 
     @cached_property
     def state(self) -> str:

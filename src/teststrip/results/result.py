@@ -20,7 +20,7 @@ from teststrip.folder import STUDY_FILE
 from teststrip.records import Across, Card, Finding, Fingerprint, KeptMargin, Look, Planned, Row, Study
 from teststrip.records.concluded import one_line
 from teststrip.records.looked import Registration
-from teststrip.results import grids, looked, notebook, registered, scores, seeding
+from teststrip.results import grids, looked, notebook, registered, seeding
 from teststrip.results.moment import Moment
 from teststrip.rows import choice, grid, tables
 from teststrip.store import Store, files, inside
@@ -238,7 +238,7 @@ class Result:
         Scores that know nothing of these pictures or cannot compare them, and what a model did not take as it was
         written.
         """
-        return (*scores.warnings(self.study), *self._moment.unheeded)
+        return self._moment.warnings
 
     @property
     def across(self) -> Across | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from teststrip.protocols import Engine, Names
@@ -47,8 +48,4 @@ def _meaning(value: str, name: str, options: Mapping[str, object]) -> str:
 
 def _written(options: Mapping[str, object]) -> str:
     """Options as JSON writes them, for people."""
-    spelled = {True: "true", False: "false"}
-    return ", ".join(
-        f'"{name}": {spelled[value] if isinstance(value, bool) else value if isinstance(value, int) else repr(value)}'
-        for name, value in options.items()
-    ).replace("'", '"')
+    return json.dumps(dict(options))[1:-1]
