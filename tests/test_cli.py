@@ -401,3 +401,19 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_a_file_for_the_report(tmp_
     assert str(file) in done.stderr.replace("\n", "")
     assert "Traceback (most recent call last)" in file.read_text(encoding="utf-8")
     assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.torch
+def test_what_cannot_be_made_is_left_out_on_the_users_word_alone(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(
+        'name = "s"\nprompts = ["an owl"]\n[axes]\nscheduler = ["DDIMScheduler", "PNDMScheduler"]\n'
+        "num_inference_steps = [2, 8]\n[question]\nmetrics = ['sharpness']\n"
+    )
+    refused = command("plan", "study.toml", "--no-calibrate", "--try", cwd=tmp_path, code=2).stderr
+    assert "scheduler PNDMScheduler with num_inference_steps 2" in refused
+    assert "--without-failing" in refused
+    told = command("run", "study.toml", "--without-failing", cwd=tmp_path)
+    assert "left out, because it cannot be made" in told.stderr
+    assert "3 of 3 images" in told.stdout
+    kept = tomllib.loads((tmp_path / "runs" / "s" / "study.toml").read_text())
+    assert kept["exclude"] == [{"scheduler": ["PNDMScheduler"], "num_inference_steps": ["2"]}]

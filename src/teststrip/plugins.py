@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any, Literal
 
 from teststrip.errors import MissingExtra, UsageError, among, shortened
@@ -62,3 +62,11 @@ def missing(error: ModuleNotFoundError) -> MissingExtra:
     module = (error.name or str(error)).split(".")[0]
     package = f"'teststrip[{EXTRAS[module]}]'" if module in EXTRAS else module
     return MissingExtra(f"{module} is not installed. Run: pip install {package}")
+
+
+def version_of(package: str) -> str | None:
+    """The version of a package that is installed; None where it is not."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
-from coverage import Coverage
 
 SIMULATIONS = {
     "test_audit",
@@ -23,10 +23,9 @@ SIMULATIONS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def untraced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Stop tracing for a module of simulations, which tracing makes twice as slow."""
-    tracing = Coverage.current() if request.path.stem in SIMULATIONS else None
-    if tracing:
-        tracing.stop()
+    """Stop tracing for a module of simulations, which tracing makes four times as slow."""
+    tracer = sys.gettrace()
+    if request.path.stem in SIMULATIONS:
+        sys.settrace(None)
     yield
-    if tracing:
-        tracing.start()
+    sys.settrace(tracer)

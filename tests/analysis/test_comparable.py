@@ -129,7 +129,22 @@ def test_a_picture_that_is_not_there_has_no_size() -> None:
     axes = [Axis("width", "setting", tuple(Level(str(w), {"width": w}) for w in (64, 96)))]
     makings = comparable.of(columns.read(table, axes), table, axes)
     assert not makings.unmade
-    assert len(set(makings.sorts(STRICT))) == 2
+    assert makings.across(STRICT) == ()
+    assert makings.free(STRICT)
+
+
+def test_of_two_models_of_two_sizes_one_combination_without_pictures_changes_nothing_about_the_other_axis() -> None:
+    axes = {"model": ("small", "large"), "guidance_scale": (1.0, 5.0, 20.0)}
+    table = scored.study(8, 2, axes, lambda cell: float(cell[1]), seed=1)
+    gone = [(m, g) == ("large", 20.0) for m, g in zip(table["model"], table["guidance_scale"], strict=True)]
+    sides = [512.0 if name == "small" else 1024.0 for name in table["model"]]
+    for made in (MADE_WIDTH, MADE_HEIGHT):
+        table[made] = [math.nan if lost else side for side, lost in zip(sides, gone, strict=True)]
+    table["score"] = [math.nan if lost else score for score, lost in zip(table["score"], gone, strict=True)]
+    makings = comparable.of(columns.read(table, list(axes)), table, list(axes))
+    assert makings.across(STRICT) == (0,)
+    found = analysis.findings(table, {"score": STRICT}, axes=list(axes), outlook=False)
+    assert {one.axis for one in found if one.kind == "axis"} == {"guidance_scale"}
 
 
 def test_the_report_says_once_why_sharpness_says_nothing_of_width(tmp_path: Path) -> None:

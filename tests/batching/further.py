@@ -1,4 +1,4 @@
-"""Further families as tiny real models without text encoders: their calls take random embeddings.
+"""Further families as tiny real models, whose calls take random embeddings in the place of texts.
 
 Merged: PixArt (a diffusion transformer), Sana (linear attention, its own autoencoder), DeepFloyd IF (pixels, no
 decoder), Qwen-Image (two calls a step, texts of different lengths, a video autoencoder).
@@ -11,20 +11,22 @@ from typing import Any
 
 import diffusers
 import torch
+from tests import tiny_families
 from tests.tiny_pipelines import autoencoder
 
 from teststrip.batching import Call
 
 MERGED = ("pixart", "sana", "if", "qwen")
 ALONE = ("zimage", "pag")
-SCHEDULE = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
+SHARED = {"pixart": "pixart", "sana": "sana", "qwen": "qwen_image", "zimage": "z_image"}
+"""Families that `tests.tiny_families` builds, by their names there."""
 
 
 def build(family: str) -> Any:
     """A pipeline in memory."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        pipe = globals()[f"_{family}"]()
+        pipe = tiny_families.BUILDERS[SHARED[family]]() if family in SHARED else globals()[f"_{family}"]()
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval()
@@ -89,68 +91,6 @@ TEXTS = {
 }
 
 
-def _pixart() -> Any:
-    transformer = diffusers.PixArtTransformer2DModel(
-        sample_size=16,
-        num_layers=2,
-        patch_size=2,
-        attention_head_dim=8,
-        num_attention_heads=4,
-        caption_channels=32,
-        cross_attention_dim=32,
-        in_channels=4,
-        out_channels=8,
-        norm_num_groups=8,
-        use_additional_conditions=False,
-    )
-    return diffusers.PixArtAlphaPipeline(
-        transformer=transformer,
-        vae=autoencoder(2, sample_size=32),
-        scheduler=diffusers.DPMSolverMultistepScheduler(**SCHEDULE),
-        text_encoder=None,
-        tokenizer=None,
-    )
-
-
-def _sana() -> Any:
-    transformer = diffusers.SanaTransformer2DModel(
-        patch_size=1,
-        in_channels=4,
-        out_channels=4,
-        num_layers=2,
-        num_attention_heads=4,
-        attention_head_dim=8,
-        num_cross_attention_heads=4,
-        cross_attention_head_dim=8,
-        cross_attention_dim=32,
-        caption_channels=32,
-        sample_size=8,
-    )
-    vae = diffusers.AutoencoderDC(
-        in_channels=3,
-        latent_channels=4,
-        attention_head_dim=8,
-        encoder_block_types=("ResBlock", "EfficientViTBlock"),
-        decoder_block_types=("ResBlock", "EfficientViTBlock"),
-        encoder_block_out_channels=(16, 16),
-        decoder_block_out_channels=(16, 16),
-        encoder_layers_per_block=(1, 1),
-        decoder_layers_per_block=(1, 1),
-        encoder_qkv_multiscales=((), (5,)),
-        decoder_qkv_multiscales=((), (5,)),
-        decoder_norm_types="rms_norm",
-        decoder_act_fns="silu",
-        scaling_factor=0.4,
-    )
-    return diffusers.SanaPipeline(
-        transformer=transformer,
-        vae=vae,
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
-        text_encoder=None,
-        tokenizer=None,
-    )
-
-
 def _if() -> Any:
     unet = diffusers.UNet2DConditionModel(
         sample_size=16,
@@ -173,63 +113,13 @@ def _if() -> Any:
     )
     return diffusers.IFPipeline(
         unet=unet,
-        scheduler=diffusers.DDPMScheduler(**SCHEDULE, variance_type="learned_range", thresholding=True),
+        scheduler=diffusers.DDPMScheduler(**tiny_families.DISCRETE, variance_type="learned_range", thresholding=True),
         text_encoder=None,
         tokenizer=None,
         safety_checker=None,
         feature_extractor=None,
         watermarker=None,
         requires_safety_checker=False,
-    )
-
-
-def _qwen() -> Any:
-    transformer = diffusers.QwenImageTransformer2DModel(
-        patch_size=2,
-        in_channels=16,
-        out_channels=4,
-        num_layers=2,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        axes_dims_rope=(4, 6, 6),
-    )
-    vae = diffusers.AutoencoderKLQwenImage(
-        base_dim=8,
-        z_dim=4,
-        dim_mult=[1, 1],
-        num_res_blocks=1,
-        temperal_downsample=[False],
-        latents_mean=[0.0] * 4,
-        latents_std=[1.0] * 4,
-    )
-    return diffusers.QwenImagePipeline(
-        transformer=transformer,
-        vae=vae,
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-        text_encoder=None,
-        tokenizer=None,
-    )
-
-
-def _zimage() -> Any:
-    transformer = diffusers.ZImageTransformer2DModel(
-        in_channels=4,
-        dim=32,
-        n_layers=1,
-        n_refiner_layers=1,
-        n_heads=2,
-        n_kv_heads=2,
-        cap_feat_dim=32,
-        axes_dims=[8, 4, 4],
-        axes_lens=[256, 32, 32],
-    )
-    return diffusers.ZImagePipeline(
-        transformer=transformer,
-        vae=autoencoder(2, sample_size=32, shift_factor=0.1, scaling_factor=0.5),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-        text_encoder=None,
-        tokenizer=None,
     )
 
 

@@ -53,6 +53,13 @@ def test_words_are_lost_exactly_where_the_tokens_are_too_many(readers, text) -> 
         assert not read.lost or all(one.lost for one in read.encoders)
 
 
+@pytest.mark.parametrize("length", [8, 32, 64])
+def test_a_text_is_in_doubt_where_the_study_gives_the_encoders_less(readers, length) -> None:
+    text = ("ab " * 30)[:length]
+    assert not reading.in_doubt([text])
+    assert reading.in_doubt([text], length)
+
+
 WORDS = st.text(alphabet="abowlOWL (){}é🦉🦊", min_size=1, max_size=3)
 
 

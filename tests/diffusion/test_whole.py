@@ -11,7 +11,7 @@ import torch
 from diffusers import DiffusionPipeline
 from tests import tiny_pipelines as tiny
 
-from teststrip.diffusion.whole import lacking
+from teststrip.diffusion.whole import lacking, only_variant
 
 LAYOUTS = {
     "plain": {},
@@ -97,5 +97,6 @@ def test_without_any_one_file_the_folder_lacks_it_or_answers_the_same(layout, tm
 
 def test_a_variant_that_is_not_there_is_lacking_and_plain_files_stand_in_for_it(layout) -> None:
     folder, variant = layout
-    assert bool(lacking(folder, index(folder), None)) == bool(variant)
+    assert only_variant(folder, index(folder)) == variant
+    assert not lacking(folder, index(folder), None), "the only variant stands in for plain files"
     assert bool(lacking(folder, index(folder), "bf16")) == bool(variant)

@@ -22,6 +22,16 @@ from teststrip.records import Failure, Render
 from teststrip.testing.engine_contract import pixels_of
 
 
+def random_lora(place, seed):
+    """A LoRA of random weights, written as training scripts write it."""
+    pipe = tiny.build("sd15")
+    torch.manual_seed(seed)
+    pipe.unet.add_adapter(LoraConfig(r=4, target_modules=["to_q", "to_k", "to_v"], init_lora_weights=False))
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.unet))
+    StableDiffusionPipeline.save_lora_weights(place, unet_lora_layers=layers)
+    return place / "pytorch_lora_weights.safetensors"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tiny.save("sd15", tmp_path_factory.mktemp("sd15"))
@@ -29,14 +39,17 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lora(tmp_path_factory):
-    """A LoRA of random weights, written as training scripts write it."""
-    pipe = tiny.build("sd15")
-    torch.manual_seed(5)
-    pipe.unet.add_adapter(LoraConfig(r=4, target_modules=["to_q", "to_k", "to_v"], init_lora_weights=False))
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.unet))
-    place = tmp_path_factory.mktemp("lora")
-    StableDiffusionPipeline.save_lora_weights(place, unet_lora_layers=layers)
-    return place / "pytorch_lora_weights.safetensors"
+    return random_lora(tmp_path_factory.mktemp("lora"), 5)
+
+
+def test_a_lora_that_comes_after_none_is_on_as_in_a_fresh_engine(folder, lora, tmp_path):
+    """Layers that were switched off stay so for a LoRA that is loaded later, unless they are switched on."""
+    second = str(random_lora(tmp_path, 6))
+    alone = next(DiffusersEngine(device="cpu", batch=1).render([ask(folder, lora=second)]))
+    engine = DiffusersEngine(device="cpu", batch=1)
+    first, none, after = (next(engine.render([ask(folder, lora=one)])) for one in (str(lora), None, second))
+    assert after.facts["pixels"] == alone.facts["pixels"]
+    assert len({one.facts["pixels"] for one in (first, none, after)}) == 3
 
 
 def test_a_lora_is_put_on_at_its_scale_and_taken_off_again(folder, lora):

@@ -46,11 +46,11 @@ def test_in_peace_every_verb_is_done_and_touches_nothing_outside() -> None:
     assert found["refused"] == 0 < found["done"]
 
 
-# 211 and 37 have no factor in common with the numbers of values and things, so that a sample has many kinds.
+# 401 and 73 have no factor in common with the numbers of values and things, so that a sample has many kinds.
 @pytest.mark.parametrize("words", [("rows", "--part", "5/401"), ("names", "--part", "3/73")])
 def test_a_sample_of_harmed_folders_does_no_harm(words: tuple[str, ...]) -> None:
     found = swept(*words)
-    assert found["cases"] >= 8
+    assert found["cases"] >= 5
     assert found["faults"] == {}
 
 

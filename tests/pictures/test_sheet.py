@@ -75,3 +75,10 @@ def test_long_labels_that_differ_at_their_ends_are_told_apart(side: int) -> None
         picture = sheet(cells, down=[label], across=[label], titles=("r", "c"), side=side)
         heads.append(picture.tobytes())
     assert heads[0] != heads[1]
+
+
+def test_a_text_without_spaces_takes_lines_and_is_not_cut() -> None:
+    text = "一只红色的狐狸在雪地里跳跃，身后是一片松树林，油画风格" * 2
+    grid = sheet({("a", "x"): png((9, 9, 200))}, down="a", across="x", titles=("r", "c"), side=120)
+    one, several = titled(text[:4], grid), titled(text, grid)
+    assert several.height >= one.height + 2 * 20

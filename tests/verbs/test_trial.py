@@ -49,7 +49,8 @@ def study(axes: Mapping[str, object], **more: object) -> Study:
     return studies.study(name="s", prompts=["an owl"], engine={"name": "pattern"}, axes=axes, **more)
 
 
-BAD = st.sets(st.sampled_from([(name, value) for name, values in AXES.items() for value in values[1:]]), max_size=5)
+ANY = st.sets(st.sampled_from([(name, value) for name, values in AXES.items() for value in values]), max_size=5)
+BAD = ANY.map(lambda bad: {(name, value) for name, value in bad if value != AXES[name][0]})
 
 
 @settings(max_examples=20)
@@ -63,6 +64,26 @@ def test_where_a_cell_works_a_trial_finds_the_bad_levels_and_no_others(names: li
     assert set(found) == wrong
     # The first levels all work, and so a picture a level is enough.
     assert len(engine.asked) <= sum(len(AXES[name]) for name in names)
+
+
+@given(st.lists(st.sampled_from(sorted(AXES)), unique=True, min_size=1), ANY)
+def test_a_bad_level_is_blamed_wherever_a_picture_of_the_diagonal_works(names: list[str], bad: set) -> None:
+    asked = study({name: AXES[name] for name in names})
+    bad = {(name, value) for name, value in bad if name in names}
+    plan, engine = planning.of(asked), Unable(bad)
+    found = trial.attempted(plan, plan.cells, LocalExecutor(lambda _: engine))
+    wrong = {cell for cell in plan.cells if bad & plan.first(cell).shot.settings.items()}
+    tried = {plan.first(cell).shot.id for cell in plan.cells if cell not in wrong}
+    assert set(found) <= wrong
+    if tried & {shot.id for shot in engine.asked}:
+        assert set(found) == wrong
+
+
+def test_what_always_fails_is_told_of_every_setting() -> None:
+    plan = planning.of(study({"num_inference_steps": [5, 6], "guidance_scale": [1, 3]}, settings={"width": 48}))
+    found = trial.attempted(plan, plan.cells, LocalExecutor(lambda _: Unable({("width", 48)})))
+    assert set(found) == set(plan.cells)
+    assert "; ".join(trial.told(plan.cells, found)).startswith("every setting: ")
 
 
 @given(BAD.filter(bool))

@@ -3,6 +3,7 @@
     studies   init, plan, run                          parts   engines, metrics, trackers, doctor, schema
     folders   report, best, compare, verify, ...       words   what all commands share
     opening   the browser, and a tunnel to it          edge    what the system refuses
+    watching  the live page of `run --view`            libraries  what Diffusers and others say
 
 Exit codes: 0 done; 1 a fault of ours; 2 the study or the command is wrong, or the system refuses; 3 some shots failed;
 4 another run holds the folder; 130 stopped; 141 what reads standard output is gone. To add a command, write a function

@@ -141,13 +141,17 @@ class Batches:
 
     def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
         under_way[shot.id] = shot
-        self._ear.forget_once()
         noted.reading_of(self._loaded, self._pipeline, shot)
+
+        def scheduler() -> Any:  # is made when the call begins
+            self._ear.forget_once()
+            return shooting.scheduler(self._loaded.pipe, shot.settings)
+
         return Call(
             key=shot.id,
             kwargs=shooting.arguments(self._pipeline, shot.settings),
             seed=shot.seed,
-            scheduler=lambda: shooting.scheduler(self._loaded.pipe, shot.settings),
+            scheduler=scheduler,
             length=self._length(shot),
             shape=(shot.settings.get("width"), shot.settings.get("height")),
         )
@@ -163,7 +167,7 @@ class Batches:
             "device": self._loaded.device,
             "dtype": self._loaded.dtype,
             **self._of_scheduler(shot.settings),
-            **noted.facts(self._loaded, self._pipeline, shot, self._ear.take(shot.id)),
+            **noted.facts(self._loaded, self._pipeline, shot, (*self._ear.take(shot.id), *self._ear.common())),
         }
         if done.alone:
             facts["alone"] = done.alone

@@ -27,6 +27,10 @@ class CannotLoad(EngineError):
         super().__init__(message)
         self.reason: Reason = reason
 
+    def alone(self) -> CannotLoad:
+        """The same without what raised it, whose frames would keep half a model in memory."""
+        return CannotLoad(str(self), self.reason)
+
 
 def at_loading(shot: Shot, error: CannotLoad) -> Failure:
     """The failure of a shot whose model or LoRA cannot be loaded. A later run tries again."""

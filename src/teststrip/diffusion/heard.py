@@ -91,6 +91,10 @@ class Ear:
         """What was heard during a call and is to be told, each once; it is then forgotten."""
         return tuple(self._heard.pop(call, ()))
 
+    def common(self) -> tuple[str, ...]:
+        """What was heard so far outside of all calls: it came with forwards that calls share, so with each of them."""
+        return tuple(self._heard.get("", ()))
+
     def hear(self, text: str) -> None:
         """Keep a warning, or log it where it changes nothing."""
         if tells(text):

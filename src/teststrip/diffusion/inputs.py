@@ -7,9 +7,7 @@ kept on disk.
 
 from __future__ import annotations
 
-import ast
 import inspect
-import json
 import warnings
 from collections.abc import Mapping
 from functools import cache
@@ -17,10 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from teststrip.diffusion.models import Model
+from teststrip.diffusion.models import Model, read_json
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.source import function
-from teststrip.diffusion.verdicts import Verdicts
+from teststrip.diffusion.unheeded import wants_both
+from teststrip.diffusion.verdicts import VERDICTS
 from teststrip.errors import first_line
 from teststrip.records import Value, plain
 from teststrip.weights.loading import quietly
@@ -32,7 +31,7 @@ FILES: Final = ("config.json", "scheduler_config.json", "tokenizer_config.json",
 UNCHECKED: Final = frozenset({"prompt", "negative_prompt", "seed"})
 """Settings that differ from shot to shot, and that no check refuses as texts and numbers."""
 
-_VERDICTS: Final = Verdicts()
+SIDES: Final = frozenset({"width", "height"})
 
 
 class Described:
@@ -60,13 +59,9 @@ def objection(pipeline: PipelineClass, model: Model, settings: Mapping[str, Valu
     check = function(pipeline.tree, "check_inputs")
     home = None if model.file else model.home
     names = {argument.arg for argument in (*check.args.args, *check.args.kwonlyargs)} if check else set()
-    given = {name: settings[name] for name in sorted(names - UNCHECKED & settings.keys()) if name in settings}
-    given = {name: value for name, value in given.items() if value is not None}
-    call = function(pipeline.tree, "__call__")
-    if call and "not height or not width" in ast.unparse(call) and not {"width", "height"} <= given.keys():
-        given = {
-            name: value for name, value in given.items() if name not in ("width", "height")
-        }  # one alone is not read
+    given = {name: value for name in sorted(names - UNCHECKED) if (value := settings.get(name)) is not None}
+    if not given.keys() >= SIDES and wants_both(pipeline):
+        given = {name: value for name, value in given.items() if name not in SIDES}
     if home is None or not given:
         return ""
     return _remembered(pipeline.name, home, tuple(given.items()))
@@ -76,19 +71,20 @@ def objection(pipeline: PipelineClass, model: Model, settings: Mapping[str, Valu
 def _remembered(pipeline: str, home: Path, given: tuple[tuple[str, Value], ...]) -> str:
     parts = configs(home)
     asked = [version("diffusers"), pipeline, plain(parts), dict(given)]
-    return _VERDICTS.of(asked, lambda: _refused(pipeline, parts, dict(given)))
+    return VERDICTS.of(asked, lambda: _refused(pipeline, parts, dict(given)))
 
 
+@cache
 def configs(home: Path) -> dict[str, Any]:
     """model_index.json of a folder, with the configuration in the place of each component."""
-    index = json.loads((home / "model_index.json").read_text("utf-8"))
+    index = read_json(home / "model_index.json")
     return {name: _config(home / name) if isinstance(entry, list) and all(entry) else
             None if isinstance(entry, list) else entry for name, entry in index.items()}  # fmt: skip
 
 
 def _config(part: Path) -> dict[str, Any]:
     found = next((part / name for name in FILES if (part / name).is_file()), None)
-    return {} if found is None else dict(json.loads(found.read_text("utf-8")))
+    return {} if found is None else dict(read_json(found))
 
 
 def _refused(pipeline: str, parts: Mapping[str, Any], given: Mapping[str, Value]) -> str:
@@ -130,7 +126,7 @@ def _without_models(kind: Any, parts: Mapping[str, Any]) -> Any:
 def _check(kind: Any, pipe: Any, given: Mapping[str, Value]) -> None:
     """Let a pipeline check the arguments of a call, of which all that are not given have their defaults."""
     defaults = {name: one.default for name, one in inspect.signature(kind.__call__).parameters.items()}
-    sides = {"width": SIDE, "height": SIDE}
+    sides = dict.fromkeys(SIDES, SIDE)
     arguments = {**defaults, "prompt": "an owl", **sides, **given}
     asked = inspect.signature(pipe.check_inputs).parameters
     pipe.check_inputs(

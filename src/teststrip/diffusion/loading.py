@@ -107,8 +107,11 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
         CannotLoad: the weights cannot be fetched or loaded, could run code, or do not fit into memory.
     """
     try:
-        model.check()
-        folder = fetch(model, variant) if model.repo else model.folder
+        if model.repo:
+            folder: Path | None = fetch(model, variant)  # which checks it
+        else:
+            model.check()
+            folder = model.folder
     except EngineError as error:
         raise CannotLoad(str(error)) from error
     import diffusers
@@ -218,9 +221,7 @@ def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
     if lora is None:
         loaded.pipe.disable_lora()
         return
-    if lora in loaded.adapters:
-        loaded.pipe.enable_lora()
-    else:
+    if lora not in loaded.adapters:
         while len(loaded.adapters) >= MOST_LORAS:
             loaded.pipe.delete_adapters(loaded.adapters.pop(next(iter(loaded.adapters))))
         name, file = f"lora{loaded.loras}", Path(lora).expanduser()
@@ -231,6 +232,7 @@ def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
             )
         loaded.adapters[lora] = name
     loaded.adapters[lora] = loaded.adapters.pop(lora)
+    loaded.pipe.enable_lora()  # also for one that was just loaded: layers that were switched off stay so
     loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
 
 

@@ -37,6 +37,7 @@ class ModelCache:
             except CannotLoad as error:
                 if error.reason != "oom" or not self._loaded:
                     raise
+            if loaded is None:  # here, where the error is gone and with it what was loaded in vain
                 self.clear()
                 loaded = load()
         self._loaded[key] = loaded

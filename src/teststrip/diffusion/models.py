@@ -78,7 +78,7 @@ class Model:
             return self.index or {}
         file = f"{component}/config.json"
         if self.folder and component.isidentifier():
-            return _json(self.folder / file)
+            return read_json(self.folder / file)
         return _hub_json(self.repo, self.commit, file) if self.repo and component.isidentifier() else {}
 
     def identity(self, digests: Digests, variant: str | None) -> dict[str, object]:
@@ -158,12 +158,12 @@ def _in_folder(name: str, folder: Path) -> Model:
         raise StudyError(
             f"model: {name!r} holds no model_index.json. Name the folder that save_pretrained of a pipeline wrote"
         )
-    index = _json(index_file)
+    index = read_json(index_file)
     check_index(index, index_file)
     return Model(
         name=name,
         pipeline=str(index["_class_name"]),
-        scheduler=_scheduler(index, _json(folder / "scheduler" / "scheduler_config.json")),
+        scheduler=_scheduler(index, read_json(folder / "scheduler" / "scheduler_config.json")),
         folder=folder,
         index=index,
     )
@@ -253,7 +253,7 @@ def _commit(repo: str, revision: str, variant: str | None) -> str:
 def _whole(repo: str, commit: str, variant: str | None) -> bool:
     """Whether the hub's cache on this disk holds all that the pipeline of a hub model loads."""
     folder = hub.snapshot(repo, commit)
-    index = _json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     return bool(index) and not lacking(folder, index, variant)
 
 
@@ -264,10 +264,10 @@ def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
 
     kept = hub.snapshot(repo, commit) / file
     if kept.is_file() or _whole(repo, commit, None):
-        return _json(kept)
+        return read_json(kept)
     try:
         hub.ask(repo, commit)
-        return _json(Path(hf_hub_download(repo, file, revision=commit)))
+        return read_json(Path(hf_hub_download(repo, file, revision=commit)))
     except GatedRepoError:
         raise StudyError(f"model: {GATED.format(repo=repo)}") from None
     except LocalEntryNotFoundError as error:
@@ -319,7 +319,12 @@ def _scheduler(index: Mapping[str, object], config: Mapping[str, object]) -> tup
     return (name or "", config)
 
 
-def _json(file: Path) -> Mapping[str, object]:
+def read_json(file: Path) -> Mapping[str, object]:
+    """The table in a JSON file; empty where there is no such file, or it holds something else.
+
+    Raises:
+        EngineError: the file is damaged.
+    """
     try:
         found = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from teststrip.diffusion.models import Model
@@ -24,6 +23,8 @@ UNBOUNDED: Final = 100_000
 """A tokenizer that names a larger length names none."""
 SHORT: Final = 70
 """So many plain letters fit every encoder: a token takes one at least, and CLIP reads 77 tokens with its two marks."""
+MARKS: Final = 2
+"""Tokens that an encoder adds to a text, at most."""
 PLAIN: Final = re.compile(r"[A-Za-z0-9 ,.'!?:;()-]*")
 """Letters that every tokenizer tells apart. T5 takes all emoji, all of Chinese, and braces for one unknown token."""
 LONGEST_LOSS: Final = 200
@@ -39,7 +40,7 @@ def of_pipeline(pipe: Any) -> Tokenizers:
 
 def on_disk(model: Model) -> Tokenizers:
     """The tokenizers of a model that lie on this disk; empty where there are none or one of them cannot be read."""
-    folder = model.folder or _cached(model)
+    folder = model.home
     entries = {name: entry for name, entry in (model.index or {}).items() if name in TOKENIZERS}
     if folder is None:
         return {}
@@ -53,25 +54,21 @@ def on_disk(model: Model) -> Tokenizers:
         try:
             with quietly("transformers"):
                 found[name] = getattr(transformers, str(kind)).from_pretrained(folder / name, local_files_only=True)
-        except (AttributeError, OSError, ValueError, TypeError, KeyError, ImportError):
+        except Exception:  # as in `_encoded`
             return {}
     return found
 
 
-def _cached(model: Model) -> Path | None:
-    """The folder of a hub model in the hub's own cache."""
-    if not model.repo:
-        return None
-    from huggingface_hub import constants
+def in_doubt(texts: Sequence[str], length: Value = None) -> bool:
+    """Whether any of these texts may be cut, or two may look the same to a tokenizer; asks no tokenizer.
 
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{model.repo.replace('/', '--')}" / "snapshots" / model.commit
-    return folder if folder.is_dir() else None
-
-
-def in_doubt(texts: Sequence[str]) -> bool:
-    """Whether any of these texts may be cut, or two may look the same to a tokenizer; asks no tokenizer."""
+    Args:
+        texts: prompts.
+        length: tokens that the study gives to the encoders; None = as many as they read.
+    """
     plain = {" ".join(text.casefold().split()) for text in texts}
-    return len(plain) < len(texts) or any(len(text) > SHORT or not PLAIN.fullmatch(text) for text in texts)
+    short = min(SHORT, int(length) - MARKS) if length else SHORT
+    return len(plain) < len(texts) or any(len(text) > short or not PLAIN.fullmatch(text) for text in texts)
 
 
 def read(tokenizers: Tokenizers, pipeline: PipelineClass, settings: Mapping[str, Value], text: str) -> Reading | None:

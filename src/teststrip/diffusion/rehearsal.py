@@ -25,7 +25,7 @@ from teststrip.diffusion.pipelines import PipelineClass, arguments_of, find
 from teststrip.diffusion.schedulers import NEEDS
 from teststrip.diffusion.source import function
 from teststrip.diffusion.step_lists import Steps
-from teststrip.diffusion.verdicts import Verdicts
+from teststrip.diffusion.verdicts import VERDICTS
 from teststrip.errors import first_line
 from teststrip.records import Value
 from teststrip.vocabulary import options_written
@@ -46,9 +46,6 @@ SHAPE: Final = (1, 4, 8, 8)
 
 KNOWN: Final = frozenset({"scheduler", "num_inference_steps", "device", "timesteps", "sigmas"})
 """Parameters of `retrieve_timesteps`, which most pipelines have a copy of; any other one goes to the scheduler."""
-
-
-_VERDICTS: Final = Verdicts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +257,7 @@ def _kept(asked: Sequence[object], kind: str, find: Callable[[], str]) -> str:
     if needed and importlib.util.find_spec(needed) is None:
         return ""  # which is said elsewhere, and no verdict to keep
     versions = {name: version(name) for name in ("diffusers", "torch", "numpy")}
-    return _VERDICTS.of([versions, *asked], find)
+    return VERDICTS.of([versions, *asked], find)
 
 
 def _rehearsed(how: Asking, own: str, config: str, kind: str, steps: int, options: str, listed: Steps | None) -> str:

@@ -29,6 +29,7 @@ def text(path: Path) -> str:
     return path.read_text("utf-8")
 
 
+@cache
 def parsed_class(name: str, pattern: str) -> ast.ClassDef | None:
     """The class of that name in the files of a pattern."""
     for path in files(pattern) if name.isidentifier() else ():

@@ -58,7 +58,7 @@ def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model
         yield f"do not heed eta: {sampler(scheduler)} does not take it. DDIM and TCD do"
     yield from _options(settings, scheduler, config)
     sides = [side for side in ("width", "height") if settings.get(side) is not None]
-    if len(sides) == 1 and _wants_both(pipeline):
+    if len(sides) == 1 and wants_both(pipeline):
         other = "height" if sides == ["width"] else "width"
         yield f"do not heed {sides[0]}: {pipeline.name} takes both sides or none. Write {other}, too"
 
@@ -94,7 +94,7 @@ def _number(settings: Mapping[str, Value], name: str) -> float | None:
 
 def _embeds(pipeline: PipelineClass, model: Model) -> bool:
     """Whether the model reads guidance as a number. What is not known counts as yes: no setting is called dead."""
-    source = _source(pipeline.name)
+    source = _source(pipeline.tree)
     asked = [(part, key) for part, key in EMBEDDINGS if key in source]
     return any(not _known(model, part) or bool(model.config(part, key)) for part, key in asked)
 
@@ -112,11 +112,11 @@ def _takes_eta(scheduler: str) -> bool:
     return step is None or any(one.arg == "eta" for one in (*step.args.args, *step.args.kwonlyargs))
 
 
-def _wants_both(pipeline: PipelineClass) -> bool:
-    return BOTH_SIDES in _source(pipeline.name)
+def wants_both(pipeline: PipelineClass) -> bool:
+    """Whether a pipeline heeds width and height together only."""
+    return BOTH_SIDES in _source(pipeline.tree)
 
 
 @cache
-def _source(pipeline: str) -> str:
-    tree = parsed_class(pipeline, "pipelines/*/**/pipeline_*.py")
-    return ast.unparse(tree) if tree else ""
+def _source(pipeline: ast.ClassDef) -> str:
+    return ast.unparse(pipeline)

@@ -60,3 +60,7 @@ class Verdicts:
             full = self._file.is_file() and self._file.stat().st_size > MOST_BYTES
             with self._file.open("w" if full else "a", encoding="utf-8") as stream:
                 stream.write(json.dumps([key, why]) + "\n")
+
+
+VERDICTS: Final = Verdicts()
+"""Those of this process."""

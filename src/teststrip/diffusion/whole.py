@@ -31,7 +31,13 @@ def lacking(folder: Path, index: Mapping[str, object], variant: str | None) -> s
         folder: with model_index.json.
         index: the content of model_index.json.
         variant: of the weight files that are wanted, for example "fp16"; a component without them gives its plain ones.
+            None = the plain ones, or the only ones.
     """
+    why = _first_lacking(folder, index, variant)
+    return "" if why and variant is None and only_variant(folder, index) else why
+
+
+def _first_lacking(folder: Path, index: Mapping[str, object], variant: str | None) -> str:
     for name, kind in components(index):
         place = folder / name if (folder / name).is_dir() else folder  # some repositories keep one component on top
         if why := _lacking(place, kind, variant):
@@ -49,11 +55,11 @@ def only_variant(folder: Path, index: Mapping[str, object]) -> str | None:
     Returns:
         "fp16" and the like; None where plain weights are there, or where there is no one variant.
     """
-    if not lacking(folder, index, None):
+    if not _first_lacking(folder, index, None):
         return None
     files = [file.name for name, _ in components(index) for file in (folder / name).glob(f"*{WEIGHTS}")]
     tags = {tag for name in files if (tag := _tag(name))}
-    whole = [tag for tag in sorted(tags) if not lacking(folder, index, tag)]
+    whole = [tag for tag in sorted(tags) if not _first_lacking(folder, index, tag)]
     return whole[0] if len(whole) == 1 else None
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -22,27 +21,25 @@ from teststrip.diffusion import (
     failures,
     inputs,
     loading,
-    loras,
     merging,
     models,
     noise,
     pipelines,
-    reading,
     rehearsal,
     schedule,
     scheduler_options,
     schedulers,
-    source,
     step_lists,
     unheeded,
 )
+from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import WEIGHTS, ModelKey, model_by_model, model_key, turns, weights_key
+from teststrip.diffusion.order import WEIGHTS, model_by_model, model_key, turns, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
-from teststrip.plugins import missing
+from teststrip.plugins import missing, version_of
 from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value
 from teststrip.weights.digests import Digests
 
@@ -137,7 +134,6 @@ class DiffusersEngine:
     ) -> None:
         self._dtype = dtype
         self._variant = variant or None
-        self._config = config or None
         self._safety_checker = safety_checker
         self._asked_device = device
         self._offload = offload
@@ -147,10 +143,8 @@ class DiffusersEngine:
         self._batches: Batches | None = None
         self._finishing = False
         self._digests = Digests()
-        self._models: dict[ModelKey, models.Model] = {}
-        self._read: set[tuple[str, str, Value]] = set()
+        self._asked = Asked(config or None, self._variant)
         self._fingerprints: dict[object, Fingerprint] = {}
-        self._tokenizers: dict[ModelKey, reading.Tokenizers] = {}
         self._keep = keep
         self._loaded = ModelCache(keep)
 
@@ -165,8 +159,8 @@ class DiffusersEngine:
         Raises:
             EngineError: a file of weights is damaged or could run code, or a hub model is neither here nor reached.
         """
-        model = self._model(settings)
-        pipeline = self._pipeline(model)
+        model = self._asked.model(settings)
+        pipeline = self._asked.pipeline(model)
         if pipeline is None:
             return  # Diffusers is not installed: a study can be planned, and `render` says what to install
         has = {*pipeline.knobs, *(setting.name for setting in OWN_SETTINGS)}
@@ -183,7 +177,7 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload)
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
-        self._check_weights(model, settings.get("lora"))
+        self._asked.check_weights(model, settings.get("lora"))
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
@@ -202,8 +196,8 @@ class DiffusersEngine:
                 "Of the engine": OWN_SETTINGS,
                 "Of schedulers that have them": tuple(scheduler_options.every().values()),
             }
-        model = self._model(settings)
-        pipeline, own = self._pipeline(model), model.scheduler[0]
+        model = self._asked.model(settings)
+        pipeline, own = self._asked.pipeline(model), model.scheduler[0]
         schedulers.check(settings, *model.scheduler, model.pipeline)
         now = str(settings.get("scheduler") or own)
         fit = {"scheduler": schedulers.alternatives(own) if own else (), "schedule": step_lists.names()}
@@ -223,26 +217,18 @@ class DiffusersEngine:
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""
-        model = self._model(settings)
-        pipeline = self._pipeline(model)
+        model = self._asked.model(settings)
+        pipeline = self._asked.pipeline(model)
         why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
         alone = [f"made one after another, not in batches: {why}"] if why else []
-        sampling = self._sampling(model, settings)
+        sampling = self._asked.sampling(model, settings)
         dead = unheeded.remarks(pipeline, settings, model, sampling) if pipeline else ()
         listed = step_lists.asked(settings, model.pipeline)
         return "\n".join([*(() if listed else schedule.remarks(*sampling)), *dead, *alone])
 
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
-        model = self._model(settings)
-        pipeline = self._pipeline(model)
-        if pipeline is None or not reading.in_doubt(texts):
-            return ()
-        key = model_key(settings)
-        if key not in self._tokenizers:
-            self._tokenizers[key] = reading.on_disk(model)
-        found = [reading.read(self._tokenizers[key], pipeline, settings, text) for text in texts]
-        return [one for one in found if one] if all(found) else ()
+        return self._asked.read(settings, texts)
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
         """Asks the scheduler to take the steps, and the pipeline to check the settings, both without weights.
@@ -250,11 +236,11 @@ class DiffusersEngine:
         Returns:
             What they refuse, as a message that begins with the setting; "" also where Diffusers is not installed.
         """
-        model = self._model(settings)
-        pipeline = self._pipeline(model)
+        model = self._asked.model(settings)
+        pipeline = self._asked.pipeline(model)
         if pipeline is None or not loading.installed():
             return ""
-        name, steps, _ = self._sampling(model, settings)
+        name, steps, _ = self._asked.sampling(model, settings)
         options, listed = scheduler_options.asked(settings), step_lists.asked(settings, model.pipeline)
         # The embedded model's own scheduler takes any number of steps, and its studies are planned in an instant.
         ours = model.name == models.EMBEDDED and name == model.scheduler[0] and not options and not listed
@@ -281,7 +267,7 @@ class DiffusersEngine:
                 yield failures.at_loading(shot, error)
                 continue
             pipeline = self._loaded_pipeline(loaded)
-            name, steps, _ = self._sampling(loaded.model, shot.settings)
+            name, steps, _ = self._asked.sampling(loaded.model, shot.settings)
             options = scheduler_options.asked(shot.settings)
             least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps, options)
             fewer = {"num_inference_steps": least} if "num_inference_steps" in pipeline.knobs else {}
@@ -289,9 +275,9 @@ class DiffusersEngine:
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""
-        model = self._model(settings)
-        pipeline = self._pipeline(model)
-        calls = schedulers.calls(*self._sampling(model, settings))
+        model = self._asked.model(settings)
+        pipeline = self._asked.pipeline(model)
+        calls = schedulers.calls(*self._asked.sampling(model, settings))
         if pipeline is None:
             return calls * 2
         return calls * pipeline.rows(settings, model.config) + pipeline.rows_before(settings)
@@ -302,7 +288,7 @@ class DiffusersEngine:
         options = scheduler_options.asked(shot.settings)
         key = (*(shot.settings.get(name) for name in names), *options.items())
         if key not in self._fingerprints:
-            model = self._model(shot.settings)
+            model = self._asked.model(shot.settings)
             device = self._resolved_device()
             own, config = model.scheduler
             lora = shot.settings.get("lora")
@@ -321,10 +307,10 @@ class DiffusersEngine:
                     "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
-                    "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
+                    "versions": {name: version_of(name) for name in ("torch", "diffusers", "transformers")},
                     "batching": self._batching(),
                     "backend": backends.described(self._backend(model)),
-                    **noise.recipe(self._pipeline(model), own, {**config, **options}, shot.settings),
+                    **noise.recipe(self._asked.pipeline(model), own, {**config, **options}, shot.settings),
                 }
             )
         return self._fingerprints[key]
@@ -351,11 +337,13 @@ class DiffusersEngine:
             alike = iter(group)
             first = next(alike)
             together = chain((first,), alike)
-            try:
-                loaded = self._load(first, unloadable.get(key))
-            except CannotLoad as error:
-                unloadable[key] = error
-                yield from (failures.at_loading(shot, error) for shot in together)
+            if key not in unloadable:  # more shots of a key come later, and once is enough
+                try:
+                    loaded = self._load(first)
+                except CannotLoad as error:
+                    unloadable[key] = error.alone()
+            if key in unloadable:
+                yield from (failures.at_loading(shot, unloadable[key]) for shot in together)
                 continue
             yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, first, together)
 
@@ -413,18 +401,11 @@ class DiffusersEngine:
             make_room=partial(self._loaded.keep_only, loaded),
         )
 
-    def _load(self, shot: Shot, failed: CannotLoad | None = None) -> loading.Loaded:
-        """The pipeline of a shot, with the LoRA of the shot on.
-
-        Args:
-            shot: as asked.
-            failed: how the same failed before in this run, when more of its shots come: once is enough.
-        """
-        if failed:
-            raise failed
+    def _load(self, shot: Shot) -> loading.Loaded:
+        """The pipeline of a shot, with the LoRA of the shot on."""
         device, key = self._resolved_device(), model_key(shot.settings)
         try:
-            model = self._model(shot.settings)
+            model = self._asked.model(shot.settings)
         except (StudyError, EngineError) as error:
             raise CannotLoad(str(error)) from error
         try:
@@ -443,10 +424,12 @@ class DiffusersEngine:
             loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
         except ModuleNotFoundError as error:
             raise missing(error) from error
-        except CannotLoad:
-            self._loaded.forget(key)  # it may hold a part of a LoRA
-            raise
-        return loaded
+        except CannotLoad as error:
+            failed = error.alone()
+        else:
+            return loaded
+        self._loaded.forget(key)  # it may hold a part of a LoRA
+        raise failed
 
     def _backend(self, model: models.Model) -> str:
         device = self._resolved_device()
@@ -460,56 +443,11 @@ class DiffusersEngine:
             return "fixed rows"
         return "one call a picture" if self._rows == 1 else f"fixed rows: {self._rows}"
 
-    def _model(self, settings: Mapping[str, Value]) -> models.Model:
-        key = model_key(settings)
-        if key not in self._models:
-            self._models[key] = models.find(*key, self._config, self._variant)
-        return self._models[key]
-
-    def _sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
-        """The scheduler's class, the number of steps, and its configuration; an empty one where it is not known."""
-        pipeline = self._pipeline(model)
-        default = pipeline.knobs.get("num_inference_steps") if pipeline else None
-        steps = settings.get("num_inference_steps") or (default.default if default else None) or 50
-        name, config = model.scheduler
-        config = {**config, **scheduler_options.asked(settings)} if config else config
-        listed, kind = step_lists.asked(settings, model.pipeline), str(settings.get("scheduler") or name)
-        return kind, listed.count(kind) if listed else int(steps), config
-
-    def _pipeline(self, model: models.Model) -> pipelines.PipelineClass | None:
-        found = pipelines.find(model.pipeline)
-        if found is None and source.package():
-            raise StudyError(
-                f"model: {model.name!r} is made for {model.pipeline}, which Diffusers {_version('diffusers')} does not"
-                " have. Run: pip install -U diffusers"
-            )
-        if found and found.unfit:
-            raise StudyError(
-                f"model: {found.name} makes no pictures from text alone: {found.unfit}. Name another model"
-            )
-        return found
-
     def _loaded_pipeline(self, loaded: loading.Loaded) -> pipelines.PipelineClass:
-        found = self._pipeline(loaded.model)
+        found = self._asked.pipeline(loaded.model)
         assert found is not None
         return found
-
-    def _check_weights(self, model: models.Model, lora: Value) -> None:
-        """Read the headers of the weights of a model and of a LoRA on it, each pair once."""
-        if (model.name, model.commit, None) not in self._read:
-            model.check()
-            self._read.add((model.name, model.commit, None))
-        if lora and (model.name, model.commit, lora) not in self._read:
-            loras.check(str(lora), model)
-            self._read.add((model.name, model.commit, lora))
 
     def _resolved_device(self) -> str:
         self._device = self._device or loading.resolved_device(self._asked_device)
         return self._device
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -73,7 +73,10 @@ class LocalExecutor:
     def rehearse(self, shot: Shot) -> str:
         """Why this shot cannot be made, as far as its engine finds out without weights; "" = nothing is known."""
         engine = self.engine(shot.engine)
-        return engine.rehearse(shot.settings) if isinstance(engine, Rehearses) else ""
+        try:
+            return engine.rehearse(shot.settings) if isinstance(engine, Rehearses) else ""
+        except EngineError as error:  # a model that is damaged
+            return str(error)
 
     def attempt(self, shot: Shot) -> Render | Failure | None:
         """The quick answer of this shot's engine; None where the engine gives none."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from teststrip import vocabulary
@@ -171,14 +172,23 @@ class ConvergenceFeatures(_OfFeatures):
     )
 
 
+REFERRED = Card(
+    "",
+    arity=2,
+    describes=DESCRIBES,
+    comparable="within a prompt, against one reference",
+    against="the reference",
+)
+"""What the cards of all distances to the reference cell have in common."""
+
+
 class Psnr(_OfPixels):
     """Peak signal-to-noise ratio against the reference; see `psnr`."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[Card] = replace(
+        REFERRED,
         name="psnr",
         unit="dB",
-        arity=2,
-        describes=DESCRIBES,
         about="Peak signal-to-noise ratio against the reference cell's picture of the same prompt and seed. Equal "
         "pictures get the ratio of the least error that pictures of their size can have: 107 dB at 512 × 512.",
         low=0.0,
@@ -187,7 +197,6 @@ class Psnr(_OfPixels):
         failure=f"{MOVED} Noise that people hardly see counts as much as a blur that they do.",
         comparable="within a prompt, against one reference; means are taken of the squared error",
         unseen=LOSSLESS,
-        against="the reference",
         scale="decibels",
     )
     formula = staticmethod(distances.psnr)
@@ -196,10 +205,9 @@ class Psnr(_OfPixels):
 class Ssim(_OfPixels):
     """Structural similarity with the reference; see `ssim`."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[Card] = replace(
+        REFERRED,
         name="ssim",
-        arity=2,
-        describes=DESCRIBES,
         about="Structural similarity with the reference cell's picture of the same prompt and seed; 1 for equal ones.",
         low=-1.0,
         high=1.0,
@@ -208,7 +216,6 @@ class Ssim(_OfPixels):
         comparable="within a prompt, at one width and height, against one reference",
         equal=("width", "height"),
         unseen=ConvergenceSsim.card.unseen,
-        against="the reference",
         scale="similarity",
     )
     formula = staticmethod(distances.ssim)
@@ -217,19 +224,16 @@ class Ssim(_OfPixels):
 class Changed(_OfPixels):
     """Share of changed pixels; see `changed`."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[Card] = replace(
+        REFERRED,
         name="changed",
-        arity=2,
-        describes=DESCRIBES,
         about="Share of pixels with a channel more than 2 of 255 levels from the reference cell's picture of the same "
         "prompt and seed.",
         low=0.0,
         high=1.0,
         source="counted",
         failure="A pixel that is off by 3 levels counts as much as one that turned from black to white.",
-        comparable="within a prompt, against one reference",
         unseen=math.inf,
-        against="the reference",
     )
     formula = staticmethod(distances.changed)
 
@@ -237,20 +241,17 @@ class Changed(_OfPixels):
 class Level(_OfPixels):
     """Largest difference of a pixel; see `level`."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[Card] = replace(
+        REFERRED,
         name="level",
         unit="levels",
-        arity=2,
-        describes=DESCRIBES,
         about="Largest difference of a channel of a pixel from the reference cell's picture of the same prompt and "
         "seed.",
         low=0.0,
         high=255.0,
         source="counted",
         failure="One pixel on an edge that moved decides it: it tells equal pictures from others, and little more.",
-        comparable="within a prompt, against one reference",
         unseen=math.inf,
-        against="the reference",
     )
     formula = staticmethod(distances.level)
 
@@ -258,11 +259,10 @@ class Level(_OfPixels):
 class Features(_OfFeatures):
     """Distance to what a vision model sees in the reference."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[Card] = replace(
+        REFERRED,
         name="features",
         unit="1 − cosine",
-        arity=2,
-        describes=DESCRIBES,
         about="1 − cosine of the picture's features and those of the reference cell's picture of the same prompt and "
         "seed.",
         low=0.0,
@@ -271,7 +271,6 @@ class Features(_OfFeatures):
         failure=UNSEEN,
         needs=ConvergenceFeatures.card.needs,
         comparable="within a prompt, against one reference, seen by one model",
-        against="the reference",
     )
 
 

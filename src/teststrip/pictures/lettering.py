@@ -29,9 +29,6 @@ UNUSUAL = re.compile(r"bold|italic|oblique|light|thin|black|condensed|narrow|mon
 OUTLINES = {"glyf", "CFF ", "CFF2"}
 """Tables of a font that can be drawn at any size; a font of bitmaps has none of them."""
 
-Face = tuple[Path, int]
-"""A font file, and the number of the font in it."""
-
 
 class Lettering:
     """Draws text of one size.
@@ -52,14 +49,14 @@ class Lettering:
     def draw(self, on: Draw, at: tuple[float, float], text: str, ink: tuple[int, int, int]) -> None:
         """Draw a line, its upper left corner at a place. What no font has is an empty box."""
         left, top = at
-        base = top + _font((SHIPPED, 0), self._size).getmetrics()[0]
+        base = top + _font(SHIPPED, self._size).getmetrics()[0]
         for run, font in self._runs(text):
             on.text((left, base), run, fill=ink, font=font, anchor="ls")
             left += font.getlength(run)
 
     def _runs(self, text: str) -> Iterator[tuple[str, FreeTypeFont]]:
         """The text in pieces, each with the font that draws it. A mark stays in the piece of its letter."""
-        start, used = 0, (SHIPPED, 0)
+        start, used = 0, SHIPPED
         for n, character in enumerate(text):
             joins = n > 0 and unicodedata.category(character) in JOINS
             face = used if joins or covers(used, character) else self._face(character)
@@ -70,13 +67,13 @@ class Lettering:
         if text[start:]:
             yield text[start:], _font(used, self._size)
 
-    def _face(self, character: str) -> Face:
-        if covers((SHIPPED, 0), character):
-            return SHIPPED, 0
-        return _found(character, self._folders) or (SHIPPED, 0)
+    def _face(self, character: str) -> Path:
+        if covers(SHIPPED, character):
+            return SHIPPED
+        return _found(character, self._folders) or SHIPPED
 
 
-def covers(face: Face, character: str) -> bool:
+def covers(face: Path, character: str) -> bool:
     """Whether a font has a character."""
     return ord(character) in _characters(face)
 
@@ -98,13 +95,13 @@ def system_folders() -> list[Path]:
 
 
 @lru_cache(maxsize=4096)
-def _found(character: str, folders: tuple[Path, ...]) -> Face | None:
+def _found(character: str, folders: tuple[Path, ...]) -> Path | None:
     """The first font with the character, upright sans before all others."""
     return next((face for face in _faces(folders) if covers(face, character)), None)
 
 
 @lru_cache
-def _faces(folders: tuple[Path, ...]) -> tuple[Face, ...]:
+def _faces(folders: tuple[Path, ...]) -> tuple[Path, ...]:
     files = [
         Path(place, name)
         for folder in folders
@@ -113,23 +110,23 @@ def _faces(folders: tuple[Path, ...]) -> tuple[Face, ...]:
         if name.lower().endswith(ENDINGS)
     ]
     ordered = sorted(files, key=lambda file: (len(UNUSUAL.findall(file.name)), file.name, str(file)))
-    return tuple((file, 0) for file in ordered)
+    return tuple(ordered)
 
 
 @lru_cache(maxsize=1024)
-def _characters(face: Face) -> frozenset[int]:
+def _characters(face: Path) -> frozenset[int]:
     """The code points that a font has; none where the file is damaged or its letters are bitmaps of one size."""
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
-        with face[0].open("rb") as file, TTFont(file, fontNumber=face[1], lazy=True) as font:
+        with face.open("rb") as file, TTFont(file, fontNumber=0, lazy=True) as font:
             return frozenset(font.getBestCmap() or ()) if OUTLINES.intersection(font.keys()) else frozenset()
     except (TTLibError, OSError, ValueError, KeyError, AssertionError):
         return frozenset()
 
 
 @lru_cache(maxsize=256)
-def _font(face: Face, size: int) -> FreeTypeFont:
+def _font(face: Path, size: int) -> FreeTypeFont:
     from PIL import ImageFont
 
-    return ImageFont.truetype(str(face[0]), size, index=face[1])
+    return ImageFont.truetype(str(face), size)

@@ -25,7 +25,9 @@ TALL = 2  # a sheet this many times as high as wide shows its grids two abreast
 MOST_PIXELS = 120_000_000  # of one contact sheet: about what viewers still open
 _INSIDE = re.compile(
     r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[/\\_-])(?=\w)"
-)  # where a name may be broken
+    r"|(?<=[\u3001-\u30ff\u3400-\u9fff\uff01-\uff60])(?=\w)"
+)
+"""A word may be broken before a capital; after a stroke, a hyphen, an underscore, or a sign of Chinese or kana."""
 
 
 def sheet(

@@ -13,6 +13,7 @@ from teststrip.records.across import Across, Agreement, Family, Together
 from teststrip.records.answered import (
     MADE_HEIGHT,
     MADE_WIDTH,
+    NO_ROW,
     Card,
     Failure,
     Fingerprint,
@@ -74,6 +75,7 @@ __all__ = [
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
     "NONE",
+    "NO_ROW",
     "Across",
     "Agreement",
     "Answer",

@@ -10,6 +10,9 @@ from typing import Literal
 from teststrip.records.asked import Planned, Shot
 from teststrip.records.canonical import digest_of, plain
 
+NO_ROW = "no row"
+"""The reason of a place of a table with no picture to be had: another row has it already, or none was asked."""
+
 MADE_WIDTH, MADE_HEIGHT = "made width", "made height"
 """Columns of a study's table: the size of each picture as it is, in pixels."""
 

@@ -44,8 +44,8 @@ class Heard:
     Attributes:
         text: as the library says it, shortened.
         images: how many pictures it came with.
-        levels: (axis, label) of the levels that all these pictures share and no other picture has; empty = there are
-            none, or all pictures have it.
+        levels: (axis, label) of the levels that all these pictures share, of axes with other levels; empty = there are
+            none.
     """
 
     text: str

@@ -5,10 +5,7 @@ Views, exports and analysis read a `Result` and never the store itself. A `Resul
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +17,11 @@ from teststrip.analysis.sentences.answers import told
 from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import StoreError, UsageError
 from teststrip.folder import STUDY_FILE
-from teststrip.records import Across, Card, Finding, Fingerprint, Image, KeptMargin, Look, Planned, Row, Study
+from teststrip.records import Across, Card, Finding, Fingerprint, KeptMargin, Look, Planned, Row, Study
 from teststrip.records.concluded import one_line
 from teststrip.records.looked import Registration
-from teststrip.results import grids, looked, notebook, registered, scores, seeding, unheeded
+from teststrip.results import grids, looked, notebook, registered, seeding
+from teststrip.results.moment import Moment
 from teststrip.rows import choice, grid, tables
 from teststrip.store import Store, files, inside
 
@@ -76,7 +74,7 @@ class Result:
         self.store = store
         self.plan = plan or planning.of(study)
         self._planned: Sequence[Planned] = ()
-        self._moment = _Moment(self)
+        self._moment = Moment(self)
 
     def __enter__(self) -> Result:
         return self
@@ -99,7 +97,7 @@ class Result:
         """
         if store is not None:
             self.reopened(store)
-        self._moment = _Moment(self)
+        self._moment = Moment(self)
 
     def reopened(self, store: Store) -> None:
         """Go on with another opened store of this folder, and keep what was read. The old store is closed."""
@@ -240,7 +238,7 @@ class Result:
         Scores that know nothing of these pictures or cannot compare them, and what a model did not take as it was
         written.
         """
-        return (*scores.warnings(self.study), *self._moment.unheeded)
+        return self._moment.warnings
 
     @property
     def across(self) -> Across | None:
@@ -320,90 +318,3 @@ class Result:
             grid=grids.drawn(self.study, self.store, shown, rows=down, columns=across, side=96) if shown else None,
             caption=" · ".join(part for part in (first.text if where else "", seeds) if part),
         )
-
-
-@dataclass
-class _Moment:
-    """What a result has read of its store. Each part is read when it is first asked for, and then kept."""
-
-    result: Result
-
-    @cached_property
-    def images(self) -> Mapping[str, list[Image]]:
-        return self.result.store.images()
-
-    @cached_property
-    def scores(self) -> Mapping[str, scores.Counted]:
-        return scores.counted(self.result.study, self.result.store, self._pictured)
-
-    @cached_property
-    def rows(self) -> tuple[Row, ...]:
-        return tuple(self._joined())
-
-    @cached_property
-    def columns(self) -> dict[str, list[Any]]:
-        table = tables.columns(self.result.study, self.rows)
-        for name, one in self.scores.items():
-            if one.between_seeds:
-                digests = (row.image.digest if row.image else "" for row in self.rows)
-                column = Card(name).between_seeds_column
-                table[column] = [one.between_seeds.get(digest, math.nan) for digest in digests]
-        return table
-
-    @cached_property
-    def cards(self) -> Mapping[str, Card]:
-        return scores.cards(self.result.study, self.columns)
-
-    @cached_property
-    def choice(self) -> choice.Choice:
-        return choice.choice(self.result.study, self.rows, self.cards)
-
-    @cached_property
-    def unheeded(self) -> tuple[str, ...]:
-        return unheeded.sentences(self.result.study, self.rows, self.columns, self.cards)
-
-    @cached_property
-    def state(self) -> str:
-        return looked.state(self.rows, self.result.versions)
-
-    @cached_property
-    def pilot(self) -> Mapping[str, KeptMargin]:
-        result = self.result
-        return looked.pilot(result.looks, result.study.question, versions=result.versions, data=self.state)
-
-    @cached_property
-    def findings(self) -> tuple[Finding, ...]:
-        return analysis.of_result_columns(
-            self.columns, self.result.study, self.cards, pilot=self.pilot, paired_seeds=self.result.paired_seeds
-        )
-
-    @cached_property
-    def recommendations(self) -> tuple[Recommendation, ...]:
-        return self.advice(None, None)
-
-    def advice(self, metric: str | None, budget: str | None) -> tuple[Recommendation, ...]:
-        return analysis.best_of_result_columns(
-            self.columns,
-            self.result.study,
-            self.cards,
-            metric=metric,
-            budget=budget,
-            pilot=self.pilot,
-            paired_seeds=self.result.paired_seeds,
-        )
-
-    @property
-    def _pictured(self) -> list[Row]:
-        """The shots that have an image, with the newest one."""
-        images = self.images
-        return [Row(one, image=images[one.shot.id][-1]) for one in self.result.planned if one.shot.id in images]
-
-    def _joined(self) -> Iterator[Row]:
-        images, failures, planned = self.images, self.result.store.failures(), self.result.planned
-        values = scores.by_image(self.scores)
-        for one in planned:
-            if one.shot.id in images:
-                image = images[one.shot.id][-1]
-                yield Row(one, image=image, scores=values.get(image.digest, {}))
-            else:
-                yield Row(one, failure=failures.get(one.shot.id))

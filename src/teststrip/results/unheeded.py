@@ -44,7 +44,7 @@ def _groups(twins: Mapping[str, str]) -> list[tuple[str, ...]]:
 
 
 def _incomparable(study: Study, table: Mapping[str, list[Any]], cards: Mapping[str, Card]) -> Iterator[Incomparable]:
-    """Scores that cannot be compared as the pictures are, beyond what the study itself says."""
+    """Scores that cannot be compared as the pictures are, beyond what `scores.warnings` says of the study itself."""
     strict = [card for card in cards.values() if card.equal]
     if not strict or not _any_picture(table):
         return
@@ -54,7 +54,8 @@ def _incomparable(study: Study, table: Mapping[str, list[Any]], cards: Mapping[s
     layout = columns.read(table, study.axes)
     makings = comparable.of(layout, table, study.axes)
     for card in strict:
-        known = {name for one in scores.incomparable(study, {card.name: card}) for name in one.axes}
+        asked = scores.incomparable(study, {card.name: card}) if card.name in study.question.metrics else ()
+        known = {name for one in asked for name in one.axes}
         across = tuple(name for i in makings.across(card) if (name := layout.factors[i].name) not in known)
         if across:
             yield Incomparable(card.name, card.equal, across)

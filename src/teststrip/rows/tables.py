@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teststrip import vocabulary
-from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Card, Cell, Row, Study, Value, digest_of
+from teststrip.records import MADE_HEIGHT, MADE_WIDTH, NO_ROW, Card, Cell, Row, Study, Value, digest_of
 from teststrip.rows import heard
 
 Columns = Mapping[str, Sequence[object]]
@@ -63,7 +63,7 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
         table[axis.level_column] = levels
     # With seeds that all prompts share, the second of two such prompts has the very pictures of the first.
     again = [study.seeds is not None and replicate >= study.images_each for _, replicate in places]
-    table["missing"] = ["no row" if twice else missing(row) for row, twice in zip(rows, again, strict=True)]
+    table["missing"] = [NO_ROW if twice else missing(row) for row, twice in zip(rows, again, strict=True)]
     table["seconds"] = [row.image.seconds if row.image else math.nan for row in rows]
     table["denoiser_calls"] = [row.image.facts.get("denoiser_calls") if row.image else None for row in rows]
     table[MADE_WIDTH] = [row.image.width if row.image else math.nan for row in rows]
@@ -78,7 +78,10 @@ def columns(study: Study, rows: Sequence[Row]) -> dict[str, list[Any]]:
         table[name] = [
             math.nan if twice else float(row.scores.get(name, math.nan)) for row, twice in zip(rows, again, strict=True)
         ]
-        pending = [int(row.image is not None and name not in row.scores) for row in rows]
+        pending = [
+            int(not twice and row.image is not None and name not in row.scores)
+            for row, twice in zip(rows, again, strict=True)
+        ]
         if any(pending):
             table[Card(name).pending_column] = pending
     return table

@@ -1,6 +1,6 @@
 """The border: what a person wrote becomes a checked `Study`, or an error that says where, what, and the remedy.
 
-    reading      the order in which a file's parts are read        prompts   texts, prompt files, {word} places
+    reading      the order in which a file's parts are read        prompts   texts, ids, {word} places
     keys         the table of all keys                              engines   [engine], [engines.NAME]
     values       one value against one setting; ranges; labels      axes      levels, linked settings, exclusions
     place        where a value stands, for messages                 question  [question], [trackers]
@@ -10,7 +10,7 @@
     samplers     names of samplers of other tools                   syntax    words of other tools in prompts
     schedules    [schedules.NAME]
     other_tools  the page on what other tools' words are here
-    leaving      a Study without what cannot be made
+    leaving      a Study without what cannot be made                prompt_files  lines, tables and JSON of prompts
 
 The rooms behind this one trust a `Study` and check nothing twice. Loads neither weights nor torch.
 """

@@ -27,15 +27,13 @@ def rules(cells: Sequence[Cell], failing: Collection[Cell]) -> list[Rule]:
         left = [cell for cell in cells if cell in failing and cell not in covered]
         if not left:
             break
-        asked = {rule for cell in left for rule in combinations(cell.levels, size)}
-        every = Counter(rule for cell in cells for rule in combinations(cell.levels, size) if rule in asked)
+        every = Counter(rule for cell in cells for rule in combinations(cell.levels, size))
+        bad = Counter(rule for cell in failing for rule in combinations(cell.levels, size))
         for cell in left:
             for rule in combinations(cell.levels, size):
-                if cell not in covered and rule in every:
-                    alike = [one for one in cells if set(rule) <= set(one.levels)]
-                    if all(one in failing for one in alike):
-                        found.append(rule)
-                        covered.update(alike)
+                if cell not in covered and bad[rule] == every[rule]:
+                    found.append(rule)
+                    covered.update(one for one in failing if set(rule) <= set(one.levels))
     return found
 
 

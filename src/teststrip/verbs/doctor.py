@@ -1,6 +1,6 @@
 """Says what this machine has for making pictures, what is missing, and how to get it. Changes nothing, asks no network.
 
-A library that is installed but broken may end the process that loads it, so each is loaded in a process of its own.
+A library that is installed but broken may end the process that loads it, so each of `LOADED` gets one of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from teststrip import __version__, plugins
+from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import TeststripError, shortened
 from teststrip.weights.digests import cache_folder
 
@@ -138,7 +138,7 @@ class Health:
         yield from self._troubles()
         yield ""
         for cache in self.caches:
-            models = "" if cache.models is None else f", {cache.models} model{'' if cache.models == 1 else 's'}"
+            models = "" if cache.models is None else f", {count(cache.models, 'model')}"
             yield f"{cache.what}: {cache.folder} ({size(cache.gigabytes)}{models})"
         for name, value in self.variables.items():
             yield f"{name} = {value}"
@@ -147,8 +147,8 @@ class Health:
         for gpu in self.gpus:
             memory = "" if gpu.memory is None else f", {gpu.memory:.0f} GiB"
             yield f"GPU: {gpu.name}{memory} (device {gpu.device!r})"
-        if self.gpus:
-            return
+        if self.gpus or not any(one.name == "torch" and one.version and not one.broken for one in self.libraries):
+            return  # without PyTorch nothing was looked at
         if self.driver:
             yield "NVIDIA's driver is here, but PyTorch sees no GPU. Install a build of torch with CUDA (pytorch.org)"
         else:
@@ -234,7 +234,8 @@ def print_gpus() -> None:
 
 def _gpus() -> tuple[Gpu, ...]:
     done = _python("from teststrip.verbs.doctor import print_gpus; print_gpus()")
-    return tuple(Gpu(**gpu) for gpu in json.loads(done.stdout)) if done and done.returncode == 0 else ()
+    # The last line alone, because libraries may print, too.
+    return tuple(Gpu(**gpu) for gpu in json.loads(done.stdout.splitlines()[-1])) if done and not done.returncode else ()
 
 
 def _broken(module: str) -> str:
@@ -254,19 +255,14 @@ def _python(code: str) -> subprocess.CompletedProcess[str] | None:
     words = [sys.executable, "-W", "ignore", "-c", code]
     try:
         return subprocess.run(  # noqa: S603 - words of our own
-            words, capture_output=True, text=True, timeout=PATIENCE, check=False
+            words, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return None
 
 
 def _version(module: str) -> str:
-    if find_spec(module) is None:
-        return ""
-    try:
-        return version(module)
-    except PackageNotFoundError:
-        return "of unknown version"
+    return (plugins.version_of(module) or "of unknown version") if find_spec(module) else ""
 
 
 def _parts() -> Iterator[tuple[str, str]]:

@@ -101,7 +101,9 @@ def drive(
     """
     if not isinstance(study, Study):
         study, out = places.of_study(study, out)
-    asked, left_out = trial.sound(_read(study, overrides), attempt=without_failing, without_failing=without_failing)
+    asked, left_out = trial.sound(
+        _read(study, overrides, checked=not without_failing), attempt=without_failing, without_failing=without_failing
+    )
     if left_out and say:
         say(trial.left_out(left_out))
     session = Session.open(
@@ -324,9 +326,9 @@ def _growing(folder: Path, listeners: Listeners) -> str:
     return str(page_of(folder))
 
 
-def _read(study: Study | Path, overrides: Sequence[str]) -> Study:
+def _read(study: Study | Path, overrides: Sequence[str], *, checked: bool = True) -> Study:
     if isinstance(study, Study):
         if overrides:
             raise UsageError("overrides belong to a study file; change the Study itself instead")
         return study
-    return studies.read(study, overrides)
+    return studies.read(study, overrides) if checked else studies.reopen(study, overrides)

@@ -95,10 +95,9 @@ def attempted(
         stop: asked before each picture; True ends the trial.
     """
     failing: dict[Cell, str] = {}
-    axes = sorted(plan.study.axes, key=_loads)
     there = set(cells)
     base = None
-    for cell in _diagonal(plan.study.axes, there):
+    for cell in _diagonal(plan.study.axes, cells):
         if stop():
             return failing
         if not (why := _fails(plan, cell, executor)):
@@ -106,8 +105,9 @@ def attempted(
             break
         failing[cell] = why
     if base is None:
-        return failing
-    for axis in axes:
+        whys = set(failing.values())
+        return dict.fromkeys(cells, whys.pop()) if len(whys) == 1 else failing
+    for axis in sorted(plan.study.axes, key=_loads):
         for label in axis.labels:
             pair = (axis.name, label)
             alike = [cell for cell in cells if pair in cell.levels]
@@ -115,7 +115,7 @@ def attempted(
                 continue
             beside = Cell(tuple((name, label if name == axis.name else base[name]) for name, _ in alike[0].levels))
             cell = beside if beside in there else alike[0]
-            if cell not in failing and (why := _fails(plan, cell, executor)):
+            if why := failing.get(cell) or _fails(plan, cell, executor):
                 failing |= dict.fromkeys(alike if cell == beside else [cell], why)
     return failing
 
@@ -135,15 +135,16 @@ def _loads(axis: Axis) -> bool:
     return axis.kind == "engine" or any(WEIGHTS & level.settings.keys() for level in axis.levels)
 
 
-def _diagonal(axes: Sequence[Axis], there: Collection[Cell]) -> Iterator[Cell]:
-    """Cells that share no level with each other; then any cell, so that there is at least one."""
-    seen = set()
+def _diagonal(axes: Sequence[Axis], cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Cells that share no level with each other; the first cell where there are none such."""
+    seen, there = set(), set(cells)
     for i in range(max((len(axis.levels) for axis in axes), default=1)):
         cell = Cell(tuple((axis.name, axis.labels[i % len(axis.labels)]) for axis in axes))
         if cell in there and cell not in seen:
             seen.add(cell)
             yield cell
-    yield from (cell for cell in list(there)[:1] if not seen)
+    if not seen:
+        yield from cells[:1]
 
 
 def _fails(plan: Plan, cell: Cell, executor: LocalExecutor) -> str:

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from teststrip import analysis
+from teststrip import analysis, plugins
 from teststrip.analysis.advice.answer import Answer
 from teststrip.analysis.numbers import columns
 from teststrip.analysis.numbers.arrays import Array
@@ -186,12 +185,7 @@ class Summary:
     def versions() -> dict[str, str]:
         """Versions of what stands on this machine now."""
         found = {"python": platform.python_version()}
-        for package in PACKAGES:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
-        return found
+        return found | {package: known for package in PACKAGES if (known := plugins.version_of(package))}
 
 
 def _counted(study: Study, rows: Sequence[Row]) -> Study:

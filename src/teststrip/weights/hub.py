@@ -17,6 +17,7 @@ from teststrip.errors import MissingExtra
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
+_answered: dict[tuple[str, str], str | None] = {}
 _may_fetch: ContextVar[bool] = ContextVar("may_fetch", default=True)
 
 
@@ -63,7 +64,12 @@ def ask(repo: str, revision: str) -> str | None:
 
     if not may_fetch():
         raise OfflineModeIsEnabled("nothing is fetched here")
-    return HfApi().model_info(repo, revision=revision, timeout=20).sha
+    if (repo, revision) not in _answered:
+        found = HfApi().model_info(repo, revision=revision, timeout=20).sha
+        if not COMMIT.fullmatch(revision):
+            return found
+        _answered[repo, revision] = found  # what a commit is does not change, and each of its files is asked for
+    return _answered[repo, revision]
 
 
 def commit_here(repo: str, revision: str) -> str | None:

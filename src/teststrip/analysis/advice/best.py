@@ -110,7 +110,7 @@ def recommend(
         return _none(case, "no setting was made at the size that it asks for")
     if not case.allowed():
         return _none(case, _too_dear(case))
-    if len({case.makings.sorts(card)[cell] for cell in case.allowed()}) > 1:
+    if not case.makings.alike(case.allowed(), card):
         return _none(case, heeded.compared_only(card))
     made = [_about(case, size, about) for about in (WIDE, HERE) if scope in (about, "both")]
     return _leading(made)

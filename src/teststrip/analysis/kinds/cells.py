@@ -87,8 +87,7 @@ def finding(evidence: Evidence) -> Finding | None:
     judged = means.judged(values, np.arange(len(points))[None, :])
     if (makings := evidence.makings) and not makings.free(card):
         judged = [cell for cell in judged if not makings.is_unmade(cell)]
-        sorts = makings.sorts(card)
-        if len(judged) < 2 or len({sorts[cell] for cell in judged}) > 1:
+        if len(judged) < 2 or not makings.alike(judged, card):
             return None
     # Where seeds do not give a picture again, no setting is taken for better because its seed was.
     comparable = points if pairing.paired else estimates(mean(values, 1, keepdims=True), layout)

@@ -7,8 +7,9 @@ are pictures for. Knows axes and columns; no scores and no words.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,36 +29,51 @@ class Makings:
     Attributes:
         layout: who stands where.
         settings: for each cell what its levels set, by name; a size is the made one where there are pictures.
+        pictured: the cells with a picture. One without has no score, and so no part in any comparison.
         unmade: (axis, level) by their indices, where a level asks for a size that was not made.
     """
 
     layout: Layout
     settings: tuple[Mapping[str, object], ...]
+    pictured: frozenset[int]
     unmade: frozenset[tuple[int, int]] = frozenset()
 
     def free(self, card: Card) -> bool:
         """Whether all cells may be compared and were made as they were asked, so that no contrast need be looked at."""
-        return not self.unmade and (not card.equal or len(set(self.sorts(card))) < 2)
+        return not self.unmade and self.alike(self.pictured, card)
 
-    def sorts(self, card: Card) -> list[tuple[object, ...]]:
-        """For each cell what the card wants equal; cells with equal entries may be compared."""
-        return [tuple(own.get(name) for name in card.equal) for own in self.settings]
+    def alike(self, cells: Iterable[int], card: Card) -> bool:
+        """Whether the metric may compare these cells: those with a picture agree in what the card wants equal."""
+        sorts = self._sorts(card)
+        return not sorts or len({sorts[cell] for cell in cells if cell in sorts}) < 2
 
     def across(self, card: Card) -> tuple[int, ...]:
         """The axes, by their indices, along which the metric compares nothing or not everything."""
-        sorts = self.sorts(card)
-        return tuple(i for i in range(len(self.layout.factors)) if _mixed(self.layout.grid((i,)), sorts))
+        axes = range(len(self.layout.factors))
+        return tuple(i for i in axes if not all(self.alike(row, card) for row in self.layout.grid((i,))))
 
     def allow(self, contrast: WeightedContrast, card: Card) -> bool:
         """Whether a contrast compares only what may be compared, and only levels that were made."""
-        of_pair = contrast.kind == "pair"
-        grid = self.layout.grid(contrast.axes)[:, (contrast.weights != 0) | (not of_pair)]
-        weighed = self.layout.grid(contrast.axes)[:, contrast.weights != 0]
-        return (
-            not _mixed(grid, self.sorts(card))
-            and not any(self.is_unmade(cell, contrast.axes) for cell in weighed[weighed >= 0])
-            and not any(self._names_unmade(level) for level in (*contrast.asked.plus, *contrast.asked.minus))
+        grid = self.layout.grid(contrast.axes)
+        weighed = grid[:, contrast.weights != 0]
+        if self._sorts(card) and not all(self.alike(row, card) for row in (weighed if contrast.alone else grid)):
+            return False
+        return not self.unmade or not (
+            any(self.is_unmade(cell, contrast.axes) for cell in weighed[weighed >= 0])
+            or any(self._names_unmade(level) for level in (*contrast.asked.plus, *contrast.asked.minus))
         )
+
+    def _sorts(self, card: Card) -> Mapping[int, tuple[object, ...]]:
+        """For each cell with a picture what the card wants equal; empty where that is one for all."""
+        known = self._known.get(card.equal)
+        if known is None:
+            known = {cell: tuple(self.settings[cell].get(name) for name in card.equal) for cell in self.pictured}
+            known = self._known[card.equal] = known if len(set(known.values())) > 1 else {}
+        return known
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, ...], dict[int, tuple[object, ...]]]:
+        return {}
 
     def _names_unmade(self, level: LevelRef) -> bool:
         """Whether a level that a sentence would name was not made; a trend is named by its ends."""
@@ -80,19 +96,19 @@ def of(layout: Layout, table: Columns, axes: Sequence[str | Axis]) -> Makings:
     """What the cells were asked for by their levels, and of what size their pictures are."""
     asked = [_asked(layout, axes, cell) for cell in layout.cells]
     sizes = {name: layout.values(table[column], column) for name, column in MADE.items() if column in table}
-    # A cell without a picture is of the size of all others, where those have one size and its levels ask for none.
-    usual = {name: seen for name, values in sizes.items() if len(seen := _seen(values)) == 1}
-    found, unmade = [], set()
+    found, pictured, unmade = [], set(), set()
     for index, (cell, own) in enumerate(zip(layout.cells, asked, strict=True)):
         made = {name: seen for name, values in sizes.items() if (seen := _seen(values[..., index]))}
-        found.append({**usual, **own, **made})
+        found.append({**own, **made})
+        if made or not sizes:
+            pictured.add(index)
         unmade |= {
             (i, level)
             for i, level in enumerate(cell)
             for name, value in _of_level(axes[i], layout, i, level).items()
             if name in made and value is not None and made[name] != (value,) and not _is_engine(axes[i])
         }
-    return Makings(layout, tuple(found), frozenset(unmade))
+    return Makings(layout, tuple(found), frozenset(pictured), frozenset(unmade))
 
 
 def _asked(layout: Layout, axes: Sequence[str | Axis], cell: Sequence[int]) -> dict[str, object]:
@@ -119,8 +135,3 @@ def _is_engine(axis: str | Axis) -> bool:
 def _seen(values: Array) -> tuple[float, ...]:
     """The sizes that were seen, rising."""
     return tuple(sorted({float(value) for value in values.ravel() if not math.isnan(value)}))
-
-
-def _mixed(grid: np.ndarray[tuple[int, ...], np.dtype[np.intp]], sorts: Sequence[tuple[object, ...]]) -> bool:
-    """Whether a row of a grid of cells holds cells of several sorts."""
-    return any(len({sorts[cell] for cell in row if cell >= 0}) > 1 for row in grid)

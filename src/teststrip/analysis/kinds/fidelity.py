@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from teststrip.analysis.sentences import phrases
 from teststrip.records import (
     MINIMUM_DEGREES,
     MINIMUM_PROMPTS,
+    NO_ROW,
     Card,
     Estimate,
     Fidelity,
@@ -76,7 +76,9 @@ def findings(
     seed = math.nan if between_seeds is None else _middle(scales.distances(between_seeds, card))
     judge = _Judge.of(apart[..., [cell for cells in others.values() for cell in cells]], card, terms, seed)
     settings = tuple(
-        judge.likeness(layout, apart[..., cells], tuple(map(layout.level, axes, levels)), layout.row[..., cells] >= 0)
+        judge.likeness(
+            layout, apart[..., cells], tuple(map(layout.level, axes, levels)), layout.reasons[..., cells] != NO_ROW
+        )
         for levels, cells in others.items()
     )
     return [_concluded(judge, layout, Fidelity(tuple(reference), scales.rising(card), *judge.told, settings), axes)]
@@ -179,8 +181,7 @@ def _limit(card: Card, margin: float | Mapping[str, float], seed: float) -> tupl
 def _concluded(judge: _Judge, layout: Layout, fidelity: Fidelity, axes: Sequence[int]) -> Finding:
     """The finding with its words; its effect is that of the setting that is furthest away."""
     card, settings = judge.card, fidelity.settings
-    known = [one for one in settings if math.isfinite(one.mean)]
-    furthest = (min if fidelity.rising else max)(known or settings, key=attrgetter("mean"))
+    furthest = words.furthest(fidelity)
     unit = "picture of these prompts" if judge.here else "prompt"
     scope: Scope = "these prompts" if judge.here else "prompts like these"
     made = Finding(

@@ -16,10 +16,10 @@ from teststrip.analysis.numbers.arrays import Array, mean
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.sentences import answers
 from teststrip.analysis.sentences import missing as sentences
-from teststrip.records import Comparison, Finding
+from teststrip.records import NO_ROW, Comparison, Finding
 
 NOT_SCORED_YET = "not scored yet"
-NOT_A_FAILURE = frozenset({"not made yet", "no row", NOT_SCORED_YET})
+NOT_A_FAILURE = frozenset({"not made yet", NO_ROW, NOT_SCORED_YET})
 """Reasons that say nothing about the setting, because no engine or metric was asked yet."""
 NO_SCORE = "no score"
 """The reason of a picture whose score is no number."""

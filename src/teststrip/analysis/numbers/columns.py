@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.sentences import phrases
 from teststrip.errors import UsageError
-from teststrip.records import Axis, LevelRef
+from teststrip.records import NO_ROW, Axis, LevelRef
 
 
 class Columns(Protocol):
@@ -170,7 +170,7 @@ def read(
             )
         row[place] = i
     texts = list(columns[missing]) if missing is not None and missing in columns else [None] * len(blocks)
-    reasons = np.array([_reason(text) for text in texts] + ["no row"], dtype=object)[row]
+    reasons = np.array([_reason(text) for text in texts] + [NO_ROW], dtype=object)[row]
     return Layout(prompts, seeds, tuple(factors), cells, row, reasons)
 
 

@@ -47,6 +47,11 @@ class WeightedContrast:
         """Pair, trend, bend or interaction."""
         return self.asked.kind
 
+    @property
+    def alone(self) -> bool:
+        """Whether it looks at the levels that have a weight alone; in a fit all others say how high their sets are."""
+        return self.kind == "pair" or (self.kind == "interaction" and not self.asked.trends)
+
 
 def scale(numbers: Sequence[float]) -> tuple[Array, bool]:
     """The levels on the scale where they stand more evenly; True = logarithmic (2, 4, 8, 16 steps).
@@ -291,9 +296,7 @@ def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tup
         Yates 1940, the recovery of treatment differences from incomplete blocks.
     """
     grid = layout.grid(contrast.axes)
-    # A pair looks at its two levels alone; in a fit all other levels say how high their sets are.
-    alone = contrast.kind == "pair" or (contrast.kind == "interaction" and not contrast.asked.trends)
-    wanted = contrast.weights != 0 if alone else np.any(grid >= 0, axis=0)
+    wanted = contrast.weights != 0 if contrast.alone else np.any(grid >= 0, axis=0)
     used = np.flatnonzero(wanted)
     weights, grid = contrast.weights[used], grid[:, used]
     padded = np.concatenate([values, np.full((*values.shape[:-1], 1), np.nan)], axis=-1)
@@ -303,7 +306,7 @@ def per_prompt(values: Array, layout: Layout, contrast: WeightedContrast) -> tup
     present = ~np.isnan(whole)
     difference, images = mean(whole, -1), present.sum(axis=-1) * used.size
     broken = ~present.all(axis=-1)
-    if not alone and broken.any():
+    if not contrast.alone and broken.any():
         difference[broken], images[broken] = _intra_block(sets[broken], weights)
     return difference, images
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from teststrip.analysis.numbers import shares
 from teststrip.analysis.power.equality import Asked, margin_error
 from teststrip.analysis.power.power import REACH, SHARE, Variances, detectable, detectable_here, round_up
-from teststrip.analysis.sentences.phrases import count, percent, setting
+from teststrip.analysis.sentences.phrases import at_least, count, percent, setting
 from teststrip.records import DEFAULT_MARGIN, MINIMUM_DEGREES, MINIMUM_PROMPTS, LevelRef
 from teststrip.vocabulary import spoken
 
@@ -118,8 +118,10 @@ def explain_reference(prompts: int, reference: Sequence[LevelRef]) -> tuple[str,
     """
     if not reference or prompts < MINIMUM_PROMPTS:
         return ()
-    least, share = shares.prompts_for_most(), math.floor(100 * shares.within(prompts) + 1e-9) / 100
-    those = f"{count(prompts, 'prompt')} show how far {percent(share)} of prompts like these go at most"
+    least = shares.prompts_for_most()
+    those = (
+        f"{count(prompts, 'prompt')} show how far {at_least(shares.within(prompts))} of prompts like these go at most"
+    )
     more = "" if prompts >= least else f"; {least} prompts show it of {percent(shares.MOST)}"
     return (f"Against {setting(reference)}: {those}{more}.",)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from teststrip.analysis.sentences.answers import begun
 from teststrip.analysis.sentences.phrases import (
+    at_least,
     capital,
     count,
     listed,
@@ -68,14 +69,15 @@ def headline(finding: Finding) -> str:
 
 def detail(finding: Finding) -> str:
     """What the claim rests on: how far the setting is that is furthest away; "" where that is not known."""
-    worst = _furthest(_fidelity(finding))
+    worst = furthest(_fidelity(finding))
     if not math.isfinite(worst.far):
         return ""
     side = _side(_fidelity(finding))
     return f"{number(worst.mean)}{_unit(finding)} with {setting(worst.levels)}, surely {number(worst.far)} {side}"
 
 
-def _furthest(of: Fidelity) -> Likeness:
+def furthest(of: Fidelity) -> Likeness:
+    """The setting that is furthest from the reference, of those whose distance is known."""
     known = [one for one in of.settings if math.isfinite(one.mean)] or of.settings
     return (min if of.rising else max)(known, key=lambda one: one.mean)
 
@@ -141,13 +143,13 @@ def _distance(finding: Finding, of: Fidelity, one: Likeness) -> str:
         text += f" ({percent(one.of_another_seed)} of what another seed changes)"
     here = "of the pictures of this prompt" if finding.prompts == 1 else "of the pictures of these prompts"
     whose = here if finding.scope == "these prompts" else "of prompts like these"
-    within = f"surely {_floor(one.share)} {whose} have {number(one.within)} {side}"
+    within = f"surely {at_least(one.share)} {whose} have {number(one.within)} {side}"
     return f"{text}, surely {number(one.far)} {side}; {within}."
 
 
 def _changed(finding: Finding, of: Fidelity) -> list[str]:
     """The prompts that changed most, at the setting that is furthest away; nothing where there is one prompt alone."""
-    worst = _furthest(of)
+    worst = furthest(of)
     if len(worst.furthest) < 2 or worst.furthest[0].distance == worst.furthest[-1].distance:
         return []
     named = [f"{prompt(one.prompt)} ({number(one.distance)}{_unit(finding)})" for one in worst.furthest]
@@ -162,11 +164,6 @@ def _of(of: Fidelity, verdict: Verdict) -> str:
     if all(len(levels) == 1 for levels in chosen) and chosen:
         return f"{spoken(chosen[0][0].axis)} {listed([level.label for (level,) in chosen])}"
     return listed([setting(levels) for levels in chosen])
-
-
-def _floor(share: float) -> str:
-    """A share that is promised, rounded down."""
-    return percent(math.floor(100 * share + 1e-9) / 100)
 
 
 def _unit(finding: Finding) -> str:
@@ -186,7 +183,7 @@ def rows(finding: Finding) -> tuple[list[str], list[list[str]]]:
 
 def _row(one: Likeness) -> list[str]:
     sure = math.isfinite(one.far)
-    share = f"{_floor(one.share)} within {number(one.within)}" if sure else "–"
+    share = f"{at_least(one.share)} within {number(one.within)}" if sure else "–"
     return [
         setting(one.levels),
         number(one.mean),

@@ -99,6 +99,15 @@ def percent(share: float) -> str:
     return f"{fixed(share * 100, 0)} %"
 
 
+def at_least(share: float) -> str:
+    """A share that is promised, rounded down.
+
+    >>> at_least(0.679), percent(0.679)
+    ('67 %', '68 %')
+    """
+    return percent(math.floor(100 * share + 1e-9) / 100)
+
+
 def listed(words: Sequence[str]) -> str:
     """Words as in a sentence: "8, 16 and 32"."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
