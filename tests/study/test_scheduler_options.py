@@ -87,6 +87,13 @@ def test_a_level_is_left_out_by_any_spelling_of_its_name() -> None:
         assert len(of(study(text.format(spelled)))) == 3
 
 
+def test_a_spacing_is_left_out_by_the_key_that_comfyui_has_for_it() -> None:
+    axes = '[axes]\nsampler_name = ["dpmpp_2m", "lcm"]\nscheduler = ["normal", "karras"]\n[[exclude]]\n'
+    for key in ("scheduler", "spacing"):
+        made = of(study(f'{axes}sampler_name = "lcm"\n{key} = "karras"'))
+        assert [cell.levels[1][1] for cell in made.cells] == ["normal", "karras", "normal"]
+
+
 def test_plan_says_what_a_popular_name_stands_for() -> None:
     made = study('[settings]\nscheduler.steps_offset = 1\n[axes]\nsampler = ["DPM++ 2M Karras", "Euler a"]')
     assert list(samplers.sentences(made)) == [

@@ -231,8 +231,11 @@ def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str,
 def _parts(
     study: Study, levels: tuple[Level, ...], known: Known, place: Place
 ) -> Iterator[tuple[Place, dict[str, Value]]]:
-    """Each part of a cell by itself: one fixed setting, or one level."""
-    for name, value in {**study.settings, **known.settings}.items():
+    """Each part of a cell by itself: one fixed setting, or one level; those of the engine's table first.
+
+    A model that is not here is wrong by itself, and so is any setting beside it.
+    """
+    for name, value in {**known.settings, **study.settings}.items():
         yield (known.place if name in known.settings else place / "settings").setting(name), {name: value}
     for axis, level in zip(study.axes, levels, strict=True):
         if axis.kind in ("setting", "linked"):

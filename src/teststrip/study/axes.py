@@ -19,7 +19,7 @@ from teststrip.study.place import Place, kind_of, name_of, shown
 from teststrip.study.samplers import SPACING, settings_of
 from teststrip.study.schedules import SETTING as SCHEDULE
 from teststrip.study.values import MOST_LEVELS, checked_text, label, spread
-from teststrip.vocabulary import SCHEDULER
+from teststrip.vocabulary import SCHEDULER, spacing_named
 
 ENGINE_AXIS = "engine"
 # Columns that every table of results has; an axis of that name would hide one.
@@ -136,6 +136,8 @@ def read_levels(entry: object, place: Place, by_name: Mapping[str, Axis]) -> dic
     found = {}
     for key, value, here in opened(entry, by_name, place):
         name = translated(key, by_name)
+        if key == SCHEDULER and SPACING in by_name and all(_is_spacing(one) for one in _listed(value)):
+            name = SPACING  # as ComfyUI calls it, and perhaps this study
         if name not in by_name:
             raise place.error(f"{key!r} is no axis{among(key, by_name, 'Axes')}")
         found[name] = _labels(value, here, by_name[name])
@@ -143,7 +145,7 @@ def read_levels(entry: object, place: Place, by_name: Mapping[str, Axis]) -> dic
 
 
 def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
-    wanted = value if isinstance(value, list) else [value]
+    wanted = _listed(value)
     if not wanted:
         raise place.error("is empty. Give at least one value")
     found = []
@@ -155,6 +157,14 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
             raise place.error(f"{shown(one)} is no level of this axis. Levels: {_few(axis.labels)}")
         found.append(level.label)
     return tuple(dict.fromkeys(found))
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_spacing(value: object) -> bool:
+    return isinstance(value, str) and spacing_named(value) is not None
 
 
 def _same(mine: Value, asked: object) -> bool:

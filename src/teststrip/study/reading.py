@@ -95,13 +95,15 @@ def _toml(path: Path) -> dict[str, object]:
     except RecursionError:
         raise StudyError(f"{name}: is nested too deeply") from None
     except ValueError as error:
-        apart = re.search("overwrite|immutable", str(error)) and b"scheduler." in raw
-        more = '. Beside a scheduler write its options in quotes: "scheduler.shift" = 3' if apart else ""
-        raise StudyError(f"{name}: {_syntax(str(error))}{more}") from None
+        raise StudyError(f"{name}: {_syntax(str(error), options=b'scheduler.' in raw)}") from None
 
 
-def _syntax(message: str) -> str:
+def _syntax(message: str, *, options: bool = False) -> str:
     """The message of `tomllib`, with the place first.
+
+    Args:
+        message: of the library.
+        options: whether the file names options of a scheduler, which are keys with a dot.
 
     >>> _syntax("Invalid value (at line 3, column 5)")
     'line 3, column 5: not valid TOML: invalid value'
@@ -116,7 +118,9 @@ def _syntax(message: str) -> str:
         )
     what = shortened(match[1][:1].lower() + match[1][1:])
     remedy = ""
-    if "overwrite" in what or "twice" in what:
+    if options and ("overwrite" in what or "immutable" in what):
+        remedy = '. Beside a scheduler write its options in quotes: "scheduler.shift" = 3'
+    elif "overwrite" in what or "twice" in what:
         remedy = ". Is a key written twice?"
     elif "\\" in what or "hex value" in what.lower():
         remedy = r". Put a Windows path into single quotes: 'C:\models\sd15'"
