@@ -18,6 +18,7 @@ from teststrip.verbs.run import drive
 STUDIES = Path(__file__).parents[1] / "examples" / "studies"
 SHOTS = {
     "align_your_steps": 144,
+    "number_formats": 72,
     "samplers_by_name": 360,
     "shift_of_a_flow_model": 144,
     "spacing_of_the_steps": 384,

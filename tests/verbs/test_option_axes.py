@@ -14,6 +14,7 @@ import teststrip
 from teststrip import study as studies
 from teststrip.executors.local import LocalExecutor
 from teststrip.records import EngineRef, Render, Shot, Study, Value
+from teststrip.rows import grid, tables
 from teststrip.rows.dead import dead_axes
 from teststrip.verbs import forecast, trial, verify
 from teststrip.verbs.run import Session, drive
@@ -178,3 +179,22 @@ def test_reports_and_exports_show_the_axis_by_its_labels(tmp_path: Path) -> None
     assert tint["options"] == [{"tint": 0}, {"tint": 40}, {"tint": 200}]
     assert {cell["options"]["tint"] for cell in shown["cells"]} == {0, 40, 200}
     assert not any("tint" in cell["settings"] for cell in shown["cells"])
+
+
+def test_tables_have_the_options_by_value_and_pictures_are_found_by_them(tmp_path: Path) -> None:
+    formats = [{"label": "own"}, {"label": "grainy", "grain": 0.5, "guidance_scale": 3}]
+    quietly(study(axes={"format": formats, "gain": [1, 1.5]}), tmp_path / "o")
+    with teststrip.open(tmp_path / "o") as result:
+        rows = result.rows()
+        found = tables.images(rows)
+        assert (set(found["grain"]), set(found["gain"]), set(found["format"])) == (
+            {None, 0.5},
+            {1.0, 1.5},
+            {"own", "grainy"},
+        )
+        assert {(one["grain"], one["gain"]) for one in tables.records(rows)} == {
+            (g, s) for g in (None, 0.5) for s in (1, 1.5)
+        }
+        assert [arm.settings["gain"] for arm in tables.arms(rows)] == [1.0, 1.5, 1.0, 1.5]
+        assert "tint" not in found
+        assert {row.planned.cell["gain"] for row in grid.wanted(rows, {"gain": 1.5})} == {"1.5"}

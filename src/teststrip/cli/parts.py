@@ -65,7 +65,8 @@ def _tell_engine(name: str) -> None:
     for knob in engine.options.values():
         title, kind, default, meaning = _knob(knob)
         options.add_row(title, kind, default, "" if knob.name in engine.operation else "yes", meaning)
-    out.print("\nWritten under [engine] in the study file, or as axes, where they can change a picture:", markup=False)
+    more = "; those with a yes may be axes, too" if set(engine.options) - engine.operation else ""
+    out.print(f"\nWritten under [engine] in the study file{more}:", markup=False)
     out.print(options)
 
 
