@@ -221,6 +221,9 @@ def test_lists_of_parts_are_json_for_programs(tmp_path: Path) -> None:
     engines = {one["name"]: one for one in json.loads(command("engines", "--json", cwd=tmp_path).stdout)["engines"]}
     assert "guidance_scale" in {knob["name"] for knob in engines["diffusers"]["settings"]}
     assert "EulerDiscreteScheduler" in engines["diffusers"]["names"]["scheduler"]
+    assert {"dtype", "variant"} <= set(engines["diffusers"]["axes"])
+    assert not {"device", "batch", "keep", "offload"} & set(engines["diffusers"]["axes"])
+    assert engines["pattern"]["axes"] == []
     assert json.loads(command("engines", "pattern", "--json", cwd=tmp_path).stdout) == engines["pattern"]
     metrics = {one["name"]: one for one in json.loads(command("metrics", "--json", cwd=tmp_path).stdout)["metrics"]}
     assert metrics["sharpness"]["higher_is_better"] is None
@@ -281,6 +284,9 @@ def test_engines_are_a_line_each_and_one_engine_is_told_whole(tmp_path: Path) ->
     told = command("engines", "diffusers", cwd=tmp_path).stdout
     for word in ("guidance_scale", "EulerAncestralDiscreteScheduler", "num_images_per_prompt", "backend"):
         assert (word in told) == (word != "num_images_per_prompt")
+    wide = command("engines", "diffusers", cwd=tmp_path, COLUMNS="200").stdout.splitlines()
+    assert any(line.split()[:4] == ["dtype", "str", "auto", "yes"] for line in wide)
+    assert any(line.split()[:4] == ["device", "str", "auto", "Where"] for line in wide)
     assert "Did you mean 'pattern'?" in command("engines", "patern", cwd=tmp_path, code=2).stderr
 
 

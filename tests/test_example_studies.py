@@ -23,6 +23,7 @@ SHOTS = {
     "fifteen_models": 75,
     "lightning_lora": 72,
     "one_long_prompt": 90,
+    "number_formats": 72,
     "samplers_by_name": 360,
     "samplers_of_a_turbo_model": 168,
     "scheduler_of_z_image": 96,

@@ -34,7 +34,8 @@ PIPELINE = """
 OWN = """
 ## Of the engine
 
-`prompt` and `seed` are the design's. The options under `[engine]` are listed by `teststrip engines diffusers`.
+`prompt` and `seed` are the design's. The options under `[engine]` are listed by `teststrip engines diffusers`,
+which marks those that may be axes: `dtype = ["float32", "bfloat16"]`.
 
 | setting | is | meaning |
 |---|---|---|

@@ -40,8 +40,10 @@ class Engine(Protocol):
 
     Attributes:
         options: the keyword arguments of the class; they may stand in `[engine]` beside `name`.
+            Those that can change a picture may be axes: then there is an instance for each combination of their
+            levels, and before one of these makes pictures, the one that made pictures last is closed.
         operation: those of the options that cannot change a picture (device, batch size, ...); they are no part of a
-            shot's identity.
+            shot's identity, and no axes.
         seeds: what a seed gives: "exact" = the picture again, "best effort" = mostly a similar one, "none" = nothing.
     """
 
@@ -88,7 +90,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Free memory and connections. A caller may close an engine twice."""
+        """Free memory and connections. A caller may close an engine twice, and may call `render` again afterwards."""
         ...
 
 
@@ -233,7 +235,11 @@ class Executor(Protocol):
         ...
 
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
-        """One answer for each shot, in any order. The executor pulls shots lazily and leaves the engine open."""
+        """One answer for each shot, in any order. The executor pulls shots lazily and leaves the engine open.
+
+        Where `engine.alternates`, no two engines of its name may have weights in memory: the executor closes the others
+        first. The driver asks for all shots of an engine at once, so this costs no more loading.
+        """
         ...
 
     def finish(self) -> None:

@@ -48,3 +48,20 @@ test("a snippet gives the scheduler its options and the call its list of steps",
   assert.match(snippet({ schedule: "StableDiffusionSigmas" }), /^ {4}sigmas=AysSchedules\["StableDiffusionSigmas"\],$/m);
   assert.match(snippet({ schedule: "ays" }), /^from diffusers\.schedulers import AysSchedules$/m);
 });
+
+test("options of the engine stand in the command as their axis has them, and where the pipeline is loaded in the snippet", () => {
+  const board = Board.model(raw());
+  Object.assign(board.axes[0], { name: "dtype", kind: "option", settings: [{}, {}, {}], options: [{ dtype: "auto" }, { dtype: "bfloat16" }, { dtype: "float16" }] });
+  Object.assign(board.axes[1], { options: [{ quality: "q4" }, {}] });
+  board.cells.forEach((cell) => (cell.options = { dtype: board.axes[0].options?.[cell.at[0]].dtype, quality: ["q4", "full"][cell.at[1]], spare: 1 }));
+  const at = (/** @type {number} */ cell) => board.places.filter((place) => place.cell === cell)[0];
+  assert.match(TakeAway.command(board, at(2)), /--set 'axes\.dtype=\["bfloat16"\]'/);
+  assert.match(TakeAway.command(board, at(2)), /--set 'axes\.sampler=\[\{ label = "DDIM", scheduler = "DDIMScheduler", quality = "q4" \}\]'/);
+  const bf16 = TakeAway.diffusers(board, at(2));
+  assert.match(bf16, /^pipeline = DiffusionPipeline\.from_pretrained\(.*, torch_dtype=torch\.bfloat16\)$/m);
+  assert.match(bf16, /^# Made with quality = "q4", an option of Teststrip's engine\.$/m);
+  assert.doesNotMatch(bf16, /dtype=[^t]|spare/);
+  assert.doesNotMatch(TakeAway.diffusers(board, at(0)), /torch_dtype/);
+  board.cells[2].options = { dtype: "auto", variant: "fp16", safety_checker: false };
+  assert.match(TakeAway.diffusers(board, at(2)), /, variant="fp16", safety_checker=None\)$/m);
+});

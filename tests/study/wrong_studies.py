@@ -326,10 +326,48 @@ WRONG = [
         " Use it in a prompt as {animal}, name a setting, or write its levels as tables",
     ),
     Wrong(
-        "an option as axis",
+        "a number format that does not exist",
+        NAME + PROMPTS + '[axes]\ndtype = ["float32", "fp16"]\n',
+        "axes.dtype[1]: 'fp16' is no dtype of engine 'diffusers'. There are: auto, float32, float16, bfloat16",
+    ),
+    Wrong(
+        "one number format, no list",
+        NAME + PROMPTS + '[axes]\ndtype = "float32"\n',
+        "axes.dtype: must be a list, not text. A single value belongs under [engine]",
+    ),
+    Wrong(
+        "a number format among settings",
+        NAME + PROMPTS + '[settings]\ndtype = "float32"\n',
+        "settings.dtype: engine 'diffusers' has no setting 'dtype'; it is an option. Write it under [engine], or"
+        " several values under [axes]",
+    ),
+    Wrong(
+        "an option for the engine and on an axis",
+        NAME + PROMPTS + '[engine]\ndtype = "float32"\n[axes]\ndtype = ["float32", "float16"]\n',
+        "axes.dtype: engine.dtype is there too. Keep one of them",
+    ),
+    Wrong(
+        "an option that one engine lacks",
+        NAME + PROMPTS + '[engines.a]\n[engines.b]\nname = "pattern"\n[axes]\nengine = ["a", "b"]\ndtype = ["auto"]\n',
+        "axes.dtype[0]: engine 'pattern' has no option 'dtype'. Write it under [engines.NAME] of those that have it,"
+        " not for 'b'",
+    ),
+    Wrong(
+        "a device as axis",
+        NAME + PROMPTS + '[axes]\nplace = [{ device = "cpu" }, { device = "cuda" }]\n',
+        "axes.place[0].device: device changes no picture of engine 'diffusers', so its levels would be the same"
+        " pictures under the same ids. Write it under [engine], and compare times by a study for each",
+    ),
+    Wrong(
+        "an option misspelled as axis",
+        NAME + PROMPTS + '[axes]\ndtyp = ["float32"]\n',
+        "axes.dtyp: engine 'diffusers' has no setting 'dtyp' and no prompt holds {dtyp}. Did you mean 'dtype'?",
+    ),
+    Wrong(
+        "an option that changes no picture as axis",
         axes("spin = [1, 2]"),
-        "axes.spin: engine 'pattern' has no setting 'spin'; it is an option. Write it under [engine], or"
-        " compare several [engines.NAME]",
+        "axes.spin[0]: spin changes no picture of engine 'pattern', so its levels would be the same pictures under the"
+        " same ids. Write it under [engine], and compare times by a study for each",
     ),
     Wrong(
         "an empty axis",

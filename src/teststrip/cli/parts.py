@@ -61,10 +61,12 @@ def _tell_engine(name: str) -> None:
     if isinstance(engine, Names):
         for setting, known in engine.names().items():
             out.print(_folded(f"\nKnown names of {setting}: {', '.join(known) or 'none here'}"), markup=False)
-    options = Table("option", "kind", "default", "meaning", box=None)
+    options = Table("option", "kind", "default", "axis", "meaning", box=None)
     for knob in engine.options.values():
-        options.add_row(*_knob(knob))
-    out.print("\nWritten under [engine] in the study file:", markup=False)
+        title, kind, default, meaning = _knob(knob)
+        options.add_row(title, kind, default, "" if knob.name in engine.operation else "yes", meaning)
+    more = "; those with a yes may be axes, too" if set(engine.options) - engine.operation else ""
+    out.print(f"\nWritten under [engine] in the study file{more}:", markup=False)
     out.print(options)
 
 

@@ -354,7 +354,8 @@ class DiffusersEngine:
             self._batches.stop()
 
     def close(self) -> None:
-        """Forget the models and give their memory back."""
+        """Forget the models and give their memory back; the next `render` loads anew."""
+        self._batches = None  # it holds a pipeline
         self._loaded.clear()
 
     def _one_by_one(self, loaded: loading.Loaded, shots: Iterable[Shot]) -> Iterator[Render | Failure]:

@@ -1,6 +1,8 @@
 """Engines in this process, one after another.
 
 Each engine is opened once and kept until the executor is closed, so its weights stay loaded from one call to the next.
+Engines that alternate (`EngineRef.alternates`) are opened once, too, but of those with one name only the one that was
+asked last has weights in memory.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ class LocalExecutor:
     def __init__(self, opener: Callable[[EngineRef], Engine] = open_engine) -> None:
         self._opener = opener
         self._engines: dict[str, Engine] = {}
+        self._loaded: dict[str, str] = {}
+        """Of engines that alternate, by name, the key of the one that may have loaded weights."""
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +64,7 @@ class LocalExecutor:
 
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer for each shot, as `Executor.run` says."""
-        return self.engine(engine).render(shots)
+        return self._alone(engine).render(shots)
 
     def check(self, shot: Shot) -> str:
         """What the engine of this shot has against its settings; "" = nothing."""
@@ -80,8 +84,18 @@ class LocalExecutor:
 
     def attempt(self, shot: Shot) -> Render | Failure | None:
         """The quick answer of this shot's engine; None where the engine gives none."""
-        engine = self.engine(shot.engine)
+        engine = self._alone(shot.engine)
         return next(iter(engine.attempt([shot]))) if isinstance(engine, Attempts) else None
+
+    def _alone(self, ref: EngineRef) -> Engine:
+        """The engine behind a reference, after the one that it alternates with has given its weights back."""
+        engine = self.engine(ref)
+        if ref.alternates:
+            before = self._loaded.get(ref.name, ref.key)
+            if before != ref.key:
+                self._engines[before].close()
+            self._loaded[ref.name] = ref.key
+        return engine
 
     def finish(self) -> None:
         """Begin no further shot, as `Executor.finish` says."""
@@ -91,6 +105,7 @@ class LocalExecutor:
 
     def close(self) -> None:
         """Close all engines, even if one of them raises."""
+        self._loaded.clear()
         while self._engines:
             _, engine = self._engines.popitem()
             try:

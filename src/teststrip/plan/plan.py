@@ -60,7 +60,12 @@ class Plan:
     def __init__(self, study: Study, engines: Mapping[str, Engine]) -> None:
         self.study = study
         self._engines = engines
-        self._composition = Composition(study, {alias: engine.settings for alias, engine in engines.items()})
+        self._instances: dict[str, Engine] = {}
+        self._composition = Composition(
+            study,
+            {alias: engine.settings for alias, engine in engines.items()},
+            {alias: engine.options for alias, engine in engines.items()},
+        )
         self.cells: tuple[Cell, ...] = tuple(Cell(labels) for labels in combinations(study))
         self._seeds: dict[str, Sequence[int]] = {}
         self._stencils = Stencils()
@@ -112,8 +117,27 @@ class Plan:
         return {"prompt": text, "seed": self.seed(prompt, replicate), **self._composition.settings(cell.levels)}
 
     def engine(self, cell: Cell) -> EngineRef:
-        """The engine that makes a cell's shots."""
-        return self.study.engines[self._composition.alias(cell.levels)]
+        """The engine that makes a cell's shots, with the options that the cell's levels set."""
+        return self._composition.maker(cell.levels).ref
+
+    def maker(self, cell: Cell) -> str:
+        """The name of a cell's engine: its alias in the study, and the options that the cell's levels set."""
+        return self._composition.maker(cell.levels).name
+
+    @cached_property
+    def makers(self) -> Mapping[str, EngineRef]:
+        """The engines of all cells, by `maker`."""
+        found = (self._composition.maker(cell.levels) for cell in self.cells)
+        return {one.name: one.ref for one in found}
+
+    def _instance(self, cell: Cell) -> Engine:
+        """An instance of a cell's engine, to be asked; it makes no pictures."""
+        ref, own = self.engine(cell), self._engines[self._composition.alias(cell.levels)]
+        if not ref.alternates:
+            return own
+        if ref.key not in self._instances:
+            self._instances[ref.key] = type(own)(**ref.options, **ref.operation)
+        return self._instances[ref.key]
 
     def seed(self, prompt: Prompt, replicate: int) -> int:
         """The seed of a prompt's replicate, equal in all cells; 0 .. 2**32 - 1."""
@@ -135,12 +159,13 @@ class Plan:
             self._engines,
             self.cells,
             engine_of=self.engine,
+            instance_of=self._instance,
             settings_of=lambda cell: self._composition.settings(cell.levels),
         )
 
     def why_again(self, cell: Cell, recipe: int) -> str:
         """Why the engine of a cell makes pictures of earlier recipes than this one again; "" where it does not say."""
-        engine = self._engines[self._composition.alias(cell.levels)]
+        engine = self._instance(cell)
         return engine.recipes.get(recipe, "") if isinstance(engine, Recipes) else ""
 
     def calls(self) -> int | None:
@@ -162,8 +187,8 @@ class Plan:
 
         Args:
             done: ids of shots that have an image.
-            pace: seconds a denoiser call, or seconds an image for an engine that counts no calls, by the engine's alias
-                in the study; without a pace the time is unknown.
+            pace: seconds a denoiser call, or seconds an image for an engine that counts no calls, by `maker`; without a
+                pace the time is unknown.
             image_bytes: mean size of an image; without it, the size is guessed from width and height.
         """
         each = len(self.study.prompts) * self.study.replicates
@@ -194,9 +219,9 @@ class Plan:
     def _stencil(self, cell: Cell) -> Stencil:
         if cell in self._kept:
             return self._kept[cell]
-        what, alias = self._composition, self._composition.alias(cell.levels)
+        what, maker = self._composition, self._composition.maker(cell.levels)
         words = what.words(cell.levels)
-        stencil = self._stencils.make(alias, self.study.engines[alias], what.settings(cell.levels), words)
+        stencil = self._stencils.make(maker.name, maker.ref, what.settings(cell.levels), words)
         if len(self.cells) <= KEPT_STENCILS:
             self._kept[cell] = stencil
         return stencil
@@ -270,7 +295,7 @@ class Plan:
             if key not in known:
                 settings = self._composition.settings(cell.levels)
                 settings.update(prompt=prompt.text, seed=seed)
-                known[key] = ask(self._engines[self._composition.alias(cell.levels)], settings)
+                known[key] = ask(self._instance(cell), settings)
         return [known[_without(cell, words)] for cell in self.cells]
 
     def _axis_counts(self, made: Sequence[int], each: int) -> tuple[AxisCount, ...]:
@@ -297,12 +322,12 @@ class Plan:
             return None
         seconds = 0.0
         for cell, calls, n in zip(self.cells, self._calls, shots, strict=True):
-            alias = self._composition.alias(cell.levels)
+            maker = self.maker(cell)
             if not n:
                 continue
-            if alias not in pace:
+            if maker not in pace:
                 return None
-            seconds += (1 if calls is None else calls) * n * pace[alias].value
+            seconds += (1 if calls is None else calls) * n * pace[maker].value
         return seconds
 
     def _guessed_size(self) -> Measured | None:

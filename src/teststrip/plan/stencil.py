@@ -42,11 +42,11 @@ class Stencils:
         self._spelled: dict[tuple[str, type, Value], str] = {}
         self._orders: dict[tuple[str, ...], tuple[list[str], int, int]] = {}
 
-    def make(self, alias: str, ref: EngineRef, settings: Mapping[str, Value], words: Mapping[str, str]) -> Stencil:
+    def make(self, maker: str, ref: EngineRef, settings: Mapping[str, Value], words: Mapping[str, str]) -> Stencil:
         """The stencil of a cell.
 
         Args:
-            alias: of the engine in its study.
+            maker: the name of the engine with its options in the study.
             ref: the engine.
             settings: all settings of the cell, without prompt and seed.
             words: the text that fills each `{word}` place of the prompts.
@@ -56,13 +56,13 @@ class Stencils:
             self._orders[names] = _order(names)
         order, first, second = self._orders[names]
         spelled = [self._pair(name, settings[name]) for name in order]
-        if alias not in self._heads:
+        if maker not in self._heads:
             name, options = canonical_json(ref.name), canonical_json(dict(ref.options))
-            self._heads[alias] = f'{{"engine":{name},"options":{options},"settings":{{'
+            self._heads[maker] = f'{{"engine":{name},"options":{options},"settings":{{'
         before = ",".join([*spelled[:first], '"prompt":'])
         between = ",".join(["", *spelled[first:second], '"seed":'])
         after = ",".join(["", *spelled[second:]]) + "}}"
-        return Stencil(utf8(self._heads[alias] + before), utf8(between), utf8(after), words)
+        return Stencil(utf8(self._heads[maker] + before), utf8(between), utf8(after), words)
 
     def _pair(self, name: str, value: Value) -> str:
         key = (name, type(value), value)

@@ -18,6 +18,7 @@ def turns(
     cells: Sequence[Cell],
     *,
     engine_of: Callable[[Cell], EngineRef],
+    instance_of: Callable[[Cell], Engine],
     settings_of: Callable[[Cell], Mapping[str, Value]],
 ) -> dict[Cell, int]:
     """The turn of each cell: low turns are made first; empty where the order does not matter.
@@ -27,6 +28,7 @@ def turns(
         engines: by alias.
         cells: all of the study.
         engine_of: the engine that makes a cell's shots.
+        instance_of: an instance of that engine.
         settings_of: all settings of a cell, without prompt and seed.
     """
     choosing = {name for engine in engines.values() if isinstance(engine, TakesTurns) for name in engine.loads}
@@ -37,9 +39,8 @@ def turns(
     for cell in cells:
         together.setdefault(engine_of(cell).key, []).append(cell)
     found: dict[Cell, int] = {}
-    by_key = {study.engines[alias].key: engine for alias, engine in engines.items()}
-    for key, own in together.items():
-        engine = by_key[key]
+    for own in together.values():
+        engine = instance_of(own[0])
         asked = engine.turns([settings_of(cell) for cell in own]) if isinstance(engine, TakesTurns) else [0] * len(own)
         found.update(zip(own, asked, strict=True))
     return found if any(found.values()) else {}

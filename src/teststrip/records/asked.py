@@ -72,10 +72,22 @@ class PromptFile:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One value of an axis: a label and the settings it sets (several when they are linked)."""
+    """One value of an axis: a label and what it sets (several things when they are linked).
+
+    Attributes:
+        label: unique on its axis.
+        settings: of a shot.
+        options: of the engine; they stand in the shot's `EngineRef`, never among its settings.
+    """
 
     label: str
     settings: Mapping[str, Value]
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def sets(self) -> dict[str, Value]:
+        """Settings and options by name. No option has the name of a setting here."""
+        return {**self.settings, **self.options}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +95,14 @@ class Axis:
     """A factor of the design.
 
     Attributes:
-        name: a setting's name, a free name (linked), a word of the prompts, or "engine".
-        kind: what a level sets: one "setting", several "linked" settings, a "word" in the prompt text, an "engine".
+        name: of a setting or of an engine's option, a free name (linked), a word of the prompts, or "engine".
+        kind: what a level sets: one "setting", one "option" of the engine, several of them "linked", a "word" in the
+            prompt text, an "engine".
         levels: in the order the study gives them, at least one.
     """
 
     name: str
-    kind: Literal["setting", "linked", "word", "engine"]
+    kind: Literal["setting", "option", "linked", "word", "engine"]
     levels: tuple[Level, ...]
 
     @property
@@ -100,8 +113,10 @@ class Axis:
     @property
     def numbers(self) -> tuple[float, ...] | None:
         """The levels as numbers, all different; None when this axis is not numeric or two levels are one float."""
-        values = [level.settings.get(self.name) for level in self.levels]
-        if self.kind != "setting" or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        values = [level.sets.get(self.name) for level in self.levels]
+        if self.kind not in ("setting", "option") or any(
+            isinstance(v, bool) or not isinstance(v, int | float) for v in values
+        ):
             return None
         numbers = tuple(float(v) for v in values if isinstance(v, int | float))
         return numbers if len(set(numbers)) == len(numbers) else None
@@ -120,11 +135,14 @@ class EngineRef:
         name: the entry point's name, for example "diffusers".
         options: options that can change a picture (`dtype`, `backend`, ...); part of a shot's identity.
         operation: options that cannot change a picture (`device`, `batch`, ...); never part of a shot's identity.
+        alternates: the study varies the options of this engine, so that it may ask for many instances with the same
+            weights: no two engines of one name that alternate are loaded at a time. Not a part of equality.
     """
 
     name: str
     options: Mapping[str, Value] = field(default_factory=dict)
     operation: Mapping[str, Value] = field(default_factory=dict)
+    alternates: bool = field(default=False, compare=False)
 
     @property
     def key(self) -> str:

@@ -105,8 +105,8 @@ def mean(score: Estimate) -> str:
 
 
 def _level(axis: Axis, level: LevelRef) -> tuple[str, Value]:
-    own = axis.levels[level.index].settings
-    return axis.name, own[axis.name] if axis.kind == "setting" else level.label
+    own = axis.levels[level.index].sets
+    return axis.name, own[axis.name] if axis.kind in ("setting", "option") else level.label
 
 
 def _medians(values: Array) -> list[float]:

@@ -77,7 +77,8 @@ def _lies_at(planned: Planned, dimension: str, value: object) -> bool:
         return True
     if dimension == PROMPT:
         return str(value) == planned.prompt.id
-    return dimension in dict(planned.cell.levels) and planned.shot.settings.get(dimension) == value
+    asked = {**planned.shot.engine.options, **planned.shot.settings}
+    return dimension in dict(planned.cell.levels) and asked.get(dimension) == value
 
 
 def pick(

@@ -104,11 +104,14 @@ def _places(study: Study, rows: Sequence[Row]) -> list[tuple[str, int]]:
 
 def records(rows: Iterable[Row]) -> list[dict[str, object]]:
     """One record an image: settings, seed, seconds, every score, digest, and the path below the study folder."""
+    rows = list(rows)
+    varied = _varied(rows)
     return [
         {
             "prompt_id": row.planned.prompt.id,
             "replicate": row.planned.replicate + 1,
             **dict(row.planned.cell.levels),
+            **{name: row.planned.shot.engine.options.get(name) for name in varied},
             **row.planned.shot.settings,
             "seconds": image.seconds,
             "denoiser_calls": image.facts.get("denoiser_calls"),
@@ -131,6 +134,7 @@ def images(rows: Sequence[Row]) -> dict[str, list[object]]:
         "prompt id": [row.planned.prompt.id for row in rows],
         "replicate": [row.planned.replicate + 1 for row in rows],
         **{name: [row.planned.cell[name] for row in rows] for name, _ in axes},
+        **{name: [row.planned.shot.engine.options.get(name) for row in rows] for name in _varied(rows)},
         **{name: [row.planned.shot.settings.get(name) for row in rows] for name in settings},
         "missing": [missing(row) for row in rows],
         "seconds": [row.image.seconds if row.image else None for row in rows],
@@ -144,6 +148,8 @@ def images(rows: Sequence[Row]) -> dict[str, list[object]]:
 def arms(rows: Iterable[Row]) -> Iterator[Arm]:
     """Each cell, in the order of the plan."""
     cells: dict[Cell, list[Row]] = {}
+    rows = list(rows)
+    varied = _varied(rows)
     for row in rows:
         cells.setdefault(row.planned.cell, []).append(row)
     for cell, own in cells.items():
@@ -156,10 +162,22 @@ def arms(rows: Iterable[Row]) -> Iterator[Arm]:
         yield Arm(
             id=digest_of(cell.levels)[:16],
             name=str(cell),
-            settings={**dict(cell.levels), **shared},
+            settings={
+                **dict(cell.levels),
+                **{name: own[0].planned.shot.engine.options.get(name) for name in varied},
+                **shared,
+            },
             numbers=_numbers(own),
             digests=tuple(row.image.digest for row in own if row.image),
         )
+
+
+def _varied(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The options of engines that axes of the study set, in which these rows differ."""
+    engines = (row.planned.shot.engine for row in rows)
+    options = [one.options for one in {id(engine): engine for engine in engines if engine.alternates}.values()]
+    names = dict.fromkeys(name for one in options for name in one)
+    return tuple(name for name in names if any(one.get(name) != options[0].get(name) for one in options))
 
 
 def settings(rows: Iterable[Row]) -> dict[str, list[object]]:

@@ -10,6 +10,7 @@
     samplers     names of samplers of other tools                   syntax    words of other tools in prompts
     schedules    [schedules.NAME]
     other_tools  the page on what other tools' words are here
+    options      options of engines as axes
     leaving      a Study without what cannot be made                prompt_files  lines, tables and JSON of prompts
 
 The rooms behind this one trust a `Study` and check nothing twice. Loads neither weights nor torch.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from teststrip.errors import EngineError, StudyError, nearest
+from teststrip.errors import StudyError, nearest
 from teststrip.records import Axis, Level, Study, Value
+from teststrip.study import options
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known
+from teststrip.study.options import Variants, with_options
 from teststrip.study.place import Place, shown
 from teststrip.study.prompts import fill, words
 
@@ -26,6 +28,7 @@ def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
     _check_size(study, place)
     _check_engines(study, engines, place)
     _check_set_once(study, engines, place)
+    options.check_set_once(study, engines, place / "axes")
     _check_words(study, place)
     _check_levels_differ(study, engines, place)
     _check_exclusions(study, place)
@@ -90,7 +93,7 @@ def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) ->
                         )
                     setters[name] = "engines"
         elif axis.kind != "word":
-            for name in dict.fromkeys(name for level in axis.levels for name in level.settings):
+            for name in dict.fromkeys(name for level in axis.levels for name in level.sets):
                 claim(name, _place_of(axis, place))
 
 
@@ -133,11 +136,12 @@ def _check_levels_differ(study: Study, engines: Mapping[str, Known], place: Plac
     for axis in study.axes:
         if axis.kind != "linked":
             continue
-        touched = {name for level in axis.levels for name in level.settings}
         for known in engines.values():
+            knobs = {name: known.knobs[name].default for level in axis.levels for name in level.settings}
+            defaults = knobs | {name: known.ref.options.get(name) for level in axis.levels for name in level.options}
             seen: dict[object, int] = {}
             for i, level in enumerate(axis.levels):
-                asked = _frozen({name: level.settings.get(name, known.knobs[name].default) for name in touched})
+                asked = _frozen({**defaults, **level.sets})
                 if asked in seen:
                     first = axis.levels[seen[asked]].label
                     raise (place / "axes" / axis.name / i).error(
@@ -188,39 +192,41 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
     Raises:
         StudyError: the engine refuses a cell, or cannot check it, because a model is damaged or not on this machine.
     """
-    composition = Composition(study, {alias: known.knobs for alias, known in engines.items()})
+    composition = Composition(
+        study,
+        {alias: known.knobs for alias, known in engines.items()},
+        {alias: type(known.engine).options for alias, known in engines.items()},
+    )
+    variants = Variants()
     everyone = full_count(study) <= CHECKED_ONE_BY_ONE
     unseen = {(axis.name, label) for axis in study.axes for label in axis.labels}
     for cell in combinations(study):
         if not everyone and unseen.isdisjoint(cell):
             continue
         unseen.difference_update(cell)
-        known = engines[composition.alias(cell)]
-        if message := _objection(known, composition.settings(cell)):
-            raise _blamed(study, composition.levels(cell), known, message, place)
+        known, settings = engines[composition.alias(cell)], composition.settings(cell)
+        if message := variants.objection(known, composition.maker(cell).ref, settings):
+            raise _blamed(study, composition.levels(cell), known, variants, message, place)
         if not everyone and not unseen:
             return
 
 
-def _objection(known: Known, settings: Mapping[str, Value]) -> str:
-    try:
-        known.engine.check(settings)
-    except (StudyError, EngineError) as error:  # a model that is damaged or not here is said with its level, too
-        return str(error)
-    return ""
-
-
-def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
+def _blamed(
+    study: Study, levels: tuple[Level, ...], known: Known, variants: Variants, message: str, place: Place
+) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
     defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
-    for where, settings in _parts(study, levels, known, place):
+    for where, settings, chosen in _parts(study, levels, known, place):
         # A level is wrong by itself where it is wrong beside the engine's own settings: a LoRA belongs to a model.
         beside: Mapping[str, Value] = {} if settings.keys() <= known.settings.keys() else known.settings
-        if _objection(known, {**defaults, **beside, **settings}) == message:
-            name = next(iter(settings)) if len(settings) == 1 else ""
+        ref = with_options(known.ref, chosen, type(known.engine).options)
+        if variants.objection(known, ref, {**defaults, **beside, **settings}) == message:
+            name = next(iter({**settings, **chosen})) if len(settings) + len(chosen) == 1 else ""
             return where.error(message.removeprefix(f"{name}: ") if name else message)
     name, fixed = message.partition(": ")[0], {**study.settings, **known.settings}
-    if name in fixed and _objection(known, defaults | fixed) == message:  # wrong beside another fixed setting
+    if (
+        name in fixed and variants.objection(known, known.ref, defaults | fixed) == message
+    ):  # wrong beside another fixed setting
         here = (known.place if name in known.settings else place / "settings").setting(name)
         raise here.error(message.removeprefix(f"{name}: "))
     cell = ", ".join(f"{axis.name} {level.label}" for axis, level in zip(study.axes, levels, strict=True))
@@ -230,16 +236,16 @@ def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str,
 
 def _parts(
     study: Study, levels: tuple[Level, ...], known: Known, place: Place
-) -> Iterator[tuple[Place, dict[str, Value]]]:
-    """Each part of a cell by itself: one fixed setting, or one level; those of the engine's table first.
+) -> Iterator[tuple[Place, Mapping[str, Value], Mapping[str, Value]]]:
+    """Each part of a cell by itself, one fixed setting or one level: its place, its settings and its options.
 
-    A model that is not here is wrong by itself, and so is any setting beside it.
+    Those of the engine's table come first: a model that is not here is wrong by itself, and so is all beside it.
     """
     for name, value in {**known.settings, **study.settings}.items():
-        yield (known.place if name in known.settings else place / "settings").setting(name), {name: value}
+        yield (known.place if name in known.settings else place / "settings").setting(name), {name: value}, {}
     for axis, level in zip(study.axes, levels, strict=True):
-        if axis.kind in ("setting", "linked"):
-            yield _place_of(axis, place) / axis.levels.index(level), dict(level.settings)
+        if axis.kind in ("setting", "option", "linked"):
+            yield _place_of(axis, place) / axis.levels.index(level), level.settings, level.options
 
 
 def _place_of(axis: Axis, place: Place) -> Place:

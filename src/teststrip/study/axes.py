@@ -1,7 +1,7 @@
 """The axes of a study and the combinations left out.
 
-An axis is a setting of the engine, a bundle of linked settings under a free name, a `{word}` of the prompts, or
-`engine`. Its levels are checked here one by one; what they mean together is checked in `agreement`.
+An axis is a setting or an option of the engine, a bundle of linked ones under a free name, a `{word}` of the prompts,
+or `engine`. Its levels are checked here one by one; what they mean together is checked in `agreement`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from teststrip.errors import among, nearest
 from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
-from teststrip.study import schedules
+from teststrip.study import options, schedules
 from teststrip.study.engines import Known, reserved
 from teststrip.study.keys import RANGE, check_keys, foreign, opened, table, translated
 from teststrip.study.place import Place, kind_of, name_of, shown
@@ -82,8 +82,12 @@ class Context:
         if len(self.engines) > 1 and self.is_setting(name):
             return f". Write it under [engines.NAME] of those that have it, not for {known.alias!r}"
         if name in type(known.engine).options:
-            return "; it is an option. Write it under [engine], or compare several [engines.NAME]"
-        return foreign(name) or nearest(name, known.knobs) or ". `teststrip engines` lists them"
+            return options.remedy(name, known)
+        return (
+            foreign(name)
+            or nearest(name, [*known.knobs, *options.names(self.engines)])
+            or (". `teststrip engines` lists them")
+        )
 
 
 def read_settings(data: object, place: Place, context: Context) -> dict[str, Value]:
@@ -150,9 +154,9 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
         raise place.error("is empty. Give at least one value")
     found = []
     for one in wanted:
-        level = next((level for level in axis.levels if _same(level.settings.get(axis.name), one)), None)
+        level = next((level for level in axis.levels if _same(level.sets.get(axis.name), one)), None)
         level = level or next((level for level in axis.levels if level.label == one), None)
-        level = level or next((level for level in axis.levels if level.settings == settings_of(one)), None)
+        level = level or next((level for level in axis.levels if level.sets == settings_of(one)), None)
         if level is None:
             raise place.error(f"{shown(one)} is no level of this axis. Levels: {_few(axis.labels)}")
         found.append(level.label)
@@ -177,7 +181,8 @@ def _few(labels: Sequence[str]) -> str:
 
 
 def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
-    values = _values(value, place)
+    is_option = options.is_option(key, context.engines)
+    values = _values(value, place, home="[engine]" if is_option else "[settings]")
     if all(isinstance(one, Mapping) for one in values):
         return _linked(key, values, place, context)
     for i, one in enumerate(values):
@@ -198,6 +203,8 @@ def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
         _free_name(key, place)
         levels = [Level(label(v), {key: v}) for v in (_word(v, place / i) for i, v in enumerate(values))]
         return Axis(key, "word", _distinct(levels, place))
+    if is_option:
+        return _option_axis(key, values, place, context)
     return _unknown(key, place, context)
 
 
@@ -213,23 +220,29 @@ def _by_names(key: str, names: Sequence[object], meant: Sequence[Mapping[str, Va
 
 def _unknown(key: str, place: Place, context: Context) -> Axis:
     first = context.first
-    if key in type(first.engine).options or key.startswith(f"{SCHEDULER}."):
+    if key.startswith(f"{SCHEDULER}."):
         context.knob(key, place)
     hint = (
         foreign(key)
-        or nearest(key, [*first.knobs, *context.words])
+        or nearest(key, [*first.knobs, *context.words, *options.names(context.engines)])
         or (f". Use it in a prompt as {{{key}}}, name a setting, or write its levels as tables")
     )
     raise place.error(f"{first.owner} has no setting {key!r} and no prompt holds {{{key}}}{hint}")
 
 
-def _values(value: object, place: Place) -> list[object]:
-    """The values of an axis as a list; a range is spread out."""
+def _option_axis(name: str, values: list[object], place: Place, context: Context) -> Axis:
+    chosen = [options.read_option(name, value, place / i, context.engines) for i, value in enumerate(values)]
+    _free_name(name, place)
+    return Axis(name, "option", _distinct([Level(label(value), {}, {name: value}) for value in chosen], place))
+
+
+def _values(value: object, place: Place, *, home: str) -> list[object]:
+    """The values of an axis as a list; a range is spread out. A single value would belong in the table `home`."""
     if isinstance(value, Mapping):
         check_keys(table(value, place), RANGE, place)
         return list(spread(value, place))
     if not isinstance(value, list):
-        raise place.error(f"must be a list, not {kind_of(value)}. A single value belongs under [settings]")
+        raise place.error(f"must be a list, not {kind_of(value)}. A single value belongs under {home}")
     if not value:
         raise place.error("is empty. Give at least one value, or leave the axis out")
     if len(value) > MOST_LEVELS:
@@ -272,16 +285,21 @@ def _linked(name: str, values: list[object], place: Place, context: Context) -> 
         raise place.error(f"fills {{{name}}} in a prompt, so its levels must be texts, not tables")
     _free_name(name, place)
     levels = [_linked_level(table(value, place / i), place / i, context) for i, value in enumerate(values)]
-    if not any(level.settings for level in levels):
+    if not any(level.sets for level in levels):
         raise place.error("no level sets anything. Write { label = ..., scheduler = ... }")
     return Axis(name, "linked", _distinct(levels, place))
 
 
 def _linked_level(entry: Mapping[str, object], place: Place, context: Context) -> Level:
     settings: dict[str, Value] = {}
+    chosen: dict[str, Value] = {}
     labels: list[str] = []
     for key, value, here in opened(entry, context.first.knobs, place):
         if key == "label":
+            continue
+        if options.is_option(key, context.engines):
+            chosen[key] = options.read_option(key, value, here, context.engines)
+            labels.append(label(chosen[key]))
             continue
         setting = translated(key, context.first.knobs)
         reserved(setting, here)
@@ -291,7 +309,7 @@ def _linked_level(entry: Mapping[str, object], place: Place, context: Context) -
     name = entry.get("label", ", ".join(labels) or None)
     if not isinstance(name, str) or not name.strip():
         raise (place / "label").error('must be text in quotes. Write label = "..."')
-    return Level(checked_text(name, place / "label"), settings)
+    return Level(checked_text(name, place / "label"), settings, chosen)
 
 
 def _free_name(name: str, place: Place) -> None:

@@ -8,6 +8,7 @@ from math import prod
 
 from teststrip.records import Level, Setting, Study, Value
 from teststrip.study.engines import ONLY
+from teststrip.study.options import Maker, Makers
 
 Labels = tuple[tuple[str, str], ...]
 """(Axis name, level label) for each axis: what a `Cell` holds."""
@@ -43,9 +44,16 @@ class Composition:
     Args:
         study: the axes and the fixed settings.
         knobs: the settings of each engine, by alias.
+        options: the options of each engine, by alias.
     """
 
-    def __init__(self, study: Study, knobs: Mapping[str, Mapping[str, Setting]]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        knobs: Mapping[str, Mapping[str, Setting]],
+        options: Mapping[str, Mapping[str, Setting]],
+    ) -> None:
+        self._makers = Makers(study, options)
         self._only = ONLY if ONLY in study.engines else next(iter(study.engines))
         self._engine_axis = next((i for i, axis in enumerate(study.axes) if axis.kind == "engine"), None)
         self._words = [i for i, axis in enumerate(study.axes) if axis.kind == "word"]
@@ -74,6 +82,10 @@ class Composition:
     def alias(self, cell: Labels) -> str:
         """The alias of a cell's engine."""
         return self._only if self._engine_axis is None else cell[self._engine_axis][1]
+
+    def maker(self, cell: Labels) -> Maker:
+        """The engine of a cell, with the options that its levels set."""
+        return self._makers.of(self.alias(cell), cell)
 
     def settings(self, cell: Labels) -> dict[str, Value]:
         """All settings except prompt and seed: the engine's defaults, the fixed settings, and what the levels set."""

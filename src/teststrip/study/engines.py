@@ -34,6 +34,7 @@ class Known:
         settings: those that stand in the engine's table (`model`, `revision`, ...), coerced.
         place: of the engine's table.
         knobs: all settings of the engine, by name.
+        written: the options that stand in the engine's table; the others are defaults.
     """
 
     alias: str
@@ -42,6 +43,7 @@ class Known:
     settings: Mapping[str, Value]
     place: Place
     knobs: Mapping[str, Setting] = field(default_factory=dict)
+    written: frozenset[str] = frozenset()
 
     @property
     def owner(self) -> str:
@@ -106,7 +108,7 @@ def _read(alias: str, value: object, place: Place) -> Known:
     except (StudyError, EngineError) as error:
         raise place.error(str(error)) from None
     knobs = engine.settings
-    known = Known(alias, ref, engine, {}, place, knobs)
+    known = Known(alias, ref, engine, {}, place, knobs, written=frozenset(entry.keys() & options.keys()))
     settings: dict[str, Value] = {}
     for key, inner, here in opened(rest, knobs, place):
         setting = translated(key, knobs)

@@ -116,7 +116,8 @@ STUDY = (
     Key(
         "axes",
         "table",
-        "What is varied. Every setting of the engine can be an axis; any number of axes.",
+        "What is varied. Every setting of the engine can be an axis, and every option that can change a picture; any"
+        " number of axes.",
         {
             "type": "object",
             "additionalProperties": {"anyOf": [_ref("axis"), {"type": "object", "additionalProperties": _ref("axis")}]},

@@ -169,7 +169,7 @@ def _check_referred(metrics: Sequence[str], reference: Sequence[LevelRef], place
 def _last(axis: Axis) -> str:
     """The last level of an axis, as a study file spells it."""
     level = axis.levels[-1]
-    return f"{axis.name} = {shown(level.settings.get(axis.name, level.label))}"
+    return f"{axis.name} = {shown(level.sets.get(axis.name, level.label))}"
 
 
 def _refers(name: str) -> bool:

@@ -76,6 +76,7 @@ def _for_engines() -> Iterator[dict[str, object]]:
         values = {key: _setting(knob) for key, knob in knobs.items() if key not in ("prompt", "seed")}
         values |= {old: values[new] for old, new in SYNONYMS.items() if new in values and old not in values}
         options = {key: _setting(option) for key, option in kind.options.items()}
+        varied = {key: _axis(one) for key, one in options.items() if key not in kind.operation}
         yield {
             "if": {"not": {"required": ["engines"]}, **_names(name)},
             "then": {
@@ -85,7 +86,7 @@ def _for_engines() -> Iterator[dict[str, object]]:
                         "additionalProperties": False,
                     },
                     "settings": {"properties": _nested(values), "additionalProperties": False},
-                    "axes": {"properties": _nested({key: _axis(value) for key, value in values.items()})},
+                    "axes": {"properties": varied | _nested({key: _axis(value) for key, value in values.items()})},
                 }
             },
         }
@@ -163,6 +164,7 @@ TAIL = """\
 | a setting of the engine | `guidance_scale = [6, 7, 8, 9]` | a value |
 | a range of a setting | `guidance_scale = {{ from = 1, to = 12, count = 5 }}` | a value |
 | linked settings, any name | `sampler = [{{ label = "DDIM", scheduler = "DDIMScheduler" }}]` | a label, settings |
+| an option of the engine | `dtype = ["float32", "bfloat16"]` | a value |
 | options of the scheduler | `scheduler.shift = [1, 3, 6]` | a value |
 | samplers by popular names | `sampler = ["DPM++ 2M Karras", "Euler a"]` | a class and its options |
 | a word of the prompts | `animal = ["pussycat", "cat"]` with `{{animal}}` in every prompt | a text |
@@ -170,6 +172,13 @@ TAIL = """\
 
 What a linked level leaves out keeps the engine's default. A setting is fixed, or belongs to one axis, or stands in the
 table of an engine: never two of them. A study has at most 1,000,000 cells and 10,000,000 images.
+
+Options of the engine that can change a picture may be axes, also in linked levels beside settings:
+`format = [{{ label = "half", dtype = "float16" }}, {{ label = "full", dtype = "float32" }}]`. The pictures are those of
+a study with `[engine] dtype = "float16"`, and have the same ids. `teststrip engines NAME` says which options may be
+axes. Each combination of options loads the model anew and gives its memory back before the next one loads, so a run
+makes all pictures of one combination before any of the next. A page that grows, and a run that is stopped, therefore
+lack the last combinations as a whole; `--limit` takes pictures of all of them.
 
 Options of the scheduler are those of the class that is used; `teststrip engines diffusers` lists all. Where a table has
 a `scheduler`, TOML wants the option in quotes, `"scheduler.shift" = [1, 3]`; beside a `sampler` it does not.

@@ -29,9 +29,12 @@ def _lines(study: Study) -> Iterator[str]:
     bundles = {
         a.labels[i]: level.settings for a in study.axes if a.kind == "engine" for i, level in enumerate(a.levels)
     }
+    # An axis that sets an option is where its values stand: of such an option the engine has its default.
+    varied = {name for axis in study.axes for level in axis.levels for name in level.options}
     for alias, ref in study.engines.items():
         several = alias in bundles or len(study.engines) > 1 or alias != ONLY
-        yield from _table(["engines", alias] if several else ["engine"], _engine(ref, bundles.get(alias, {})))
+        engine = {name: value for name, value in _engine(ref, bundles.get(alias, {})).items() if name not in varied}
+        yield from _table(["engines", alias] if several else ["engine"], engine)
     yield from _table(["settings"], study.settings)
     if study.axes:
         yield from _table(["axes"], {axis.name: _levels(axis) for axis in study.axes})
@@ -67,10 +70,10 @@ def _engine(ref: EngineRef, bundle: Mapping[str, Value]) -> dict[str, object]:
 
 def _levels(axis: Axis) -> list[object]:
     if axis.kind == "linked":
-        return [{"label": level.label, **level.settings} for level in axis.levels]
-    values = [level.settings[axis.name] for level in axis.levels]
+        return [{"label": level.label, **level.sets} for level in axis.levels]
+    values = [level.sets[axis.name] for level in axis.levels]
     if None in values and any(isinstance(value, str) for value in values):  # a text that is left out has no word
-        return [{"label": level.label, **level.settings} for level in axis.levels]
+        return [{"label": level.label, **level.sets} for level in axis.levels]
     return [NONE if value is None else value for value in values]
 
 

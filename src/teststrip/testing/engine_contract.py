@@ -184,5 +184,15 @@ class EngineContract:
         engine.close()
         engine.close()
 
+    def test_it_makes_pictures_again_after_it_was_closed(self, engine: Engine, shots: list[Shot]) -> None:
+        (before,) = engine.render(shots[:1])
+        engine.close()
+        (after,) = engine.render(shots[:1])
+        assert isinstance(before, Render)
+        assert isinstance(after, Render)
+        assert after.fingerprint.id == before.fingerprint.id
+        if engine.seeds == "exact":
+            assert np.array_equal(pixels_of(after), pixels_of(before))
+
     def test_it_is_found_by_its_name(self, engine: Engine, ref: EngineRef) -> None:
         assert plugins.load("engines", ref.name) is type(engine)

@@ -78,6 +78,7 @@ def _engine(kind: Any) -> Told:
         "about": about(kind),
         "settings": [asdict(knob) for knob in made.settings.values()],
         "options": [asdict(knob) for knob in made.options.values()],
+        "axes": [name for name in made.options if name not in made.operation],
         "names": {setting: list(known) for setting, known in made.names().items()} if isinstance(made, Names) else {},
     }
 

@@ -44,7 +44,7 @@ class Forecast:
         plan: the shots of the study.
         folder: where the study would lie.
         summary: counts and costs.
-        pace: seconds a denoiser call by engine alias, where known.
+        pace: seconds a denoiser call by the name of the engine (`Plan.maker`), where known.
         done: ids of shots with an image under today's fingerprint.
         power: sentences on what the design can see.
         remarks: sentences of engines on settings that are not made as they read, or on a slower path.
@@ -124,9 +124,9 @@ def calibrated(forecast: Forecast) -> Forecast:
     """
     pace = dict(forecast.pace)
     try:
-        for alias, (ref, shots) in _samples(forecast.plan).items():
-            if alias not in pace:
-                pace[alias] = _measured(ref, shots)
+        for maker, (ref, shots) in _samples(forecast.plan).items():
+            if maker not in pace:
+                pace[maker] = _measured(ref, shots)
     except MissingExtra as error:
         return replace(forecast, untimed=str(error))
     summary = replace(
@@ -219,7 +219,7 @@ def _design(summary: planning.PlanSummary) -> str:
 def _history(
     plan: planning.Plan, folder: Path
 ) -> tuple[set[str], dict[str, planning.Measured], planning.Measured | None]:
-    """What the folder knows: ids of shots with an image, pace by engine alias, mean size of an image."""
+    """What the folder knows: ids of shots with an image, pace by the name of the engine, mean size of an image."""
     if not (folder / LEDGER_FILE).is_file():
         return set(), {}, None
     with Store(folder) as store:
@@ -230,22 +230,22 @@ def _history(
             return set(), {}, None
         sizes = [images[-1].size for shot, images in store.images().items() if shot in done]
         pace = {
-            alias: planning.Measured(seconds, f"from earlier images of this folder, {seconds * 1000:.3g} ms a call")
-            for alias, found in _by_alias(plan, today).items()
+            maker: planning.Measured(seconds, f"from earlier images of this folder, {seconds * 1000:.3g} ms a call")
+            for maker, found in _by_maker(plan, today).items()
             if (seconds := store.pace({one.id for one in found})) is not None
         }
     mean = planning.Measured(sum(sizes) / len(sizes), f"mean of {count(len(sizes), 'image')} here") if sizes else None
     return done, pace, mean
 
 
-def _by_alias(plan: planning.Plan, today: Mapping[Cell, Fingerprint]) -> dict[str, list[Fingerprint]]:
-    """Today's fingerprints by engine alias."""
-    found: dict[str, list[Fingerprint]] = {alias: [] for alias in plan.study.engines}
+def _by_maker(plan: planning.Plan, today: Mapping[Cell, Fingerprint]) -> dict[str, list[Fingerprint]]:
+    """Today's fingerprints by the name of the engine."""
+    found: dict[str, list[Fingerprint]] = {maker: [] for maker in plan.makers}
     for cell, fingerprint in today.items():
         ref = plan.engine(cell)
-        for alias, known in plan.study.engines.items():
+        for maker, known in plan.makers.items():
             if known == ref:
-                found[alias].append(fingerprint)
+                found[maker].append(fingerprint)
     return found
 
 
@@ -264,10 +264,8 @@ def _remarks(plan: planning.Plan) -> tuple[str, ...]:
 def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
     """Two shots of each engine's cheapest cell, of two prompts or else two replicates; one shot where there is one."""
     found: dict[str, tuple[EngineRef, list[Planned]]] = {}
-    for alias, ref in plan.study.engines.items():
+    for maker, ref in plan.makers.items():
         cells = [cell for cell in plan.cells if plan.engine(cell) == ref]
-        if not cells:
-            continue
         with LocalExecutor() as executor:
             engine = executor.engine(ref)
             if isinstance(engine, Priced):
@@ -277,7 +275,7 @@ def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
         if len(places) == 1 and plan.study.replicates > 1:
             places.append((plan.study.prompts[0], 1))
         shots = [Planned(plan.shot(cheapest, p, r), cheapest, p, r) for p, r in places]
-        found[alias] = (ref, shots)
+        found[maker] = (ref, shots)
     return found
 
 

@@ -132,7 +132,7 @@ def told(cells: Sequence[Cell], failing: Failing) -> Iterator[str]:
 
 
 def _loads(axis: Axis) -> bool:
-    return axis.kind == "engine" or any(WEIGHTS & level.settings.keys() for level in axis.levels)
+    return axis.kind == "engine" or any(level.options or WEIGHTS & level.settings.keys() for level in axis.levels)
 
 
 def _diagonal(axes: Sequence[Axis], cells: Sequence[Cell]) -> Iterator[Cell]:

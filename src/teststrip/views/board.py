@@ -242,6 +242,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "numbers": list(axis.numbers) if axis.numbers else None,
         "logarithmic": axis.numbers is not None and scale(axis.numbers)[1],
         "settings": [{name: _plain(value) for name, value in level.settings.items()} for level in axis.levels],
+        "options": [{name: _plain(value) for name, value in level.options.items()} for level in axis.levels],
     }
 
 

@@ -180,7 +180,10 @@ def of_result_columns(
         if metric or card.higher_is_better is not None or card.describes
     )
     return tuple(
-        replace(made, settings=_settings(study, made.choice.levels)) if made.choice else made for made in found
+        replace(made, settings=_settings(study, made.choice.levels), options=_options(study, made.choice.levels))
+        if made.choice
+        else made
+        for made in found
     )
 
 
@@ -188,6 +191,12 @@ def _settings(study: Study, chosen: Sequence[tuple[str, str]]) -> dict[str, Valu
     """The settings of a cell with their values as the study has them, from (axis, label of its level)."""
     levels = {(axis.name, level.label): level.settings for axis in study.axes for level in axis.levels}
     return {**study.settings, **{name: value for one in chosen for name, value in levels[one].items()}}
+
+
+def _options(study: Study, chosen: Sequence[tuple[str, str]]) -> dict[str, Value]:
+    """The options of the engine that the levels of a cell set."""
+    levels = {(axis.name, level.label): level.options for axis in study.axes for level in axis.levels}
+    return {name: value for one in chosen for name, value in levels[one].items()}
 
 
 @dataclass(frozen=True)

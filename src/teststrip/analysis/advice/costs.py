@@ -104,10 +104,10 @@ def column_of(table: Columns, limit: Budget | None, axes: Sequence[str | Axis] =
 
 
 def _names(axis: str | Axis) -> set[str]:
-    """An axis and all settings that its levels set."""
+    """An axis and all settings and options that its levels set."""
     if isinstance(axis, str):
         return {axis}
-    return {axis.name, axis.kind, *(name for level in axis.levels for name in level.settings)}
+    return {axis.name, axis.kind, *(name for level in axis.levels for name in level.sets)}
 
 
 def _any_number(column: Iterable[Any]) -> bool:

@@ -38,6 +38,7 @@ class Recommendation:
         prompts: how many have scores.
         budget: as written, or "".
         settings: of the choice, ready for the engine: those held fixed in every cell, and those of its levels.
+        options: of the engine, where levels of the choice set some.
         method: as in a Finding.
         limits: as in a Finding.
         outcome: of the audit that forbids a recommendation; None = none does.
@@ -66,6 +67,7 @@ class Recommendation:
     prompts: int = 0
     budget: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
+    options: Mapping[str, Value] = field(default_factory=dict)
     method: str = ""
     limits: tuple[str, ...] = ()
     outcome: Outcome | None = None

@@ -74,7 +74,7 @@ def of_study(study: Study) -> KnownBad:
     """What is known to be bad in a study: what it says itself, else what is usual for models with these names."""
     if study.question.known_bad is not None:
         return study.question.known_bad
-    settings = [study.settings, *(level.settings for axis in study.axes for level in axis.levels)]
+    settings = [study.settings, *(level.sets for axis in study.axes for level in axis.levels)]
     said = [*(ref.options for ref in study.engines.values()), *settings]
     return usual(study.axes, {str(one[name]) for one in said for name in NAMING if one.get(name)})
 

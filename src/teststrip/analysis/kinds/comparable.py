@@ -122,7 +122,7 @@ def _asked(layout: Layout, axes: Sequence[str | Axis], cell: Sequence[int]) -> d
 def _of_level(axis: str | Axis, layout: Layout, index: int, level: int) -> Mapping[str, object]:
     """What a level sets."""
     if isinstance(axis, Axis):
-        return axis.levels[level].settings if axis.kind != "word" else {}
+        return axis.levels[level].sets if axis.kind != "word" else {}
     factor = layout.factors[index]
     return {axis: factor.numbers[level] if factor.numbers else factor.labels[level]}
 

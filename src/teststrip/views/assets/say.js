@@ -41,8 +41,11 @@ const Say = (() => {
 
   /** Settings beyond the levels shown above them: what differs first, then what all share. @param {Model} board @param {Place} place @returns {[string, string][]} */
   function settings(board, place) {
-    const axes = new Set(board.axes.filter((axis) => axis.kind === "setting").map((axis) => axis.name));
-    const all = { ...board.cells[place.cell].settings, ...board.study.settings };
+    const axes = new Set(board.axes.filter((axis) => axis.kind === "setting" || axis.kind === "option").map((axis) => axis.name));
+    const cell = board.cells[place.cell];
+    const varied = board.axes.flatMap((axis) => (axis.options ?? []).flatMap(Object.keys));
+    const options = Object.fromEntries(varied.filter((name) => name in cell.options).map((name) => [name, cell.options[name]]));
+    const all = { ...options, ...cell.settings, ...board.study.settings };
     return Object.entries(all).filter(([name]) => !axes.has(name)).map(([name, each]) => [Board.title(board, name), value(each)]);
   }
 

@@ -24,6 +24,21 @@ const TakeAway = (() => {
     return `timesteps=AysSchedules[${kind}]`;
   }
 
+  /**
+   * The engine's options as arguments of `from_pretrained`, and lines on those options of the study's axes that it has no argument for.
+   * @param {Model} board @param {Record<string, unknown>} options
+   */
+  function loading(board, options) {
+    const { dtype, variant, safety_checker: checker } = options;
+    const given = dtype && dtype !== "auto" ? [`torch_dtype=torch.${dtype}`] : [];
+    if (variant) given.push(`variant=${python(variant)}`);
+    if (checker === false) given.push("safety_checker=None");
+    const varied = new Set(board.axes.flatMap((axis) => (axis.options ?? []).flatMap(Object.keys)));
+    for (const name of ["dtype", "variant", "safety_checker"]) varied.delete(name);
+    const others = [...varied].filter((name) => name in options).map((name) => `# Made with ${name} = ${toml(options[name])}, an option of Teststrip's engine.`);
+    return { given: given.map((each) => ", " + each).join(""), others };
+  }
+
   /** Python that makes this picture with Diffusers. @param {Model} board @param {Place} place */
   function diffusers(board, place) {
     const settings = Board.settings(board, place);
@@ -37,7 +52,8 @@ const TakeAway = (() => {
     lines.push("");
     const model = embedded ? 'str(files("teststrip") / "models" / "emoji")' : python(settings.model);
     const revision = settings.revision ? `, revision=${python(settings.revision)}` : "";
-    lines.push(`pipeline = DiffusionPipeline.from_pretrained(${model}${revision})`);
+    const { given: how, others } = loading(board, board.cells[place.cell].options);
+    lines.push(...others, `pipeline = DiffusionPipeline.from_pretrained(${model}${revision}${how})`);
     if (scheduler || options.length) {
       const given = options.map(([name, value]) => `, ${name.slice(OPTION.length)}=${python(value)}`).join("");
       lines.push(`pipeline.scheduler = ${scheduler || "type(pipeline.scheduler)"}.from_config(pipeline.scheduler.config${given})`);
@@ -73,8 +89,9 @@ const TakeAway = (() => {
     const sets = [`prompts=${toml([board.prompts[place.prompt].text])}`, "replicates=", `seeds=${toml([place.seed])}`, "exclude="];
     board.axes.forEach((axis, n) => {
       const label = axis.labels[cell.at[n]];
-      const settings = axis.settings[cell.at[n]];
-      const level = axis.kind === "linked" ? { label, ...settings } : axis.kind === "setting" ? settings[axis.name] : label;
+      const chosen = { ...axis.settings[cell.at[n]], ...axis.options?.[cell.at[n]] };
+      const single = axis.kind === "setting" || axis.kind === "option";
+      const level = axis.kind === "linked" ? { label, ...chosen } : single ? chosen[axis.name] : label;
       sets.push(`axes.${/^[\w-]+$/.test(axis.name) ? axis.name : quoted(axis.name)}=${toml([level])}`);
     });
     const study = "runs/" + board.study.name;
