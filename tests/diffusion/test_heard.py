@@ -19,7 +19,10 @@ from teststrip.diffusion.heard import LIBRARIES, QUIET, Ear, tells
 from teststrip.records import Render
 
 PLACES = {
-    "diffusers": ("pipelines", "loaders", "schedulers", "utils", "models/modeling_utils.py", "configuration_utils.py"),
+    "diffusers": (
+        *("pipelines", "loaders", "schedulers", "utils", "models/modeling_utils.py", "configuration_utils.py"),
+        *("hooks/faster_cache.py", "quantizers/torchao"),
+    ),
     "transformers": (
         *(
             "modeling_utils.py",

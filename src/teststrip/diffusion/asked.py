@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from teststrip.diffusion import loading, loras, models, pipelines, reading, scheduler_options, source, step_lists
 from teststrip.diffusion.order import ModelKey, model_key
+from teststrip.diffusion.parts import Part, Parts, config_of, find
 from teststrip.errors import StudyError
 from teststrip.plugins import version_of
 from teststrip.records import Reading, Value
@@ -20,11 +21,14 @@ class Asked:
     Args:
         config: folder with the configuration of single files.
         variant: of the weight files that are wanted.
+        parts: what is changed about each model.
     """
 
-    def __init__(self, config: str | None, variant: str | None) -> None:
+    def __init__(self, config: str | None, variant: str | None, parts: Parts) -> None:
         self._config = config
         self._variant = variant
+        self._parts = parts
+        self._found: dict[tuple[str, str], dict[str, Part]] = {}
         self._models: dict[ModelKey, models.Model] = {}
         self._checked: set[tuple[str, str, Value]] = set()
         self._tokenizers: dict[ModelKey, reading.Tokenizers] = {}
@@ -37,8 +41,24 @@ class Asked:
         """
         key = model_key(settings)
         if key not in self._models:
-            self._models[key] = models.find(*key, self._config, self._variant)
+            self._models[key] = model = models.find(*key, self._config, self._variant)
+            for name, part in self.parts(model).items():
+                if not part.is_file:  # guidance is a matter of the component that is loaded
+                    model.configs[name] = config_of(part)
         return self._models[key]
+
+    def parts(self, model: models.Model) -> Mapping[str, Part]:
+        """The components that take the place of a model's own, found and checked once.
+
+        Raises:
+            StudyError: one is not there, or does not fit. EngineError: one is damaged, or could run code.
+        """
+        key = (model.name, model.commit)
+        if key not in self._found:
+            self._found[key] = {
+                name: find(name, written, model, self._variant) for name, written in self._parts.components
+            }
+        return self._found[key]
 
     def sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
         """The scheduler's class, the number of steps, and its configuration; an empty one where it is not known."""

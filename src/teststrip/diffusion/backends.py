@@ -233,8 +233,9 @@ def _by_name(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[s
 
 
 def identity_of(facts: Mapping[str, object], adapted: tuple[str, float] | None) -> dict[str, object]:
-    """What decides a converted model: weights and LoRA from a fingerprint's facts, and the LoRA's scale."""
-    return {
+    """What decides a converted model: weights, parts and LoRA from a fingerprint's facts, and the LoRA's scale."""
+    changed = {name: canonical_json(facts[name]) for name in ("parts", "attention") if name in facts}
+    return changed | {
         "weights": canonical_json(facts.get("weights")),
         "lora": facts.get("lora"),
         "scale": adapted[1] if adapted else None,

@@ -198,6 +198,7 @@ class Batches:
         return {
             "model": loaded.model.name,
             "dtype": loaded.dtype,
+            **loaded.parts.facts,
             "backend": self._backend,
             "device": cuda or f"{loaded.device} {platform.machine()}",
             "cores": os.cpu_count(),

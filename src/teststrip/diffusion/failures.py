@@ -12,7 +12,7 @@ MOST: Final = 300
 """Characters of what an error says; a prompt in it may be of any length."""
 
 
-LESS_MEMORY: Final = 'Write [engine] offload = "model", a smaller batch, or a smaller width and height'
+LESS_MEMORY: Final = 'Write [engine] offload = "model", a quantization, a smaller batch, or a smaller width and height'
 """The remedy where a call runs out of memory. The batch was halved down to one row before a call fails so."""
 
 

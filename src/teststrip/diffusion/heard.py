@@ -48,6 +48,10 @@ QUIET: Final = (
     r"requires torchvision \(not installed\)",  # image processors of CLIP do without
     "local_files_only` is True but no local configs",
     "legacy (CLIP|`from_single_file`) loading",
+    "Attention backends are an experimental feature",
+    "FasterCache is a purely experimental feature",
+    "No `attention_weight_callback` provided",  # the study asked for Diffusers' own choice
+    "Unable to import `torchao` Tensor objects",  # for files that are never read
 )
 """Patterns of warnings that change no picture, or that are told elsewhere."""
 

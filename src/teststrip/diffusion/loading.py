@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from teststrip.batching import out_of_memory
+from teststrip.diffusion import part_loading, precision
 from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.models import Model, fetch
+from teststrip.diffusion.parts import AS_IT_IS, Parts, find
 from teststrip.diffusion.whole import only_variant
-from teststrip.errors import EngineError, first_line
+from teststrip.errors import EngineError, StudyError, first_line
 from teststrip.records import Reading, Reason, Value
 from teststrip.weights.loading import devices, quietly
 from teststrip.weights.loading import resolved_device as device_of
@@ -43,6 +45,7 @@ class Loaded:
         model: what the pipeline was made of.
         device: as resolved: "cuda".
         dtype: as resolved: "float16".
+        parts: what was changed about the model while it was loaded.
         adapters: LoRA file to the name of the adapter that it was loaded as, the one used last standing last.
         loras: LoRAs that were loaded so far.
         adapted: the LoRA and scale that are on now, or None.
@@ -54,6 +57,7 @@ class Loaded:
     model: Model
     device: str
     dtype: str
+    parts: Parts = AS_IT_IS
     adapters: dict[str, str] = field(default_factory=dict)
     loras: int = 0
     adapted: tuple[str, float] | None = None
@@ -85,14 +89,24 @@ def resolved_device(asked: str) -> str:
     return device_of(asked)
 
 
-def resolved_dtype(asked: str, device: str, model: Model) -> str:
-    """The number format that "auto" stands for: float32 on a CPU, half elsewhere."""
+def resolved_dtype(asked: str, device: str, model: Model, quantization: str | None = None) -> str:
+    """The number format that "auto" stands for: float32 on a CPU, half elsewhere, or what a quantization takes."""
     if asked != "auto":
         return asked
-    return "float32" if device == "cpu" else HALF["transformer" if "transformer" in (model.index or {}) else "unet"]
+    half = HALF["transformer" if "transformer" in (model.index or {}) else "unet"]
+    return precision.dtype_of(quantization, "float32" if device == "cpu" else half)
 
 
-def load(model: Model, *, device: str, dtype: str, variant: str | None, offload: str, safety_checker: bool) -> Loaded:
+def load(
+    model: Model,
+    *,
+    device: str,
+    dtype: str,
+    variant: str | None,
+    offload: str,
+    safety_checker: bool,
+    parts: Parts = AS_IT_IS,
+) -> Loaded:
     """The pipeline of a model, ready to be called.
 
     Args:
@@ -102,6 +116,7 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
             are there.
         offload: "none", "model" or "sequential": what waits in main memory while it is not needed.
         safety_checker: False leaves the checker that came with the model out.
+        parts: what is changed about the model.
 
     Raises:
         CannotLoad: the weights cannot be fetched or loaded, could run code, or do not fit into memory.
@@ -112,7 +127,8 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
         else:
             model.check()
             folder = model.folder
-    except EngineError as error:
+        found = {name: find(name, written, model, variant) for name, written in parts.components}
+    except (StudyError, EngineError) as error:
         raise CannotLoad(str(error)) from error
     import diffusers
     import torch
@@ -129,18 +145,23 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     ear = Ear()
     with listening(ear):
         try:
+            given = part_loading.load(model, folder, parts, found, dtype=dtype, variant=variant)
+            options |= given
             if model.file:
                 pipe = _from_file(model, folder, options)
             else:
                 pipe = _from_folder(folder, model.index or {}, variant, options)
             pipe.set_progress_bar_config(disable=True)
             _name_text_models(pipe)
+            part_loading.put_attention(pipe, model, parts)
             _place(pipe, device, offload)
         except ModuleNotFoundError:
             raise  # a package is missing, which no other level can do without
+        except EngineError as error:
+            raise CannotLoad(str(error)) from error
         except Exception as error:  # whatever files of unknown origin bring about, they end their own shots
-            raise _cannot_load(model, error, device=device, dtype=dtype, offload=offload) from error
-    return Loaded(pipe, model, device, dtype, said={None: ear.take()})
+            raise _cannot_load(model, error, device=device, dtype=dtype, offload=offload, parts=parts) from error
+    return Loaded(pipe, model, device, dtype, parts, said={None: ear.take()})
 
 
 def _name_text_models(pipe: Any) -> None:
@@ -175,13 +196,15 @@ def _place(pipe: Any, device: str, offload: str) -> None:
         pipe.to(device)
 
 
-def _cannot_load(model: Model, error: Exception, *, device: str, dtype: str, offload: str) -> CannotLoad:
+def _cannot_load(model: Model, error: Exception, *, device: str, dtype: str, offload: str, parts: Parts) -> CannotLoad:
     """What went wrong, and where memory ran out what takes less of it."""
     why = f"{type(error).__name__}: {first_line(error).rstrip('.')}"[:MOST]
     if not out_of_memory(error):
         return CannotLoad(f"model: {model.name!r} cannot be loaded ({why})")
     less = {"none": ['offload = "model"'], "model": ['offload = "sequential"'], "sequential": []}[offload]
     less += ['dtype = "bfloat16"'] if dtype == "float32" else []
+    fewer_bits = "" if parts.packed else precision.smaller(device)
+    less += [f'quantization = "{fewer_bits}"'] if fewer_bits else []
     remedy = f"write [engine] {' or '.join(less)}, or " if less and device != "cpu" else ""
     return CannotLoad(
         f"model: {model.name!r} as {dtype} does not fit into the memory of {device} ({why})."

@@ -11,19 +11,23 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from teststrip.batching import DENOISERS
+from teststrip.diffusion.parts import AS_IT_IS, Parts
 from teststrip.diffusion.pipelines import PipelineClass, find
 from teststrip.diffusion.source import function
 from teststrip.records import Value
 
 
-def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: str) -> str:
+def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: str, parts: Parts = AS_IT_IS) -> str:
     """Why shots with these settings are made one after another; "" when they share forwards.
 
     Args:
         pipeline: as its source describes it.
         settings: of a shot.
         offload: the engine's option.
+        parts: what is changed about the model.
     """
+    if parts.why_alone:
+        return parts.why_alone
     if offload != "none":
         return f"offload = {offload!r} moves the model at each call"
     takers, swaps = _ways(pipeline.name)
@@ -35,6 +39,11 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
     if swaps and float(settings.get("pag_scale", default) or 0) > 0:
         return f"{pipeline.name} changes the denoiser's attention for the length of a call"
     return ""
+
+
+def calls_a_step(pipeline: PipelineClass) -> int:
+    """How often the source of a pipeline's call calls its denoisers; with guidance on, it may do so in one step."""
+    return len(_ways(pipeline.name)[0])
 
 
 @cache

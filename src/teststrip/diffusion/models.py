@@ -79,7 +79,7 @@ class Model:
         file = f"{component}/config.json"
         if self.folder and component.isidentifier():
             return read_json(self.folder / file)
-        return _hub_json(self.repo, self.commit, file) if self.repo and component.isidentifier() else {}
+        return hub_json(self.repo, self.commit, file) if self.repo and component.isidentifier() else {}
 
     def identity(self, digests: Digests, variant: str | None) -> dict[str, object]:
         """What distinguishes these weights from others, as plain JSON: a commit, or the SHA-256 of each file."""
@@ -197,14 +197,14 @@ def _any_begins(names: Iterable[str], start: str) -> bool:
 
 def _on_hub(name: str, revision: str | None, variant: str | None) -> Model:
     commit = _commit(name, revision or "main", variant)
-    index = _hub_json(name, commit, "model_index.json")
+    index = hub_json(name, commit, "model_index.json")
     if not index:
         raise StudyError(f"model: {name!r} on the hub holds no model_index.json, so it is no Diffusers pipeline")
     check_index(index, Path(name) / "model_index.json")
     return Model(
         name=name,
         pipeline=str(index["_class_name"]),
-        scheduler=_scheduler(index, _hub_json(name, commit, "scheduler/scheduler_config.json")),
+        scheduler=_scheduler(index, hub_json(name, commit, "scheduler/scheduler_config.json")),
         repo=name,
         commit=commit,
         index=index,
@@ -257,7 +257,7 @@ def _whole(repo: str, commit: str, variant: str | None) -> bool:
     return bool(index) and not lacking(folder, index, variant)
 
 
-def _hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
+def hub_json(repo: str, commit: str, file: str) -> Mapping[str, object]:
     """A small file of a hub model, from the cache or fetched; empty when the model has no such file."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError

@@ -12,7 +12,7 @@ from teststrip.records import Reading, Shot
 
 
 def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[str]) -> dict[str, object]:
-    """The facts `said`, `read` and `lost`, where there is something to note.
+    """The facts `said`, `read` and `lost`, and what was changed about the model, where there is something to note.
 
     Args:
         loaded: the pipeline that made the picture.
@@ -20,7 +20,7 @@ def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[st
         shot: what was asked.
         said: warnings that came with the call; those of loading are added.
     """
-    found: dict[str, object] = {}
+    found: dict[str, object] = dict(loaded.parts.facts)
     read = reading_of(loaded, pipeline, shot)
     every = dict.fromkeys((*loaded.saying, *said))
     if kept := [text for text in every if read is None or not CUT.search(text)]:

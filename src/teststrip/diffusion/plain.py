@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
-from teststrip.diffusion import failures, loading, noted, schedulers, shooting
+from teststrip.diffusion import caching, failures, loading, noted, schedulers, shooting
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.records import Failure, Fingerprint, Render, Shot
@@ -55,12 +57,17 @@ class PlainCalls:
                 answer = self._try(exact, shot, ear, {"retried": "nan", "vae_dtype": "float32"})
             return answer
 
+    def _caching(self, shot: Shot, pipe: Any) -> AbstractContextManager[None]:
+        default = self._pipeline.knobs.get("num_inference_steps")
+        steps = shot.settings.get("num_inference_steps") or (default.default if default else None) or 1
+        return caching.enabled(pipe, self._loaded.parts.cache, int(steps))
+
     def _try(self, pipe: Any, shot: Shot, ear: Ear, facts: Mapping[str, object]) -> Render | Failure:
         started = time.perf_counter()
         try:
             scheduler = shooting.scheduler(self._loaded.pipe, shot.settings)
             call = shooting.arguments(self._pipeline, shot.settings)
-            picture, rows = shooting.expose(pipe, call, shot.seed, scheduler)
+            picture, rows = shooting.expose(pipe, call, shot.seed, scheduler, partial(self._caching, shot))
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
             return failures.of(shot, error)
         return shooting.finish(

@@ -106,12 +106,17 @@ def weight_files(folder: Path, variant: str | None = None) -> Iterator[Path]:
     """
     yield folder / "model_index.json"
     for part in _parts(folder):
-        files = [path for path in sorted(part.iterdir()) if path.is_file()]
-        weights = [path for path in files if path.suffix == WEIGHTS]
-        chosen = [path for path in weights if variant and f".{variant}" in path.name]
-        plain = [path for path in weights if path.name.count(".") == 1]
-        yield from chosen or plain or weights
-        yield from (path for path in files if path.suffix in (".json", ".txt", ".model"))
+        yield from part_files(part, variant)
+
+
+def part_files(part: Path, variant: str | None = None) -> Iterator[Path]:
+    """The files of one component's folder that decide what it answers; arguments as in `weight_files`."""
+    files = [path for path in sorted(part.iterdir()) if path.is_file()]
+    weights = [path for path in files if path.suffix == WEIGHTS]
+    chosen = [path for path in weights if variant and f".{variant}" in path.name]
+    plain = [path for path in weights if path.name.count(".") == 1]
+    yield from chosen or plain or weights
+    yield from (path for path in files if path.suffix in (".json", ".txt", ".model"))
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -7,8 +7,8 @@ Imports torch when called. Knows shots and pictures; nothing of files, studies o
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.batching import DENOISERS
@@ -48,7 +48,13 @@ def scheduler(pipe: Any, settings: Mapping[str, Value]) -> Any:
     return kind.from_config(pipe.scheduler.config, **scheduler_options.asked(settings))
 
 
-def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tuple[NDArray[np.float32], int]:
+def expose(
+    pipe: Any,
+    call: Mapping[str, Any],
+    seed: int,
+    scheduler: Any,
+    within: Callable[[Any], AbstractContextManager[None]] = nullcontext,
+) -> tuple[NDArray[np.float32], int]:
     """One plain call of the pipeline.
 
     Args:
@@ -57,6 +63,7 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
         seed: of the one generator that the pipeline is given, on the CPU; what draws without a generator draws from a
             stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
+        within: the call takes place in what this makes of the pipeline that is called.
 
     Returns:
         the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoisers were given.
@@ -70,7 +77,7 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     if scheduler is not None:
         alone.scheduler = scheduler
     stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
-    with stream.current(), counted(pipe) as rows:
+    with stream.current(), counted(pipe) as rows, within(alone):
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
     return np.asarray(output.images[0], dtype=np.float32), sum(rows)
 

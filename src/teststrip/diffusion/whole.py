@@ -40,7 +40,7 @@ def lacking(folder: Path, index: Mapping[str, object], variant: str | None) -> s
 def _first_lacking(folder: Path, index: Mapping[str, object], variant: str | None) -> str:
     for name, kind in components(index):
         place = folder / name if (folder / name).is_dir() else folder  # some repositories keep one component on top
-        if why := _lacking(place, kind, variant):
+        if why := lacking_in(place, kind, variant):
             return f"{name}: {why}"
     return ""
 
@@ -63,8 +63,22 @@ def only_variant(folder: Path, index: Mapping[str, object]) -> str | None:
     return whole[0] if len(whole) == 1 else None
 
 
-def _lacking(place: Path, kind: str, variant: str | None) -> str:
-    """What the folder of a component of this class lacks."""
+def variant_of(place: Path, variant: str | None) -> str | None:
+    """The variant to load of one component's folder: the wanted one, else the plain weights, else the only ones."""
+    tags = {_tag(file.name) for file in place.glob(f"*{WEIGHTS}")}
+    if variant in tags or None in tags or len(tags) != 1:
+        return variant if variant in tags else None
+    return next(iter(tags))
+
+
+def lacking_in(place: Path, kind: str, variant: str | None) -> str:
+    """What the folder of a component of this class lacks, in words; "" where it is whole.
+
+    Args:
+        place: the folder.
+        kind: the class of the component.
+        variant: as in `lacking`.
+    """
     if "Scheduler" in kind:
         return _absent(place, "scheduler_config.json")
     if "Tokenizer" in kind:

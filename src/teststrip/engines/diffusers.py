@@ -24,6 +24,8 @@ from teststrip.diffusion import (
     merging,
     models,
     noise,
+    part_loading,
+    part_options,
     pipelines,
     rehearsal,
     schedule,
@@ -37,6 +39,7 @@ from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import WEIGHTS, model_by_model, model_key, turns, weights_key
+from teststrip.diffusion.parts import Parts
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing, version_of
@@ -113,6 +116,7 @@ class DiffusersEngine:
             choices=backends.NAMES,
             doc="What computes the denoiser's forwards; auto is the fastest that makes the pictures of PyTorch.",
         ),
+        *part_options.OPTIONS,
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
@@ -131,7 +135,26 @@ class DiffusersEngine:
         keep: int = 2,
         batch: int | Literal["auto"] | None = None,
         backend: str = "torch",
+        quantization: str | None = None,
+        attention: str | None = None,
+        cache: str | None = None,
+        transformer: str | None = None,
+        unet: str | None = None,
+        vae: str | None = None,
+        text_encoder: str | None = None,
+        text_encoder_2: str | None = None,
+        text_encoder_3: str | None = None,
     ) -> None:
+        replaced = {
+            "transformer": transformer,
+            "unet": unet,
+            "vae": vae,
+            "text_encoder": text_encoder,
+            "text_encoder_2": text_encoder_2,
+            "text_encoder_3": text_encoder_3,
+        }
+        components = tuple((name, where) for name, where in replaced.items() if where)
+        self._parts = Parts(quantization, attention, cache, components)
         self._dtype = dtype
         self._variant = variant or None
         self._safety_checker = safety_checker
@@ -143,7 +166,7 @@ class DiffusersEngine:
         self._batches: Batches | None = None
         self._finishing = False
         self._digests = Digests()
-        self._asked = Asked(config or None, self._variant)
+        self._asked = Asked(config or None, self._variant, self._parts)
         self._fingerprints: dict[object, Fingerprint] = {}
         self._keep = keep
         self._loaded = ModelCache(keep)
@@ -172,9 +195,20 @@ class DiffusersEngine:
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         step_lists.check(settings, pipeline, own)
         device = self._resolved_device()
-        dtype = loading.resolved_dtype(self._dtype, device, model)
+        dtype = self._resolved_dtype(model)
+        part_options.check(
+            self._parts,
+            self._asked.parts(model),
+            model,
+            pipeline,
+            settings,
+            device=device,
+            dtype=dtype,
+            offload=self._offload,
+            backend=self._asked_backend,
+        )
         backends.check(self._asked_backend, device=device, dtype=dtype, plain=self._rows == 1)
-        why = merging.why_alone(pipeline, settings, self._offload)
+        why = merging.why_alone(pipeline, settings, self._offload, self._parts)
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
         self._asked.check_weights(model, settings.get("lora"))
@@ -219,7 +253,8 @@ class DiffusersEngine:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""
         model = self._asked.model(settings)
         pipeline = self._asked.pipeline(model)
-        why = merging.why_alone(pipeline, settings, self._offload) if pipeline and self._rows != 1 else ""
+        ask = pipeline and self._rows != 1
+        why = merging.why_alone(pipeline, settings, self._offload, self._parts) if pipeline and ask else ""
         alone = [f"made one after another, not in batches: {why}"] if why else []
         sampling = self._asked.sampling(model, settings)
         dead = unheeded.remarks(pipeline, settings, model, sampling) if pipeline else ()
@@ -240,6 +275,9 @@ class DiffusersEngine:
         pipeline = self._asked.pipeline(model)
         if pipeline is None or not loading.installed():
             return ""
+        misfits = (part_loading.misfit(part, model.home) for part in self._asked.parts(model).values())
+        if misfit := next(filter(None, misfits), ""):
+            return misfit
         name, steps, _ = self._asked.sampling(model, settings)
         options, listed = scheduler_options.asked(settings), step_lists.asked(settings, model.pipeline)
         # The embedded model's own scheduler takes any number of steps, and its studies are planned in an instant.
@@ -305,7 +343,8 @@ class DiffusersEngine:
                     },
                     **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
                     "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
-                    "dtype": loading.resolved_dtype(self._dtype, device, model),
+                    **part_options.identity(self._parts, self._asked.parts(model), self._digests, self._variant),
+                    "dtype": self._resolved_dtype(model),
                     "device": device,
                     "versions": {name: version_of(name) for name in ("torch", "diffusers", "transformers")},
                     "batching": self._batching(),
@@ -345,7 +384,7 @@ class DiffusersEngine:
             if key in unloadable:
                 yield from (failures.at_loading(shot, unloadable[key]) for shot in together)
                 continue
-            yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, first, together)
+            yield from self._one_by_one(loaded, together) if self._plainly else self._batched(loaded, first, together)
 
     def finish(self) -> None:
         """Begin no further shot; those under way are answered, and then `render` ends."""
@@ -415,10 +454,11 @@ class DiffusersEngine:
                 lambda: loading.load(
                     model,
                     device=device,
-                    dtype=loading.resolved_dtype(self._dtype, device, model),
+                    dtype=self._resolved_dtype(model),
                     variant=self._variant,
                     offload=self._offload,
                     safety_checker=self._safety_checker,
+                    parts=self._parts,
                 ),
             )
             lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
@@ -433,21 +473,30 @@ class DiffusersEngine:
         raise failed
 
     def _backend(self, model: models.Model) -> str:
-        device = self._resolved_device()
-        dtype = loading.resolved_dtype(self._dtype, device, model)
-        return "torch" if self._rows == 1 else backends.resolved(self._asked_backend, device=device, dtype=dtype)
+        if self._plainly or self._parts.packed:
+            return "torch"
+        dtype = self._resolved_dtype(model)
+        return backends.resolved(self._asked_backend, device=self._resolved_device(), dtype=dtype)
+
+    @property
+    def _plainly(self) -> bool:
+        """Whether each picture is made by a plain call, of whatever model."""
+        return self._rows == 1 or bool(self._parts.why_alone)
 
     def _batching(self) -> str:
         # The number that "auto" finds stands in each image's facts: another one changes a picture by rounding only, and
         # must not part the images of a study whose memory ran short in the middle.
-        if self._rows == "auto":
-            return "fixed rows"
-        return "one call a picture" if self._rows == 1 else f"fixed rows: {self._rows}"
+        if self._plainly:
+            return "one call a picture"
+        return "fixed rows" if self._rows == "auto" else f"fixed rows: {self._rows}"
 
     def _loaded_pipeline(self, loaded: loading.Loaded) -> pipelines.PipelineClass:
         found = self._asked.pipeline(loaded.model)
         assert found is not None
         return found
+
+    def _resolved_dtype(self, model: models.Model) -> str:
+        return loading.resolved_dtype(self._dtype, self._resolved_device(), model, self._parts.quantization)
 
     def _resolved_device(self) -> str:
         self._device = self._device or loading.resolved_device(self._asked_device)
