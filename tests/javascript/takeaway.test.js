@@ -48,3 +48,11 @@ test("a snippet gives the scheduler its options and the call its list of steps",
   assert.match(snippet({ schedule: "StableDiffusionSigmas" }), /^ {4}sigmas=AysSchedules\["StableDiffusionSigmas"\],$/m);
   assert.match(snippet({ schedule: "ays" }), /^from diffusers\.schedulers import AysSchedules$/m);
 });
+
+test("a snippet does not hand the pipeline a part of the steps, which its call does not take", () => {
+  const board = Board.model(raw());
+  board.cells.forEach((cell) => Object.assign(cell.settings, { guidance_stop: 0.4 }));
+  const snippet = TakeAway.diffusers(board, board.places[0]);
+  assert.match(snippet, /^# Guided in a part of the steps alone.*: guidance_stop = 0\.4$/m);
+  assert.doesNotMatch(snippet, /guidance_stop=/);
+});

@@ -7,13 +7,14 @@ Imports torch when called. Knows shots and pictures; nothing of files, studies o
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.batching import DENOISERS
 from teststrip.diffusion import scheduler_options, step_lists
 from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.windows import START, STOP
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule"})
+NOT_ARGUMENTS: Final = frozenset(
+    {"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule", START, STOP}
+)
 """Settings of a shot that its pipeline's call does not take."""
 
 COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")
@@ -48,7 +51,13 @@ def scheduler(pipe: Any, settings: Mapping[str, Value]) -> Any:
     return kind.from_config(pipe.scheduler.config, **scheduler_options.asked(settings))
 
 
-def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tuple[NDArray[np.float32], int]:
+def expose(
+    pipe: Any,
+    call: Mapping[str, Any],
+    seed: int,
+    scheduler: Any,
+    prepare: Callable[[Any], None] | None = None,
+) -> tuple[NDArray[np.float32], int]:
     """One plain call of the pipeline.
 
     Args:
@@ -57,6 +66,7 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
         seed: of the one generator that the pipeline is given, on the CPU; what draws without a generator draws from a
             stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
+        prepare: changes the copy of the pipeline that is called (`windows.around`); None = nothing.
 
     Returns:
         the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoisers were given.
@@ -69,6 +79,8 @@ def expose(pipe: Any, call: Mapping[str, Any], seed: int, scheduler: Any) -> tup
     alone = copy.copy(pipe)
     if scheduler is not None:
         alone.scheduler = scheduler
+    if prepare is not None:
+        prepare(alone)
     stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
     with stream.current(), counted(pipe) as rows:
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
