@@ -65,3 +65,11 @@ test("options of the engine stand in the command as their axis has them, and whe
   board.cells[2].options = { dtype: "auto", variant: "fp16", safety_checker: false };
   assert.match(TakeAway.diffusers(board, at(2)), /, variant="fp16", safety_checker=None\)$/m);
 });
+
+test("a snippet does not hand the pipeline a part of the steps, which its call does not take", () => {
+  const board = Board.model(raw());
+  board.cells.forEach((cell) => Object.assign(cell.settings, { guidance_stop: 0.4 }));
+  const snippet = TakeAway.diffusers(board, board.places[0]);
+  assert.match(snippet, /^# Guided in a part of the steps alone.*: guidance_stop = 0\.4$/m);
+  assert.doesNotMatch(snippet, /guidance_stop=/);
+});

@@ -75,6 +75,11 @@ def _compared(left: object, operator: ast.cmpop, right: object) -> bool:
     return True
 
 
+def states(tree: ast.ClassDef, name: str) -> bool:
+    """Whether a class has a property, or a local of its call, of that name."""
+    return _expression(tree, name) is not None
+
+
 @cache
 def _expression(tree: ast.ClassDef, name: str) -> ast.expr | None:
     if found := function(tree, name):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from teststrip.batching import DENOISERS
 from teststrip.diffusion import scheduler_options, step_lists
 from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.windows import START, STOP
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule"})
+NOT_ARGUMENTS: Final = frozenset(
+    {"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule", START, STOP}
+)
 """Settings of a shot that its pipeline's call does not take."""
 
 COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")
@@ -54,6 +57,7 @@ def expose(
     seed: int,
     scheduler: Any,
     within: Callable[[Any], AbstractContextManager[None]] = nullcontext,
+    prepare: Callable[[Any], None] | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """One plain call of the pipeline.
 
@@ -64,6 +68,7 @@ def expose(
             stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
         within: the call takes place in what this makes of the pipeline that is called.
+        prepare: changes the copy of the pipeline that is called (`windows.around`); None = nothing.
 
     Returns:
         the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoisers were given.
@@ -76,6 +81,8 @@ def expose(
     alone = copy.copy(pipe)
     if scheduler is not None:
         alone.scheduler = scheduler
+    if prepare is not None:
+        prepare(alone)
     stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
     with stream.current(), counted(pipe) as rows, within(alone):
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))

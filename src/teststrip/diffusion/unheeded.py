@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from teststrip.diffusion import scheduler_options
+from teststrip.diffusion import scheduler_options, windows
 from teststrip.diffusion.models import Model
 from teststrip.diffusion.pipelines import PipelineClass
+from teststrip.diffusion.schedulers import calls
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.records import Value
 from teststrip.vocabulary import options_written, sampler
@@ -45,7 +46,7 @@ def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model
         model: as found; its configuration is asked.
         sampling: the class that takes the steps, their number, and its configuration.
     """
-    scheduler, _, config = sampling
+    scheduler, steps, config = sampling
     guided = pipeline.guided(settings, model.config)
     scale = _number(settings, "guidance_scale")
     if settings.get("negative_prompt") and "negative_prompt" in pipeline.knobs and not guided:
@@ -56,6 +57,9 @@ def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model
         yield f"do not heed guidance_scale: {pipeline.name} makes no guidance with this model. Leave it out"
     if (_number(settings, "eta") or 0) > 0 and not _takes_eta(scheduler):
         yield f"do not heed eta: {sampler(scheduler)} does not take it. DDIM and TCD do"
+    yield from windows.unheeded(
+        settings, "" if guided else _why_off(pipeline, settings), calls(scheduler, steps, config)
+    )
     yield from _options(settings, scheduler, config)
     sides = [side for side in ("width", "height") if settings.get(side) is not None]
     if len(sides) == 1 and wants_both(pipeline):

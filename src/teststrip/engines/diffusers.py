@@ -33,6 +33,7 @@ from teststrip.diffusion import (
     schedulers,
     step_lists,
     unheeded,
+    windows,
 )
 from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
@@ -61,6 +62,7 @@ OWN_SETTINGS: Final = (
     Setting(
         "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly the lora adapts; 1 = as trained."
     ),
+    *windows.SETTINGS,
 )
 """What a pipeline's call does not take, but a study can set."""
 
@@ -194,6 +196,7 @@ class DiffusersEngine:
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         step_lists.check(settings, pipeline, own)
+        windows.check(settings, pipeline)
         device = self._resolved_device()
         dtype = self._resolved_dtype(model)
         part_options.check(
@@ -318,7 +321,8 @@ class DiffusersEngine:
         calls = schedulers.calls(*self._asked.sampling(model, settings))
         if pipeline is None:
             return calls * 2
-        return calls * pipeline.rows(settings, model.config) + pipeline.rows_before(settings)
+        spared = windows.rows_less(settings, calls) if pipeline.guided(settings, model.config) else 0
+        return calls * pipeline.rows(settings, model.config) - spared + pipeline.rows_before(settings)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""

@@ -3,6 +3,7 @@ const TakeAway = (() => {
   /** Settings that the pipeline is made with or that are no call arguments. */
   const BUILD = new Set(["model", "revision", "scheduler", "lora", "lora_scale", "seed", "prompt", "schedule"]);
   const OPTION = "scheduler.";
+  const WINDOW = ["guidance_start", "guidance_stop"];
 
   /** A Python literal. @param {unknown} value */
   function python(value) {
@@ -60,9 +61,11 @@ const TakeAway = (() => {
     }
     if (settings.lora) lines.push(`pipeline.load_lora_weights(${python(settings.lora)})`);
     if (settings.lora && settings.lora_scale != null) lines.push(`pipeline.fuse_lora(lora_scale=${python(settings.lora_scale)})`);
+    const part = WINDOW.filter((name) => settings[name] != null).map((name) => `${name} = ${settings[name]}`);
+    if (part.length) lines.push(`# Guided in a part of the steps alone, for which the call has no argument: ${part.join(", ")}`);
     lines.push("image = pipeline(", `    prompt=${quoted(Board.promptOf(board, place))},`);
     for (const [name, value] of Object.entries(settings))
-      if (!BUILD.has(name) && !name.startsWith(OPTION) && value !== null) lines.push(`    ${name}=${python(value)},`);
+      if (!BUILD.has(name) && !WINDOW.includes(name) && !name.startsWith(OPTION) && value !== null) lines.push(`    ${name}=${python(value)},`);
     if (steps) lines.push(`    ${steps},`);
     lines.push(`    generator=torch.Generator("cpu").manual_seed(${place.seed}),`, ").images[0]");
     return lines.join("\n") + "\n";
