@@ -68,14 +68,16 @@ class Asked:
             )
         return found
 
-    def check_weights(self, model: models.Model, lora: Value) -> None:
-        """Read the headers of the weights of a model and of a LoRA on it, each pair once."""
+    def check_weights(self, model: models.Model, settings: Mapping[str, Value]) -> None:
+        """Read the headers of the weights of a model and of the LoRAs on it, each pair once."""
         if (model.name, model.commit, None) not in self._checked:
             model.check()
             self._checked.add((model.name, model.commit, None))
-        if lora and (model.name, model.commit, lora) not in self._checked:
-            loras.check(str(lora), model)
-            self._checked.add((model.name, model.commit, lora))
+        loras.check_stack(settings)
+        for lora in loras.files(settings):
+            if (model.name, model.commit, lora) not in self._checked:
+                loras.check(lora, model)
+                self._checked.add((model.name, model.commit, lora))
 
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""

@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
-from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from teststrip.diffusion import (
+    adapting,
     backends,
     failures,
     inputs,
     loading,
+    loras,
     merging,
     models,
     noise,
@@ -34,9 +35,9 @@ from teststrip.diffusion import (
 )
 from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
-from teststrip.diffusion.failures import CannotLoad
+from teststrip.diffusion.failures import CannotAdapt, CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import WEIGHTS, model_by_model, model_key, turns, weights_key
+from teststrip.diffusion.order import WEIGHTS, files_key, model_by_model, model_key, turns, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing, version_of
@@ -54,9 +55,14 @@ OWN_SETTINGS: Final = (
         optional=True,
         doc='Times of the steps instead of their number: "ays", or a [schedules.NAME].',
     ),
-    Setting("lora", "str", optional=True, doc="A .safetensors file that adapts the model."),
     Setting(
-        "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly the lora adapts; 1 = as trained."
+        "lora",
+        "str",
+        optional=True,
+        doc='A .safetensors file that adapts the model, or a stack: "one.safetensors 0.8 + other.safetensors 0.5".',
+    ),
+    Setting(
+        "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly a single lora adapts; 1 = as trained."
     ),
 )
 """What a pipeline's call does not take, but a study can set."""
@@ -177,7 +183,7 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload)
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
-        self._asked.check_weights(model, settings.get("lora"))
+        self._asked.check_weights(model, settings)
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
@@ -291,7 +297,6 @@ class DiffusersEngine:
             model = self._asked.model(shot.settings)
             device = self._resolved_device()
             own, config = model.scheduler
-            lora = shot.settings.get("lora")
             listed = step_lists.asked(shot.settings, model.pipeline)
             self._fingerprints[key] = Fingerprint(
                 {
@@ -304,7 +309,7 @@ class DiffusersEngine:
                         **({"options": options} if options else {}),
                     },
                     **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
-                    "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
+                    "lora": loras.described(shot.settings, self._digests),
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
                     "versions": {name: version_of(name) for name in ("torch", "diffusers", "transformers")},
@@ -330,20 +335,24 @@ class DiffusersEngine:
         """
         self._finishing = False
         self._resolved_device()
-        unloadable: dict[tuple[Value, ...], CannotLoad] = {}
-        for key, group in groupby(model_by_model(iter(shots)), key=weights_key):
+        unloadable: dict[tuple[object, ...], CannotLoad] = {}
+        for _, group in groupby(model_by_model(iter(shots)), key=weights_key):
             if self._finishing:
                 return
             alike = iter(group)
             first = next(alike)
             together = chain((first,), alike)
-            if key not in unloadable:  # more shots of a key come later, and once is enough
+            # More shots of a model or of its LoRAs come later, and once is enough.
+            model, files = model_key(first.settings), files_key(first.settings)
+            failed = unloadable.get(model) or unloadable.get(files)
+            if failed is None:
                 try:
                     loaded = self._load(first)
                 except CannotLoad as error:
-                    unloadable[key] = error.alone()
-            if key in unloadable:
-                yield from (failures.at_loading(shot, unloadable[key]) for shot in together)
+                    failed = error.alone()
+                    unloadable[files if isinstance(error, CannotAdapt) else model] = failed
+            if failed is not None:
+                yield from (failures.at_loading(shot, failed) for shot in together)
                 continue
             yield from self._one_by_one(loaded, together) if self._rows == 1 else self._batched(loaded, first, together)
 
@@ -402,7 +411,7 @@ class DiffusersEngine:
         )
 
     def _load(self, shot: Shot) -> loading.Loaded:
-        """The pipeline of a shot, with the LoRA of the shot on."""
+        """The pipeline of a shot, with the LoRAs of the shot on."""
         device, key = self._resolved_device(), model_key(shot.settings)
         try:
             model = self._asked.model(shot.settings)
@@ -420,8 +429,7 @@ class DiffusersEngine:
                     safety_checker=self._safety_checker,
                 ),
             )
-            lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
-            loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
+            adapting.adapt(loaded, loras.asked(shot.settings))
         except ModuleNotFoundError as error:
             raise missing(error) from error
         except CannotLoad as error:
