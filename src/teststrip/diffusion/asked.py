@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from teststrip.diffusion import loading, loras, models, pipelines, reading, scheduler_options, source, step_lists
+from teststrip.diffusion import (
+    inversions,
+    loading,
+    loras,
+    models,
+    pipelines,
+    reading,
+    scheduler_options,
+    source,
+    step_lists,
+)
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.errors import StudyError
 from teststrip.plugins import version_of
@@ -83,10 +93,13 @@ class Asked:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
         model = self.model(settings)
         pipeline = self.pipeline(model)
-        if pipeline is None or not loading.installed() or not reading.in_doubt(texts, settings.get(reading.LENGTH)):
+        words = inversions.asked(settings)
+        doubted = bool(words) or reading.in_doubt(texts, settings.get(reading.LENGTH))
+        if pipeline is None or not loading.installed() or not doubted:
             return ()
         key = model_key(settings)
         if key not in self._tokenizers:
             self._tokenizers[key] = reading.on_disk(model)
-        found = [reading.read(self._tokenizers[key], pipeline, settings, text) for text in texts]
+        tokenizers = inversions.taught(self._tokenizers[key], words)
+        found = [reading.read(tokenizers, pipeline, settings, text) for text in texts]
         return [one for one in found if one] if all(found) else ()

@@ -43,6 +43,8 @@ class Loaded:
         adapters: LoRA file to the name of the adapter that it was loaded as, the one used last standing last.
         loras: LoRAs that were loaded so far.
         adapted: the LoRAs that are on now, each with its scale.
+        inversions: the textual inversions that are on now.
+        before: what they replaced, by text encoder.
         said: warnings that came with loading the model, and those that came with each LoRA file.
         readings: what the model reads of a prompt, by the text and the length that was asked for.
     """
@@ -54,6 +56,8 @@ class Loaded:
     adapters: dict[str, str] = field(default_factory=dict)
     loras: int = 0
     adapted: tuple[Lora, ...] = ()
+    inversions: tuple[object, ...] = ()
+    before: dict[str, Any] = field(default_factory=dict)
     said: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
     readings: dict[tuple[str, Value], Reading | None] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ from typing import Final
 from teststrip.diffusion import loras
 from teststrip.diffusion.models import EMBEDDED
 from teststrip.records import Shot, Value
-from teststrip.stacks import STACKED
+from teststrip.stacks import INVERSION, STACKED
 
 AHEAD: Final = 64
 """Shots looked at ahead of time."""
@@ -31,13 +31,13 @@ def model_key(settings: Mapping[str, Value]) -> ModelKey:
 
 
 def weights_key(shot: Shot) -> tuple[object, ...]:
-    """Equal for shots that the same weights answer: the model, and the LoRAs on it with their scales."""
-    return (*model_key(shot.settings), *loras.asked(shot.settings))
+    """Equal for shots that the same weights answer: the model, LoRAs with their scales, and textual inversions."""
+    return (*model_key(shot.settings), *loras.asked(shot.settings), shot.settings.get(INVERSION))
 
 
 def files_key(settings: Mapping[str, Value]) -> tuple[object, ...]:
-    """Equal for settings that load the same files: the model, and the LoRAs on it, whatever their scales."""
-    return (*model_key(settings), *loras.files(settings))
+    """Equal for settings that load the same files: the model, and what adapts it, whatever the scales of LoRAs."""
+    return (*model_key(settings), *loras.files(settings), settings.get(INVERSION))
 
 
 def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:

@@ -16,12 +16,13 @@ from teststrip.diffusion import scheduler_options, step_lists
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
+from teststrip.stacks import STACKED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule"})
+NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora_scale", "schedule", *STACKED})
 """Settings of a shot that its pipeline's call does not take."""
 
 COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")

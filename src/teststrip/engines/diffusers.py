@@ -20,6 +20,7 @@ from teststrip.diffusion import (
     backends,
     failures,
     inputs,
+    inversions,
     loading,
     loras,
     merging,
@@ -60,6 +61,12 @@ OWN_SETTINGS: Final = (
         "str",
         optional=True,
         doc='A .safetensors file that adapts the model, or a stack: "one.safetensors 0.8 + other.safetensors 0.5".',
+    ),
+    Setting(
+        "textual_inversion",
+        "str",
+        optional=True,
+        doc="A .safetensors file of vectors for a new word of the prompts; several are joined by +.",
     ),
     Setting(
         "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly a single lora adapts; 1 = as trained."
@@ -184,6 +191,7 @@ class DiffusersEngine:
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
         self._asked.check_weights(model, settings)
+        inversions.check(settings, model, pipeline, self._offload)
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
@@ -235,6 +243,10 @@ class DiffusersEngine:
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
         return self._asked.read(settings, texts)
+
+    def words(self, settings: Mapping[str, Value]) -> Sequence[str]:
+        """The words of prompts that textual inversions stand for."""
+        return tuple(one.token for one in inversions.asked(settings))
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
         """Asks the scheduler to take the steps, and the pipeline to check the settings, both without weights.
@@ -290,7 +302,7 @@ class DiffusersEngine:
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
-        names = ("model", "revision", "scheduler", "schedule", "lora", "eta")
+        names = ("model", "revision", "scheduler", "schedule", "lora", "textual_inversion", "eta")
         options = scheduler_options.asked(shot.settings)
         key = (*(shot.settings.get(name) for name in names), *options.items())
         if key not in self._fingerprints:
@@ -310,6 +322,7 @@ class DiffusersEngine:
                     },
                     **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
                     "lora": loras.described(shot.settings, self._digests),
+                    **inversions.described(shot.settings, self._digests),
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
                     "versions": {name: version_of(name) for name in ("torch", "diffusers", "transformers")},
@@ -430,6 +443,7 @@ class DiffusersEngine:
                 ),
             )
             adapting.adapt(loaded, loras.asked(shot.settings))
+            inversions.put_on(loaded, inversions.asked(shot.settings))
         except ModuleNotFoundError as error:
             raise missing(error) from error
         except CannotLoad as error:
