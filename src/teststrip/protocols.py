@@ -148,6 +148,15 @@ class Reads(Protocol):
 
 
 @runtime_checkable
+class Words(Protocol):
+    """Optional: an engine with settings that heed only prompts with a word of their own."""
+
+    def words(self, settings: Mapping[str, Value]) -> Sequence[str]:
+        """The words of prompts that these settings give a meaning to: a prompt without them heeds nothing of it."""
+        ...
+
+
+@runtime_checkable
 class Rehearses(Protocol):
     """Optional: an engine that can find out without weights what a model or a scheduler will refuse."""
 

@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from tests import tiny_pipelines as tiny
 
-from teststrip.diffusion import loading, loras, models
+from teststrip.diffusion import adapting, loading, loras, models
 from teststrip.diffusion.failures import CannotLoad
 from teststrip.errors import EngineError, StudyError
 
@@ -51,7 +51,7 @@ def load_failed(folder, lora) -> str:
         models.find(str(folder)), device="cpu", dtype="float32", variant=None, offload="none", safety_checker=True
     )
     try:
-        loading.adapt(loaded, str(lora), 1.0)
+        adapting.adapt(loaded, [loras.Lora(str(lora))])
     except CannotLoad as error:
         return str(error)
     return "" if loaded.pipe.get_list_adapters() else "nothing is adapted"

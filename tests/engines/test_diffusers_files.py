@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from tests import tiny_pipelines as tiny
 from tests.shots import answers, ask
 
-from teststrip.diffusion import loading, shooting
+from teststrip.diffusion import adapting, loading, shooting
+from teststrip.diffusion.loras import MOST_LORAS, Lora
 from teststrip.diffusion.models import find
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import StudyError
@@ -198,13 +199,13 @@ def test_loras_leave_the_memory_and_come_back_with_the_same_pictures(folder, lor
     call = {"prompt": "an owl", "num_inference_steps": 2, "output_type": "np"}
     pictures = []
     for one in [*copies, copies[0]]:
-        loading.adapt(loaded, str(one), 1.0)
+        adapting.adapt(loaded, [Lora(str(one))])
         on = {name for names in loaded.pipe.get_list_adapters().values() for name in names}
-        assert len(on) <= loading.MOST_LORAS
+        assert len(on) <= MOST_LORAS
         assert on == set(loaded.adapters.values())
         pictures.append(shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, {}))[0])
     assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
-    loading.adapt(loaded, None, 1.0)
+    adapting.adapt(loaded, [])
     bare = shooting.expose(loaded.pipe, call, 1, shooting.scheduler(loaded.pipe, {}))[0]
     assert not np.array_equal(bare, pictures[0])
 

@@ -13,7 +13,8 @@ from tests.study.toy import ToyEngine, install
 
 import teststrip
 from teststrip import plan
-from teststrip.diffusion.loading import MOST_LORAS, Loaded
+from teststrip.diffusion.loading import Loaded
+from teststrip.diffusion.loras import MOST_LORAS
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.models import Model
 from teststrip.diffusion.order import model_by_model, model_key, turns, weights_key

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from teststrip.diffusion import loading, loras, models, pipelines, reading, scheduler_options, source, step_lists
+from teststrip.diffusion import (
+    inversions,
+    loading,
+    loras,
+    models,
+    pipelines,
+    reading,
+    scheduler_options,
+    source,
+    step_lists,
+)
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.diffusion.parts import Part, Parts, config_of, find
 from teststrip.errors import StudyError
@@ -88,23 +98,28 @@ class Asked:
             )
         return found
 
-    def check_weights(self, model: models.Model, lora: Value) -> None:
-        """Read the headers of the weights of a model and of a LoRA on it, each pair once."""
+    def check_weights(self, model: models.Model, settings: Mapping[str, Value]) -> None:
+        """Read the headers of the weights of a model and of the LoRAs on it, each pair once."""
         if (model.name, model.commit, None) not in self._checked:
             model.check()
             self._checked.add((model.name, model.commit, None))
-        if lora and (model.name, model.commit, lora) not in self._checked:
-            loras.check(str(lora), model)
-            self._checked.add((model.name, model.commit, lora))
+        loras.check_stack(settings)
+        for lora in loras.files(settings):
+            if (model.name, model.commit, lora) not in self._checked:
+                loras.check(lora, model)
+                self._checked.add((model.name, model.commit, lora))
 
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
         model = self.model(settings)
         pipeline = self.pipeline(model)
-        if pipeline is None or not loading.installed() or not reading.in_doubt(texts, settings.get(reading.LENGTH)):
+        words = inversions.asked(settings)
+        doubted = bool(words) or reading.in_doubt(texts, settings.get(reading.LENGTH))
+        if pipeline is None or not loading.installed() or not doubted:
             return ()
         key = model_key(settings)
         if key not in self._tokenizers:
             self._tokenizers[key] = reading.on_disk(model)
-        found = [reading.read(self._tokenizers[key], pipeline, settings, text) for text in texts]
+        tokenizers = inversions.taught(self._tokenizers[key], words)
+        found = [reading.read(tokenizers, pipeline, settings, text) for text in texts]
         return [one for one in found if one] if all(found) else ()

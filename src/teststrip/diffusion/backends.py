@@ -14,7 +14,7 @@ import tempfile
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from teststrip import disk
 from teststrip.batching import DENOISERS
+from teststrip.diffusion.loras import Lora
 from teststrip.errors import EngineError, StudyError
 from teststrip.records import canonical_json, digest_of
 from teststrip.weights.digests import cache_folder
@@ -232,13 +233,13 @@ def _by_name(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[s
     return {name: value.float() if name in TIMES else value for name, value in arguments.items()}
 
 
-def identity_of(facts: Mapping[str, object], adapted: tuple[str, float] | None) -> dict[str, object]:
-    """What decides a converted model: weights, parts and LoRA from a fingerprint's facts, and the LoRA's scale."""
+def identity_of(facts: Mapping[str, object], adapted: Sequence[Lora]) -> dict[str, object]:
+    """What decides a converted model: weights, parts and LoRAs of a fingerprint's facts, and a single LoRA's scale."""
     changed = {name: canonical_json(facts[name]) for name in ("parts", "attention") if name in facts}
     return changed | {
         "weights": canonical_json(facts.get("weights")),
         "lora": facts.get("lora"),
-        "scale": adapted[1] if adapted else None,
+        "scale": adapted[0].scale if len(adapted) == 1 else None,  # those of a stack are among the facts
         "dtype": facts.get("dtype"),
         "versions": facts.get("versions"),
     }

@@ -52,7 +52,7 @@ class Batches:
     """Makes shots on one loaded pipeline, all with the same weights.
 
     Args:
-        loaded: the pipeline, with the LoRA of these shots on.
+        loaded: the pipeline, with the LoRAs of these shots on.
         pipeline: what its class's source says.
         rows: of every forward; "auto" finds the number, and keeps it for this model on this machine.
         backend: resolved name of what computes the forwards.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 from teststrip.batching import out_of_memory
 from teststrip.errors import EngineError, first_line
@@ -27,9 +27,13 @@ class CannotLoad(EngineError):
         super().__init__(message)
         self.reason: Reason = reason
 
-    def alone(self) -> CannotLoad:
+    def alone(self) -> Self:
         """The same without what raised it, whose frames would keep half a model in memory."""
-        return CannotLoad(str(self), self.reason)
+        return type(self)(str(self), self.reason)
+
+
+class CannotAdapt(CannotLoad):
+    """A LoRA or a textual inversion does not go on a model that was loaded."""
 
 
 def at_loading(shot: Shot, error: CannotLoad) -> Failure:

@@ -36,6 +36,8 @@ QUIET: Final = (
     "Couldn't connect to the Hub",
     "Expected types for",
     "enable_lora_hotswap",
+    r"LOAD REPORT\S* from: None",  # of a second LoRA's layers, beside which it misses all of the model's own
+    "Already found a `peft_config` attribute",  # there are several LoRAs in memory; those that are on are known
     r"No LoRA keys associated to (?!\{)\w*(Text|Encoder|Gemma|Llama|Mistral|Qwen)",  # most LoRAs leave the text alone
     "Token indices sequence length is longer than",  # the pipeline itself says what it cuts
     "overflowing tokens are not returned",

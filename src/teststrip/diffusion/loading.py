@@ -20,20 +20,17 @@ from teststrip.batching import out_of_memory
 from teststrip.diffusion import part_loading, precision
 from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
+from teststrip.diffusion.loras import Lora
 from teststrip.diffusion.models import Model, fetch
 from teststrip.diffusion.parts import AS_IT_IS, Parts, find
 from teststrip.diffusion.whole import only_variant
 from teststrip.errors import EngineError, StudyError, first_line
-from teststrip.records import Reading, Reason, Value
+from teststrip.records import Reading, Value
 from teststrip.weights.loading import devices, quietly
 from teststrip.weights.loading import resolved_device as device_of
 
 HALF = {"unet": "float16", "transformer": "bfloat16"}
 """What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
-
-
-MOST_LORAS = 4
-"""LoRAs that stay on a pipeline at a time, on or off; the one used longest ago leaves the memory first."""
 
 
 @dataclass(slots=True)
@@ -48,7 +45,9 @@ class Loaded:
         parts: what was changed about the model while it was loaded.
         adapters: LoRA file to the name of the adapter that it was loaded as, the one used last standing last.
         loras: LoRAs that were loaded so far.
-        adapted: the LoRA and scale that are on now, or None.
+        adapted: the LoRAs that are on now, each with its scale.
+        inversions: the textual inversions that are on now.
+        before: what they replaced, by text encoder.
         said: warnings that came with loading the model, and those that came with each LoRA file.
         readings: what the model reads of a prompt, by the text and the length that was asked for.
     """
@@ -60,14 +59,16 @@ class Loaded:
     parts: Parts = AS_IT_IS
     adapters: dict[str, str] = field(default_factory=dict)
     loras: int = 0
-    adapted: tuple[str, float] | None = None
+    adapted: tuple[Lora, ...] = ()
+    inversions: tuple[object, ...] = ()
+    before: dict[str, Any] = field(default_factory=dict)
     said: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
     readings: dict[tuple[str, Value], Reading | None] = field(default_factory=dict)
 
     @property
     def saying(self) -> tuple[str, ...]:
-        """Warnings that came with all that is loaded now: the model, and the LoRA that is on."""
-        return (*self.said.get(None, ()), *(self.said.get(self.adapted[0], ()) if self.adapted else ()))
+        """Warnings that came with all that is loaded now: the model, and the LoRAs that are on."""
+        return (*self.said.get(None, ()), *(said for lora in self.adapted for said in self.said.get(lora.file, ())))
 
 
 def installed() -> bool:
@@ -172,7 +173,7 @@ def _name_text_models(pipe: Any) -> None:
 
 
 @contextmanager
-def _as_transformers_has_them(pipe: Any) -> Iterator[None]:
+def as_transformers_has_them(pipe: Any) -> Iterator[None]:
     """Inside, text encoders lack the `text_model` of `_name_text_models`, by which a LoRA's layers would be named."""
     for encoder in _text_encoders(pipe):
         if encoder.__dict__.get("text_model") is encoder:
@@ -211,52 +212,6 @@ def _cannot_load(model: Model, error: Exception, *, device: str, dtype: str, off
         f" End what else uses that memory, {remedy}name a smaller model",
         "oom",
     )
-
-
-def adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
-    """Put a LoRA on at a scale, or take the last one off.
-
-    Args:
-        loaded: changed in place.
-        lora: a .safetensors file; None = no LoRA.
-        scale: 1 = as trained.
-
-    Raises:
-        CannotLoad: the LoRA does not fit the model, or memory ran out. The pipeline may hold a part of the LoRA then.
-    """
-    wanted = (lora, scale) if lora else None
-    if loaded.adapted == wanted:
-        return
-    ear = Ear()
-    try:
-        with listening(ear):
-            _adapt(loaded, lora, scale)
-    except Exception as error:  # whatever a file of unknown origin brings about, there is one remedy
-        reason: Reason = "oom" if out_of_memory(error) else "error"
-        why = first_line(error).rstrip(".")[:MOST]
-        raise CannotLoad(f"lora: {lora!r} does not fit {loaded.model.name!r} ({why})", reason) from error
-    if lora is not None:
-        loaded.said.setdefault(lora, ear.take())  # a LoRA that was loaded before says nothing again
-    loaded.adapted = wanted
-
-
-def _adapt(loaded: Loaded, lora: str | None, scale: float) -> None:
-    if lora is None:
-        loaded.pipe.disable_lora()
-        return
-    if lora not in loaded.adapters:
-        while len(loaded.adapters) >= MOST_LORAS:
-            loaded.pipe.delete_adapters(loaded.adapters.pop(next(iter(loaded.adapters))))
-        name, file = f"lora{loaded.loras}", Path(lora).expanduser()
-        loaded.loras += 1
-        with _as_transformers_has_them(loaded.pipe):
-            loaded.pipe.load_lora_weights(
-                str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True
-            )
-        loaded.adapters[lora] = name
-    loaded.adapters[lora] = loaded.adapters.pop(lora)
-    loaded.pipe.enable_lora()  # also for one that was just loaded: layers that were switched off stay so
-    loaded.pipe.set_adapters([loaded.adapters[lora]], [scale])
 
 
 def free(device: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether a LoRA can be put on a model, from the headers of both: names and shapes of tensors, no weights.
+"""The LoRAs that settings ask for, and whether each can be put on a model, from the headers of both: no weights.
 
 A LoRA of another family either does nothing or ends its load in a message about shapes. Only what is certain is
 refused: a LoRA whose names this file does not read (some trainers have their own) is left to the loader.
@@ -7,7 +7,8 @@ refused: a LoRA whose names this file does not read (some trainers have their ow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,9 @@ from teststrip.diffusion.pipelines import find
 from teststrip.diffusion.safety import read_header
 from teststrip.diffusion.source import function
 from teststrip.errors import StudyError
+from teststrip.records import Value
+from teststrip.stacks import LORA, read
+from teststrip.weights.digests import Digests
 
 DOWN: Final = re.compile(r"^(?P<module>.+?)\.(?:lora_A|lora_down|lora\.down)(?:\.\w+)?\.weight$")
 """The first of the two matrices of a layer: its second dimension is the layer's input."""
@@ -32,6 +36,64 @@ BLOCKS: Final = {
     "transformer": re.compile(rf"^{KOHYA}(?:double|single|joint)_blocks_"),
 }
 """How the names of layers go on in files of that trainer, by the denoiser that has such blocks."""
+
+
+SCALE: Final = "lora_scale"
+MOST_LORAS: Final = 4
+"""LoRAs that stay on a pipeline at a time, on or off, unless a stack has more; the one used longest ago goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A LoRA that is on.
+
+    Attributes:
+        file: its path as the study wrote it.
+        scale: how strongly it adapts; 1 = as trained.
+    """
+
+    file: str
+    scale: float = 1.0
+
+
+def asked(settings: Mapping[str, Value]) -> tuple[Lora, ...]:
+    """The LoRAs that settings put on, in the order in which they go on.
+
+    >>> asked({"lora": "a.safetensors", "lora_scale": 0.5}), asked({"lora": "a 1 + b 0.25"}), asked({})
+    ((Lora(file='a.safetensors', scale=0.5),), (Lora(file='a', scale=1.0), Lora(file='b', scale=0.25)), ())
+    """
+    word, scale = settings.get(LORA), settings.get(SCALE)
+    default = 1.0 if scale is None else float(scale)
+    parts = read(LORA, str(word)) if word else ()
+    return tuple(Lora(part.file, default if part.scale is None else part.scale) for part in parts)
+
+
+def described(settings: Mapping[str, Value], digests: Digests) -> object:
+    """What a fingerprint says of the LoRAs: None, the digest of one file, or digest and scale of each of a stack."""
+    parts = read(LORA, str(settings[LORA])) if settings.get(LORA) else ()
+    found = [digests.of(Path(part.file).expanduser()) for part in parts]
+    if len(parts) == 1 and parts[0].scale is None:
+        return found[0]
+    return [{"file": d, "scale": lora.scale} for d, lora in zip(found, asked(settings), strict=True)] or None
+
+
+def check_stack(settings: Mapping[str, Value]) -> None:
+    """Raise StudyError for a file that is there twice, and for a scale beside a stack that has scales of its own."""
+    parts = read(LORA, str(settings[LORA])) if settings.get(LORA) else ()
+    places: dict[Path, str] = {}
+    for part in parts:
+        place = Path(part.file).expanduser().resolve()
+        if place in places:
+            raise StudyError(f"lora: {part.file!r} and {places[place]!r} are one file. Write it once")
+        places[place] = part.file
+    scaled = len(parts) > 1 or any(part.scale is not None for part in parts)
+    if scaled and settings.get(SCALE) is not None:
+        raise StudyError(f"{SCALE}: the LoRAs of {str(settings[LORA])!r} have scales of their own. Write them there")
+
+
+def files(settings: Mapping[str, Value]) -> Sequence[str]:
+    """The files of the LoRAs that settings put on."""
+    return tuple(lora.file for lora in asked(settings))
 
 
 def check(name: str, model: Model) -> None:

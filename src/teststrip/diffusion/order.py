@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from teststrip.diffusion.loading import MOST_LORAS
+from teststrip.diffusion import loras
 from teststrip.diffusion.models import EMBEDDED
 from teststrip.records import Shot, Value
+from teststrip.stacks import INVERSION, STACKED
 
 AHEAD: Final = 64
 """Shots looked at ahead of time."""
 
-WEIGHTS: Final = frozenset({"model", "revision", "lora"})
+WEIGHTS: Final = frozenset({"model", "revision", *STACKED})
 """Settings that choose what is loaded."""
 
 ModelKey = tuple[str, str | None]
@@ -29,9 +30,14 @@ def model_key(settings: Mapping[str, Value]) -> ModelKey:
     return str(settings.get("model") or EMBEDDED), str(revision) if revision else None
 
 
-def weights_key(shot: Shot) -> tuple[Value, ...]:
-    """Equal for shots that the same weights answer: the model, and the LoRA on it."""
-    return (*model_key(shot.settings), shot.settings.get("lora"), shot.settings.get("lora_scale"))
+def weights_key(shot: Shot) -> tuple[object, ...]:
+    """Equal for shots that the same weights answer: the model, LoRAs with their scales, and textual inversions."""
+    return (*model_key(shot.settings), *loras.asked(shot.settings), shot.settings.get(INVERSION))
+
+
+def files_key(settings: Mapping[str, Value]) -> tuple[object, ...]:
+    """Equal for settings that load the same files: the model, and what adapts it, whatever the scales of LoRAs."""
+    return (*model_key(settings), *loras.files(settings), settings.get(INVERSION))
 
 
 def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:
@@ -47,11 +53,12 @@ def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:
     [0, 1, 0]
     """
     models = list(dict.fromkeys(map(model_key, cells)))
-    loras = list(dict.fromkeys((model_key(cell), cell["lora"]) for cell in cells if cell.get("lora")))
-    many_loras = any(sum(model == key for model, _ in loras) > MOST_LORAS for key in models)
+    stacks = list(dict.fromkeys(files_key(cell) for cell in cells if loras.files(cell)))
+    each = {(model_key(cell), file) for cell in cells for file in loras.files(cell)}
+    many_loras = any(sum(model == key for model, _ in each) > loras.MOST_LORAS for key in models)
     by_model = {model: i if len(models) > keep else 0 for i, model in enumerate(models)}
-    by_lora = {lora: i + 1 if many_loras else 0 for i, lora in enumerate(loras)}
-    keys = [(by_model[model_key(cell)], by_lora.get((model_key(cell), cell.get("lora")), 0)) for cell in cells]
+    by_stack = {stack: i + 1 if many_loras else 0 for i, stack in enumerate(stacks)}
+    keys = [(by_model[model_key(cell)], by_stack.get(files_key(cell), 0)) for cell in cells]
     rank = {key: i for i, key in enumerate(sorted(set(keys)))}
     return [rank[key] for key in keys]
 

@@ -22,7 +22,7 @@ class PlainCalls:
     """Makes shots on one loaded pipeline, all with the same weights.
 
     Args:
-        loaded: the pipeline, with the LoRA of these shots on.
+        loaded: the pipeline, with the LoRAs of these shots on.
         pipeline: what its class's source says.
         fingerprint: of a shot.
         make_room: gives memory back that other pipelines hold.

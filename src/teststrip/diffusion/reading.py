@@ -101,6 +101,7 @@ def _limit(tokenizer: Any, pipeline: PipelineClass, settings: Mapping[str, Value
 def _encoded(name: str, tokenizer: Any, limit: int, text: str) -> tuple[Encoded, list[int]] | None:
     try:
         with quietly("transformers"):
+            text = _expanded(tokenizer, text)
             whole = tokenizer(text, truncation=False, return_offsets_mapping=True)
             kept = tokenizer(text, truncation=True, max_length=limit)["input_ids"] if limit else whole["input_ids"]
     except Exception:  # a tokenizer of unknown origin: nothing is said of what it reads, and no picture fails for it
@@ -108,6 +109,16 @@ def _encoded(name: str, tokenizer: Any, limit: int, text: str) -> tuple[Encoded,
     tokens = len(whole["input_ids"])
     lost = _lost(text, whole, kept, limit) if limit and tokens > limit else ""
     return Encoded(name, tokens, limit, lost), [int(token) for token in kept]
+
+
+def _expanded(tokenizer: Any, text: str) -> str:
+    """The text as pipelines write it out where a word of a textual inversion stands for several tokens."""
+    added = getattr(tokenizer, "added_tokens_encoder", {})
+    if not any(f"{token}_1" in added for token in added):
+        return text
+    from diffusers.loaders.textual_inversion import TextualInversionLoaderMixin
+
+    return str(TextualInversionLoaderMixin().maybe_convert_prompt(text, tokenizer))
 
 
 def _lost(text: str, whole: Mapping[str, Any], kept: list[int], limit: int) -> str:

@@ -17,13 +17,14 @@ from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.windows import START, STOP
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
+from teststrip.stacks import STACKED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 NOT_ARGUMENTS: Final = frozenset(
-    {"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule", START, STOP}
+    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", START, STOP, *STACKED}
 )
 """Settings of a shot that its pipeline's call does not take."""
 

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
-from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from teststrip.diffusion import (
+    adapting,
     backends,
     failures,
     inputs,
+    inversions,
     loading,
+    loras,
     merging,
     models,
     noise,
@@ -37,9 +39,9 @@ from teststrip.diffusion import (
 )
 from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
-from teststrip.diffusion.failures import CannotLoad
+from teststrip.diffusion.failures import CannotAdapt, CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import WEIGHTS, model_by_model, model_key, turns, weights_key
+from teststrip.diffusion.order import WEIGHTS, files_key, model_by_model, model_key, turns, weights_key
 from teststrip.diffusion.parts import Parts
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
@@ -58,9 +60,20 @@ OWN_SETTINGS: Final = (
         optional=True,
         doc='Times of the steps instead of their number: "ays", or a [schedules.NAME].',
     ),
-    Setting("lora", "str", optional=True, doc="A .safetensors file that adapts the model."),
     Setting(
-        "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly the lora adapts; 1 = as trained."
+        "lora",
+        "str",
+        optional=True,
+        doc='A .safetensors file that adapts the model, or a stack: "one.safetensors 0.8 + other.safetensors 0.5".',
+    ),
+    Setting(
+        "textual_inversion",
+        "str",
+        optional=True,
+        doc="A .safetensors file of vectors for a new word of the prompts; several are joined by +.",
+    ),
+    Setting(
+        "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly a single lora adapts; 1 = as trained."
     ),
     *windows.SETTINGS,
 )
@@ -214,7 +227,8 @@ class DiffusersEngine:
         why = merging.why_alone(pipeline, settings, self._offload, self._parts)
         if why and self._asked_backend in backends.OTHER_PICTURES:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
-        self._asked.check_weights(model, settings.get("lora"))
+        self._asked.check_weights(model, settings)
+        inversions.check(settings, model, pipeline, self._offload)
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
@@ -267,6 +281,10 @@ class DiffusersEngine:
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""
         return self._asked.read(settings, texts)
+
+    def words(self, settings: Mapping[str, Value]) -> Sequence[str]:
+        """The words of prompts that textual inversions stand for."""
+        return tuple(one.token for one in inversions.asked(settings))
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
         """Asks the scheduler to take the steps, and the pipeline to check the settings, both without weights.
@@ -326,14 +344,13 @@ class DiffusersEngine:
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
-        names = ("model", "revision", "scheduler", "schedule", "lora", "eta")
+        names = ("model", "revision", "scheduler", "schedule", "lora", "textual_inversion", "eta")
         options = scheduler_options.asked(shot.settings)
         key = (*(shot.settings.get(name) for name in names), *options.items())
         if key not in self._fingerprints:
             model = self._asked.model(shot.settings)
             device = self._resolved_device()
             own, config = model.scheduler
-            lora = shot.settings.get("lora")
             listed = step_lists.asked(shot.settings, model.pipeline)
             self._fingerprints[key] = Fingerprint(
                 {
@@ -346,7 +363,8 @@ class DiffusersEngine:
                         **({"options": options} if options else {}),
                     },
                     **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
-                    "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
+                    "lora": loras.described(shot.settings, self._digests),
+                    **inversions.described(shot.settings, self._digests),
                     **part_options.identity(self._parts, self._asked.parts(model), self._digests, self._variant),
                     "dtype": self._resolved_dtype(model),
                     "device": device,
@@ -373,20 +391,24 @@ class DiffusersEngine:
         """
         self._finishing = False
         self._resolved_device()
-        unloadable: dict[tuple[Value, ...], CannotLoad] = {}
-        for key, group in groupby(model_by_model(iter(shots)), key=weights_key):
+        unloadable: dict[tuple[object, ...], CannotLoad] = {}
+        for _, group in groupby(model_by_model(iter(shots)), key=weights_key):
             if self._finishing:
                 return
             alike = iter(group)
             first = next(alike)
             together = chain((first,), alike)
-            if key not in unloadable:  # more shots of a key come later, and once is enough
+            # More shots of a model or of its LoRAs come later, and once is enough.
+            model, files = model_key(first.settings), files_key(first.settings)
+            failed = unloadable.get(model) or unloadable.get(files)
+            if failed is None:
                 try:
                     loaded = self._load(first)
                 except CannotLoad as error:
-                    unloadable[key] = error.alone()
-            if key in unloadable:
-                yield from (failures.at_loading(shot, unloadable[key]) for shot in together)
+                    failed = error.alone()
+                    unloadable[files if isinstance(error, CannotAdapt) else model] = failed
+            if failed is not None:
+                yield from (failures.at_loading(shot, failed) for shot in together)
                 continue
             yield from self._one_by_one(loaded, together) if self._plainly else self._batched(loaded, first, together)
 
@@ -446,7 +468,7 @@ class DiffusersEngine:
         )
 
     def _load(self, shot: Shot) -> loading.Loaded:
-        """The pipeline of a shot, with the LoRA of the shot on."""
+        """The pipeline of a shot, with the LoRAs of the shot on."""
         device, key = self._resolved_device(), model_key(shot.settings)
         try:
             model = self._asked.model(shot.settings)
@@ -465,8 +487,8 @@ class DiffusersEngine:
                     parts=self._parts,
                 ),
             )
-            lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
-            loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
+            adapting.adapt(loaded, loras.asked(shot.settings))
+            inversions.put_on(loaded, inversions.asked(shot.settings))
         except ModuleNotFoundError as error:
             raise missing(error) from error
         except CannotLoad as error:

@@ -8,7 +8,7 @@
     secrets      keys and addresses that must not be in a file      cells     combinations and their settings
     writing      a Study back to TOML                               reference JSON Schema and the page in the docs
     samplers     names of samplers of other tools                   syntax    words of other tools in prompts
-    schedules    [schedules.NAME]
+    schedules    [schedules.NAME]                               stacks    [loras.NAME], [textual_inversions.NAME]
     other_tools  the page on what other tools' words are here
     options      options of engines as axes
     leaving      a Study without what cannot be made                prompt_files  lines, tables and JSON of prompts

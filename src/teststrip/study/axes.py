@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from teststrip.errors import among, nearest
 from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
+from teststrip.stacks import STACKED
 from teststrip.study import options, schedules
 from teststrip.study.engines import Known, reserved
 from teststrip.study.keys import RANGE, check_keys, foreign, opened, table, translated
@@ -196,7 +197,8 @@ def _axis(key: str, value: object, place: Place, context: Context) -> Axis:
         if key in context.words:
             raise place.error(f"is a setting of {context.first.owner} and a {{{key}}} in a prompt too. Rename the word")
         meant = [context.meant(name, v, place / i) for i, v in enumerate(values)]
-        if any(one.keys() != {name} for one in meant) or any(one in context.schedules for one in values):
+        stacked = name in STACKED and any(one.get(name) != value for one, value in zip(meant, values, strict=True))
+        if stacked or any(one.keys() != {name} for one in meant) or any(one in context.schedules for one in values):
             return _by_names(key, values, meant, place)
         return Axis(name, "setting", _distinct([Level(label(one[name]), one) for one in meant], place))
     if key in context.words:
@@ -305,7 +307,8 @@ def _linked_level(entry: Mapping[str, object], place: Place, context: Context) -
         reserved(setting, here)
         meant = context.meant(setting, value, here)
         _add(settings, meant, here)
-        labels.append(label(meant[setting]) if meant.keys() == {setting} else str(value))
+        itself = meant.keys() == {setting} and setting not in STACKED
+        labels.append(label(meant[setting]) if itself else str(value))
     name = entry.get("label", ", ".join(labels) or None)
     if not isinstance(name, str) or not name.strip():
         raise (place / "label").error('must be text in quotes. Write label = "..."')

@@ -16,6 +16,7 @@ from teststrip.records import EngineRef, Setting, Value
 from teststrip.study.keys import foreign, opened, table, translated
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.samplers import meant
+from teststrip.study.stacks import Named
 from teststrip.study.values import coerce
 
 DEFAULT = "diffusers"
@@ -35,6 +36,7 @@ class Known:
         place: of the engine's table.
         knobs: all settings of the engine, by name.
         written: the options that stand in the engine's table; the others are defaults.
+        named: the files that the study gives names to.
     """
 
     alias: str
@@ -44,6 +46,7 @@ class Known:
     place: Place
     knobs: Mapping[str, Setting] = field(default_factory=dict)
     written: frozenset[str] = frozenset()
+    named: Named = field(default_factory=Named)
 
     @property
     def owner(self) -> str:
@@ -53,16 +56,18 @@ class Known:
     def meant(self, name: str, value: object, place: Place) -> dict[str, Value]:
         """What the value of a setting sets, as the engine takes it.
 
-        One setting, itself; but the popular name of a sampler may stand for a class and its options.
+        One setting, itself; but the popular name of a sampler may stand for a class and its options, and names of
+        files stand for these files.
         """
-        found = meant(name, value, self.engine, self.knobs, place)
+        stacked = self.named.settings_of(name, value, place)
+        found = meant(name, value, self.engine, self.knobs, place) if stacked is None else stacked
         return {one: coerce(inner, self.knobs[one], place, self.owner) for one, inner in found.items()}
 
 
-def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
-    """All engines by alias, in the study's order."""
+def read_engines(data: Mapping[str, object], place: Place, named: Named) -> dict[str, Known]:
+    """All engines by alias, in the study's order; their settings may use the names of files."""
     if "engines" not in data:
-        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine")}
+        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine", named)}
     if "engine" in data:
         raise (place / "engine").error("there is [engines] too. Keep one of them")
     several = table(data["engines"], place / "engines")
@@ -71,10 +76,10 @@ def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
     for alias in several:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", alias):
             raise (place / "engines" / alias).error("a name must be letters, digits, '.', '_' or '-', at most 64")
-    return {alias: _read(alias, entry, place / "engines" / alias) for alias, entry in several.items()}
+    return {alias: _read(alias, entry, place / "engines" / alias, named) for alias, entry in several.items()}
 
 
-def _read(alias: str, value: object, place: Place) -> Known:
+def _read(alias: str, value: object, place: Place, named: Named) -> Known:
     entry = table(value, place)
     name = entry.get("name", DEFAULT)
     if not isinstance(name, str):
@@ -108,7 +113,8 @@ def _read(alias: str, value: object, place: Place) -> Known:
     except (StudyError, EngineError) as error:
         raise place.error(str(error)) from None
     knobs = engine.settings
-    known = Known(alias, ref, engine, {}, place, knobs, written=frozenset(entry.keys() & options.keys()))
+    written = frozenset(entry.keys() & options.keys())
+    known = Known(alias, ref, engine, {}, place, knobs, written, named)
     settings: dict[str, Value] = {}
     for key, inner, here in opened(rest, knobs, place):
         setting = translated(key, knobs)

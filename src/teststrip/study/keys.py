@@ -114,6 +114,19 @@ STUDY = (
         {"type": "object", "minProperties": 1, "additionalProperties": _ref("schedule")},
     ),
     Key(
+        "loras",
+        "tables by name",
+        "LoRA files by name, `[loras.NAME]` each, for the setting `lora`: one name, or a stack of several,"
+        ' `lora = "hyper + detail 0.5"`; `none` is none of them.',
+        {"type": "object", "minProperties": 1, "additionalProperties": _ref("lora")},
+    ),
+    Key(
+        "textual_inversions",
+        "tables by name",
+        "Textual inversions by name, `[textual_inversions.NAME]` each, for the setting `textual_inversion`.",
+        {"type": "object", "minProperties": 1, "additionalProperties": _ref("textual_inversion")},
+    ),
+    Key(
         "axes",
         "table",
         "What is varied. Every setting of the engine can be an axis, and every option that can change a picture; any"
@@ -194,6 +207,26 @@ SCHEDULE = (
     Key("sigmas", "list of numbers", "Noise levels instead, falling. Some schedulers end with 0.", _list(NUMBER)),
 )
 
+LORA_FILE = (
+    Key("file", "text", "A `.safetensors` file that adapts the model.", TEXT, required=True),
+    Key(
+        "scale",
+        "number, 1",
+        "How strongly it adapts where the setting gives no number behind the name.",
+        {"type": "number", "minimum": -10, "maximum": 10},
+    ),
+)
+
+TEXTUAL_INVERSION = (
+    Key("file", "text", "A `.safetensors` file of vectors for a new word.", TEXT, required=True),
+    Key(
+        "token",
+        "text",
+        "The word in prompts that stands for it. Left out: the word in the file, else the name of the file.",
+        TEXT,
+    ),
+)
+
 QUESTION = (
     Key(
         "metrics",
@@ -264,6 +297,8 @@ TABLES: Mapping[str, tuple[Key, ...]] = {
     "range": RANGE,
     "engine": ENGINE,
     "schedule": SCHEDULE,
+    "lora": LORA_FILE,
+    "textual_inversion": TEXTUAL_INVERSION,
     "question": QUESTION,
 }
 

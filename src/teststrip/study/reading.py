@@ -18,6 +18,7 @@ from teststrip.study.prompts import portable, read_prompts, words
 from teststrip.study.question import read_metric_options, read_question, read_trackers
 from teststrip.study.schedules import SETTING as SCHEDULE
 from teststrip.study.schedules import read_schedules
+from teststrip.study.stacks import read_named
 from teststrip.study.values import spread
 from teststrip.vocabulary import SYNONYMS
 
@@ -158,7 +159,8 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
     if seeds and "replicates" in data:
         raise (place / "seeds").error("replicates is there too. Keep one of them")
     replicates = len(seeds) if seeds else _replicates(data.get("replicates", 1), place / "replicates")
-    engines = read_engines(data, place)
+    named = read_named(data, place)
+    engines = read_engines(data, place, named)
     lists = read_schedules(data.get("schedules", {}), place / "schedules")
     context = Context(engines, frozenset(word for prompt in prompts for word in words(prompt.text)), lists)
     axes = read_axes(data.get("axes", {}), place / "axes", context)
@@ -171,6 +173,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
         settings |= only.settings
         engines = {ONLY: only}
     _check_used(lists, axes, settings, place / "schedules")
+    named.check_used(place)
     question = read_question(data.get("question", {}), place / "question", axes)
     checked = Study(
         name=name,

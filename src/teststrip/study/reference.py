@@ -152,6 +152,14 @@ TITLES = {
         "All options and settings of the engine may stand here; under `[engines.NAME]`, for that engine alone.",
     ),
     "schedule": ("`[schedules.NAME]`", 'Used by the setting `schedule = "NAME"`, which is an axis as others are.'),
+    "lora": (
+        "`[loras.NAME]`",
+        'Used by the setting `lora`: "NAME", or a stack, "NAME + OTHER 0.5". A file may stand in the place of a name.',
+    ),
+    "textual_inversion": (
+        "`[textual_inversions.NAME]`",
+        'Used by the setting `textual_inversion = "NAME"`, or several as "NAME + OTHER".',
+    ),
     "range": ("A range", "Instead of a list of values, in `axes` and `seeds`. Both ends belong to it."),
     "question": ("`[question]`", ""),
 }
@@ -167,6 +175,7 @@ TAIL = """\
 | an option of the engine | `dtype = ["float32", "bfloat16"]` | a value |
 | options of the scheduler | `scheduler.shift = [1, 3, 6]` | a value |
 | samplers by popular names | `sampler = ["DPM++ 2M Karras", "Euler a"]` | a class and its options |
+| LoRAs, with and without | `lora = ["none", "hyper", "hyper + detail 0.5"]` with `[loras.hyper]`, ... | files, scales |
 | a word of the prompts | `animal = ["pussycat", "cat"]` with `{{animal}}` in every prompt | a text |
 | the engine | `engine = ["sd15", "sdxl"]` with `[engines.sd15]`, `[engines.sdxl]` | a system |
 

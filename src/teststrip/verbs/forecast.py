@@ -112,6 +112,7 @@ def of(
             *syntax.hints(study),
             *scores.warnings(study),
             *readings.unread(study, read),
+            *readings.uncalled(plan),
         ),
     )
 

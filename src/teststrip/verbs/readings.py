@@ -8,7 +8,7 @@ from dataclasses import replace
 from teststrip import plan as planning
 from teststrip.analysis.sentences import heeded
 from teststrip.executors.local import LocalExecutor
-from teststrip.protocols import Reads
+from teststrip.protocols import Reads, Words
 from teststrip.records import Prompt, Reading, Study
 
 
@@ -29,6 +29,21 @@ def of(plan: planning.Plan) -> list[Sequence[Reading]]:
                 texts = [str(plan.settings(cell, prompt, 0)["prompt"]) for prompt in plan.study.prompts]
                 found.append(engine.read(plan.first(cell).shot.settings, texts))
     return [one for one in found if one]
+
+
+def uncalled(plan: planning.Plan) -> Iterator[str]:
+    """A sentence on each word that an engine gives a meaning to and that no prompt of the study holds."""
+    held: dict[str, bool] = {}
+    with LocalExecutor() as executor:
+        for cell in plan.cells:
+            engine = executor.engine(plan.engine(cell))
+            words = engine.words(plan.first(cell).shot.settings) if isinstance(engine, Words) else ()
+            for word in (word for word in words if not held.get(word)):
+                given = (plan.settings(cell, prompt, 0) for prompt in plan.study.prompts)
+                texts = (one.get(name) for one in given for name in ("prompt", "negative_prompt"))
+                held[word] = any(word in str(text or "") for text in texts)
+    for word in (word for word, there in held.items() if not there):
+        yield f"No prompt holds {word}, so its textual inversion changes nothing. Write {word} in a prompt."
 
 
 def unread(study: Study, readings: Sequence[Sequence[Reading]]) -> Iterator[str]:

@@ -17,8 +17,9 @@ from teststrip.executors.local import LocalExecutor
 from teststrip.plan import Plan
 from teststrip.protocols import Rehearses
 from teststrip.records import Axis, Cell, Failure, Study
+from teststrip.stacks import STACKED
 
-WEIGHTS = frozenset({"model", "revision", "lora"})
+WEIGHTS = frozenset({"model", "revision", *STACKED})
 """Settings whose levels are tried last, because each may load a model of its own."""
 
 MINUTE = 60.0
