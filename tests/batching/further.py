@@ -1,8 +1,9 @@
 """Further families as tiny real models, whose calls take random embeddings in the place of texts.
 
 Merged: PixArt (a diffusion transformer), Sana (linear attention, its own autoencoder), DeepFloyd IF (pixels, no
-decoder), Qwen-Image (two calls a step, texts of different lengths, a video autoencoder).
-Not merged: Z-Image (lists of pictures), perturbed-attention guidance (attention processors for one call).
+decoder), Qwen-Image (two calls a step, texts of different lengths, a video autoencoder), Z-Image and its Omni pipeline
+(lists with one entry a row; of Omni nested lists).
+Not merged: perturbed-attention guidance (attention processors for one call).
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from tests.tiny_pipelines import autoencoder
 
 from teststrip.batching import Call
 
-MERGED = ("pixart", "sana", "if", "qwen")
-ALONE = ("zimage", "pag")
+MERGED = ("pixart", "sana", "if", "qwen", "zimage", "omni")
 SHARED = {"pixart": "pixart", "sana": "sana", "qwen": "qwen_image", "zimage": "z_image"}
 """Families that `tests.tiny_families` builds, by their names there."""
 
@@ -76,6 +76,11 @@ def _zimage_text(text: int) -> dict[str, Any]:
     return embeds | {"height": 32, "width": 32}
 
 
+def _omni_text(text: int) -> dict[str, Any]:
+    embeds = {"prompt_embeds": [[_drawn(text, 8 + text, 32)]], "negative_prompt_embeds": [[_drawn(9, 6, 32)]]}
+    return embeds | {"height": 32, "width": 32}
+
+
 def _pag_text(text: int) -> dict[str, Any]:
     embeds = {"prompt_embeds": _drawn(text, 1, 12, 32), "negative_prompt_embeds": _drawn(9, 1, 12, 32)}
     return embeds | {"pag_scale": 2.0, "height": 32, "width": 32}
@@ -87,6 +92,7 @@ TEXTS = {
     "if": _if_text,
     "qwen": _qwen_text,
     "zimage": _zimage_text,
+    "omni": _omni_text,
     "pag": _pag_text,
 }
 
@@ -121,6 +127,15 @@ def _if() -> Any:
         watermarker=None,
         requires_safety_checker=False,
     )
+
+
+def _omni() -> Any:
+    plain = tiny_families.BUILDERS["z_image"]()
+    transformer = diffusers.ZImageTransformer2DModel.from_config(plain.transformer.config, siglip_feat_dim=16)
+    for pad in (transformer.x_pad_token, transformer.cap_pad_token, transformer.siglip_pad_token):
+        pad.data.fill_(1.0)
+    parts = {**plain.components, "transformer": transformer}
+    return diffusers.ZImageOmniPipeline(**parts, siglip=None, siglip_processor=None)
 
 
 def _pag() -> Any:

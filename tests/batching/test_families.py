@@ -29,9 +29,7 @@ def test_a_further_family_makes_the_pictures_of_plain_calls(family):
     assert all(torch.equal(picture, pictures[key]) for key, picture in again.items())
 
 
-@pytest.mark.parametrize(
-    ("family", "reason"), [("zimage", "its transformer takes x as a list"), ("pag", "it changes attention processors")]
-)
+@pytest.mark.parametrize(("family", "reason"), [("pag", "it changes attention processors")])
 def test_what_cannot_be_merged_is_made_alone_and_says_why(family, reason):
     calls = [further.call(family, 4.0, steps, text, 3) for steps, text in [(3, 0), (2, 1)]]
     batcher = Batcher(built(family), rows=4)

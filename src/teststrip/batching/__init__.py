@@ -27,14 +27,15 @@ Another width gives the same picture up to rounding (at most one level of 255, s
 lanes and without waiting for them. Short forwards are recorded after a while and run without Python (`recording`), with
 the same bytes.
 
-**What cannot be merged runs alone**, and `Done.alone` says why: models that take lists of pictures (Z-Image),
-attention processors installed for one call (PAG), caches and offloading hooks, models whose rows change each other.
+**What cannot be merged runs alone**, and `Done.alone` says why: attention processors installed for one call (PAG),
+caches and offloading hooks, models whose rows change each other.
 
     calls         what goes in, what comes out                  width         how many rows a forward has
     batcher       the driver: choose, dispatch, collect         runner        computes a forward
     pending       a call in the middle, waiting for a model     lanes         the threads that forwards run on
     pipeline      one pipeline entered many times at once       recording     forwards without Python
     stacking      arguments of several calls as one             interference  whether rows change each other
+    listed        lists with one entry a row                    answers       what a model answered, row by row
     components    names of denoisers and decoder                streams       random numbers from elsewhere
 
 Needs torch and greenlet and nothing else. Each call sees global random numbers of its own, on the CPU and on a CUDA

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 
+from teststrip.batching.answers import joined, rows_of
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, FailedCall, out_of_memory
 from teststrip.batching.interference import InterferenceCheck
 from teststrip.batching.lanes import Lanes
@@ -22,7 +23,7 @@ from teststrip.batching.pending import Pending, ProxiedModel
 from teststrip.batching.pipeline import SharedPipeline
 from teststrip.batching.recording import DEFAULT_LIMITS, Limits
 from teststrip.batching.runner import ModelRunner
-from teststrip.batching.stacking import Piece, joined, rows_of
+from teststrip.batching.stacking import Piece
 from teststrip.batching.width import Widths, Work
 
 # Calls under way for each row of a forward, at most: enough that calls of a few different shapes fill forwards.

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
+from teststrip.batching.answers import rows_of, tensors
 from teststrip.batching.calls import Counts
 from teststrip.batching.pending import ProxiedModel
 from teststrip.batching.runner import ModelRunner
-from teststrip.batching.stacking import Piece, rows_of, tensors
+from teststrip.batching.stacking import Piece
 
 # Another batch rounds differently on some accelerators. More than this (of the largest value) is another picture.
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}

@@ -15,8 +15,9 @@ from typing import Any
 import greenlet
 import torch
 
+from teststrip.batching.answers import reunited, tensors
 from teststrip.batching.calls import Call, CannotMerge, Done, FailedCall, out_of_memory
-from teststrip.batching.stacking import Reader, Request, tensors
+from teststrip.batching.stacking import Reader, Request
 from teststrip.batching.streams import GlobalStream
 
 
@@ -152,10 +153,16 @@ class Pending:
             raise CannotMerge("it changes attention processors or hooks of the denoiser")
         if torch.is_autocast_enabled(model.device.type):
             raise CannotMerge("it calls the denoiser under autocast")
-        self.request = model.reader.read(args, kwargs)
+        requests = model.reader.read(args, kwargs)
         self.model = model
-        self.forget_answers()
-        return self._greenlet.parent.switch()
+        answers = []
+        for request in requests:
+            self.request = request
+            self.forget_answers()
+            answers.append(self._greenlet.parent.switch())
+        if not self.request.listed:
+            return answers[0]
+        return reunited(answers, [place for request in requests for place in request.places])
 
     def forget_answers(self) -> None:
         """Begin the request again: none of its rows counts as sent."""

@@ -21,7 +21,8 @@ from typing import Any
 
 import torch
 
-from teststrip.batching.stacking import TIMES, leaves, mapped, rebuilt, tensors
+from teststrip.batching.answers import mapped, tensors
+from teststrip.batching.stacking import TIMES, leaves, rebuilt
 
 Tree = Mapping[str, Any]
 """The arguments of a model call, by the names of its parameters."""

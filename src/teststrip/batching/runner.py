@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from teststrip.batching.answers import marked
 from teststrip.batching.calls import Counts
 from teststrip.batching.lanes import Lanes
 from teststrip.batching.pending import ProxiedModel
@@ -113,6 +114,8 @@ class ModelRunner:
     def _timed(self, model: ProxiedModel, pieces: Sequence[Piece], width: int) -> tuple[Any, float]:
         begin = time.perf_counter()
         output = self._computed(model, stacked(pieces, width))
+        if pieces[0][0].listed:
+            output = marked(output, width)
         return output, time.perf_counter() - begin
 
     def _computed(self, model: ProxiedModel, tree: Mapping[str, Any]) -> Any:

@@ -1,29 +1,34 @@
-"""Reads the arguments of a model call, stacks the rows of several calls, splits the result again.
+"""Reads the arguments of a model call and stacks the rows of several calls; `answers` splits the result again.
 
 Knows trees of tensors; nothing of pipelines, schedulers or waiting calls. An argument that is not known to be a row, a
 timestep or shared must be equal in all calls of a batch; an argument that cannot be compared keeps its call out of one.
+Of a model that takes lists, the entries are the rows (`listed`).
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
+from itertools import chain
 from typing import Any, Literal
 
 import torch
 
+from teststrip.batching.answers import tensors
 from teststrip.batching.calls import CannotMerge
+from teststrip.batching.listed import Listed, form, rows_by_form, with_lists
 
 Path = tuple[str | int, ...]
-Kind = Literal["row", "time", "shared", "list", "equal"]
+Kind = Literal["row", "time", "shared", "list", "entries", "equal"]
 
 TIMES = frozenset({"timestep", "timesteps"})
 OWN_PRECISION = frozenset({torch.float64, torch.float16, torch.bfloat16})
 # Positions of tokens, the same for every row, even when their first axis happens to be as long as the batch.
 SHARED = frozenset({"txt_ids", "img_ids", "image_rotary_emb", "freqs_cis"})
-# Python lists with one entry a row.
+# Python lists with one entry a row, which all rows must have alike.
 LISTS = frozenset({"img_shapes", "txt_seq_lens"})
 # Below this many elements a shared tensor is hashed at each call; above, once for as long as it is the same object.
 SMALL = 4096
@@ -31,14 +36,15 @@ SMALL = 4096
 
 @dataclass(slots=True)
 class Request:
-    """One call of a model, with its arguments read.
+    """One call of a model, with its arguments read; rows of it where a model takes lists.
 
     Attributes:
-        rows: number of rows that the call brings.
+        rows: number of rows that the request brings.
         tree: parameter name to argument, as bound to the model's signature.
         kinds: what each leaf of the tree is.
         signature: requests of equal signature can share a forward.
         shape: of one row of the first argument; people read it, and the width goes by it.
+        places: the rows of the call that these are.
     """
 
     rows: int
@@ -46,6 +52,12 @@ class Request:
     kinds: dict[Path, Kind]
     signature: Hashable
     shape: tuple[int, ...]
+    places: Sequence[int]
+
+    @property
+    def listed(self) -> bool:
+        """Whether the model takes lists, and so answers with lists."""
+        return "entries" in self.kinds.values()
 
 
 class Reader:
@@ -63,8 +75,11 @@ class Reader:
         self._ignored = ignored
         self._hashed: dict[int, tuple[torch.Tensor, Hashable]] = {}
 
-    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
+    def read(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Request]:
         """Read the arguments of one call.
+
+        Returns:
+            one request; of a model that takes lists, one for each form of rows.
 
         Raises:
             CannotMerge: an argument has no known meaning for a batch; the text names it.
@@ -73,18 +88,37 @@ class Reader:
         tree = dict(self._signature.bind(*args, **kwargs).arguments)
         for name in self._ignored & tree.keys():
             tree[name] = None
+        tree = with_lists(tree)
+        whole = self._request(tree)
+        groups = rows_by_form(tree, whole.rows) if whole.listed else []
+        if len(groups) < 2:
+            return [whole]
+
+        def chosen(path: Path, leaf: Any, places: list[int]) -> Any:
+            if isinstance(leaf, Listed):
+                return leaf.at(places)
+            of_rows = isinstance(leaf, torch.Tensor) and leaf.ndim and leaf.shape[0] == whole.rows
+            return leaf[places] if of_rows and whole.kinds[path] in ("row", "time") else leaf
+
+        parts = [(places, rebuilt(tree, partial(chosen, places=places))) for places in groups]
+        return [replace(self._request(part), places=places) for places, part in parts]
+
+    def _request(self, tree: dict[str, Any]) -> Request:
         first = next(iter(tree.values()), None)
-        if not isinstance(first, torch.Tensor):
+        if isinstance(first, Listed):
+            rows, shape = len(first.entries), _shape(first.entries[0])
+        elif isinstance(first, torch.Tensor):
+            rows, shape = int(first.shape[0]) if first.ndim else 1, tuple(first.shape[1:])
+        else:
             argument = next(iter(tree), "nothing")
             raise CannotMerge(f"its {self._name} takes {argument} as {_a(first)}, not as one batch of rows")
-        rows = int(first.shape[0]) if first.ndim else 1
         kinds: dict[Path, Kind] = {}
         parts: list[Hashable] = []
         for path, leaf in leaves(tree):
             kind, part = self._classify(path, leaf, rows)
             kinds[path] = kind
             parts.append((path, kind, part))
-        return Request(rows, tree, kinds, tuple(parts), tuple(first.shape[1:]))
+        return Request(rows, tree, kinds, tuple(parts), shape, range(rows))
 
     def bind(self, tree: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Turn a tree into positional and keyword arguments."""
@@ -103,7 +137,7 @@ class Reader:
         if name in TIMES and isinstance(leaf, int | float) and not isinstance(leaf, bool):
             return "time", "number"
         if isinstance(leaf, Listed):
-            return "list", leaf.same(rows)
+            return ("list", leaf.same(rows)) if name in LISTS else ("entries", form(leaf.entries[0]))
         if leaf is None or isinstance(leaf, str | int | float | bool | torch.dtype | torch.device | Enum):
             return "equal", (type(leaf).__name__, leaf)
         raise CannotMerge(f"its {self._name} takes {'.'.join(map(str, path))} as {_a(leaf)}, which cannot be merged")
@@ -120,19 +154,6 @@ class Reader:
                 self._hashed.clear()
             self._hashed[id(leaf)] = (leaf, content)
         return content
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A Python list with one entry a row."""
-
-    entries: tuple[Any, ...]
-
-    def same(self, rows: int) -> Hashable:
-        """The entry that every row has. Raises CannotMerge where rows differ."""
-        if len(self.entries) != rows or any(entry != self.entries[0] for entry in self.entries):
-            raise CannotMerge("a list of its denoiser's arguments differs from row to row")
-        return repr(self.entries[0])
 
 
 def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -176,6 +197,9 @@ def stacked(pieces: Sequence[Piece], width: int) -> dict[str, Any]:
         kind = first.kinds[path]
         if kind == "list":
             return list(leaf.entries[:1]) * width
+        if kind == "entries":
+            parts = [f[path].entries[start:stop] for f, (_, start, stop) in zip(found, pieces, strict=True)]
+            return [*chain(*parts), *parts[-1][-1:] * (width - count)]
         if kind == "row":
             parts = [f[path][start:stop] for f, (_, start, stop) in zip(found, pieces, strict=True)]
         elif kind == "time":
@@ -192,54 +216,17 @@ def stacked(pieces: Sequence[Piece], width: int) -> dict[str, Any]:
     return tree
 
 
-def rows_of(output: Any, start: int, stop: int, width: int) -> Any:
-    """Rows start..stop of everything in a model's output that has `width` of them."""
-    return mapped(output, lambda t: t[start:stop] if t.ndim and t.shape[0] == width else t)
-
-
-def mapped(output: Any, change: Callable[[torch.Tensor], Any]) -> Any:
-    """A model's output with each tensor changed, in the order of `tensors`."""
-    if isinstance(output, torch.Tensor):
-        return change(output)
-    if isinstance(output, dict):  # Diffusers' outputs are ordered dicts whose constructors take the fields
-        return type(output)(**{name: mapped(item, change) for name, item in output.items()})
-    if isinstance(output, list | tuple):
-        return type(output)(mapped(item, change) for item in output)
-    return output
-
-
-def joined(parts: Sequence[Any]) -> Any:
-    """The outputs of one request that was answered by several forwards, as one output."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    if isinstance(first, torch.Tensor):
-        return torch.cat(list(parts))
-    if isinstance(first, dict):
-        return type(first)(**{name: joined([part[name] for part in parts]) for name in first})
-    if isinstance(first, list | tuple):
-        return type(first)(joined(items) for items in zip(*parts, strict=True))
-    return first
-
-
-def tensors(output: Any) -> Iterator[torch.Tensor]:
-    """Every tensor of an output; NumPy arrays as tensors."""
-    if isinstance(output, torch.Tensor):
-        yield output
-    elif isinstance(output, dict):
-        for item in output.values():
-            yield from tensors(item)
-    elif isinstance(output, list | tuple):
-        for item in output:
-            yield from tensors(item)
-    elif type(output).__module__ == "numpy" and getattr(output, "dtype", None) is not None and output.dtype.kind == "f":
-        yield torch.from_numpy(output)
-
-
 def _times(value: Any, request: Request) -> torch.Tensor:
     time = value if isinstance(value, torch.Tensor) else torch.tensor(value)
-    first: torch.Tensor = next(iter(request.tree.values()))
-    return time.to(first.device).reshape(-1).expand(request.rows)
+    first = next(iter(request.tree.values()))
+    device = next(tensors(first)).device
+    return time.to(device).reshape(-1).expand(request.rows)
+
+
+def _shape(entry: Any) -> tuple[int, ...]:
+    """Of the last tensor of an entry: pictures that guide one come before it."""
+    found = list(tensors(entry))
+    return tuple(found[-1].shape) if found else ()
 
 
 def _a(value: Any) -> str:

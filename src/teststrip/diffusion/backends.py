@@ -158,6 +158,8 @@ class OpenVino:
         from teststrip.batching.stacking import leaves
 
         arguments = _by_name(self._signature, args, kwargs)
+        if isinstance(next(iter(arguments.values()), None), list):
+            raise EngineError("backend 'openvino': this model takes lists of pictures. Write backend = \"torch\"")
         if arguments.pop("return_dict", True):
             raise EngineError(
                 "backend 'openvino': this pipeline asks its denoiser for a named answer, OpenVINO gives tuples. "

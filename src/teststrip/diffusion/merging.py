@@ -30,11 +30,9 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
         return parts.why_alone
     if offload != "none":
         return f"offload = {offload!r} moves the model at each call"
-    takers, swaps = _ways(pipeline.name)
-    if not takers:
+    denoises, swaps = _ways(pipeline.name)
+    if not denoises:
         return f"{pipeline.name} calls no unet or transformer"
-    if any(name.endswith("_list") for name in takers):
-        return f"the denoiser of {pipeline.name} takes lists of pictures, not batches"
     default = pipeline.knobs["pag_scale"].default if "pag_scale" in pipeline.knobs else 1.0
     if swaps and float(settings.get("pag_scale", default) or 0) > 0:
         return f"{pipeline.name} changes the denoiser's attention for the length of a call"
@@ -47,17 +45,19 @@ def calls_a_step(pipeline: PipelineClass) -> int:
 
 
 @cache
-def _ways(name: str) -> tuple[tuple[str, ...], bool]:
-    """What a class's call passes first to its denoisers, and whether it touches their attention processors.
+def _ways(name: str) -> tuple[bool, bool]:
+    """Whether a class's call calls a denoiser, and whether it touches attention processors.
 
-    A class that inherits its call shows nothing here, so it is taken for one that passes a batch.
+    A class that inherits its call shows nothing here, so it is taken for one that calls a denoiser.
     """
     pipeline = find(name)
     call = function(pipeline.tree, "__call__") if pipeline else None
     if call is None:
-        return ("a batch",), False
-    takers = tuple(_first_argument(node) for node in _calls(call) if _of_self(node.func) in DENOISERS)
-    return takers, any(isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call))
+        return True, False
+    denoises = any(_of_self(node.func) in DENOISERS for node in _calls(call))
+    return denoises, any(
+        isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call)
+    )
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
@@ -69,10 +69,3 @@ def _of_self(node: ast.expr) -> str:
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             return name
     return ""
-
-
-def _first_argument(node: ast.Call) -> str:
-    first = node.args[0] if node.args else node.keywords[0].value if node.keywords else None
-    while isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute):  # latents.to(dtype)
-        first = first.func.value
-    return first.id if isinstance(first, ast.Name) else ""
