@@ -9,7 +9,7 @@ import gc
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -129,10 +129,7 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     ear = Ear()
     with listening(ear):
         try:
-            if model.file:
-                pipe = _from_file(model, folder, options)
-            else:
-                pipe = _from_folder(folder, model.index or {}, variant, options)
+            pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, model, variant, options)
             pipe.set_progress_bar_config(disable=True)
             _name_text_models(pipe)
             _place(pipe, device, offload)
@@ -252,13 +249,14 @@ def listening(ear: Ear) -> Iterator[None]:
         yield
 
 
-def _from_folder(folder: Path | None, index: Mapping[str, object], variant: str | None, options: dict[str, Any]) -> Any:
-    from diffusers import DiffusionPipeline
+def _from_folder(folder: Path | None, model: Model, variant: str | None, options: dict[str, Any]) -> Any:
+    import diffusers
 
     assert folder is not None
-    variant = variant or only_variant(folder, index)
+    variant = variant or only_variant(folder, model.index or {})
     options |= {"variant": variant, "local_files_only": True, "trust_remote_code": False}
-    return DiffusionPipeline.from_pretrained(str(folder), **options)  # type: ignore[no-untyped-call]
+    kind = getattr(diffusers, model.pipeline) if model.pictures else diffusers.DiffusionPipeline
+    return kind.from_pretrained(str(folder), **options)
 
 
 def _from_file(model: Model, config: Path | None, options: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import Final
 
 from teststrip.diffusion.loading import MOST_LORAS
 from teststrip.diffusion.models import EMBEDDED
+from teststrip.diffusion.tasks import given
 from teststrip.records import Shot, Value
 
 AHEAD: Final = 64
@@ -29,9 +30,18 @@ def model_key(settings: Mapping[str, Value]) -> ModelKey:
     return str(settings.get("model") or EMBEDDED), str(revision) if revision else None
 
 
-def weights_key(shot: Shot) -> tuple[Value, ...]:
-    """Equal for shots that the same weights answer: the model, and the LoRA on it."""
-    return (*model_key(shot.settings), shot.settings.get("lora"), shot.settings.get("lora_scale"))
+LoadKey = tuple[ModelKey, frozenset[str]]
+"""A model, and the pictures that its pipeline is given: with some, it is loaded as another class."""
+
+
+def load_key(settings: Mapping[str, Value]) -> LoadKey:
+    """Equal for settings that the same loaded pipeline answers, with this LoRA on it or that."""
+    return model_key(settings), given(settings)
+
+
+def weights_key(shot: Shot) -> tuple[object, ...]:
+    """Equal for shots that the same weights answer: the loaded pipeline, and the LoRA on it."""
+    return (*load_key(shot.settings), shot.settings.get("lora"), shot.settings.get("lora_scale"))
 
 
 def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:
@@ -46,12 +56,12 @@ def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:
     >>> turns([{"model": "a"}, {"model": "b"}, {"model": "a"}], keep=1)
     [0, 1, 0]
     """
-    models = list(dict.fromkeys(map(model_key, cells)))
-    loras = list(dict.fromkeys((model_key(cell), cell["lora"]) for cell in cells if cell.get("lora")))
+    models = list(dict.fromkeys(map(load_key, cells)))
+    loras = list(dict.fromkeys((load_key(cell), cell["lora"]) for cell in cells if cell.get("lora")))
     many_loras = any(sum(model == key for model, _ in loras) > MOST_LORAS for key in models)
     by_model = {model: i if len(models) > keep else 0 for i, model in enumerate(models)}
     by_lora = {lora: i + 1 if many_loras else 0 for i, lora in enumerate(loras)}
-    keys = [(by_model[model_key(cell)], by_lora.get((model_key(cell), cell.get("lora")), 0)) for cell in cells]
+    keys = [(by_model[load_key(cell)], by_lora.get((load_key(cell), cell.get("lora")), 0)) for cell in cells]
     rank = {key: i for i, key in enumerate(sorted(set(keys)))}
     return [rank[key] for key in keys]
 
@@ -59,6 +69,6 @@ def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:
 def model_by_model(shots: Iterator[Shot]) -> Iterator[Shot]:
     """Shots in order, but those of one model, and of one LoRA on it, together among the next AHEAD."""
     while window := list(islice(shots, AHEAD)):
-        models = {key: i for i, key in enumerate(dict.fromkeys(model_key(shot.settings) for shot in window))}
+        models = {key: i for i, key in enumerate(dict.fromkeys(load_key(shot.settings) for shot in window))}
         weights = {key: i for i, key in enumerate(dict.fromkeys(map(weights_key, window)))}
-        yield from sorted(window, key=lambda shot: (models[model_key(shot.settings)], weights[weights_key(shot)]))
+        yield from sorted(window, key=lambda shot: (models[load_key(shot.settings)], weights[weights_key(shot)]))

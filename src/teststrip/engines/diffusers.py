@@ -30,13 +30,14 @@ from teststrip.diffusion import (
     scheduler_options,
     schedulers,
     step_lists,
+    tasks,
     unheeded,
 )
 from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.failures import CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import WEIGHTS, model_by_model, model_key, turns, weights_key
+from teststrip.diffusion.order import WEIGHTS, load_key, model_by_model, turns, weights_key
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing, version_of
@@ -60,6 +61,9 @@ OWN_SETTINGS: Final = (
     ),
 )
 """What a pipeline's call does not take, but a study can set."""
+
+SETTINGS: Final = (*OWN_SETTINGS, *tasks.PICTURES)
+"""With the pictures that prompts bring."""
 
 
 def _by_name(*settings: Setting) -> Mapping[str, Setting]:
@@ -151,7 +155,7 @@ class DiffusersEngine:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
-        return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS, *scheduler_options.every().values())
+        return _by_name(*pipelines.knobs().values(), *SETTINGS, *scheduler_options.every().values())
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
@@ -159,11 +163,12 @@ class DiffusersEngine:
         Raises:
             EngineError: a file of weights is damaged or could run code, or a hub model is neither here nor reached.
         """
+        tasks.check(settings)
         model = self._asked.model(settings)
         pipeline = self._asked.pipeline(model)
         if pipeline is None:
             return  # Diffusers is not installed: a study can be planned, and `render` says what to install
-        has = {*pipeline.knobs, *(setting.name for setting in OWN_SETTINGS)}
+        has = {*pipeline.knobs, *(setting.name for setting in SETTINGS)}
         for name, value in settings.items():
             if name not in has and value is not None and not name.startswith(scheduler_options.PREFIX):
                 raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
@@ -171,6 +176,7 @@ class DiffusersEngine:
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         step_lists.check(settings, pipeline, own)
+        tasks.check_steps(pipeline, settings, self._asked.sampling(model, settings)[1])
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)
         backends.check(self._asked_backend, device=device, dtype=dtype, plain=self._rows == 1)
@@ -193,7 +199,7 @@ class DiffusersEngine:
         if not settings.get("model"):
             return {
                 "Of any pipeline that has them": tuple(pipelines.knobs().values()),
-                "Of the engine": OWN_SETTINGS,
+                "Of the engine": SETTINGS,
                 "Of schedulers that have them": tuple(scheduler_options.every().values()),
             }
         model = self._asked.model(settings)
@@ -205,7 +211,7 @@ class DiffusersEngine:
             del fit["schedule"]
         return {
             f"Of {model.pipeline}": tuple(pipeline.knobs.values()) if pipeline else (),
-            "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in OWN_SETTINGS),
+            "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in SETTINGS),
             f"Of {now}": tuple(self._option(one, model) for one in scheduler_options.of(now).values()),
         }
 
@@ -270,23 +276,26 @@ class DiffusersEngine:
             name, steps, _ = self._asked.sampling(loaded.model, shot.settings)
             options = scheduler_options.asked(shot.settings)
             least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps, options)
+            least = max(least, tasks.fewest_steps(pipeline, shot.settings, steps))
             fewer = {"num_inference_steps": least} if "num_inference_steps" in pipeline.knobs else {}
-            yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}))
+            yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}, shot.files))
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""
         model = self._asked.model(settings)
         pipeline = self._asked.pipeline(model)
-        calls = schedulers.calls(*self._asked.sampling(model, settings))
+        name, steps, config = self._asked.sampling(model, settings)
         if pipeline is None:
-            return calls * 2
+            return schedulers.calls(name, steps, config) * 2
+        calls = schedulers.calls(name, tasks.steps_left(pipeline, settings, steps), config)
         return calls * pipeline.rows(settings, model.config) + pipeline.rows_before(settings)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
         names = ("model", "revision", "scheduler", "schedule", "lora", "eta")
         options = scheduler_options.asked(shot.settings)
-        key = (*(shot.settings.get(name) for name in names), *options.items())
+        given = tasks.given(shot.settings)
+        key = (*(shot.settings.get(name) for name in names), given, *options.items())
         if key not in self._fingerprints:
             model = self._asked.model(shot.settings)
             device = self._resolved_device()
@@ -330,7 +339,7 @@ class DiffusersEngine:
         """
         self._finishing = False
         self._resolved_device()
-        unloadable: dict[tuple[Value, ...], CannotLoad] = {}
+        unloadable: dict[tuple[object, ...], CannotLoad] = {}
         for key, group in groupby(model_by_model(iter(shots)), key=weights_key):
             if self._finishing:
                 return
@@ -403,7 +412,7 @@ class DiffusersEngine:
 
     def _load(self, shot: Shot) -> loading.Loaded:
         """The pipeline of a shot, with the LoRA of the shot on."""
-        device, key = self._resolved_device(), model_key(shot.settings)
+        device, key = self._resolved_device(), load_key(shot.settings)
         try:
             model = self._asked.model(shot.settings)
         except (StudyError, EngineError) as error:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from teststrip.errors import EngineError, StudyError, nearest
-from teststrip.records import Axis, Level, Study, Value
+from teststrip.records import Axis, Level, Picture, Study, Value
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known
+from teststrip.study.pictures import KEYS
 from teststrip.study.place import Place, shown
 from teststrip.study.prompts import fill, words
 
@@ -26,6 +27,7 @@ def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
     _check_size(study, place)
     _check_engines(study, engines, place)
     _check_set_once(study, engines, place)
+    _check_pictures(study, engines, place)
     _check_words(study, place)
     _check_levels_differ(study, engines, place)
     _check_exclusions(study, place)
@@ -94,6 +96,19 @@ def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) ->
                 claim(name, _place_of(axis, place))
 
 
+def _check_pictures(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """Every engine takes the pictures of the prompts, and nothing else sets them."""
+    for picture in study.prompts[0].pictures:
+        key, here = KEYS.get(picture.name, picture.name), place / "prompts"
+        for known in engines.values():
+            if picture.name not in known.knobs:
+                raise here.error(f"have {key}, and {known.owner} takes none. Remove it, or name another engine")
+        setters = [*([study.settings] if picture.name in study.settings else [])]
+        setters += [level.settings for axis in study.axes for level in axis.levels if picture.name in level.settings]
+        if setters:
+            raise here.error(f"have {key}, and the study sets {picture.name} too. Keep one of them")
+
+
 def _check_words(study: Study, place: Place) -> None:
     axes = [axis for axis in study.axes if axis.kind == "word"]
     names = {axis.name for axis in axes}
@@ -115,17 +130,18 @@ def _check_words(study: Study, place: Place) -> None:
 
 
 def _check_texts_differ(study: Study, axes: Sequence[Axis], place: Place) -> None:
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, tuple[Picture, ...]], str] = {}
     for prompt in study.prompts:
         for chosen in product(*(axis.levels for axis in axes)):
             filling = {axis.name: str(level.settings[axis.name]) for axis, level in zip(axes, chosen, strict=True)}
             text = fill(prompt.text, filling)
-            if text in seen:
+            asked = (text, prompt.pictures)
+            if asked in seen:
                 raise (place / "prompts").error(
-                    f"{shown(text)} comes from {shown(seen[text])} and from {shown(prompt.text)} in another cell."
+                    f"{shown(text)} comes from {shown(seen[asked])} and from {shown(prompt.text)} in another cell."
                     " Change a word or a prompt, so that all texts differ"
                 )
-            seen[text] = prompt.text
+            seen[asked] = prompt.text
 
 
 def _check_levels_differ(study: Study, engines: Mapping[str, Known], place: Place) -> None:
@@ -189,6 +205,7 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
         StudyError: the engine refuses a cell, or cannot check it, because a model is damaged or not on this machine.
     """
     composition = Composition(study, {alias: known.knobs for alias, known in engines.items()})
+    given = study.prompts[0].settings
     everyone = full_count(study) <= CHECKED_ONE_BY_ONE
     unseen = {(axis.name, label) for axis in study.axes for label in axis.labels}
     for cell in combinations(study):
@@ -196,7 +213,7 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
             continue
         unseen.difference_update(cell)
         known = engines[composition.alias(cell)]
-        if message := _objection(known, composition.settings(cell)):
+        if message := _objection(known, composition.settings(cell) | given):
             raise _blamed(study, composition.levels(cell), known, message, place)
         if not everyone and not unseen:
             return
@@ -212,7 +229,12 @@ def _objection(known: Known, settings: Mapping[str, Value]) -> str:
 
 def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
-    defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
+    defaults: dict[str, Value] = {n: knob.default for n, knob in known.knobs.items() if knob.default is not None}
+    given = study.prompts[0].settings
+    own = {**defaults, **known.settings}
+    if given and _objection(known, own | given) == message and not _objection(known, own):
+        raise (place / "prompts").error(message)
+    defaults |= given
     for where, settings in _parts(study, levels, known, place):
         # A level is wrong by itself where it is wrong beside the engine's own settings: a LoRA belongs to a model.
         beside: Mapping[str, Value] = {} if settings.keys() <= known.settings.keys() else known.settings
