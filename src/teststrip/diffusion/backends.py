@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from teststrip import disk
 from teststrip.batching import DENOISERS
 from teststrip.errors import EngineError, StudyError
-from teststrip.records import canonical_json, digest_of
+from teststrip.records import Value, canonical_json, digest_of
 from teststrip.weights.digests import cache_folder
 
 NAMES: Final = ("auto", "torch", "compile", "openvino", "openvino-bf16")
@@ -232,9 +233,13 @@ def _by_name(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[s
     return {name: value.float() if name in TIMES else value for name, value in arguments.items()}
 
 
-def identity_of(facts: Mapping[str, object], adapted: tuple[str, float] | None) -> dict[str, object]:
-    """What decides a converted model: weights and LoRA from a fingerprint's facts, and the LoRA's scale."""
+def identity_of(
+    facts: Mapping[str, object], adapted: tuple[str, float] | None, settings: Mapping[str, Value] = MappingProxyType({})
+) -> dict[str, object]:
+    """What decides a converted model: weights, LoRA and IP-Adapter from a fingerprint's facts, and their scales."""
+    adapter = facts.get("ip_adapter")
     return {
+        **({"ip_adapter": adapter, "ip_adapter_scale": settings.get("ip_adapter_scale")} if adapter else {}),
         "weights": canonical_json(facts.get("weights")),
         "lora": facts.get("lora"),
         "scale": adapted[1] if adapted else None,

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from teststrip.batching import out_of_memory
+from teststrip.diffusion import additions
+from teststrip.diffusion.additions import Additions
 from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.models import Model, fetch
@@ -29,6 +31,8 @@ from teststrip.weights.loading import resolved_device as device_of
 HALF = {"unet": "float16", "transformer": "bfloat16"}
 """What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
 
+
+NOTHING_ADDED = Additions()
 
 MOST_LORAS = 4
 """LoRAs that stay on a pipeline at a time, on or off; the one used longest ago leaves the memory first."""
@@ -92,7 +96,16 @@ def resolved_dtype(asked: str, device: str, model: Model) -> str:
     return "float32" if device == "cpu" else HALF["transformer" if "transformer" in (model.index or {}) else "unet"]
 
 
-def load(model: Model, *, device: str, dtype: str, variant: str | None, offload: str, safety_checker: bool) -> Loaded:
+def load(
+    model: Model,
+    *,
+    device: str,
+    dtype: str,
+    variant: str | None,
+    offload: str,
+    safety_checker: bool,
+    added: Additions = NOTHING_ADDED,
+) -> Loaded:
     """The pipeline of a model, ready to be called.
 
     Args:
@@ -102,6 +115,7 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
             are there.
         offload: "none", "model" or "sequential": what waits in main memory while it is not needed.
         safety_checker: False leaves the checker that came with the model out.
+        added: a ControlNet, an IP-Adapter.
 
     Raises:
         CannotLoad: the weights cannot be fetched or loaded, could run code, or do not fit into memory.
@@ -129,7 +143,9 @@ def load(model: Model, *, device: str, dtype: str, variant: str | None, offload:
     ear = Ear()
     with listening(ear):
         try:
+            options |= additions.components(added, getattr(torch, dtype))
             pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, model, variant, options)
+            additions.put_on(pipe, added)
             pipe.set_progress_bar_config(disable=True)
             _name_text_models(pipe)
             _place(pipe, device, offload)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
+from teststrip.diffusion import additions
+from teststrip.diffusion.additions import Additions
 from teststrip.diffusion.loading import MOST_LORAS
 from teststrip.diffusion.models import EMBEDDED
 from teststrip.diffusion.tasks import given
@@ -17,7 +19,7 @@ from teststrip.records import Shot, Value
 AHEAD: Final = 64
 """Shots looked at ahead of time."""
 
-WEIGHTS: Final = frozenset({"model", "revision", "lora"})
+WEIGHTS: Final = frozenset({"model", "revision", "lora", *additions.NAMES})
 """Settings that choose what is loaded."""
 
 ModelKey = tuple[str, str | None]
@@ -30,18 +32,18 @@ def model_key(settings: Mapping[str, Value]) -> ModelKey:
     return str(settings.get("model") or EMBEDDED), str(revision) if revision else None
 
 
-LoadKey = tuple[ModelKey, frozenset[str]]
-"""A model, and the pictures that its pipeline is given: with some, it is loaded as another class."""
+LoadKey = tuple[ModelKey, frozenset[str], Additions]
+"""A model, the pictures that its pipeline is given (with some, it is loaded as another class), what is added to it."""
 
 
 def load_key(settings: Mapping[str, Value]) -> LoadKey:
     """Equal for settings that the same loaded pipeline answers, with this LoRA on it or that."""
-    return model_key(settings), given(settings)
+    return model_key(settings), given(settings), Additions.of(settings)
 
 
 def weights_key(shot: Shot) -> tuple[object, ...]:
     """Equal for shots that the same weights answer: the loaded pipeline, and the LoRA on it."""
-    return (*load_key(shot.settings), shot.settings.get("lora"), shot.settings.get("lora_scale"))
+    return (load_key(shot.settings), *(shot.settings.get(name) for name in ("lora", "lora_scale", "ip_adapter_scale")))
 
 
 def turns(cells: Sequence[Mapping[str, Value]], keep: int) -> list[int]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.batching import DENOISERS
-from teststrip.diffusion import given_pictures, scheduler_options, step_lists, tasks
+from teststrip.diffusion import additions, given_pictures, scheduler_options, step_lists, tasks
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOT_ARGUMENTS: Final = frozenset(
-    {"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule", *tasks.NAMES}
+    {"seed", "scheduler", "model", "revision", "lora", "lora_scale", "schedule", *tasks.NAMES, *additions.NAMES}
 )
 """Settings of a shot that its pipeline's call does not take."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Final
@@ -84,15 +85,24 @@ def pipeline_for(own: str, pictures: frozenset[str], *, controlnet: bool) -> str
     if "control_image" in pictures and not controlnet:
         setting, what = NEEDS["control_image"]
         raise StudyError(f'control_image: {own} follows none by itself. Write {setting} = "...", {what}')
-    base = own.replace("Pipeline", "ControlNetPipeline") if controlnet and "ControlNet" not in own else own
-    table = INPAINT if "mask_image" in pictures else IMAGE if "image" in pictures else TEXT
-    found = _tables().get(table, {}).get(_family(base), "") if table != TEXT else base
+    found = _named(own, pictures, controlnet=controlnet)
     kind = find(found) if found else None
     if kind is None or (why := unfit(kind, pictures)):
         listed = " and ".join(sorted(pictures))
         more = f": {kind.name} comes nearest, but {why}" if kind else ""
         raise StudyError(f"model: no pipeline of this Diffusers makes pictures from {listed} with {own}{more}")
     return kind.name
+
+
+def _named(own: str, pictures: frozenset[str], *, controlnet: bool) -> str:
+    """The name that the tables have for a class of these pictures, or the one that Diffusers' classes are named by."""
+    base = _tables().get(TEXT, {}).get(_family(own), own)
+    if controlnet and "ControlNet" not in base:
+        base = re.sub(r"(PAG)?Pipeline$", r"ControlNet\1Pipeline", base)
+    if not pictures & {"image", "mask_image"}:
+        return base
+    table, word = (INPAINT, "Inpaint") if "mask_image" in pictures else (IMAGE, "Img2Img")
+    return _tables().get(table, {}).get(_family(base)) or base.replace("Pipeline", f"{word}Pipeline")
 
 
 def unfit(pipeline: PipelineClass, pictures: frozenset[str]) -> str:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from teststrip.diffusion import (
+    additions,
     backends,
     failures,
     inputs,
@@ -62,8 +63,8 @@ OWN_SETTINGS: Final = (
 )
 """What a pipeline's call does not take, but a study can set."""
 
-SETTINGS: Final = (*OWN_SETTINGS, *tasks.PICTURES)
-"""With the pictures that prompts bring."""
+SETTINGS: Final = (*OWN_SETTINGS, *additions.SETTINGS, *tasks.PICTURES)
+"""With what makes a model follow pictures, and the pictures that prompts bring."""
 
 
 def _by_name(*settings: Setting) -> Mapping[str, Setting]:
@@ -176,6 +177,7 @@ class DiffusersEngine:
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         step_lists.check(settings, pipeline, own)
+        additions.check(settings, model, pipeline)
         tasks.check_steps(pipeline, settings, self._asked.sampling(model, settings)[1])
         device = self._resolved_device()
         dtype = loading.resolved_dtype(self._dtype, device, model)
@@ -294,8 +296,8 @@ class DiffusersEngine:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
         names = ("model", "revision", "scheduler", "schedule", "lora", "eta")
         options = scheduler_options.asked(shot.settings)
-        given = tasks.given(shot.settings)
-        key = (*(shot.settings.get(name) for name in names), given, *options.items())
+        added = additions.Additions.of(shot.settings)
+        key = (*(shot.settings.get(name) for name in names), tasks.given(shot.settings), added, *options.items())
         if key not in self._fingerprints:
             model = self._asked.model(shot.settings)
             device = self._resolved_device()
@@ -314,6 +316,7 @@ class DiffusersEngine:
                     },
                     **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
                     "lora": self._digests.of(Path(str(lora)).expanduser()) if lora else None,
+                    **added.identity(self._digests),
                     "dtype": loading.resolved_dtype(self._dtype, device, model),
                     "device": device,
                     "versions": {name: version_of(name) for name in ("torch", "diffusers", "transformers")},
@@ -375,7 +378,7 @@ class DiffusersEngine:
 
     def _batched(self, loaded: loading.Loaded, first: Shot, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         backend = self._backend(loaded.model)
-        identity = backends.identity_of(self.fingerprint(first).facts, loaded.adapted)
+        identity = backends.identity_of(self.fingerprint(first).facts, loaded.adapted, first.settings)
         try:
             forwards = backends.forwards(backend, loaded.pipe, identity)
         except ModuleNotFoundError as error:
@@ -427,10 +430,12 @@ class DiffusersEngine:
                     variant=self._variant,
                     offload=self._offload,
                     safety_checker=self._safety_checker,
+                    added=additions.Additions.of(shot.settings),
                 ),
             )
             lora, scale = shot.settings.get("lora"), shot.settings.get("lora_scale")
             loading.adapt(loaded, str(lora) if lora else None, 1.0 if scale is None else float(scale))
+            additions.scale(loaded.pipe, shot.settings)
         except ModuleNotFoundError as error:
             raise missing(error) from error
         except CannotLoad as error:
