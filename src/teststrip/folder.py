@@ -14,6 +14,7 @@ REGISTERED_FILE = "registered.toml"
 LEDGER_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
 IMAGES = "images"
+INPUTS = "inputs"
 THUMBS = "thumbs"
 QUARANTINE = "quarantine"
 TRACKERS = "trackers"
@@ -31,6 +32,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, scores, study texts, looks.",
         LOCK_FILE: "Says which process writes here; empty when none does.",
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
+        f"{INPUTS}/": "Copies of the pictures that prompts give to the model; only there when they give some.",
         f"{THUMBS}/": "Small copies of pictures longer than 256 pixels; made again where they are missing.",
         f"{QUARANTINE}/": "Damaged files and ledgers, kept; only there when there was something to keep.",
         f"{TRACKERS}/": "What trackers remember of what they were told, a folder for each.",

@@ -6,6 +6,7 @@ Each model is found, its headers are read and its tokenizers are opened once. Lo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from teststrip.diffusion import (
     inversions,
@@ -17,6 +18,7 @@ from teststrip.diffusion import (
     scheduler_options,
     source,
     step_lists,
+    tasks,
 )
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.diffusion.parts import Part, Parts, config_of, find
@@ -49,13 +51,20 @@ class Asked:
         Raises:
             StudyError: there is no such model. EngineError: it is damaged, or neither here nor reached.
         """
-        key = model_key(settings)
+        key, pictures, controlnet = model_key(settings), tasks.given(settings), bool(settings.get("controlnet"))
         if key not in self._models:
             self._models[key] = model = models.find(*key, self._config, self._variant)
             for name, part in self.parts(model).items():
                 if not part.is_file:  # guidance is a matter of the component that is loaded
                     model.configs[name] = config_of(part)
-        return self._models[key]
+        found = self._models[key]
+        if not pictures:
+            return found
+        return replace(
+            found,
+            pipeline=tasks.pipeline_for(found.pipeline, pictures, controlnet=controlnet),
+            pictures=pictures,
+        )
 
     def parts(self, model: models.Model) -> Mapping[str, Part]:
         """The components that take the place of a model's own, found and checked once.
@@ -84,7 +93,7 @@ class Asked:
         """The class of a model's pipeline; None where Diffusers is not installed.
 
         Raises:
-            StudyError: this Diffusers has no such class, or it makes no pictures from text.
+            StudyError: this Diffusers has no such class, or it makes no pictures from what the prompts give.
         """
         found = pipelines.find(model.pipeline)
         if found is None and source.package():
@@ -92,9 +101,11 @@ class Asked:
                 f"model: {model.name!r} is made for {model.pipeline}, which Diffusers {version_of('diffusers')} does"
                 " not have. Run: pip install -U diffusers"
             )
-        if found and found.unfit:
+        if found and (why := tasks.unfit(found, model.pictures)):
+            takes = "image" in found.takes and not model.pictures
+            remedy = ", or give the prompts an image" if takes else ""
             raise StudyError(
-                f"model: {found.name} makes no pictures from text alone: {found.unfit}. Name another model"
+                f"model: {found.name} makes no pictures from text alone: {why}. Name another model{remedy}"
             )
         return found
 

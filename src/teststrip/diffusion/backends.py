@@ -18,13 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from teststrip import disk
 from teststrip.batching import DENOISERS
 from teststrip.diffusion.loras import Lora
 from teststrip.errors import EngineError, StudyError
-from teststrip.records import canonical_json, digest_of
+from teststrip.records import Value, canonical_json, digest_of
 from teststrip.weights.digests import cache_folder
 
 NAMES: Final = ("auto", "torch", "compile", "openvino", "openvino-bf16")
@@ -235,10 +236,14 @@ def _by_name(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[s
     return {name: value.float() if name in TIMES else value for name, value in arguments.items()}
 
 
-def identity_of(facts: Mapping[str, object], adapted: Sequence[Lora]) -> dict[str, object]:
-    """What decides a converted model: weights, parts and LoRAs of a fingerprint's facts, and a single LoRA's scale."""
+def identity_of(
+    facts: Mapping[str, object], adapted: Sequence[Lora], settings: Mapping[str, Value] = MappingProxyType({})
+) -> dict[str, object]:
+    """What decides a converted model: weights and all that adapts them of a fingerprint's facts, and single scales."""
     changed = {name: canonical_json(facts[name]) for name in ("parts", "attention") if name in facts}
+    adapter = facts.get("ip_adapter")
     return changed | {
+        **({"ip_adapter": adapter, "ip_adapter_scale": settings.get("ip_adapter_scale")} if adapter else {}),
         "weights": canonical_json(facts.get("weights")),
         "lora": facts.get("lora"),
         "scale": adapted[0].scale if len(adapted) == 1 else None,  # those of a stack are among the facts

@@ -20,7 +20,7 @@ from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.width_cache import WidthCache
-from teststrip.errors import EngineError
+from teststrip.errors import EngineError, PictureError
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value, canonical_json
 
 if TYPE_CHECKING:
@@ -111,12 +111,15 @@ class Batches:
         )
         self._ear = ear = Ear(key_of_call)
         under_way: dict[str, Shot] = {}
-        answers = batcher.run(self._call(shot, under_way) for shot in shots)
+        unasked: deque[BatchFailure] = deque()
+        answers = batcher.run(self._calls(shots, under_way, unasked))
         encoding: deque[Future[Render | Failure]] = deque()
         with ThreadPoolExecutor(WRITERS, thread_name_prefix="png") as writers:
             while True:
                 with loading.listening(ear):
                     answer = next(answers, None)
+                while unasked:
+                    yield unasked.popleft()
                 if answer is None:
                     break
                 shot = under_way.pop(cast("str", answer.call.key))
@@ -139,8 +142,18 @@ class Batches:
             return error
         return EngineError(f"backend {self._backend!r} cannot make this (write backend = 'torch'): {error}")
 
-    def _call(self, shot: Shot, under_way: dict[str, Shot]) -> Call:
-        under_way[shot.id] = shot
+    def _calls(self, shots: Iterable[Shot], under_way: dict[str, Shot], unasked: deque[BatchFailure]) -> Iterator[Call]:
+        """The call of each shot; a shot whose pictures cannot be opened is answered without one."""
+        for shot in shots:
+            try:
+                call = self._call(shot)
+            except PictureError as error:
+                unasked.append(BatchFailure(shot, "error", error))
+                continue
+            under_way[shot.id] = shot
+            yield call
+
+    def _call(self, shot: Shot) -> Call:
         noted.reading_of(self._loaded, self._pipeline, shot)
 
         def scheduler() -> Any:  # is made when the call begins
@@ -149,7 +162,7 @@ class Batches:
 
         return Call(
             key=shot.id,
-            kwargs=shooting.arguments(self._pipeline, shot.settings),
+            kwargs=shooting.arguments(self._pipeline, shot),
             seed=shot.seed,
             scheduler=scheduler,
             length=self._length(shot),

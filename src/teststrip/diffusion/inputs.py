@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from teststrip.diffusion import tasks
 from teststrip.diffusion.models import Model, read_json
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.source import function
@@ -28,7 +29,7 @@ SIDE: Final = 512
 """Stands for a width or height that is the model's own; divisible by the grid of every model."""
 
 FILES: Final = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
-UNCHECKED: Final = frozenset({"prompt", "negative_prompt", "seed"})
+UNCHECKED: Final = frozenset({"prompt", "negative_prompt", "seed", *tasks.NAMES})
 """Settings that differ from shot to shot, and that no check refuses as texts and numbers."""
 
 SIDES: Final = frozenset({"width", "height"})

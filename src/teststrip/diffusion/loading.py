@@ -9,7 +9,7 @@ import gc
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from teststrip.batching import out_of_memory
-from teststrip.diffusion import part_loading, precision
+from teststrip.diffusion import additions, part_loading, precision
+from teststrip.diffusion.additions import Additions
 from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.loras import Lora
@@ -31,6 +32,9 @@ from teststrip.weights.loading import resolved_device as device_of
 
 HALF = {"unet": "float16", "transformer": "bfloat16"}
 """What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
+
+
+NOTHING_ADDED = Additions()
 
 
 @dataclass(slots=True)
@@ -107,6 +111,7 @@ def load(
     offload: str,
     safety_checker: bool,
     parts: Parts = AS_IT_IS,
+    added: Additions = NOTHING_ADDED,
 ) -> Loaded:
     """The pipeline of a model, ready to be called.
 
@@ -118,6 +123,7 @@ def load(
         offload: "none", "model" or "sequential": what waits in main memory while it is not needed.
         safety_checker: False leaves the checker that came with the model out.
         parts: what is changed about the model.
+        added: a ControlNet, an IP-Adapter.
 
     Raises:
         CannotLoad: the weights cannot be fetched or loaded, could run code, or do not fit into memory.
@@ -146,12 +152,10 @@ def load(
     ear = Ear()
     with listening(ear):
         try:
-            given = part_loading.load(model, folder, parts, found, dtype=dtype, variant=variant)
-            options |= given
-            if model.file:
-                pipe = _from_file(model, folder, options)
-            else:
-                pipe = _from_folder(folder, model.index or {}, variant, options)
+            options |= part_loading.load(model, folder, parts, found, dtype=dtype, variant=variant)
+            options |= additions.components(added, getattr(torch, dtype))
+            pipe = _from_file(model, folder, options) if model.file else _from_folder(folder, model, variant, options)
+            additions.put_on(pipe, added)
             pipe.set_progress_bar_config(disable=True)
             _name_text_models(pipe)
             part_loading.put_attention(pipe, model, parts)
@@ -230,13 +234,14 @@ def listening(ear: Ear) -> Iterator[None]:
         yield
 
 
-def _from_folder(folder: Path | None, index: Mapping[str, object], variant: str | None, options: dict[str, Any]) -> Any:
-    from diffusers import DiffusionPipeline
+def _from_folder(folder: Path | None, model: Model, variant: str | None, options: dict[str, Any]) -> Any:
+    import diffusers
 
     assert folder is not None
-    variant = variant or only_variant(folder, index)
+    variant = variant or only_variant(folder, model.index or {})
     options |= {"variant": variant, "local_files_only": True, "trust_remote_code": False}
-    return DiffusionPipeline.from_pretrained(str(folder), **options)  # type: ignore[no-untyped-call]
+    kind = getattr(diffusers, model.pipeline) if model.pictures else diffusers.DiffusionPipeline
+    return kind.from_pretrained(str(folder), **options)
 
 
 def _from_file(model: Model, config: Path | None, options: dict[str, Any]) -> Any:

@@ -30,8 +30,8 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
         return parts.why_alone
     if offload != "none":
         return f"offload = {offload!r} moves the model at each call"
-    denoises, swaps = _ways(pipeline.name)
-    if not denoises:
+    denoisers, swaps = _ways(pipeline.name)
+    if not denoisers:
         return f"{pipeline.name} calls no unet or transformer"
     default = pipeline.knobs["pag_scale"].default if "pag_scale" in pipeline.knobs else 1.0
     if swaps and float(settings.get("pag_scale", default) or 0) > 0:
@@ -41,21 +41,21 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
 
 def calls_a_step(pipeline: PipelineClass) -> int:
     """How often the source of a pipeline's call calls its denoisers; with guidance on, it may do so in one step."""
-    return len(_ways(pipeline.name)[0])
+    return _ways(pipeline.name)[0]
 
 
 @cache
-def _ways(name: str) -> tuple[bool, bool]:
-    """Whether a class's call calls a denoiser, and whether it touches attention processors.
+def _ways(name: str) -> tuple[int, bool]:
+    """In how many places a class's call calls a denoiser, and whether it touches attention processors.
 
-    A class that inherits its call shows nothing here, so it is taken for one that calls a denoiser.
+    A class that inherits its call shows nothing here, so it is taken for one that calls a denoiser once.
     """
     pipeline = find(name)
     call = function(pipeline.tree, "__call__") if pipeline else None
     if call is None:
-        return True, False
-    denoises = any(_of_self(node.func) in DENOISERS for node in _calls(call))
-    return denoises, any(
+        return 1, False
+    denoisers = sum(_of_self(node.func) in DENOISERS for node in _calls(call))
+    return denoisers, any(
         isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call)
     )
 

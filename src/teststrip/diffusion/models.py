@@ -54,6 +54,8 @@ class Model:
         commit: of a hub model, 40 hexadecimal digits.
         index: the content of model_index.json; None for a single file.
         configs: the configurations of components that were read already.
+        pictures: names of those that the pipeline is given with each text; with some, its class may be another than
+            the one that the model was saved as.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Model:
     commit: str = ""
     index: Mapping[str, object] | None = None
     configs: dict[str, Mapping[str, object]] = field(default_factory=dict, compare=False, repr=False)
+    pictures: frozenset[str] = frozenset()
 
     def config(self, component: str, key: str) -> Value:
         """A value of a component's configuration ("" is the pipeline); None when the value is not known."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal, cast
@@ -39,6 +39,10 @@ WELL_KNOWN: Final[Mapping[str, Setting]] = MappingProxyType(
             Setting("max_sequence_length", "int", low=1, high=4096, doc="Tokens of the prompt that are read."),
             Setting("pag_scale", "float", low=0, high=100, doc="Strength of perturbed-attention guidance; 0 = none."),
             Setting("denoising_end", "float", low=0, high=1, optional=True, doc="Share of the steps that is done."),
+            Setting("strength", "float", low=0, high=1, doc="Share of the steps that change the image; 1 = all."),
+            Setting("controlnet_conditioning_scale", "float", low=0, high=10, doc="How strongly the ControlNet leads."),
+            Setting("control_guidance_start", "float", low=0, high=1, doc="Share of the steps before the ControlNet."),
+            Setting("control_guidance_end", "float", low=0, high=1, doc="Share of the steps after which it ends."),
         )
     }
 )
@@ -66,6 +70,12 @@ OTHER_TASKS: Final = re.compile(
 )
 """In the file name of a pipeline: it needs more than a text, or makes something other than a picture."""
 
+WITH_PICTURES: Final = re.compile(r"img2img|inpaint(ing)?|controlnet|_control|image_to_image")
+"""In the file name of a pipeline that a prompt's pictures are for."""
+
+PICTURES: Final = frozenset({"image", "mask_image", "control_image", "control_mask", "ip_adapter_image"})
+"""Arguments that are pictures a prompt can bring, and one that none can."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineClass:
@@ -77,6 +87,7 @@ class PipelineClass:
         unfit: why it makes no pictures from text alone ("it takes image"); "" when it does.
         tree: its source, for the guidance rule.
         lists: those of the arguments "timesteps" and "sigmas" that its `__call__` has.
+        takes: arguments that are pictures or of no simple type, and whether a call without them means nothing.
     """
 
     name: str
@@ -84,6 +95,7 @@ class PipelineClass:
     unfit: str
     tree: ast.ClassDef
     lists: frozenset[str] = frozenset()
+    takes: Mapping[str, bool] = field(default_factory=dict)
 
     def given(self, settings: Mapping[str, Value]) -> dict[str, Value]:
         """The settings that a study gives to this pipeline, as the pipeline's call takes them."""
@@ -130,7 +142,8 @@ def find(name: str) -> PipelineClass | None:
     knobs = {knob.name: knob for knob in _knobs(call, described)}
     unfit = "it makes embeddings for another pipeline" if PRIOR.search(name) else _unfit(call, knobs, described)
     lists = LISTS & {argument for argument, _, _ in arguments_of(call)}
-    return PipelineClass(name, MappingProxyType(knobs), unfit, tree, lists)
+    takes = MappingProxyType(dict(_takes(call, knobs, described)))
+    return PipelineClass(name, MappingProxyType(knobs), unfit, tree, lists, takes)
 
 
 @cache
@@ -141,7 +154,9 @@ def knobs() -> Mapping[str, Setting]:
     """
     found = dict(WELL_KNOWN)
     for path in files(PIPELINES):
-        if OTHER_TASKS.search(path.as_posix().rpartition("/pipelines/")[2]):
+        file = path.as_posix().rpartition("/pipelines/")[2]
+        pictures = frozenset({"image", "mask_image", "control_image"} if WITH_PICTURES.search(file) else ())
+        if OTHER_TASKS.search(WITH_PICTURES.sub("", file)):
             continue
         for match in re.finditer(r"^    def __call__\(\n.*?^    \)[^\n]*:\n", text(path), re.M | re.S):
             call = ast.parse("class _:\n" + match.group() + "        pass").body[0]
@@ -149,7 +164,7 @@ def knobs() -> Mapping[str, Setting]:
             signature = function(call, "__call__")
             names = {name for name, _, _ in arguments_of(signature)} if signature else set()
             described = text(path)[match.end() :].partition('"""')[2].partition('"""')[0]
-            if signature is None or not _makes_pictures_of_text(signature, names, described):
+            if signature is None or not _makes_pictures_of_text(signature, names, described, pictures):
                 continue
             for knob in _knobs(signature, described):
                 known = found.setdefault(knob.name, replace(knob, default=None, optional=True))
@@ -163,10 +178,10 @@ def knobs() -> Mapping[str, Setting]:
 _NONE_GIVEN: Final = object()
 
 
-def _makes_pictures_of_text(call: ast.FunctionDef, names: set[str], described: str) -> bool:
-    """Whether a call asks for a text, steps and guidance (of whatever part), and needs no other input."""
+def _makes_pictures_of_text(call: ast.FunctionDef, names: set[str], described: str, pictures: frozenset[str]) -> bool:
+    """Whether a call asks for a text, steps and guidance (of whatever part), and needs no input but these pictures."""
     guided = any(name.endswith("guidance_scale") for name in names)
-    return names >= TEXT_TO_IMAGE and guided and not _unfit(call, names, described)
+    return names >= TEXT_TO_IMAGE and guided and not _unfit(call, names, described, pictures)
 
 
 def _knobs(call: ast.FunctionDef, described: str) -> Iterator[Setting]:
@@ -185,17 +200,33 @@ def _knobs(call: ast.FunctionDef, described: str) -> Iterator[Setting]:
             yield Setting(name, kind, value, optional=optional or value is None, doc=sentence_on(described, name))
 
 
-def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str) -> str:
+def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str, pictures: frozenset[str] = frozenset()) -> str:
     if "prompt" not in knobs:
         return "it takes no prompt"
     for name, annotation, default in arguments_of(call):
         if VIDEO.fullmatch(name):
             return "it makes videos"
-        needed = "None" not in (text := ast.unparse(annotation) if annotation else "") and "Optional" not in text
-        needed = needed and not re.search(rf"^ *{name} \(.*\b[Ii]mage.*\*optional\*", described, re.M)
-        if (OTHER_INPUT.fullmatch(name) and needed) or (default is _NONE_GIVEN and name not in knobs):
+        needed = OTHER_INPUT.fullmatch(name) and _is_needed(name, annotation, described)
+        needed = needed and name not in pictures and not (pictures and name.endswith("_latents"))
+        if needed or (default is _NONE_GIVEN and name not in knobs):
             return f"it takes {name}"
     return ""
+
+
+def _is_needed(name: str, annotation: ast.expr | None, described: str) -> bool:
+    """Whether an input is needed, though its default may be None: by its annotation and its sentence."""
+    text = ast.unparse(annotation) if annotation else ""
+    optional = re.search(rf"^ *{name} \(.*\b[Ii]mage.*\*optional\*", described, re.M)
+    return "None" not in text and "Optional" not in text and not optional
+
+
+def _takes(call: ast.FunctionDef, knobs: Container[str], described: str) -> Iterator[tuple[str, bool]]:
+    """The pictures of a call, and the arguments without default that no study can give."""
+    for name, annotation, default in arguments_of(call):
+        if name in PICTURES:
+            yield name, OTHER_INPUT.fullmatch(name) is not None and _is_needed(name, annotation, described)
+        elif default is _NONE_GIVEN and name not in knobs:
+            yield name, True
 
 
 def kind_of_argument(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
@@ -205,7 +236,7 @@ def kind_of_argument(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
         part.strip()
         for part in re.sub(r"(Optional|Union)\[|\](?=\]*$)|typing\.", " ", text).replace(",", "|").split("|")
     }
-    parts -= {"list[str]", "List[str]", "List[str", "list[str", ""}
+    parts -= {f"{start}ist[{kind}{end}" for start in "lL" for kind in ("str", "float") for end in ("]", "")} | {""}
     optional = "None" in parts or "Optional" in text
     for kind in ("float", "int", "bool", "str"):
         if parts - {"None"} == {kind}:

@@ -66,7 +66,7 @@ class PlainCalls:
         started = time.perf_counter()
         try:
             scheduler = shooting.scheduler(self._loaded.pipe, shot.settings)
-            call = shooting.arguments(self._pipeline, shot.settings)
+            call = shooting.arguments(self._pipeline, shot)
             prepare = windows.around(self._pipeline, shot.settings)
             picture, rows = shooting.expose(pipe, call, shot.seed, scheduler, partial(self._caching, shot), prepare)
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone

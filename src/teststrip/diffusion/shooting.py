@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.batching import DENOISERS
-from teststrip.diffusion import scheduler_options, step_lists
+from teststrip.diffusion import additions, given_pictures, scheduler_options, step_lists, tasks
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.windows import START, STOP
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOT_ARGUMENTS: Final = frozenset(
-    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", START, STOP, *STACKED}
+    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", START, STOP}
+    | {*STACKED, *tasks.NAMES, *additions.NAMES}
 )
 """Settings of a shot that its pipeline's call does not take."""
 
@@ -32,12 +33,17 @@ COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")
 """Components whose rows are the cost of a plain call: also the denoisers at which batched calls do not meet."""
 
 
-def arguments(pipeline: PipelineClass, settings: Mapping[str, Value]) -> dict[str, Any]:
-    """The arguments of the call, without generator; pictures come back as floats, so that NaN can be seen."""
+def arguments(pipeline: PipelineClass, shot: Shot) -> dict[str, Any]:
+    """The arguments of the call, without generator; pictures come back as floats, so that NaN can be seen.
+
+    Raises:
+        PictureError: a picture that the shot gives is gone or has changed.
+    """
+    settings = shot.settings
     given: dict[str, Any] = pipeline.given({name: v for name, v in settings.items() if name not in NOT_ARGUMENTS})
     if steps := step_lists.asked(settings, pipeline.name):
         given[steps.argument] = list(steps.values)
-    return given | {"output_type": "np"}
+    return given | given_pictures.arguments(pipeline, shot) | {"output_type": "np"}
 
 
 def scheduler(pipe: Any, settings: Mapping[str, Value]) -> Any:

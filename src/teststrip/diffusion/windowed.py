@@ -21,7 +21,8 @@ from typing import Any
 import torch
 
 from teststrip.batching import DENOISERS
-from teststrip.batching.stacking import SHARED, Listed, Path, rebuilt
+from teststrip.batching.listed import Listed
+from teststrip.batching.stacking import SHARED, Path, rebuilt
 
 
 def windowed(steps: Callable[[int], range], place: int | None) -> Callable[[Any], None]:

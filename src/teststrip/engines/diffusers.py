@@ -17,6 +17,7 @@ from typing import ClassVar, Final, Literal
 
 from teststrip.diffusion import (
     adapting,
+    additions,
     backends,
     failures,
     inputs,
@@ -34,6 +35,7 @@ from teststrip.diffusion import (
     scheduler_options,
     schedulers,
     step_lists,
+    tasks,
     unheeded,
     windows,
 )
@@ -41,7 +43,7 @@ from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.failures import CannotAdapt, CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
-from teststrip.diffusion.order import WEIGHTS, files_key, model_by_model, model_key, turns, weights_key
+from teststrip.diffusion.order import WEIGHTS, files_key, load_key, model_by_model, turns, weights_key
 from teststrip.diffusion.parts import Parts
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
@@ -78,6 +80,9 @@ OWN_SETTINGS: Final = (
     *windows.SETTINGS,
 )
 """What a pipeline's call does not take, but a study can set."""
+
+SETTINGS: Final = (*OWN_SETTINGS, *additions.SETTINGS, *tasks.PICTURES)
+"""With what makes a model follow pictures, and the pictures that prompts bring."""
 
 
 def _by_name(*settings: Setting) -> Mapping[str, Setting]:
@@ -189,7 +194,7 @@ class DiffusersEngine:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
-        return _by_name(*pipelines.knobs().values(), *OWN_SETTINGS, *scheduler_options.every().values())
+        return _by_name(*pipelines.knobs().values(), *SETTINGS, *scheduler_options.every().values())
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
@@ -197,11 +202,12 @@ class DiffusersEngine:
         Raises:
             EngineError: a file of weights is damaged or could run code, or a hub model is neither here nor reached.
         """
+        tasks.check(settings)
         model = self._asked.model(settings)
         pipeline = self._asked.pipeline(model)
         if pipeline is None:
             return  # Diffusers is not installed: a study can be planned, and `render` says what to install
-        has = {*pipeline.knobs, *(setting.name for setting in OWN_SETTINGS)}
+        has = {*pipeline.knobs, *(setting.name for setting in SETTINGS)}
         for name, value in settings.items():
             if name not in has and value is not None and not name.startswith(scheduler_options.PREFIX):
                 raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
@@ -210,6 +216,8 @@ class DiffusersEngine:
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         step_lists.check(settings, pipeline, own)
         windows.check(settings, pipeline)
+        additions.check(settings, model, pipeline)
+        tasks.check_steps(pipeline, settings, self._asked.sampling(model, settings)[1])
         device = self._resolved_device()
         dtype = self._resolved_dtype(model)
         part_options.check(
@@ -244,7 +252,7 @@ class DiffusersEngine:
         if not settings.get("model"):
             return {
                 "Of any pipeline that has them": tuple(pipelines.knobs().values()),
-                "Of the engine": OWN_SETTINGS,
+                "Of the engine": SETTINGS,
                 "Of schedulers that have them": tuple(scheduler_options.every().values()),
             }
         model = self._asked.model(settings)
@@ -256,7 +264,7 @@ class DiffusersEngine:
             del fit["schedule"]
         return {
             f"Of {model.pipeline}": tuple(pipeline.knobs.values()) if pipeline else (),
-            "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in OWN_SETTINGS),
+            "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in SETTINGS),
             f"Of {now}": tuple(self._option(one, model) for one in scheduler_options.of(now).values()),
         }
 
@@ -329,16 +337,18 @@ class DiffusersEngine:
             name, steps, _ = self._asked.sampling(loaded.model, shot.settings)
             options = scheduler_options.asked(shot.settings)
             least = rehearsal.least_steps(pipeline, loaded.model.scheduler, name, steps, options)
+            least = max(least, tasks.fewest_steps(pipeline, shot.settings, steps))
             fewer = {"num_inference_steps": least} if "num_inference_steps" in pipeline.knobs else {}
-            yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}))
+            yield self._plain(loaded).render(Shot(shot.engine, {**shot.settings, **fewer}, shot.files))
 
     def calls(self, settings: Mapping[str, Value]) -> int:
         """Denoiser rows of one shot: the scheduler's calls, times the rows that this pipeline's guidance makes."""
         model = self._asked.model(settings)
         pipeline = self._asked.pipeline(model)
-        calls = schedulers.calls(*self._asked.sampling(model, settings))
+        name, steps, config = self._asked.sampling(model, settings)
         if pipeline is None:
-            return calls * 2
+            return schedulers.calls(name, steps, config) * 2
+        calls = schedulers.calls(name, tasks.steps_left(pipeline, settings, steps), config)
         spared = windows.rows_less(settings, calls) if pipeline.guided(settings, model.config) else 0
         return calls * pipeline.rows(settings, model.config) - spared + pipeline.rows_before(settings)
 
@@ -346,7 +356,8 @@ class DiffusersEngine:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
         names = ("model", "revision", "scheduler", "schedule", "lora", "textual_inversion", "eta")
         options = scheduler_options.asked(shot.settings)
-        key = (*(shot.settings.get(name) for name in names), *options.items())
+        added = additions.Additions.of(shot.settings)
+        key = (*(shot.settings.get(name) for name in names), tasks.given(shot.settings), added, *options.items())
         if key not in self._fingerprints:
             model = self._asked.model(shot.settings)
             device = self._resolved_device()
@@ -365,6 +376,7 @@ class DiffusersEngine:
                     **({"schedule": {listed.argument: list(listed.values)}} if listed else {}),
                     "lora": loras.described(shot.settings, self._digests),
                     **inversions.described(shot.settings, self._digests),
+                    **added.identity(self._digests),
                     **part_options.identity(self._parts, self._asked.parts(model), self._digests, self._variant),
                     "dtype": self._resolved_dtype(model),
                     "device": device,
@@ -399,7 +411,7 @@ class DiffusersEngine:
             first = next(alike)
             together = chain((first,), alike)
             # More shots of a model or of its LoRAs come later, and once is enough.
-            model, files = model_key(first.settings), files_key(first.settings)
+            model, files = load_key(first.settings), files_key(first.settings)
             failed = unloadable.get(model) or unloadable.get(files)
             if failed is None:
                 try:
@@ -432,7 +444,7 @@ class DiffusersEngine:
 
     def _batched(self, loaded: loading.Loaded, first: Shot, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         backend = self._backend(loaded.model)
-        identity = backends.identity_of(self.fingerprint(first).facts, loaded.adapted)
+        identity = backends.identity_of(self.fingerprint(first).facts, loaded.adapted, first.settings)
         try:
             forwards = backends.forwards(backend, loaded.pipe, identity)
         except ModuleNotFoundError as error:
@@ -469,7 +481,7 @@ class DiffusersEngine:
 
     def _load(self, shot: Shot) -> loading.Loaded:
         """The pipeline of a shot, with the LoRAs of the shot on."""
-        device, key = self._resolved_device(), model_key(shot.settings)
+        device, key = self._resolved_device(), load_key(shot.settings)
         try:
             model = self._asked.model(shot.settings)
         except (StudyError, EngineError) as error:
@@ -485,10 +497,12 @@ class DiffusersEngine:
                     offload=self._offload,
                     safety_checker=self._safety_checker,
                     parts=self._parts,
+                    added=additions.Additions.of(shot.settings),
                 ),
             )
             adapting.adapt(loaded, loras.asked(shot.settings))
             inversions.put_on(loaded, inversions.asked(shot.settings))
+            additions.scale(loaded.pipe, shot.settings)
         except ModuleNotFoundError as error:
             raise missing(error) from error
         except CannotLoad as error:

@@ -47,7 +47,7 @@ def main() -> int:
     ref = EngineRef(asked["name"], asked["options"], asked["operation"])
     try:
         with redirect_stdout(sys.stderr):  # a library that prints must not spoil the one line
-            seconds = seconds_per_call(ref, [Shot(ref, settings) for settings in asked["shots"]])
+            seconds = seconds_per_call(ref, [Shot(ref, settings, files) for settings, files in asked["shots"]])
     except (MissingExtra, ModuleNotFoundError) as error:
         missing = plugins.missing(error) if isinstance(error, ModuleNotFoundError) else error
         sys.stdout.write(json.dumps({"missing": str(missing)}) + "\n")

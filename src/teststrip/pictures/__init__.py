@@ -16,9 +16,11 @@ from teststrip.pictures.pixels import (
     digest_of_pixels,
     encode_png,
     is_blank,
+    measure,
     pixel_digest,
     small,
     thumbnail,
+    upright,
 )
 from teststrip.pictures.stamps import stamp, unstamp
 
@@ -28,10 +30,12 @@ __all__ = [
     "digest_of_pixels",
     "encode_png",
     "is_blank",
+    "measure",
     "pixel_digest",
     "small",
     "sound",
     "stamp",
     "thumbnail",
     "unstamp",
+    "upright",
 ]

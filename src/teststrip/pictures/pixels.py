@@ -27,12 +27,14 @@ __all__ = [
     "digest_of_pixels",
     "encode_png",
     "is_blank",
+    "measure",
     "pixel_digest",
     "small",
     "sound",
     "stamp",
     "thumbnail",
     "unstamp",
+    "upright",
 ]
 
 MAX_BYTES = 64 * 2**20
@@ -40,6 +42,12 @@ MAX_BYTES = 64 * 2**20
 
 MAX_PIXELS = 64 * 10**6
 """The most pixels a picture may have: 8000 x 8000. A larger one is refused by its header, before it is decoded."""
+
+_ORIENTATION = 0x0112
+"""Where EXIF says how a camera was held."""
+
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""Orientations in which width and height change places."""
 
 SMALL_ENOUGH = 256
 """A picture whose longer side has at most so many pixels is its own thumbnail."""
@@ -73,6 +81,30 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     import numpy as np
 
     return np.asarray(_open(data), dtype=np.uint8)
+
+
+def upright(data: bytes) -> PIL.Image.Image:
+    """A picture as a model is given it: RGB, turned as its camera says, transparency laid on white.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    return _open(data, turned=True)
+
+
+def measure(data: bytes) -> tuple[str, int, int]:
+    """The format ("png", "jpg" or "webp"), width and height of a picture as `upright` gives it; no pixel is decoded.
+
+    Raises:
+        PictureError: as `decode`, but for damage that only decoding finds.
+    """
+    form, picture = _read(data)
+    width, height = picture.size
+    try:
+        turned = picture.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+    except Exception as error:  # as in `_open`
+        raise PictureError(f"the {form.upper()} cannot be decoded: {error}") from error
+    return ("jpg" if form == "jpeg" else form), *((height, width) if turned else (width, height))
 
 
 def pixel_digest(data: bytes) -> str:
@@ -138,7 +170,19 @@ def is_blank(array: NDArray[np.uint8]) -> bool:
     return bool(((pixels.max(axis=0).astype(int) - pixels.min(axis=0)) <= 2).all())
 
 
-def _open(data: bytes) -> PIL.Image.Image:
+def _open(data: bytes, *, turned: bool = False) -> PIL.Image.Image:
+    from PIL import ImageOps
+
+    form, picture = _read(data)
+    try:
+        picture.load()
+        return _flat(ImageOps.exif_transpose(picture) if turned else picture)
+    except Exception as error:  # a parser that is fed a stranger's bytes can raise anything
+        raise PictureError(f"the {form.upper()} cannot be decoded: {error}") from error
+
+
+def _read(data: bytes) -> tuple[str, PIL.Image.Image]:
+    """The format of a picture, and the picture by its header alone."""
     from PIL import Image
 
     if len(data) > MAX_BYTES:
@@ -147,12 +191,13 @@ def _open(data: bytes) -> PIL.Image.Image:
     try:
         picture = Image.open(io.BytesIO(data), formats=[form.upper()])
         width, height = picture.size
-        if width * height <= MAX_PIXELS:
-            picture.load()
-            return _flat(picture)
     except Exception as error:  # a parser that is fed a stranger's bytes can raise anything
         raise PictureError(f"the {form.upper()} cannot be decoded: {error}") from error
-    raise PictureError(f"{width} x {height} pixels are more than the {MAX_PIXELS // 10**6} million a picture may have")
+    if width * height > MAX_PIXELS:
+        raise PictureError(
+            f"{width} x {height} pixels are more than the {MAX_PIXELS // 10**6} million a picture may have"
+        )
+    return form, picture
 
 
 def _flat(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -85,6 +85,10 @@ class Plan:
                 spelled = str(seed).encode()
                 texts: dict[tuple[str, ...], tuple[str, bytes]] = {}
                 for cell in self.cells:
+                    if prompt.pictures:  # no stencil has their place, and ids made one by one are few enough
+                        if (shot := self.shot(cell, prompt, replicate)).id not in done:
+                            yield Planned(shot, cell, prompt, replicate)
+                        continue
                     stencil = self._stencil(cell)
                     key = tuple(stencil.words.values())
                     if key not in texts:
@@ -109,12 +113,13 @@ class Plan:
 
     def shot(self, cell: Cell, prompt: Prompt, replicate: int) -> Shot:
         """The shot at a place in the design."""
-        return Shot(self.engine(cell), self.settings(cell, prompt, replicate))
+        return Shot(self.engine(cell), self.settings(cell, prompt, replicate), prompt.files)
 
     def settings(self, cell: Cell, prompt: Prompt, replicate: int) -> dict[str, Value]:
-        """All settings of a shot, prompt and seed among them."""
+        """All settings of a shot, prompt, seed and pictures among them."""
         text, _ = _text(prompt, self._composition.words(cell.levels))
-        return {"prompt": text, "seed": self.seed(prompt, replicate), **self._composition.settings(cell.levels)}
+        own = {"prompt": text, "seed": self.seed(prompt, replicate), **prompt.settings}
+        return {**own, **self._composition.settings(cell.levels)}
 
     def engine(self, cell: Cell) -> EngineRef:
         """The engine that makes a cell's shots, with the options that the cell's levels set."""
@@ -143,9 +148,9 @@ class Plan:
         """The seed of a prompt's replicate, equal in all cells; 0 .. 2**32 - 1."""
         if self.study.seeds is not None:
             return self.study.seeds[replicate]
-        if prompt.text not in self._seeds:
-            self._seeds[prompt.text] = seeds_of(prompt.text, self.study.replicates)
-        return self._seeds[prompt.text][replicate]
+        if (block := prompt.block) not in self._seeds:
+            self._seeds[block] = seeds_of(block, self.study.replicates)
+        return self._seeds[block][replicate]
 
     def in_turns(self, planned: Iterable[Planned]) -> Iterable[Planned]:
         """These shots, in an order in which no engine loads anything twice; as they come where that is so already."""
@@ -233,6 +238,12 @@ class Plan:
 
     def _ids(self) -> Iterator[tuple[int, str]]:
         """The index of the cell and the id of every shot, cell by cell."""
+        if self.study.prompts[0].pictures:
+            for index, cell in enumerate(self.cells):
+                for prompt in self.study.prompts:
+                    for replicate in range(self.study.replicates):
+                        yield index, self.shot(cell, prompt, replicate).id
+            return
         seeds = [
             [str(self.seed(prompt, replicate)).encode() for replicate in range(self.study.replicates)]
             for prompt in self.study.prompts
@@ -294,7 +305,7 @@ class Plan:
             key = _without(cell, words)
             if key not in known:
                 settings = self._composition.settings(cell.levels)
-                settings.update(prompt=prompt.text, seed=seed)
+                settings.update(prompt.settings, prompt=prompt.text, seed=seed)
                 known[key] = ask(self._instance(cell), settings)
         return [known[_without(cell, words)] for cell in self.cells]
 
@@ -335,7 +346,12 @@ class Plan:
         sizes = [
             w * h for s in settings if isinstance(w := s.get("width"), int) and isinstance(h := s.get("height"), int)
         ]
-        if len(sizes) < len(settings):
+        if not sizes:  # a picture is made in the size of the one that it begins with
+            given = [picture for prompt in self.study.prompts for picture in prompt.pictures]
+            sizes = [picture.width * picture.height for picture in given if picture.name == "image"]
+        elif len(sizes) < len(settings):
+            return None
+        if not sizes:
             return None
         # 1.6 bytes a pixel, because a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
         return Measured(1.6 * sum(sizes) / len(sizes), "guessed at 1.6 bytes a pixel, as PNGs of photographs take")

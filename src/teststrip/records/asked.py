@@ -41,18 +41,57 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that a prompt gives to the model. Two are equal when their use and their bytes are.
+
+    Attributes:
+        name: of the setting that it is: "image", "control_image", "mask_image" or "ip_adapter_image".
+        digest: SHA-256 of the file, 64 hexadecimal digits; the value of the setting.
+        path: as the study writes it.
+        form: "png", "jpg" or "webp".
+        width, height: in pixels.
+        place: of the file on this machine; "" where the file is not here.
+    """
+
+    name: str
+    digest: str
+    path: str = field(default="", compare=False)
+    form: str = field(default="", compare=False)
+    width: int = field(default=0, compare=False)
+    height: int = field(default=0, compare=False)
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """A block of the design: one text that is drawn in every cell.
+    """A block of the design: one text, and the pictures that belong to it, drawn in every cell.
 
     Attributes:
         id: short and unique in the study; files and reports use it.
         text: what to draw; it may hold `{word}` places that an axis of words fills.
         tags: free labels to filter by.
+        pictures: what the model is given beside the text, in the order of their names.
     """
 
     id: str
     text: str
     tags: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Value]:
+        """The pictures as settings of a shot: names to digests."""
+        return {picture.name: picture.digest for picture in self.pictures}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Where the pictures lie on this machine, by their names."""
+        return {picture.name: picture.place for picture in self.pictures}
+
+    @property
+    def block(self) -> str:
+        """Equal for prompts that ask for the same: the text, and the pictures where there are any."""
+        return "\0".join([self.text, *(f"{picture.name} {picture.digest}" for picture in self.pictures)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +102,13 @@ class PromptFile:
         name: of the file.
         text: the column of the texts, as the file spells it; "" where it has no columns.
         tags: the columns that became tags.
+        pictures: the columns of pictures.
     """
 
     name: str
     text: str = ""
     tags: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +281,17 @@ class Study:
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture to be made: an engine and *all* its resolved settings, prompt and seed among them."""
+    """One picture to be made: an engine and *all* its resolved settings, prompt and seed among them.
+
+    Attributes:
+        engine: what makes the picture.
+        settings: all of them; a picture that the model is given stands here as the SHA-256 of its file.
+        files: where those pictures lie on this machine, by setting. Not a part of what is asked.
+    """
 
     engine: EngineRef
     settings: Mapping[str, Value]
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def id(self) -> str:

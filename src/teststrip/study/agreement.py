@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from teststrip.errors import StudyError, nearest
-from teststrip.records import Axis, Level, Study, Value
+from teststrip.records import Axis, Level, Picture, Study, Value
 from teststrip.study import options
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known
 from teststrip.study.options import Variants, with_options
+from teststrip.study.pictures import KEYS
 from teststrip.study.place import Place, shown
 from teststrip.study.prompts import fill, words
 
@@ -29,6 +30,7 @@ def check(study: Study, engines: Mapping[str, Known], place: Place) -> None:
     _check_engines(study, engines, place)
     _check_set_once(study, engines, place)
     options.check_set_once(study, engines, place / "axes")
+    _check_pictures(study, engines, place)
     _check_words(study, place)
     _check_levels_differ(study, engines, place)
     _check_exclusions(study, place)
@@ -97,6 +99,19 @@ def _check_set_once(study: Study, engines: Mapping[str, Known], place: Place) ->
                 claim(name, _place_of(axis, place))
 
 
+def _check_pictures(study: Study, engines: Mapping[str, Known], place: Place) -> None:
+    """Every engine takes the pictures of the prompts, and nothing else sets them."""
+    for picture in study.prompts[0].pictures:
+        key, here = KEYS.get(picture.name, picture.name), place / "prompts"
+        for known in engines.values():
+            if picture.name not in known.knobs:
+                raise here.error(f"have {key}, and {known.owner} takes none. Remove it, or name another engine")
+        setters = [*([study.settings] if picture.name in study.settings else [])]
+        setters += [level.settings for axis in study.axes for level in axis.levels if picture.name in level.settings]
+        if setters:
+            raise here.error(f"have {key}, and the study sets {picture.name} too. Keep one of them")
+
+
 def _check_words(study: Study, place: Place) -> None:
     axes = [axis for axis in study.axes if axis.kind == "word"]
     names = {axis.name for axis in axes}
@@ -118,17 +133,18 @@ def _check_words(study: Study, place: Place) -> None:
 
 
 def _check_texts_differ(study: Study, axes: Sequence[Axis], place: Place) -> None:
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, tuple[Picture, ...]], str] = {}
     for prompt in study.prompts:
         for chosen in product(*(axis.levels for axis in axes)):
             filling = {axis.name: str(level.settings[axis.name]) for axis, level in zip(axes, chosen, strict=True)}
             text = fill(prompt.text, filling)
-            if text in seen:
+            asked = (text, prompt.pictures)
+            if asked in seen:
                 raise (place / "prompts").error(
-                    f"{shown(text)} comes from {shown(seen[text])} and from {shown(prompt.text)} in another cell."
+                    f"{shown(text)} comes from {shown(seen[asked])} and from {shown(prompt.text)} in another cell."
                     " Change a word or a prompt, so that all texts differ"
                 )
-            seen[text] = prompt.text
+            seen[asked] = prompt.text
 
 
 def _check_levels_differ(study: Study, engines: Mapping[str, Known], place: Place) -> None:
@@ -197,14 +213,14 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
         {alias: known.knobs for alias, known in engines.items()},
         {alias: type(known.engine).options for alias, known in engines.items()},
     )
-    variants = Variants()
+    given, variants = study.prompts[0].settings, Variants()
     everyone = full_count(study) <= CHECKED_ONE_BY_ONE
     unseen = {(axis.name, label) for axis in study.axes for label in axis.labels}
     for cell in combinations(study):
         if not everyone and unseen.isdisjoint(cell):
             continue
         unseen.difference_update(cell)
-        known, settings = engines[composition.alias(cell)], composition.settings(cell)
+        known, settings = engines[composition.alias(cell)], composition.settings(cell) | given
         if message := variants.objection(known, composition.maker(cell).ref, settings):
             raise _blamed(study, composition.levels(cell), known, variants, message, place)
         if not everyone and not unseen:
@@ -215,18 +231,21 @@ def _blamed(
     study: Study, levels: tuple[Level, ...], known: Known, variants: Variants, message: str, place: Place
 ) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
-    defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
+    defaults: dict[str, Value] = {n: knob.default for n, knob in known.knobs.items() if knob.default is not None}
+    given, objection = study.prompts[0].settings, variants.objection
+    own = {**defaults, **known.settings}
+    if given and objection(known, known.ref, own | given) == message and not objection(known, known.ref, own):
+        raise (place / "prompts").error(message)
+    defaults |= given
     for where, settings, chosen in _parts(study, levels, known, place):
         # A level is wrong by itself where it is wrong beside the engine's own settings: a LoRA belongs to a model.
         beside: Mapping[str, Value] = {} if settings.keys() <= known.settings.keys() else known.settings
         ref = with_options(known.ref, chosen, type(known.engine).options)
-        if variants.objection(known, ref, {**defaults, **beside, **settings}) == message:
+        if objection(known, ref, {**defaults, **beside, **settings}) == message:
             name = next(iter({**settings, **chosen})) if len(settings) + len(chosen) == 1 else ""
             return where.error(message.removeprefix(f"{name}: ") if name else message)
     name, fixed = message.partition(": ")[0], {**study.settings, **known.settings}
-    if (
-        name in fixed and variants.objection(known, known.ref, defaults | fixed) == message
-    ):  # wrong beside another fixed setting
+    if name in fixed and objection(known, known.ref, defaults | fixed) == message:  # wrong beside another fixed setting
         here = (known.place if name in known.settings else place / "settings").setting(name)
         raise here.error(message.removeprefix(f"{name}: "))
     cell = ", ".join(f"{axis.name} {level.label}" for axis, level in zip(study.axes, levels, strict=True))

@@ -167,6 +167,16 @@ PROMPT = (
         {"type": "string", "pattern": f"^{ID_PATTERN}$"},
     ),
     Key("tags", "list of texts", "Free labels to filter by.", {"type": "array", "items": TEXT}),
+    Key(
+        "image",
+        "text",
+        "A picture to begin with (image to image), or to edit: a PNG, JPEG or WebP beside the study file or below it."
+        " Every prompt has one, or none has. The pipeline that goes with the model and the pictures is taken.",
+        TEXT,
+    ),
+    Key("mask", "text", "White where the `image` is to be painted anew (inpainting).", TEXT),
+    Key("control_image", "text", "What a ControlNet follows: edges, depth, a pose. Goes with `controlnet`.", TEXT),
+    Key("ip_adapter_image", "text", "What an IP-Adapter looks at. Goes with `ip_adapter`.", TEXT),
 )
 
 PROMPT_FILE = (
@@ -180,6 +190,12 @@ PROMPT_FILE = (
         required=True,
     ),
     Key("column", "text", "The column of the texts, where none of its names says so.", TEXT),
+    Key(
+        "pictures",
+        "true or false, true",
+        "Whether columns `image`, `mask`, `control_image` and `ip_adapter_image` are pictures for the model.",
+        {"type": "boolean"},
+    ),
 )
 
 RANGE = (

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from teststrip.records import PromptFile
+from teststrip.study import beside
 from teststrip.study.keys import PROMPT_FILE, check_keys, table
+from teststrip.study.pictures import COLUMNS
 from teststrip.study.place import Place, kind_of, shown
 
 LARGEST_FILE = 64 * 2**20  # bytes
@@ -45,42 +47,44 @@ def read(value: Mapping[str, object], place: Place, folder: Path) -> tuple[list[
     for key, text in (("file", name), ("column", column)):
         if text is not None and (not isinstance(text, str) or not text):
             raise (place / key).error(f"must be the name of a {key}, not {kind_of(text)} ({shown(text)})")
+    if not isinstance(with_pictures := value.get("pictures", True), bool):
+        raise (place / "pictures").error(f"must be true or false, not {kind_of(with_pictures)}")
     file, wanted = str(name), str(column) if column is not None else None
     ending = Path(file).suffix.lower()
     if ending not in READERS:
         raise (place / "file").error(f"{shown(file)} must end in .txt, .csv, .tsv, .json or .jsonl")
     source = Place(Path(file).name)
-    entries, columns = READERS[ending](_text_of(file, place / "file", folder), source, wanted)
-    return [(Place(f"{source.file} line {line}"), entry) for line, entry in entries], PromptFile(source.file, *columns)
+    entries, (text, tags, pictures) = READERS[ending](_text_of(file, place / "file", folder), source, wanted)
+    if not with_pictures:
+        entries, pictures = [(line, _without_pictures(entry)) for line, entry in entries], ()
+    named = PromptFile(source.file, text, tags, pictures)
+    return [(Place(f"{source.file} line {line}"), entry) for line, entry in entries], named
+
+
+def _without_pictures(entry: object) -> object:
+    if not isinstance(entry, Mapping):
+        return entry
+    return {key: value for key, value in entry.items() if key not in COLUMNS}
 
 
 def _text_of(name: str, place: Place, folder: Path) -> str:
-    inside = folder.resolve()
+    _, raw = beside.read(name, place, folder, LARGEST_FILE)
     try:
-        path = (inside / name).resolve()
-        if Path(name).is_absolute() or not path.is_relative_to(inside):
-            raise place.error(f"{shown(name)} lies outside the study's folder. Move it beside the study file")
-        if not path.is_file():
-            raise place.error(f"{shown(name)} is no file beside the study or below. Check its name")
-        if path.stat().st_size > LARGEST_FILE:
-            raise place.error(f"{shown(name)} is larger than {LARGEST_FILE // 2**20} MB")
-        raw = path.read_bytes()
         return raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise place.error(f"{shown(name)} is not UTF-8 (byte {error.start}). Save it as UTF-8") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise place.error(f"{shown(name)} cannot be read: {error}") from None
 
 
-Columns = tuple[str, tuple[str, ...]]
-"""The column of the texts, and those of the tags, as the file spells them; "" and () where it has no columns."""
+Columns = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""The column of the texts, those of the tags and those of pictures, as the file spells them; "" and () where it has no
+columns."""
 Found = tuple[list[tuple[int, object]], Columns]
 
 
 def _lines(text: str, place: Place, column: str | None) -> Found:
     if column is not None:
         raise place.error("a file of lines has no columns. Leave out column")
-    return [(number, line) for number, line in _numbered(text)], ("", ())
+    return [(number, line) for number, line in _numbered(text)], ("", (), ())
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
@@ -150,7 +154,8 @@ def _columns(heads: Sequence[str], place: Place, column: str | None) -> Columns:
             f"its columns are {_said(heads)}; one must be called 'text' or 'prompt'. Name it with column = ..., or"
             " write the prompts into a .txt file, one a line"
         )
-    return text, tuple(spelt[name] for name in TAGS if name in spelt and spelt[name] != text)
+    tags = tuple(spelt[name] for name in TAGS if name in spelt and spelt[name] != text)
+    return text, tags, tuple(spelt[name] for name in COLUMNS if name in spelt and spelt[name] != text)
 
 
 def _said(heads: Sequence[str]) -> str:
@@ -159,14 +164,16 @@ def _said(heads: Sequence[str]) -> str:
 
 def _entry(row: Mapping[str, object], columns: Columns) -> dict[str, object]:
     """An entry as the study file would have it."""
-    text, tagged = columns
+    text, tagged, _ = columns
     entry: dict[str, object] = {"text": row.get(text, "")}
     by_name = {key.lower(): value for key, value in row.items()}
     if (name := by_name.get("id")) not in ("", None):
         entry["id"] = str(name) if isinstance(name, int) else name
     if tags := [tag for head in tagged for tag in _tags(head, row.get(head))]:
         entry["tags"] = tags
-    return entry
+    return entry | {
+        key: value for key in COLUMNS if (value := by_name.get(key)) not in ("", None) and row.get(text) != value
+    }
 
 
 def _tags(head: str, value: object) -> Iterable[object]:
@@ -198,7 +205,7 @@ def _json(text: str, place: Place, column: str | None) -> Found:
 
 def _objects(entries: list[tuple[int, object]], place: Place, column: str | None) -> Found:
     """The entries with their tables read by the columns of the first table."""
-    columns: Columns = ("", ())
+    columns: Columns = ("", (), ())
     read: list[tuple[int, object]] = []
     for number, entry in entries:
         if not isinstance(entry, Mapping):

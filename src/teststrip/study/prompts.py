@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from teststrip.records import Prompt, PromptFile
+from teststrip.records import Picture, Prompt, PromptFile
 from teststrip.study import prompt_files
 from teststrip.study.keys import ID_PATTERN, PROMPT, check_keys, table
+from teststrip.study.pictures import KEYS as COLUMN_KEYS
+from teststrip.study.pictures import Pictures, check_alike
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.values import checked_text
 
@@ -44,7 +46,7 @@ def read_prompts(value: object, place: Place, folder: Path) -> tuple[tuple[Promp
     Args:
         value: what stands under `prompts`.
         place: of the value.
-        folder: prompt files lie here or below.
+        folder: prompt files and pictures lie here or below.
     """
     source = None
     if isinstance(value, str):
@@ -61,7 +63,8 @@ def read_prompts(value: object, place: Place, folder: Path) -> tuple[tuple[Promp
         raise place.error(f"must be a list of texts, not {kind_of(value)}")
     if len(entries) > MOST_PROMPTS:
         raise place.error(f"holds {len(entries):,} prompts; the most is {MOST_PROMPTS:,}")
-    return _named([(where, *_entry(entry, where)) for where, entry in entries]), source
+    pictures = Pictures(folder)
+    return _named([(where, *_entry(entry, where, pictures)) for where, entry in entries]), source
 
 
 def checked_id(name: str, place: Place) -> str:
@@ -90,13 +93,16 @@ def portable(name: str, place: Place) -> str:
     return name
 
 
-def _entry(entry: object, place: Place) -> tuple[str, str | None, tuple[str, ...]]:
-    """The text, the id or None, and the tags of an entry."""
+Entry = tuple[str, str | None, tuple[str, ...], tuple[Picture, ...]]
+"""The text, the id or None, the tags and the pictures of an entry."""
+
+
+def _entry(entry: object, place: Place, pictures: Pictures) -> Entry:
     if isinstance(entry, str):
-        return _text(entry, place), None, ()
+        return _text(entry, place), None, (), ()
     if not isinstance(entry, Mapping):
         raise place.error(f"must be text or a table with text, not {kind_of(entry)} ({shown(entry)})")
-    check_keys(table(entry, place), PROMPT, place)
+    check_keys({COLUMN_KEYS.get(key, key): inner for key, inner in table(entry, place).items()}, PROMPT, place)
     text = _text(entry["text"], place / "text")
     name = entry.get("id")
     if name is not None:
@@ -106,7 +112,7 @@ def _entry(entry: object, place: Place) -> tuple[str, str | None, tuple[str, ...
     tags = entry.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) and tag for tag in tags):
         raise (place / "tags").error('must be a list of texts. Write tags = ["animal"]')
-    return text, name, tuple(checked_text(tag, place / "tags") for tag in tags)
+    return text, name, tuple(checked_text(tag, place / "tags") for tag in tags), pictures.read(entry, place)
 
 
 def _text(value: object, place: Place) -> str:
@@ -117,13 +123,15 @@ def _text(value: object, place: Place) -> str:
     return checked_text(value, place)
 
 
-def _named(entries: list[tuple[Place, str, str | None, tuple[str, ...]]]) -> tuple[Prompt, ...]:
-    places: dict[str, Place] = {}
+def _named(entries: list[tuple[Place, str, str | None, tuple[str, ...], tuple[Picture, ...]]]) -> tuple[Prompt, ...]:
+    check_alike([(place, pictures) for place, *_, pictures in entries])
+    places: dict[tuple[str, tuple[Picture, ...]], Place] = {}
     taken: dict[str, Place] = {}
-    for place, text, name, _ in entries:
-        if text in places:
-            raise place.error(f"is the same text as {_where(places[text])}. For more images of it, raise replicates")
-        places[text] = place
+    for place, text, name, _, pictures in entries:
+        if (text, pictures) in places:
+            what = "has the same text and pictures" if pictures else "is the same text"
+            raise place.error(f"{what} as {_where(places[text, pictures])}. For more images of it, raise replicates")
+        places[text, pictures] = place
         if name is not None:
             # Windows and macOS take "Owl" and "owl" for one file.
             if name.lower() in taken:
@@ -131,10 +139,10 @@ def _named(entries: list[tuple[Place, str, str | None, tuple[str, ...]]]) -> tup
             taken[name.lower()] = place
     used = set(taken)
     prompts = []
-    for position, (_, text, name, tags) in enumerate(entries):
+    for position, (_, text, name, tags, pictures) in enumerate(entries):
         unique = name if name is not None else _new_id(text, position, used)
         used.add(unique.lower())
-        prompts.append(Prompt(unique, text, tags))
+        prompts.append(Prompt(unique, text, tags, pictures))
     return tuple(prompts)
 
 

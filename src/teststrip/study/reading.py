@@ -9,7 +9,7 @@ from pathlib import Path
 
 from teststrip.errors import StudyError, shortened
 from teststrip.records import Axis, Study, Value
-from teststrip.study import agreement, overrides, secrets
+from teststrip.study import agreement, overrides, pictures, secrets
 from teststrip.study.axes import Context, read_axes, read_exclusions, read_settings
 from teststrip.study.engines import ONLY, Known, read_engines
 from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY, check_keys, table
@@ -145,6 +145,7 @@ def _plain(value: object, depth: int = 0) -> object:
 
 def _judged(raw: object, place: Place, folder: Path) -> Study:
     checked, engines = _study(raw, place, folder)
+    pictures.check_here(checked, place)
     agreement.check_with_engine(checked, engines, place)
     return checked
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from teststrip.characters import printable
 from teststrip.records import NONE, Axis, EngineRef, Study, Value
+from teststrip.study import pictures
 from teststrip.study.engines import ONLY
 from teststrip.study.values import label
 
 
 def dump(study: Study) -> str:
-    """The study as TOML that stands alone."""
+    """The study as TOML that stands alone, beside copies of its pictures (`pictures.copy_of`)."""
     return "\n".join(_lines(study)) + "\n"
 
 
@@ -23,7 +24,8 @@ def _lines(study: Study) -> Iterator[str]:
     yield "prompts = ["
     for prompt in study.prompts:
         entry: dict[str, object] = {"text": prompt.text, "id": prompt.id}
-        yield f"  {_value(entry | ({'tags': list(prompt.tags)} if prompt.tags else {}))},"
+        tags = {"tags": list(prompt.tags)} if prompt.tags else {}
+        yield f"  {_value(entry | tags | pictures.written(prompt))},"
     yield "]"
     yield f"replicates = {study.replicates}" if study.seeds is None else f"seeds = {_value(list(study.seeds))}"
     bundles = {

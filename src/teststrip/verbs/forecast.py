@@ -173,7 +173,8 @@ def _read_from(source: PromptFile) -> str:
     if not source.text:
         return f"prompts from {source.name}"
     tags = f", tags from {listed([repr(name) for name in source.tags])}" if source.tags else ""
-    return f"prompts from column {source.text!r} of {source.name}{tags}"
+    pictures = f", pictures from {listed([repr(name) for name in source.pictures])}" if source.pictures else ""
+    return f"prompts from column {source.text!r} of {source.name}{tags}{pictures}"
 
 
 def time_line(forecast: Forecast) -> str:
@@ -285,7 +286,7 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
         "name": ref.name,
         "options": dict(ref.options),
         "operation": dict(ref.operation),
-        "shots": [dict(planned.shot.settings) for planned in shots],
+        "shots": [[dict(planned.shot.settings), dict(planned.shot.files)] for planned in shots],
     }
     try:
         child = subprocess.run(

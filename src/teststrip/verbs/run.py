@@ -35,7 +35,7 @@ from teststrip.records import (
     Study,
 )
 from teststrip.results import Result
-from teststrip.store import Store, inside
+from teststrip.store import Store, inputs, inside
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import places, resume, score, trial
 from teststrip.verbs.outcome import Outcome, page_of
@@ -275,8 +275,9 @@ class Session:
     def _begin(self, text: str, *, allow_mixed: bool, retry: bool, page: str) -> None:
         self._executor.open(self._engines.values())
         self._done, again = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
-        self._store.remember(self.study.name, text)
         folder = self.result.folder
+        inputs.keep(folder, self.study.prompts)
+        self._store.remember(self.study.name, text)
         inside.write(folder, STUDY_FILE, text)
         if not retry:
             for_good = {shot for shot, failure in self._store.failures().items() if not failure.retryable} - self._done
