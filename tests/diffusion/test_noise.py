@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import tiny_families, tiny_pipelines
 from tests.batching import oracle
+from tests.shots import shot_of
 from torch.overrides import TorchFunctionMode
 
 from teststrip.batching import Batcher, Call, Done
@@ -89,7 +90,7 @@ def test_no_noise_of_a_picture_is_drawn_twice_and_the_fingerprint_knows_who_draw
     described = pipelines.find(type(pipe).__name__)
     settings = {"prompt": "an owl", "num_inference_steps": 3, "width": side, "height": side}
     settings |= tiny_families.ASKED.get(family, {})
-    call = shooting.arguments(described, settings)
+    call = shooting.arguments(described, shot_of(settings))
     with Draws() as plain:
         try:
             picture, _ = shooting.expose(pipe, call, SEED, shooting.scheduler(pipe, {"scheduler": name}))

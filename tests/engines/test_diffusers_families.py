@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests import tiny_families
 from tests import tiny_pipelines as tiny
-from tests.shots import ask
+from tests.shots import ask, shot_of
 
 from teststrip.batching import Batcher, Call, Done
 from teststrip.diffusion import pipelines, shooting
@@ -103,7 +103,7 @@ def test_two_models_in_a_row_are_made_alone_and_cost_what_was_foretold() -> None
     }
     for guidance in (0.0, 4.0):
         asked = settings | {"decoder_guidance_scale": guidance}
-        call = shooting.arguments(described, asked)
+        call = shooting.arguments(described, shot_of(asked))
         picture, rows = shooting.expose(pipe, call, 5, shooting.scheduler(pipe, {}))
         assert picture.shape == (128, 128, 3)
         assert rows == 3 * described.rows(asked, lambda component, key: None) + described.rows_before(asked)

@@ -11,7 +11,7 @@ import torch
 from diffusers.callbacks import SD3CFGCutoffCallback, SDCFGCutoffCallback, SDXLCFGCutoffCallback
 from tests import tiny_families
 from tests import tiny_pipelines as tiny
-from tests.shots import answers, ask
+from tests.shots import answers, ask, shot_of
 
 from teststrip.batching import Batcher, Call, Done
 from teststrip.diffusion import pipelines, shooting, windows
@@ -116,7 +116,7 @@ def test_outside_of_its_window_a_picture_is_one_without_guidance_and_costs_a_row
     calls, alone = [], {}
     for name, settings in every.items():
         windows.check(settings, described)
-        call, prepare = shooting.arguments(described, settings), windows.around(described, settings)
+        call, prepare = shooting.arguments(described, shot_of(settings)), windows.around(described, settings)
         calls.append(Call(name, call, 5, prepare=prepare))
         alone[name] = shooting.expose(pipe, call, 5, shooting.scheduler(pipe, settings), prepare)
     for one, other in (("whole", "asked"), ("never", "off")):
@@ -140,7 +140,7 @@ def test_a_window_that_begins_late_is_guidance_that_a_hook_takes_back_before(fam
     asked["num_inference_steps"] = 5
     prepare = windows.around(described, asked | {"guidance_start": 0.5, "guidance_stop": 0.6})
     picture, _ = shooting.expose(
-        pipe, shooting.arguments(described, asked), 5, shooting.scheduler(pipe, asked), prepare
+        pipe, shooting.arguments(described, shot_of(asked)), 5, shooting.scheduler(pipe, asked), prepare
     )
     twice = family == "qwen_image"
     model, answered = getattr(pipe, tiny.DENOISER.get(family, "transformer")), []
@@ -155,8 +155,12 @@ def test_a_window_that_begins_late_is_guidance_that_a_hook_takes_back_before(fam
         return (torch.cat([output[0][1:], output[0][1:]]),)
 
     handle = model.register_forward_hook(take_back)
-    expected, _ = shooting.expose(pipe, shooting.arguments(described, asked), 5, shooting.scheduler(pipe, asked))
+    expected, _ = shooting.expose(
+        pipe, shooting.arguments(described, shot_of(asked)), 5, shooting.scheduler(pipe, asked)
+    )
     handle.remove()
     assert np.abs(picture - expected).max() * 255 <= 1
-    unchanged, _ = shooting.expose(pipe, shooting.arguments(described, asked), 5, shooting.scheduler(pipe, asked))
+    unchanged, _ = shooting.expose(
+        pipe, shooting.arguments(described, shot_of(asked)), 5, shooting.scheduler(pipe, asked)
+    )
     assert not np.array_equal(unchanged, expected)

@@ -68,7 +68,7 @@ class PlainCalls:
             scheduler = shooting.scheduler(self._loaded.pipe, shot.settings)
             call = shooting.arguments(self._pipeline, shot)
             prepare = windows.around(self._pipeline, shot.settings)
-            picture, rows = shooting.expose(pipe, call, shot.seed, scheduler, partial(self._caching, shot), prepare)
+            picture, rows = shooting.expose(pipe, call, shot.seed, scheduler, prepare, partial(self._caching, shot))
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
             return failures.of(shot, error)
         return shooting.finish(

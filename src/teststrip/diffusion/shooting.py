@@ -63,8 +63,8 @@ def expose(
     call: Mapping[str, Any],
     seed: int,
     scheduler: Any,
-    within: Callable[[Any], AbstractContextManager[None]] = nullcontext,
     prepare: Callable[[Any], None] | None = None,
+    within: Callable[[Any], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[NDArray[np.float32], int]:
     """One plain call of the pipeline.
 
@@ -74,8 +74,8 @@ def expose(
         seed: of the one generator that the pipeline is given, on the CPU; what draws without a generator draws from a
             stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
-        within: the call takes place in what this makes of the pipeline that is called.
         prepare: changes the copy of the pipeline that is called (`windows.around`); None = nothing.
+        within: the call takes place in what this makes of that copy.
 
     Returns:
         the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoisers were given.
