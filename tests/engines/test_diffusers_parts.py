@@ -1,13 +1,9 @@
-"""Quantized weights, other components, attention backends and caches: pictures are those of Diffusers called by hand.
-
-A quantization that cannot run on this machine is asserted to be refused, with its remedy.
-"""
+"""Other components and attention: pictures are those of Diffusers called by hand, or one sentence says why not."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,142 +12,30 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.hooks import (
-    FasterCacheConfig,
-    FirstBlockCacheConfig,
-    MagCacheConfig,
-    PyramidAttentionBroadcastConfig,
-    TaylorSeerCacheConfig,
-)
-from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 from safetensors.torch import load_file, save_file
 from tests import tiny_pipelines as tiny
-from tests.engines.test_diffusers_files import random_lora
+from tests.by_hand import asked, by_hand, picture, refusal
 from tests.shots import answers, ask
-from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+from torchao.quantization import Float8WeightOnlyConfig
 
-from teststrip.diffusion import precision
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.errors import EngineError, StudyError
-from teststrip.records import Failure, Render, Shot
+from teststrip.records import Failure
 from teststrip.testing.engine_contract import pixels_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Diffusers and the packages of quantizations warn of their age
 
-OWN = {"seed", "model", "lora", "lora_scale"}
-"""Settings of a shot that a pipeline's call does not take."""
-
-CONFIGS: dict[str, Callable[[], Any]] = {
-    "torchao-int8": lambda: diffusers.TorchAoConfig(Int8WeightOnlyConfig()),
-    "torchao-fp8": lambda: diffusers.TorchAoConfig(Float8WeightOnlyConfig()),
-    "quanto-int8": lambda: diffusers.QuantoConfig(weights_dtype="int8"),
-    "quanto-int4": lambda: diffusers.QuantoConfig(weights_dtype="int4"),
-    "quanto-fp8": lambda: diffusers.QuantoConfig(weights_dtype="float8"),
-    "bnb-int8": lambda: diffusers.BitsAndBytesConfig(load_in_8bit=True),
-    "bnb-nf4": lambda: diffusers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
-    "bnb-fp4": lambda: diffusers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="fp4"),
-}
-"""What a person writes for each quantization."""
-
 KINDS = gguf.GGMLQuantizationType
-STEPS = 8
-"""Of pictures with a cache: enough for each cache to leave something out."""
 
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Model folders by family, and a second one of Flux and SD 1.5 with other weights."""
+    """Model folders by family, and a second Flux with other weights."""
     root = tmp_path_factory.mktemp("models")
     for family in ("flux", "sd15", "chroma", "sd3"):
         tiny.save(family, root / family)
-    for family in ("flux", "sd15"):
-        tiny.save(family, root / f"{family}-2", seed=1)
+    tiny.save("flux", root / "flux-2", seed=1)
     return root
-
-
-def asked(shelf: Path, family: str, **settings: Any) -> Shot:
-    side = tiny.SIDE.get(family, 32)
-    return ask(shelf / family, height=side, width=side, **settings)
-
-
-def by_hand(
-    shot: Shot, dtype: torch.dtype = torch.float32, cache: Callable[[Any], Any] | None = None, **parts: Any
-) -> Any:
-    """The picture as a person makes it with Diffusers, with these components in the place of the model's own."""
-    pipe = DiffusionPipeline.from_pretrained(
-        str(shot.settings["model"]), torch_dtype=dtype, local_files_only=True, use_safetensors=True, **parts
-    ).to("cpu")
-    pipe.set_progress_bar_config(disable=True)
-    if cache:
-        pipe.transformer.enable_cache(cache(pipe))
-    given = {name: value for name, value in shot.settings.items() if name not in OWN}
-    return np.asarray(pipe(**given, generator=torch.Generator("cpu").manual_seed(shot.seed)).images[0])
-
-
-def picture(shot: Shot, **options: Any) -> Render:
-    (answer,) = answers([shot], **{"batch": 1, **options}).values()
-    assert isinstance(answer, Render), answer
-    return answer
-
-
-def refusal(shot: Shot, **options: Any) -> str:
-    """What `plan` says before anything is loaded."""
-    engine = DiffusersEngine(device="cpu", **options)
-    with pytest.raises((StudyError, EngineError)) as said:
-        engine.check(shot.settings)
-    return str(said.value)
-
-
-@pytest.mark.parametrize("name", precision.NAMES)
-def test_a_quantized_picture_is_the_one_of_diffusers_or_one_sentence_says_what_is_missing(shelf, name) -> None:
-    shot, one = asked(shelf, "flux"), precision.QUANTIZATIONS[name]
-    package = importlib.util.find_spec(one.package.replace("-", "."))
-    if package is None or one.gpu:
-        said = refusal(shot, quantization=name)
-        missing = f"Run: pip install {one.package}"
-        assert said.endswith(missing) if package is None else "needs an NVIDIA GPU, and device is 'cpu'" in said
-        with pytest.raises((RuntimeError, ImportError), match=r"No GPU found|install"):
-            diffusers.FluxTransformer2DModel.from_pretrained(
-                shelf / "flux", subfolder="transformer", quantization_config=CONFIGS[name]()
-            )
-        return
-    answer = picture(shot, quantization=name)
-    dtype = getattr(torch, one.dtypes[0])
-    config = {"quantization_config": CONFIGS[name](), "torch_dtype": dtype}
-    own = diffusers.FluxTransformer2DModel.from_pretrained(shelf / "flux", subfolder="transformer", **config)
-    assert np.array_equal(pixels_of(answer), by_hand(shot, dtype, transformer=own))
-    assert not np.array_equal(pixels_of(answer), pixels_of(picture(shot, dtype=one.dtypes[0])))
-    assert (answer.facts["quantization"], answer.facts["dtype"]) == (name, one.dtypes[0])
-    assert one.package in answer.fingerprint.facts["quantization"]["package"]
-
-
-@pytest.mark.parametrize("name", ["quanto-int8", "torchao-fp8"])
-def test_quantized_pictures_share_forwards_and_stay_within_a_level(shelf, name) -> None:
-    shots = [asked(shelf, "flux", prompt=prompt) for prompt in ("an owl", "a red rose", "rain")]
-    together = answers(shots, quantization=name, batch=4)
-    for shot in shots:
-        answer = together[shot.id]
-        assert isinstance(answer, Render), answer
-        assert answer.facts.get("alone") is None
-        difference = pixels_of(answer).astype(int) - pixels_of(picture(shot, quantization=name)).astype(int)
-        assert np.abs(difference).max() <= 1
-
-
-def test_a_lora_is_put_on_quantized_weights_and_taken_off_again(shelf, tmp_path) -> None:
-    lora = str(random_lora(tmp_path, 5))
-    plain, scaled = asked(shelf, "sd15"), asked(shelf, "sd15", lora=lora)
-    for name in ("torchao-fp8", "quanto-fp8"):
-        both = answers([scaled, plain], quantization=name, batch=1)
-        assert both[plain.id].facts["pixels"] == picture(plain, quantization=name).facts["pixels"]
-        config = {"quantization_config": CONFIGS[name](), "torch_dtype": torch.float32}
-        own = diffusers.UNet2DConditionModel.from_pretrained(shelf / "sd15", subfolder="unet", **config)
-        pipe = DiffusionPipeline.from_pretrained(shelf / "sd15", unet=own)
-        pipe.load_lora_weights(tmp_path, weight_name=Path(lora).name)
-        given = {name: value for name, value in plain.settings.items() if name not in OWN}
-        image = pipe(**given, generator=torch.Generator("cpu").manual_seed(plain.seed)).images[0]
-        assert np.array_equal(pixels_of(both[scaled.id]), np.asarray(image))
 
 
 def test_another_component_is_taken_from_a_folder_or_a_file(shelf, tmp_path) -> None:
@@ -201,7 +85,7 @@ def write_gguf(file: Path, tensors: Mapping[str, torch.Tensor], kind: gguf.GGMLQ
         values = tensor.float().numpy()
         if values.ndim > 1 and kind == KINDS.F16:
             writer.add_tensor(name, values.astype(np.float16))
-        elif values.ndim > 1 and values.shape[-1] % 32 == 0:  # numbers in a block
+        elif values.ndim > 1 and values.shape[-1] % 32 == 0 and name.endswith("weight"):  # numbers in a block
             writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
         else:
             writer.add_tensor(name, values)
@@ -240,6 +124,58 @@ def test_a_gguf_file_gives_the_picture_that_diffusers_makes_with_it(shelf, packe
     together = answers([shot, asked(shelf, "flux", seed=3)], transformer=str(packed["Q4_0"]), batch=2)
     difference = pixels_of(together[shot.id]).astype(int) - pixels_of(picture(shot, transformer=str(packed["Q4_0"])))
     assert np.abs(difference).max() <= 1
+
+
+def as_published(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Z-Image's transformer in the names of its authors, as ComfyUI has it: one matrix for queries, keys and values."""
+    ours = {"final_layer.": "all_final_layer.2-1.", "x_embedder.": "all_x_embedder.2-1."}
+    ours |= {".attention.out.": ".attention.to_out.0.", ".k_norm.": ".norm_k.", ".q_norm.": ".norm_q."}
+    found = {}
+    for name, tensor in tensors.items():
+        if re.search(r"\.to_[kv]\.", name):
+            continue
+        if ".to_q." in name:
+            tensor = torch.cat([tensors[name.replace("to_q", one)] for one in ("to_q", "to_k", "to_v")])
+        theirs = name.replace("to_q", "qkv")
+        for published, diffusers_name in ours.items():
+            theirs = theirs.replace(diffusers_name, published)
+        found[f"model.diffusion_model.{theirs}"] = tensor.contiguous()
+    return found
+
+
+def test_a_file_in_the_names_of_its_authors_is_read_as_diffusers_reads_it(tmp_path) -> None:
+    folder, other = (tiny.save("z_image", tmp_path / str(seed), seed=seed) for seed in (0, 1))
+    tensors = as_published(load_file(next((other / "transformer").glob("*.safetensors"))))
+    save_file(tensors, tmp_path / "published.safetensors")
+    write_gguf(tmp_path / "published.gguf", tensors, KINDS.Q8_0)
+    shot = ask(folder, height=32, width=32, max_sequence_length=64)
+    kind = diffusers.ZImageTransformer2DModel
+    whole = picture(shot, transformer=str(tmp_path / "published.safetensors"))
+    own = kind.from_pretrained(other, subfolder="transformer")
+    assert np.array_equal(pixels_of(whole), by_hand(shot, transformer=own))
+    packed = picture(shot, transformer=str(tmp_path / "published.gguf"))
+    read = kind.from_single_file(
+        str(tmp_path / "published.gguf"),
+        config=str(folder),
+        subfolder="transformer",
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=torch.float32),
+        torch_dtype=torch.float32,
+    )
+    assert np.array_equal(pixels_of(packed), by_hand(shot, transformer=read))
+    for name in ("published.safetensors", "published.gguf"):
+        assert DiffusersEngine(device="cpu", transformer=str(tmp_path / name)).rehearse(shot.settings) == ""
+
+
+def test_a_folder_that_was_saved_quantized_is_loaded_as_it_was_saved(shelf, tmp_path) -> None:
+    shot = asked(shelf, "flux")
+    config = diffusers.TorchAoConfig(Float8WeightOnlyConfig())
+    own = diffusers.FluxTransformer2DModel.from_pretrained(
+        shelf / "flux", subfolder="transformer", quantization_config=config, torch_dtype=torch.float32
+    )
+    own.save_pretrained(tmp_path)
+    answer = picture(shot, transformer=str(tmp_path))
+    assert answer.facts["pixels"] == picture(shot, quantization="torchao-fp8").facts["pixels"]
+    assert "quantized already" in refusal(shot, transformer=str(tmp_path), quantization="quanto-int8")
 
 
 def test_every_thing_that_cannot_stand_in_is_one_sentence_that_names_the_option(shelf, packed, tmp_path) -> None:
@@ -315,7 +251,7 @@ def test_an_attention_backend_is_put_on_one_model_and_no_other(shelf) -> None:
     shot = asked(shelf, "flux")
     before = _AttentionBackendRegistry.get_active_backend()[0]
     plain = picture(shot)
-    for name in ("_native_math", "flex"):
+    for name in ("_native_math",):
         answer = picture(shot, attention=name)
         assert _AttentionBackendRegistry.get_active_backend()[0] == before
         own = diffusers.FluxTransformer2DModel.from_pretrained(shelf / "flux", subfolder="transformer")
@@ -327,43 +263,6 @@ def test_an_attention_backend_is_put_on_one_model_and_no_other(shelf) -> None:
         assert answer.facts["attention"] == answer.fingerprint.facts["attention"] == name
         assert "said" not in answer.facts
     assert picture(shot).facts["pixels"] == plain.facts["pixels"]
-
-
-CACHES: dict[str, Callable[[Any], Any]] = {
-    "first_block 0.5": lambda _: FirstBlockCacheConfig(threshold=0.5),
-    "pab 3": lambda pipe: PyramidAttentionBroadcastConfig(
-        spatial_attention_block_skip_range=3, current_timestep_callback=lambda: pipe.current_timestep
-    ),
-    "faster_cache 2 -1 900": lambda pipe: FasterCacheConfig(
-        spatial_attention_block_skip_range=2,
-        spatial_attention_timestep_skip_range=(-1, 900),
-        is_guidance_distilled=True,
-        tensor_format="BCHW",
-        current_timestep_callback=lambda: pipe.current_timestep,
-    ),
-    "taylorseer 3 2": lambda _: TaylorSeerCacheConfig(cache_interval=3, disable_cache_before_step=2),
-    "magcache": lambda _: MagCacheConfig(num_inference_steps=STEPS, mag_ratios=FLUX_MAG_RATIOS),
-}
-"""What a person writes for each cache."""
-
-
-@pytest.mark.parametrize("cache", CACHES)
-def test_a_cached_picture_is_the_one_of_diffusers_whatever_was_made_before_it(shelf, cache) -> None:
-    shots = [asked(shelf, "flux", num_inference_steps=STEPS, seed=seed) for seed in (1, 2, 3)]
-    engine = DiffusersEngine(device="cpu", cache=cache)
-    engine.check(shots[0].settings)
-    assert engine.remark(shots[0].settings).startswith("made one after another, not in batches: cache = ")
-    forward = answers(shots, cache=cache)
-    backward = answers(reversed(shots), cache=cache)
-    for shot in shots:
-        answer = forward[shot.id]
-        assert isinstance(answer, Render), answer
-        assert answer.facts["pixels"] == backward[shot.id].facts["pixels"]
-        assert answer.facts["cache"] == cache
-    assert answer.fingerprint.facts["cache"]["name"] == cache.split()[0]
-    assert answer.fingerprint.facts["batching"] == "one call a picture"
-    assert np.array_equal(pixels_of(answer), by_hand(shots[-1], cache=CACHES[cache]))
-    assert answer.facts["pixels"] != picture(shots[-1]).facts["pixels"], "a cache that changes nothing shows nothing"
 
 
 def test_options_that_are_left_out_are_in_no_fingerprint_and_no_picture(shelf) -> None:

@@ -189,7 +189,7 @@ def _single_file(name: str, file: Path, config: str | None) -> Model:
     if not any(_any_begins(names, part) for part in PARTS):
         raise StudyError(
             f"model: {name!r} holds the denoiser of a {pipeline} alone, without text encoder and VAE."
-            " Name a file that has all parts, or a model folder"
+            " Name a file that has all parts, or a model folder and, as [engine] transformer or unet, this file"
         )
     return Model(name, pipeline, (scheduler, {}), file=file)
 

@@ -33,12 +33,13 @@ def fetch(part: Part) -> None:
 
     inside = f"{part.inside}/" if part.inside else ""
     try:
-        hub.ask(part.repo, part.commit)
+        # By its branch, where that is still the commit: the branch is then known without a network, too.
+        revision = "main" if hub.ask(part.repo, "main") == part.commit else part.commit
         if part.is_file:
-            hf_hub_download(part.repo, part.inside, revision=part.commit)
+            hf_hub_download(part.repo, part.inside, revision=revision)
         else:
             patterns = [f"{inside}*.json", f"{inside}*.safetensors"]
-            snapshot_download(part.repo, revision=part.commit, allow_patterns=patterns)
+            snapshot_download(part.repo, revision=revision, allow_patterns=patterns)
     except hub.troubles() as error:
         raise EngineError(
             f"{part.option}: {part.written!r} is not on this disk and cannot be fetched:"

@@ -272,6 +272,7 @@ def _checked_folder(part: Part, model: Model, variant: str | None) -> Part:
                 f"{part.option}: {part.written!r} does not fit {model.name!r}: its {key} is {theirs}, not {ours}."
                 " Name one that was made for this kind of model"
             )
+    precision.check_packed(part.option, config)
     if not part.repo:
         _check_weights(part, whole.variant_of(part.place, variant))
     return Part(

@@ -102,6 +102,23 @@ def check(name: str, *, device: str, dtype: str, offload: str) -> None:
         )
 
 
+def check_packed(place: str, config: Mapping[str, object]) -> None:
+    """Check that the package is installed that reads a component which was saved quantized.
+
+    Args:
+        place: where the study names the component.
+        config: of the component.
+
+    Raises:
+        StudyError: the package is missing.
+    """
+    packed = config.get("quantization_config")
+    method = str(packed.get("quant_method") or "") if isinstance(packed, dict) else ""
+    one = next((one for one in QUANTIZATIONS.values() if method and one.package.endswith(method)), None)
+    if one and not _installed(one.module):
+        raise StudyError(f"{place}: its weights are quantized with {one.package}. Run: pip install {one.package}")
+
+
 def dtype_of(name: str | None, usual: str) -> str:
     """The number format that dtype = "auto" stands for under a quantization.
 
