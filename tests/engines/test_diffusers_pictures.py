@@ -113,6 +113,15 @@ def test_the_steps_that_strength_leaves_are_those_that_diffusers_takes(kind) -> 
         assert left == len(pipe.scheduler.timesteps) - (steps - int(taken)), (kind, steps, strength)
 
 
+def test_plan_says_in_which_size_a_picture_is_made(folders, photos) -> None:
+    engine = DiffusersEngine(device="cpu")
+    assert "in the size of each prompt's image" in engine.remark(asked(folders, photos, "sdxl").settings)
+    assert "the image is stretched to it" in engine.remark(asked(folders, photos, "flux").settings)
+    sized = asked(folders, photos, "flux", width=32, height=48)
+    assert "size" not in engine.remark(sized.settings)
+    assert (made(sized, batch=1).width, made(sized, batch=1).height) == (32, 48)
+
+
 def test_a_strength_that_leaves_no_step_is_refused(folders, photos) -> None:
     engine = DiffusersEngine(device="cpu")
     with pytest.raises(StudyError, match=r"^strength: 0\.1 of 5 steps leaves none\. Write at least 0\.2$"):
