@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +18,15 @@ from tests import tiny_pipelines as tiny
 from tests.shots import answers, ask
 
 import teststrip
+from teststrip import plan
 from teststrip.diffusion import pipelines, tasks
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.errors import StudyError
 from teststrip.pictures import encode_png
 from teststrip.records import Failure, Render, Shot
+from teststrip.rows import heard
 from teststrip.testing.engine_contract import pixels_of
+from teststrip.verbs import readings
 
 FAMILIES = ("sd15", "sdxl", "sd3", "flux")
 IMG2IMG = {
@@ -91,7 +95,7 @@ def test_a_picture_from_a_picture_is_the_one_that_diffusers_makes(folders, photo
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pictures_from_pictures_share_forwards_and_stay_within_a_level(folders, photos, family) -> None:
-    shots = [asked(folders, photos, family, photo, strength=s) for photo in ("owl", "cat") for s in (0.4, 1.0)]
+    shots = [asked(folders, photos, family, photo, strength=s) for photo, s in (("owl", 0.4), ("cat", 1.0))]
     together = answers(shots, batch=4)
     for shot in shots:
         answer = together[shot.id]
@@ -111,6 +115,15 @@ def test_the_steps_that_strength_leaves_are_those_that_diffusers_takes(kind) -> 
         assert pipeline is not None
         left = tasks.steps_left(pipeline, {"strength": strength}, steps)
         assert left == len(pipe.scheduler.timesteps) - (steps - int(taken)), (kind, steps, strength)
+
+
+def test_plan_says_in_which_size_a_picture_is_made(folders, photos) -> None:
+    engine = DiffusersEngine(device="cpu")
+    assert "in the size of each prompt's image" in engine.remark(asked(folders, photos, "sdxl").settings)
+    assert "the image is stretched to it" in engine.remark(asked(folders, photos, "flux").settings)
+    sized = asked(folders, photos, "flux", width=32, height=48)
+    assert "size" not in engine.remark(sized.settings)
+    assert (made(sized, batch=1).width, made(sized, batch=1).height) == (32, 48)
 
 
 def test_a_strength_that_leaves_no_step_is_refused(folders, photos) -> None:
@@ -167,3 +180,23 @@ def test_a_run_keeps_its_pictures_and_goes_on_from_its_folder_alone(photos, tmp_
         assert len(rows) == 2
         assert first.isdisjoint(row.planned.shot.id for row in rows), "another picture is another shot"
     assert len(list((mailed / "inputs").iterdir())) == 2
+
+
+def test_one_text_with_two_pictures_is_no_twin(photos, tmp_path) -> None:
+    for name in ("owl", "cat"):
+        (tmp_path / f"{name}.png").write_bytes((photos / f"{name}64.png").read_bytes())
+    (tmp_path / "study.toml").write_text(
+        'name = "s"\nprompts = [{ text = "an owl", image = "owl.png" }, { text = "an owl", image = "cat.png" }]\n'
+        'engine = { device = "cpu" }\nsettings = { num_inference_steps = 2 }\naxes = { strength = [0.5, 1.0] }\n'
+    )
+    with teststrip.run(tmp_path / "study.toml", tmp_path / "run") as result:
+        rows = list(result.rows())
+        assert all(row.image and row.image.facts["read"] for row in rows)
+        assert heard.twins(rows) == {}
+        first, second = ([row for row in rows if row.planned.prompt is prompt] for prompt in result.study.prompts)
+        same = [
+            replace(row, planned=replace(row.planned, prompt=replace(row.planned.prompt, pictures=()))) for row in rows
+        ]
+        assert heard.twins(same) == {second[0].planned.prompt.id: first[0].planned.prompt.id}
+        read = readings.of(plan.of(result.study))
+        assert readings.distinct(result.study, read) == result.study

@@ -73,3 +73,28 @@ test("a snippet does not hand the pipeline a part of the steps, which its call d
   assert.match(snippet, /^# Guided in a part of the steps alone.*: guidance_stop = 0\.4$/m);
   assert.doesNotMatch(snippet, /guidance_stop=/);
 });
+
+test("a prompt's pictures are taken along, from the folder of the run", () => {
+  const board = Board.model(raw());
+  const plain = TakeAway.diffusers(board, board.places[0]);
+  assert.doesNotMatch(plain, /load_image|AutoPipeline/);
+  const prompt = board.prompts[board.places[0].prompt];
+  /** @param {Record<string, string>} pictures @param {Record<string, unknown>} [settings] */
+  const snippet = (pictures, settings = {}) => {
+    prompt.pictures = pictures;
+    board.cells.forEach((cell) => Object.assign(cell.settings, settings));
+    return TakeAway.diffusers(board, board.places[0]);
+  };
+  const photo = "inputs/ab.png";
+  assert.match(snippet({ image: photo }), /^pipeline = AutoPipelineForImage2Image\.from_pretrained\(/m);
+  assert.match(snippet({ image: photo }), /^ {4}image=load_image\("runs\/small\/inputs\/ab\.png"\),$/m);
+  assert.match(snippet({ image: photo, mask: photo }), /AutoPipelineForInpainting[^]*\n {4}mask_image=load_image\(/);
+  const led = snippet({ control_image: photo }, { controlnet: "nets/pose" });
+  assert.match(led, /^pipeline = AutoPipelineForText2Image.*, controlnet=AutoModel\.from_pretrained\("nets\/pose"\)\)$/m);
+  assert.match(led, /"control_image" if "control_image" in signature\(pipeline\.__call__\)\.parameters else "image"/);
+  assert.doesNotMatch(led, /^ {4}controlnet=/m);
+  const seen = snippet({ ip_adapter_image: photo }, { controlnet: null, ip_adapter: "nets/ip.safetensors", ip_adapter_scale: 0.5 });
+  assert.match(seen, /^pipeline\.load_ip_adapter\("nets", subfolder="", weight_name="ip\.safetensors", image_encoder_folder=None\)$/m);
+  assert.match(seen, /^pipeline\.set_ip_adapter_scale\(0\.5\)$/m);
+  assert.match(TakeAway.command(board, board.places[0]), /--set 'prompts=\[\{ text = "an owl", ip_adapter_image = "inputs\/ab\.png" \}\]'/);
+});

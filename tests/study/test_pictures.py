@@ -15,7 +15,9 @@ from teststrip import plan
 from teststrip import study as studies
 from teststrip.errors import StudyError
 from teststrip.pictures import encode_png
+from teststrip.rows import grid
 from teststrip.store import inputs
+from teststrip.verbs import forecast
 
 STUDY = """
 name = "demo"
@@ -105,7 +107,7 @@ def test_one_text_with_two_pictures_is_two_blocks_with_seeds_of_their_own(tmp_pa
     picture(tmp_path, "cat.png", 90)
     both = '[{ text = "an owl", image = "owl.png" }, { text = "an owl", image = "cat.png" }]'
     first, second = (one.shot for one in plan.of(read(tmp_path, both)))
-    assert [prompt.id for prompt in read(tmp_path, both).prompts] == ["an-owl", "an-owl-2"]
+    assert [prompt.id for prompt in read(tmp_path, both).prompts] == ["an-owl-owl", "an-owl-cat"]
     assert first.seed != second.seed
     text = plan.of(studies.study(name="demo", prompts=["an owl"]))
     assert next(iter(text)).shot.seed not in (first.seed, second.seed)
@@ -167,7 +169,7 @@ def test_a_photograph_is_measured_as_its_camera_was_held(tmp_path: Path) -> None
     [
         ('[{ text = "a", image = "none.png" }]', "prompts[0].image: 'none.png' is no file beside the study or below"),
         ('[{ text = "a", image = "../owl.png" }]', "prompts[0].image: '../owl.png' lies outside the study's folder"),
-        ('[{ text = "a", image = "study.toml" }]', "prompts[0].image: 'study.toml' is no PNG, JPEG or WebP that can"),
+        ('[{ text = "a", image = "study.toml" }]', "prompts[0].image: 'study.toml' is no picture (not a PNG,"),
         ('[{ text = "a", image = 3 }]', "prompts[0].image: must be the path of a picture in quotes, not a number (3)"),
         (
             '[{ text = "a", image = "owl.png" }, "b"]',
@@ -208,3 +210,22 @@ def test_what_is_wrong_with_pictures_is_said_with_its_place(tmp_path: Path, prom
     with pytest.raises(StudyError) as raised:
         read(tmp_path, prompts)
     assert message in str(raised.value)
+
+
+def test_plan_says_which_pictures_are_given(tmp_path: Path) -> None:
+    picture(tmp_path, "owl.png", width=96)
+    picture(tmp_path, "cat.png")
+    (tmp_path / "p.csv").write_text("text,image\nan owl,owl.png\na cat,cat.png\n", encoding="utf-8")
+    read(tmp_path, '{ file = "p.csv" }')
+    said = list(forecast.lines(forecast.of(tmp_path / "study.toml", tmp_path / "run")))
+    assert "  prompts from column 'text' of p.csv, pictures from 'image'" in said
+    assert "  pictures given: image 96 × 64, 64 × 64" in said
+    assert any("are made in the size of each prompt's image" in line for line in said)
+
+
+def test_prompts_that_share_a_text_have_labels_of_their_own(tmp_path: Path) -> None:
+    picture(tmp_path, "owl.png")
+    picture(tmp_path, "cat.png", 90)
+    both = '[{ text = "a bird", image = "owl.png" }, { text = "a bird", image = "cat.png" }]'
+    labels = [grid.label(one, grid.PROMPT) for one in plan.of(read(tmp_path, both))]
+    assert labels == ["a bird (a-bird-owl)", "a bird (a-bird-cat)"]

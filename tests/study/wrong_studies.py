@@ -49,6 +49,27 @@ WRONG = [
     Wrong("nested too deeply", key("x = " + "[" * 30 + "]" * 30), "x[0]: is nested deeper than 8 levels"),
     # --- the top ---
     Wrong("no name", PROMPTS + PATTERN, 'name is missing. Write name = "study"'),
+    Wrong(
+        "a picture that is not there",
+        NAME + 'prompts = [{ text = "a", image = "owl.png" }]\n' + PATTERN,
+        "prompts[0].image: 'owl.png' is no file beside the study or below. Check its name",
+    ),
+    Wrong(
+        "a picture elsewhere",
+        NAME + 'prompts = [{ text = "a", control_image = "../owl.png" }]\n' + PATTERN,
+        "prompts[0].control_image: '../owl.png' lies outside the study's folder. Move it beside the study file",
+    ),
+    Wrong(
+        "a picture that is a number",
+        NAME + 'prompts = [{ text = "a", mask = 3 }]\n' + PATTERN,
+        "prompts[0].mask: must be the path of a picture in quotes, not a number (3)",
+    ),
+    Wrong(
+        "a picture that is none",
+        NAME + 'prompts = [{ text = "a", image = "study.toml" }]\n' + PATTERN,
+        "prompts[0].image: 'study.toml' is no picture (not a PNG, JPEG or WebP: the bytes begin with b'name = \"')."
+        " Save it as PNG, JPEG or WebP",
+    ),
     Wrong("no prompts", NAME + PATTERN, 'prompts is missing. Write prompts = ["an owl", "a rose"]'),
     Wrong("a key misspelled", key("replicate = 2"), "unknown key 'replicate'. Did you mean 'replicates'?"),
     Wrong(

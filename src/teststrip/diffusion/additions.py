@@ -34,6 +34,12 @@ NAMES: Final = ("controlnet", "ip_adapter", "image_encoder")
 SAME: Final = ("cross_attention_dim", "joint_attention_dim", "pooled_projection_dim", "caption_channels")
 """Keys of configuration that a ControlNet shares with its denoiser."""
 
+ADAPTER: Final = {
+    "unet": (("image_proj.",), ("ip_adapter.",)),
+    "transformer": (("image_proj.", "ip_adapter_proj_model."), ("ip_adapter.", "double_blocks.")),
+}
+"""How the names of an IP-Adapter's two parts begin, by the denoiser that it is for."""
+
 ENCODERS: Final = re.compile(r"(CLIP|Siglip)VisionModel(WithProjection)?")
 
 
@@ -101,7 +107,8 @@ def _check_adapter(wanted: Additions, model: Model, pipeline: PipelineClass) -> 
     if file.suffix != WEIGHTS or not file.is_file():
         raise StudyError(f"ip_adapter: {name!r} is no .safetensors file. Download it and give its path")
     header = read_header(file)
-    if not all(any(tensor.startswith(start) for tensor in header) for start in ("image_proj.", "ip_adapter.")):
+    parts = ADAPTER["transformer" if "transformer" in _arguments(pipeline) else "unet"]
+    if not all(any(tensor.startswith(part) for tensor in header) for part in parts):
         raise StudyError(f"ip_adapter: {name!r} holds no IP-Adapter. A LoRA belongs under `lora`")
     if "image_encoder" not in _arguments(pipeline):
         raise StudyError(f"ip_adapter: {pipeline.name} takes none. Name another model")

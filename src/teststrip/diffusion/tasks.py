@@ -33,6 +33,9 @@ TEXT: Final = "AUTO_TEXT2IMAGE_PIPELINES_MAPPING"
 IMAGE: Final = "AUTO_IMAGE2IMAGE_PIPELINES_MAPPING"
 INPAINT: Final = "AUTO_INPAINT_PIPELINES_MAPPING"
 
+OWN_SIZE: Final = re.compile(r"height or self\.(?:default_sample_size|unet\.config\.sample_size)")
+"""How a pipeline writes that a height left out is the model's own."""
+
 NEEDS: Final = {
     "control_image": ("controlnet", "the folder of a ControlNet"),
     "ip_adapter_image": ("ip_adapter", "the .safetensors file of an IP-Adapter"),
@@ -185,6 +188,19 @@ def steps_left(pipeline: PipelineClass, settings: Mapping[str, Value], steps: in
 def fewest_steps(pipeline: PipelineClass, settings: Mapping[str, Value], steps: int) -> int:
     """The smallest number of steps, up to these, of which `strength` leaves one."""
     return next((n for n in range(1, steps) if steps_left(pipeline, settings, n)), steps)
+
+
+def remark(pipeline: PipelineClass, settings: Mapping[str, Value]) -> str:
+    """In which size pictures are made where a study gives an image and no size, as a clause after "settings"."""
+    sides = [settings.get(side) for side in ("width", "height")]
+    if settings.get("image") is None or any(side is not None for side in sides):
+        return ""
+    if "width" not in pipeline.knobs:
+        return "are made in the size of each prompt's image"
+    source = ast.unparse(pipeline.tree)
+    if "image_width" in source or not OWN_SIZE.search(source):
+        return ""
+    return "are made in the model's own size, whatever the size of the image: the image is stretched to it"
 
 
 def check_steps(pipeline: PipelineClass, settings: Mapping[str, Value], steps: int) -> None:

@@ -284,7 +284,8 @@ class DiffusersEngine:
         sampling = self._asked.sampling(model, settings)
         dead = unheeded.remarks(pipeline, settings, model, sampling) if pipeline else ()
         listed = step_lists.asked(settings, model.pipeline)
-        return "\n".join([*(() if listed else schedule.remarks(*sampling)), *dead, *alone])
+        size = filter(None, [tasks.remark(pipeline, settings) if pipeline else ""])
+        return "\n".join([*(() if listed else schedule.remarks(*sampling)), *dead, *size, *alone])
 
     def read(self, settings: Mapping[str, Value], texts: Sequence[str]) -> Sequence[Reading]:
         """What the model's own tokenizers read of these texts, where they are on this disk."""

@@ -346,12 +346,7 @@ class Plan:
         sizes = [
             w * h for s in settings if isinstance(w := s.get("width"), int) and isinstance(h := s.get("height"), int)
         ]
-        if not sizes:  # a picture is made in the size of the one that it begins with
-            given = [picture for prompt in self.study.prompts for picture in prompt.pictures]
-            sizes = [picture.width * picture.height for picture in given if picture.name == "image"]
-        elif len(sizes) < len(settings):
-            return None
-        if not sizes:
+        if len(sizes) < len(settings):
             return None
         # 1.6 bytes a pixel, because a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
         return Measured(1.6 * sum(sizes) / len(sizes), "guessed at 1.6 bytes a pixel, as PNGs of photographs take")

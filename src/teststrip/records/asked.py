@@ -79,6 +79,11 @@ class Prompt:
     pictures: tuple[Picture, ...] = ()
 
     @property
+    def label(self) -> str:
+        """The text as grids and the page show it; prompts with pictures may share a text, so their id stands by it."""
+        return f"{self.text} ({self.id})" if self.pictures else self.text
+
+    @property
     def settings(self) -> dict[str, Value]:
         """The pictures as settings of a shot: names to digests."""
         return {picture.name: picture.digest for picture in self.pictures}

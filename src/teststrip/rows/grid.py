@@ -33,7 +33,7 @@ def label(planned: Planned, dimension: str) -> str:
     if dimension in labels:
         return labels[dimension]
     if dimension == PROMPT:
-        return planned.prompt.text
+        return planned.prompt.label
     if dimension == PROMPT_ID:
         return planned.prompt.id
     if dimension == REPLICATE:
@@ -76,7 +76,7 @@ def _lies_at(planned: Planned, dimension: str, value: object) -> bool:
     if str(value) == label(planned, dimension):
         return True
     if dimension == PROMPT:
-        return str(value) == planned.prompt.id
+        return str(value) in (planned.prompt.id, planned.prompt.text)
     asked = {**planned.shot.engine.options, **planned.shot.settings}
     return dimension in dict(planned.cell.levels) and asked.get(dimension) == value
 

@@ -38,19 +38,22 @@ def lost(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def twins(rows: Sequence[Row]) -> dict[str, str]:
-    """Prompts that their model cannot tell from an earlier one, by their ids: the same tokens in each cell of both."""
-    readings: dict[str, dict[object, str]] = {}
+    """Prompts that their model cannot tell from an earlier one, by their ids.
+
+    Each cell of both has the same tokens, and the prompts bring the same pictures.
+    """
+    readings: dict[str, dict[object, object]] = {}
     unknown: set[str] = set()
     for row in rows:
         if row.image:
             read = row.image.facts.get("read")
             name = row.planned.prompt.id
             if isinstance(read, str):
-                readings.setdefault(name, {})[row.planned.cell] = read
+                readings.setdefault(name, {})[row.planned.cell] = (read, row.planned.prompt.pictures)
             else:
                 unknown.add(name)
     found: dict[str, str] = {}
-    first: dict[str, list[str]] = {}
+    first: dict[object, list[str]] = {}
     for name, own in readings.items():
         if name in unknown:
             continue
@@ -64,7 +67,7 @@ def twins(rows: Sequence[Row]) -> dict[str, str]:
     return found
 
 
-def _same(one: Mapping[object, str], other: Mapping[object, str]) -> bool:
+def _same(one: Mapping[object, object], other: Mapping[object, object]) -> bool:
     shared = one.keys() & other.keys()
     return bool(shared) and all(one[cell] == other[cell] for cell in shared)
 

@@ -77,7 +77,7 @@ class Pictures:
         try:
             form, width, height = measure(data)
         except PictureError as error:
-            raise place.error(f"{shown(path)} is no PNG, JPEG or WebP that can be read: {error}") from None
+            raise place.error(f"{shown(path)} is no picture ({error}). Save it as PNG, JPEG or WebP") from None
         digest = hashlib.sha256(data).hexdigest()
         if copied and copied[1] != digest:
             raise place.error(f"{shown(path)} holds another picture than its name says. Delete it, and put it back")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from teststrip.records import Picture, Prompt, PromptFile
 from teststrip.study import prompt_files
@@ -137,10 +138,11 @@ def _named(entries: list[tuple[Place, str, str | None, tuple[str, ...], tuple[Pi
             if name.lower() in taken:
                 raise (place / "id").error(f"{name!r} is the id of {_where(taken[name.lower()])} too. Choose another")
             taken[name.lower()] = place
-    used = set(taken)
+    used, texts = set(taken), Counter(text for _, text, *_ in entries)
     prompts = []
     for position, (_, text, name, tags, pictures) in enumerate(entries):
-        unique = name if name is not None else _new_id(text, position, used)
+        picture = f" {PurePosixPath(pictures[0].path).stem}" if pictures and texts[text] > 1 else ""
+        unique = name if name is not None else _new_id(text + picture, position, used)
         used.add(unique.lower())
         prompts.append(Prompt(unique, text, tags, pictures))
     return tuple(prompts)

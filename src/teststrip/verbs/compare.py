@@ -39,7 +39,7 @@ APART = Card(
 """Of the distance of a picture from the first folder's picture of its place."""
 
 Place = tuple[str, int, tuple[tuple[str, str], ...]]
-"""A prompt's text, a replicate, and the levels of the axes that both studies have."""
+"""A prompt's text and pictures, a replicate, and the levels of the axes that both studies have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def _names(first: Path, second: Path) -> tuple[str, str]:
 
 def _place(planned: Planned, axes: Sequence[Axis]) -> Place:
     own = dict(planned.cell.levels)
-    return planned.prompt.text, planned.replicate, tuple((axis.name, own[axis.name]) for axis in axes)
+    return planned.prompt.block, planned.replicate, tuple((axis.name, own[axis.name]) for axis in axes)
 
 
 def _study(study: Study, axes: Sequence[Axis], names: Sequence[str], planned: Sequence[Planned]) -> Study:

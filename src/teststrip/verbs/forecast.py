@@ -11,6 +11,7 @@ import math
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -150,6 +151,8 @@ def lines(forecast: Forecast) -> Iterator[str]:
     yield from (f"  {sentence}" for sentence in samplers.sentences(forecast.study))
     if source := forecast.study.prompt_file:
         yield f"  {_read_from(source)}"
+    if forecast.study.prompts[0].pictures:
+        yield f"  {_given(forecast.study)}"
     done = f"{summary.done:,} made, {summary.left:,} to make" if summary.done else "none made yet"
     yield f"  {done} → {forecast.folder}"
     if summary.calls_left is not None:
@@ -175,6 +178,19 @@ def _read_from(source: PromptFile) -> str:
     tags = f", tags from {listed([repr(name) for name in source.tags])}" if source.tags else ""
     pictures = f", pictures from {listed([repr(name) for name in source.pictures])}" if source.pictures else ""
     return f"prompts from column {source.text!r} of {source.name}{tags}{pictures}"
+
+
+def _given(study: Study) -> str:
+    """The kinds of picture that prompts bring, each with its sizes, the most frequent first."""
+    kinds: dict[str, Counter[str]] = {}
+    for prompt in study.prompts:
+        for picture in prompt.pictures:
+            kinds.setdefault(picture.name, Counter())[f"{picture.width} × {picture.height}"] += 1
+    sizes = {
+        name: ", ".join(one for one, _ in found.most_common(4)) + (", ..." if len(found) > 4 else "")
+        for name, found in kinds.items()
+    }
+    return "pictures given: " + "; ".join(f"{name} {found}" for name, found in sizes.items())
 
 
 def time_line(forecast: Forecast) -> str:

@@ -27,7 +27,8 @@ def of(plan: planning.Plan) -> list[Sequence[Reading]]:
             engine = executor.engine(plan.engine(cell))
             if isinstance(engine, Reads):
                 texts = [str(plan.settings(cell, prompt, 0)["prompt"]) for prompt in plan.study.prompts]
-                found.append(engine.read(plan.first(cell).shot.settings, texts))
+                read = engine.read(plan.first(cell).shot.settings, texts)
+                found.append([_with_pictures(*pair) for pair in zip(read, plan.study.prompts, strict=False)])
     return [one for one in found if one]
 
 
@@ -44,6 +45,12 @@ def uncalled(plan: planning.Plan) -> Iterator[str]:
                 held[word] = any(word in str(text or "") for text in texts)
     for word in (word for word, there in held.items() if not there):
         yield f"No prompt holds {word}, so its textual inversion changes nothing. Write {word} in a prompt."
+
+
+def _with_pictures(reading: Reading, prompt: Prompt) -> Reading:
+    """What a model reads of a prompt; the pictures of one text keep its blocks apart."""
+    given = " ".join(picture.digest for picture in prompt.pictures)
+    return replace(reading, digest=f"{reading.digest} {given}") if given else reading
 
 
 def unread(study: Study, readings: Sequence[Sequence[Reading]]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, f
 from teststrip.errors import PictureError, StoreError
 from teststrip.records import Axis, Card, Estimate, Finding, Prompt, Row, Study, Value
 from teststrip.rows import dead, grid
+from teststrip.study.pictures import written
 from teststrip.views import head as heads
 from teststrip.vocabulary import spoken
 
@@ -181,7 +182,7 @@ class _Cells:
                     "settings": {
                         name: _plain(value)
                         for name, value in shot.settings.items()
-                        if name not in self.common and name not in ("prompt", "seed")
+                        if name not in self.common and name not in _own(row)
                     },
                 }
             )
@@ -218,11 +219,16 @@ def _place(index: int, row: Row, *, cells: _Cells, prompts: Mapping[str, int], n
     return place
 
 
+def _own(row: Row) -> set[str]:
+    """Settings that a shot has from its prompt and replicate, not from its cell."""
+    return {"prompt", "seed", *row.planned.prompt.settings}
+
+
 def _common_settings(rows: Sequence[Row]) -> dict[str, Value]:
     """The settings that have one value in all shots, prompt and seed left aside."""
     if not rows:
         return {}
-    common = {k: v for k, v in rows[0].planned.shot.settings.items() if k not in ("prompt", "seed")}
+    common = {k: v for k, v in rows[0].planned.shot.settings.items() if k not in _own(rows[0])}
     for row in rows:
         settings = row.planned.shot.settings
         for name in [name for name, value in common.items() if settings.get(name, _ABSENT) != value]:
@@ -247,7 +253,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
 
 
 def _prompt(prompt: Prompt) -> dict[str, Any]:
-    return {"id": prompt.id, "text": prompt.text, "tags": list(prompt.tags)}
+    given = {"label": prompt.label, "pictures": written(prompt)} if prompt.pictures else {}
+    return {"id": prompt.id, "text": prompt.text, "tags": list(prompt.tags), **given}
 
 
 def _metric(card: Card) -> dict[str, Any]:

@@ -28,7 +28,7 @@
  *   question: string[], seeds: number[] | null}} Study
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean, at?: string}} Progress
  * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null, logarithmic?: boolean,
- *   settings: Record<string, unknown>[], options?: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[]}[], metrics: Metric[],
+ *   settings: Record<string, unknown>[], options?: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[], label?: string, pictures?: Record<string, string>}[], metrics: Metric[],
  *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], head: Head, warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
  * @typedef {RawBoard & {dims: Dim[], dim: (id: string) => Dim, index: (id: string) => number,
  *   level: (place: Place, id: string) => number, metric: (name: string) => number, pictured: number}} Model
@@ -59,7 +59,7 @@ const Board = (() => {
       size: axis.labels.length,
     }));
     dims.push({
-      id: PROMPT, title: "prompt", kind: "prompt", labels: raw.prompts.map((prompt) => prompt.text),
+      id: PROMPT, title: "prompt", kind: "prompt", labels: raw.prompts.map((prompt) => prompt.label ?? prompt.text),
       numbers: null, size: raw.prompts.length,
     });
     const seeds = raw.study.seeds

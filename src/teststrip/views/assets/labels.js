@@ -37,7 +37,7 @@ const Labels = (() => {
   function short(board, text) {
     let map = known.get(board.prompts);
     if (!map) {
-      const texts = board.prompts.map((prompt) => prompt.text);
+      const texts = board.prompts.map((prompt) => prompt.label ?? prompt.text);
       const shorts = shortened(texts);
       map = new Map(texts.map((each, n) => [each, shorts[n]]));
       known.set(board.prompts, map);

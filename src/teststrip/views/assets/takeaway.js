@@ -1,7 +1,7 @@
 /** What can be taken away of one picture: its settings as a Diffusers snippet and as a command line, a link, the file. */
 const TakeAway = (() => {
   /** Settings that the pipeline is made with or that are no call arguments. */
-  const BUILD = new Set(["model", "revision", "scheduler", "lora", "lora_scale", "seed", "prompt", "schedule"]);
+  const BUILD = new Set(["model", "revision", "scheduler", "lora", "lora_scale", "seed", "prompt", "schedule", "controlnet", "ip_adapter", "image_encoder", "ip_adapter_scale"]);
   const OPTION = "scheduler.";
   const WINDOW = ["guidance_start", "guidance_stop"];
 
@@ -47,14 +47,28 @@ const TakeAway = (() => {
     const embedded = settings.model === "emoji" || settings.model === undefined;
     const options = Object.entries(settings).filter(([name, value]) => name.startsWith(OPTION) && value !== null);
     const steps = typeof settings.schedule === "string" ? listed(settings.schedule) : "";
-    const lines = ["import torch", "from diffusers import DiffusionPipeline" + (scheduler ? ", " + scheduler : "")];
+    const pictures = board.prompts[place.prompt].pictures ?? {};
+    const task = "mask" in pictures ? "Inpainting" : "image" in pictures ? "Image2Image" : "Text2Image";
+    const kind = Object.keys(pictures).length ? "AutoPipelineFor" + task : "DiffusionPipeline";
+    const lines = ["import torch", `from diffusers import ${kind}` + (scheduler ? ", " + scheduler : "")];
+    if (kind !== "DiffusionPipeline") lines.push("from diffusers.utils import load_image");
+    if (settings.controlnet) lines.push("from inspect import signature", "from diffusers import AutoModel");
+    if (settings.image_encoder) lines.push("from transformers import CLIPVisionModelWithProjection");
     if (steps.includes("AysSchedules")) lines.push("from diffusers.schedulers import AysSchedules");
     if (embedded) lines.push("from importlib.resources import files");
     lines.push("");
     const model = embedded ? 'str(files("teststrip") / "models" / "emoji")' : python(settings.model);
     const revision = settings.revision ? `, revision=${python(settings.revision)}` : "";
     const { given: how, others } = loading(board, board.cells[place.cell].options);
-    lines.push(...others, `pipeline = DiffusionPipeline.from_pretrained(${model}${revision}${how})`);
+    const net = settings.controlnet ? `, controlnet=AutoModel.from_pretrained(${python(settings.controlnet)})` : "";
+    const encoder = settings.image_encoder ? `, image_encoder=CLIPVisionModelWithProjection.from_pretrained(${python(settings.image_encoder)})` : "";
+    lines.push(...others, `pipeline = ${kind}.from_pretrained(${model}${revision}${net}${encoder}${how})`);
+    if (typeof settings.ip_adapter === "string") {
+      const at = settings.ip_adapter.lastIndexOf("/");
+      const [folder, file] = [settings.ip_adapter.slice(0, Math.max(at, 0)) || ".", settings.ip_adapter.slice(at + 1)];
+      lines.push(`pipeline.load_ip_adapter(${quoted(folder)}, subfolder="", weight_name=${quoted(file)}, image_encoder_folder=None)`);
+      lines.push(`pipeline.set_ip_adapter_scale(${python(settings.ip_adapter_scale ?? 1)})`);
+    }
     if (scheduler || options.length) {
       const given = options.map(([name, value]) => `, ${name.slice(OPTION.length)}=${python(value)}`).join("");
       lines.push(`pipeline.scheduler = ${scheduler || "type(pipeline.scheduler)"}.from_config(pipeline.scheduler.config${given})`);
@@ -67,6 +81,12 @@ const TakeAway = (() => {
     for (const [name, value] of Object.entries(settings))
       if (!BUILD.has(name) && !WINDOW.includes(name) && !name.startsWith(OPTION) && value !== null) lines.push(`    ${name}=${python(value)},`);
     if (steps) lines.push(`    ${steps},`);
+    for (const [name, path] of Object.entries(pictures)) {
+      const older = name === "control_image" && task === "Text2Image"; // Stable Diffusion 1, 2 and XL call it image
+      const argument = name === "mask" ? "mask_image" : name;
+      const opened = `load_image(${quoted("runs/" + board.study.name + "/" + path)})`;
+      lines.push(older ? `    **{"control_image" if "control_image" in signature(pipeline.__call__).parameters else "image": ${opened}},` : `    ${argument}=${opened},`);
+    }
     lines.push(`    generator=torch.Generator("cpu").manual_seed(${place.seed}),`, ").images[0]");
     return lines.join("\n") + "\n";
   }
@@ -89,7 +109,8 @@ const TakeAway = (() => {
   function command(board, place) {
     const cell = board.cells[place.cell];
     // An empty value takes a key away: replicates beside seeds, or an exclusion of a level that is gone, is an error.
-    const sets = [`prompts=${toml([board.prompts[place.prompt].text])}`, "replicates=", `seeds=${toml([place.seed])}`, "exclude="];
+    const prompt = board.prompts[place.prompt];
+    const sets = [`prompts=${toml([prompt.pictures ? { text: prompt.text, ...prompt.pictures } : prompt.text])}`, "replicates=", `seeds=${toml([place.seed])}`, "exclude="];
     board.axes.forEach((axis, n) => {
       const label = axis.labels[cell.at[n]];
       const chosen = { ...axis.settings[cell.at[n]], ...axis.options?.[cell.at[n]] };
