@@ -17,6 +17,7 @@ from teststrip.diffusion import (
     scheduler_options,
     source,
     step_lists,
+    weighting,
 )
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.errors import StudyError
@@ -94,7 +95,8 @@ class Asked:
         model = self.model(settings)
         pipeline = self.pipeline(model)
         words = inversions.asked(settings)
-        doubted = bool(words) or reading.in_doubt(texts, settings.get(reading.LENGTH))
+        odd = bool(words) or settings.get(weighting.SETTING) is not None
+        doubted = odd or reading.in_doubt(texts, settings.get(reading.LENGTH))
         if pipeline is None or not loading.installed() or not doubted:
             return ()
         key = model_key(settings)

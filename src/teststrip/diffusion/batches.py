@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
-from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting
+from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting, weighting
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
@@ -149,7 +149,7 @@ class Batches:
 
         return Call(
             key=shot.id,
-            kwargs=shooting.arguments(self._pipeline, shot.settings),
+            kwargs=weighting.embedded(self._loaded, shooting.arguments(self._pipeline, shot.settings), shot.settings),
             seed=shot.seed,
             scheduler=scheduler,
             length=self._length(shot),

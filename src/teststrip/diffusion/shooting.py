@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NOT_ARGUMENTS: Final = frozenset({"seed", "scheduler", "model", "revision", "lora_scale", "schedule", *STACKED})
+NOT_ARGUMENTS: Final = frozenset(
+    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", "prompt_weighting", *STACKED}
+)
 """Settings of a shot that its pipeline's call does not take."""
 
 COUNTED: Final = (*DENOISERS, "prior", "prior_prior", "decoder")
