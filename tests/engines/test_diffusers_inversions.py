@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from tests import tiny_pipelines as tiny
 from tests.shots import answers, ask
@@ -181,3 +183,18 @@ def test_a_plan_says_when_no_prompt_holds_the_word(place, tmp_path) -> None:
     assert said in forecast.of(study, None).warnings
     study.write_text(text.replace("PROMPT", "<cat>"), encoding="utf-8")
     assert said not in forecast.of(study, None).warnings
+
+
+def test_a_lora_of_the_text_encoder_goes_on_and_off_beside_a_textual_inversion(place, tmp_path) -> None:
+    pipe = tiny.build("sd15")
+    pipe.text_encoder.add_adapter(LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False))
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.text_encoder))
+    type(pipe).save_lora_weights(tmp_path, weight_name="text.safetensors", text_encoder_lora_layers=layers)
+    word, lora = {"textual_inversion": str(place / "three.safetensors")}, {"lora": str(tmp_path / "text.safetensors")}
+    cells = [word, {**word, **lora}, lora, {}]
+    shots = [ask(place / "sd15", prompt=PROMPT, **cell) for cell in cells]
+    fresh = [next(iter(answers([shot], batch=1).values())).facts["pixels"] for shot in shots]
+    assert len(set(fresh)) == len(fresh)
+    engine = DiffusersEngine(device="cpu", batch=1)
+    order = (0, 1, 2, 0, 3, 1, 0)
+    assert [next(engine.render([shots[i]])).facts["pixels"] for i in order] == [fresh[i] for i in order]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.studies import little
 
+from teststrip.records import Axis, Level
 from teststrip.study import syntax
 
 ORDINARY = (
@@ -115,11 +118,24 @@ def test_a_hint_names_its_place_what_it_means_there_and_what_to_do_here() -> Non
     assert syntax.hints(study) == (
         (
             "prompt 2 (a-red-1-4-car) and 1 more hold “(red:1.4)”, a weight of A1111, Forge, ComfyUI: there it counts"
-            " these words so many times. Here the model reads it as text; take it out, or say it in words."
+            ' these words so many times. Here the model reads it as text; write prompt_weighting = "compel" under'
+            " [settings], take it out, or say it in words."
         ),
         (
             "negative_prompt holds “((ugly))”, doubled brackets of A1111, Forge, ComfyUI: there it counts these words"
-            " 1.21 times. Here the model reads it as text; take it out, or say it in words."
+            ' 1.21 times. Here the model reads it as text; write prompt_weighting = "compel" under [settings], take it'
+            " out, or say it in words."
         ),
     )
     assert [prompt.text for prompt in study.prompts] == ["an owl", "a (red:1.4) car", "a (blue:0.7) boat"]
+
+
+def test_weights_that_are_read_get_no_hint_and_what_is_not_read_keeps_its_own() -> None:
+    prompts = ["a (red:1.4) car", "((red))", "[red]", r"saber \(fate\)", "(red owl)++", "a <lora:style:0.8> owl"]
+    study = little(prompts=prompts)
+    assert len(syntax.hints(study)) == len(prompts)
+    (hint,) = syntax.hints(replace(study, settings={"prompt_weighting": "compel"}))
+    assert "<lora:style:0.8>" in hint
+    levels = (Level("with", {"prompt_weighting": "compel"}), Level("without", {}))
+    assert len(syntax.hints(replace(study, axes=(Axis("weights", "linked", levels),)))) == len(prompts)
+    assert len(syntax.hints(replace(study, axes=(Axis("weights", "linked", levels[:1]),)))) == 1

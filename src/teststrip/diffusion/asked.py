@@ -19,6 +19,7 @@ from teststrip.diffusion import (
     source,
     step_lists,
     tasks,
+    weighting,
 )
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.diffusion.parts import Part, Parts, config_of, find
@@ -125,7 +126,8 @@ class Asked:
         model = self.model(settings)
         pipeline = self.pipeline(model)
         words = inversions.asked(settings)
-        doubted = bool(words) or reading.in_doubt(texts, settings.get(reading.LENGTH))
+        odd = bool(words) or settings.get(weighting.SETTING) is not None
+        doubted = odd or reading.in_doubt(texts, settings.get(reading.LENGTH))
         if pipeline is None or not loading.installed() or not doubted:
             return ()
         key = model_key(settings)

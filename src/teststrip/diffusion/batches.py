@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
-from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting, windows
+from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting, weighting, windows
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
@@ -162,7 +162,7 @@ class Batches:
 
         return Call(
             key=shot.id,
-            kwargs=shooting.arguments(self._pipeline, shot),
+            kwargs=weighting.embedded(self._loaded, shooting.arguments(self._pipeline, shot), shot.settings),
             seed=shot.seed,
             scheduler=scheduler,
             length=self._length(shot),

@@ -52,8 +52,9 @@ class Loaded:
         adapted: the LoRAs that are on now, each with its scale.
         inversions: the textual inversions that are on now.
         before: what they replaced, by text encoder.
+        encoded: the embeddings of weighted prompts, by the texts and what adapted the encoders.
         said: warnings that came with loading the model, and those that came with each LoRA file.
-        readings: what the model reads of a prompt, by the text and the length that was asked for.
+        readings: what the model reads of a prompt, by the text, the length and the weighting that were asked for.
     """
 
     pipe: Any
@@ -66,8 +67,9 @@ class Loaded:
     adapted: tuple[Lora, ...] = ()
     inversions: tuple[object, ...] = ()
     before: dict[str, Any] = field(default_factory=dict)
+    encoded: dict[object, dict[str, Any]] = field(default_factory=dict)
     said: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
-    readings: dict[tuple[str, Value], Reading | None] = field(default_factory=dict)
+    readings: dict[tuple[str, Value, Value], Reading | None] = field(default_factory=dict)
 
     @property
     def saying(self) -> tuple[str, ...]:

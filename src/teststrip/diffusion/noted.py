@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from teststrip.diffusion import reading
+from teststrip.diffusion import reading, weighting
 from teststrip.diffusion.heard import CUT
 from teststrip.diffusion.loading import Loaded
 from teststrip.diffusion.pipelines import PipelineClass
@@ -12,7 +12,7 @@ from teststrip.records import Reading, Shot
 
 
 def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[str]) -> dict[str, object]:
-    """The facts `said`, `read` and `lost`, and what was changed about the model, where there is something to note.
+    """The facts `said`, `read`, `lost` and `weighted`, and what was changed about the model, where there is something.
 
     Args:
         loaded: the pipeline that made the picture.
@@ -25,6 +25,8 @@ def facts(loaded: Loaded, pipeline: PipelineClass, shot: Shot, said: Sequence[st
     every = dict.fromkeys((*loaded.saying, *said))
     if kept := [text for text in every if read is None or not CUT.search(text)]:
         found["said"] = kept
+    if shot.settings.get(weighting.SETTING):
+        found["weighted"] = weighting.written(shot.prompt)
     if read:
         found["read"] = read.digest
         if read.lost:
@@ -37,7 +39,7 @@ def reading_of(loaded: Loaded, pipeline: PipelineClass, shot: Shot) -> Reading |
 
     The thread that runs the pipeline must ask first, because a tokenizer refuses two threads at a time.
     """
-    key = (shot.prompt, shot.settings.get(reading.LENGTH))
+    key = (shot.prompt, shot.settings.get(reading.LENGTH), shot.settings.get(weighting.SETTING))
     if key not in loaded.readings:
         loaded.readings[key] = reading.read(reading.of_pipeline(loaded.pipe), pipeline, shot.settings, shot.prompt)
     return loaded.readings[key]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from teststrip.diffusion import weighting
 from teststrip.diffusion.models import Model
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.source import function
@@ -80,13 +81,20 @@ def read(tokenizers: Tokenizers, pipeline: PipelineClass, settings: Mapping[str,
         settings: of the shot.
         text: the prompt.
     """
+    weighted = settings.get(weighting.SETTING)
+    given, text = text, weighting.plain(text) if weighted else text
     if function(pipeline.tree, "_text_preprocessing"):  # DeepFloyd's and PixArt's way, which others took over
         text = text.lower().strip()
-    found = [_encoded(name, part, _limit(part, pipeline, settings), text) for name, part in sorted(tokenizers.items())]
+    limits = {name: 0 if weighted else _limit(part, pipeline, settings) for name, part in tokenizers.items()}
+    found = [_encoded(name, part, limits[name], text) for name, part in sorted(tokenizers.items())]
     known = [one for one in found if one]
     if not known or len(known) < len(found):
         return None
-    return Reading(digest_of([ids for _, ids in known])[:16], tuple(encoded for encoded, _ in known))
+    ids = [ids for _, ids in known]
+    read_as = (
+        [weighting.written(given), ids] if weighted else ids
+    )  # the same tokens with other weights are another text
+    return Reading(digest_of(read_as)[:16], tuple(encoded for encoded, _ in known))
 
 
 def _limit(tokenizer: Any, pipeline: PipelineClass, settings: Mapping[str, Value]) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOT_ARGUMENTS: Final = frozenset(
-    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", START, STOP}
+    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", "prompt_weighting", START, STOP}
     | {*STACKED, *tasks.NAMES, *additions.NAMES}
 )
 """Settings of a shot that its pipeline's call does not take."""

@@ -37,6 +37,7 @@ from teststrip.diffusion import (
     step_lists,
     tasks,
     unheeded,
+    weighting,
     windows,
 )
 from teststrip.diffusion.asked import Asked
@@ -73,6 +74,13 @@ OWN_SETTINGS: Final = (
         "str",
         optional=True,
         doc="A .safetensors file of vectors for a new word of the prompts; several are joined by +.",
+    ),
+    Setting(
+        "prompt_weighting",
+        "str",
+        optional=True,
+        choices=(weighting.COMPEL,),
+        doc="Lets compel read weights in prompts, (red:1.2) and [red], and prompts of any length as a whole.",
     ),
     Setting(
         "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly a single lora adapts; 1 = as trained."
@@ -237,6 +245,7 @@ class DiffusersEngine:
             raise StudyError(f"backend: {self._asked_backend!r} works on batches, and {why}. Leave backend out")
         self._asked.check_weights(model, settings)
         inversions.check(settings, model, pipeline, self._offload)
+        weighting.check(settings, model, pipeline, self._offload)
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
@@ -355,7 +364,7 @@ class DiffusersEngine:
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """Weights, scheduler and configuration, number format, device, versions. Reads files, loads nothing."""
-        names = ("model", "revision", "scheduler", "schedule", "lora", "textual_inversion", "eta")
+        names = ("model", "revision", "scheduler", "schedule", "lora", "textual_inversion", weighting.SETTING, "eta")
         options = scheduler_options.asked(shot.settings)
         added = additions.Additions.of(shot.settings)
         key = (*(shot.settings.get(name) for name in names), tasks.given(shot.settings), added, *options.items())
@@ -379,6 +388,7 @@ class DiffusersEngine:
                     **inversions.described(shot.settings, self._digests),
                     **added.identity(self._digests),
                     **part_options.identity(self._parts, self._asked.parts(model), self._digests, self._variant),
+                    **weighting.described(shot.settings),
                     "dtype": self._resolved_dtype(model),
                     "device": device,
                     "versions": {name: version_of(name) for name in ("torch", "diffusers", "transformers")},

@@ -44,6 +44,13 @@ def _mark(name: str, tools: str, example: str, pattern: str, means: str, here: s
 
 WEB_UIS: Final = "A1111, Forge, ComfyUI"
 TAKE_OUT: Final = "take it out, or say it in words"
+WEIGH: Final = 'write prompt_weighting = "compel" under [settings], take it out, or say it in words'
+WEIGHTING: Final = "prompt_weighting"
+"""The setting that makes weights more than text."""
+WEIGHTS: Final = frozenset(
+    {"a weight", "doubled brackets", "square brackets", "escaped brackets", "a weight behind brackets"}
+)
+"""The marks that are read where that setting is on."""
 A_WORD: Final = 'write {colour} in the prompt and colour = ["red", "blue"] under [axes]'
 FLAGS: Final = (
     r"(?:ar|aspect)\s+\d+:\d+",
@@ -61,16 +68,16 @@ MARKS: Final = (
         "(red:1.4)",
         r"\((?:[^()]*[^\d\s():])(?<![\s(,]f):(?:\d(?:\.\d+)?|\.\d+|\s+\d?\.\d+)\)",
         "it counts these words so many times",
-        TAKE_OUT,
+        WEIGH,
     ),
-    _mark("doubled brackets", WEB_UIS, "((red))", r"\(\([^()]+\)\)", "it counts these words 1.21 times", TAKE_OUT),
+    _mark("doubled brackets", WEB_UIS, "((red))", r"\(\([^()]+\)\)", "it counts these words 1.21 times", WEIGH),
     _mark(
         "square brackets",
         "A1111, Forge",
         "[red]",
         r"(?<![\w\"“'])\[(?!sic\]|\.|…|[A-Z0-9 ]+\])[^\[\]:|]*[A-Za-z][^\[\]:|]*\](?![\"”'])",
         "it counts these words 0.9 times",
-        TAKE_OUT,
+        WEIGH,
     ),
     _mark(
         "a change of words at a step",
@@ -150,7 +157,7 @@ MARKS: Final = (
         "embedding:easynegative",
         r"(?<!\w)embedding:[\w./-]+",
         "it loads this file",
-        "take it out",
+        'write textual_inversion = "easynegative.safetensors" under [settings], and its word alone in the prompt',
     ),
     _mark(
         "escaped brackets",
@@ -166,7 +173,7 @@ MARKS: Final = (
         "(red owl)++",
         r"\([^()]+\)(?:\++|-{1,3}|[01]?\.\d+)(?=[\s,.]|$)",
         "it counts these words more or less",
-        TAKE_OUT,
+        WEIGH,
     ),
     _mark(
         "settings behind the prompt",
@@ -195,10 +202,19 @@ def hints(study: Study) -> tuple[str, ...]:
     """A sentence on each kind of mark in the prompts of a study, with its first place and what to do."""
     texts = [*_prompts(study.prompts), *_negative(study)]
     seen: dict[str, list[tuple[str, Mark, str]]] = {}
+    weighted = _weighted(study)
     for place, text in texts:
         for mark, piece in found(text):
+            if weighted and mark.name in WEIGHTS:
+                continue
             seen.setdefault(mark.name, []).append((place, mark, piece))
     return tuple(_hint(own) for own in seen.values())
+
+
+def _weighted(study: Study) -> bool:
+    """Whether weights are read in all of a study: the setting is held fixed, or on at each level of an axis."""
+    axes = (all(level.settings.get(WEIGHTING) for level in axis.levels) for axis in study.axes)
+    return bool(study.settings.get(WEIGHTING)) or any(axes)
 
 
 def _hint(places: Sequence[tuple[str, Mark, str]]) -> str:
