@@ -19,7 +19,10 @@ from teststrip.diffusion.heard import LIBRARIES, QUIET, Ear, tells
 from teststrip.records import Render
 
 PLACES = {
-    "diffusers": ("pipelines", "loaders", "schedulers", "utils", "models/modeling_utils.py", "configuration_utils.py"),
+    "diffusers": (
+        *("pipelines", "loaders", "schedulers", "guiders", "utils"),
+        *("models/modeling_utils.py", "configuration_utils.py", "modular_pipelines/modular_pipeline_utils.py"),
+    ),
     "transformers": (
         *(
             "modeling_utils.py",

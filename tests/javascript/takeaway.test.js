@@ -56,3 +56,11 @@ test("a snippet does not hand the pipeline a part of the steps, which its call d
   assert.match(snippet, /^# Guided in a part of the steps alone.*: guidance_stop = 0\.4$/m);
   assert.doesNotMatch(snippet, /guidance_stop=/);
 });
+
+test("a snippet says which guider made a picture, because only a modular pipeline takes one", () => {
+  const board = Board.model(raw());
+  board.cells.forEach((cell) => Object.assign(cell.settings, { guider: "AdaptiveProjectedGuidance", "guider.eta": 0.5 }));
+  const snippet = TakeAway.diffusers(board, board.places[0]);
+  assert.match(snippet, /^# Guided by AdaptiveProjectedGuidance\(eta=0\.5\), /m);
+  assert.doesNotMatch(snippet, /guider[.=]/);
+});

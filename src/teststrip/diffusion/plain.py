@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from teststrip.diffusion import failures, loading, noted, schedulers, shooting, windows
+from teststrip.diffusion import failures, loading, noted, schedulers, shooting
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.records import Failure, Fingerprint, Render, Shot
@@ -60,7 +60,7 @@ class PlainCalls:
         try:
             scheduler = shooting.scheduler(self._loaded.pipe, shot.settings)
             call = shooting.arguments(self._pipeline, shot.settings)
-            prepare = windows.around(self._pipeline, shot.settings)
+            prepare = shooting.prepared(self._pipeline, shot.settings)
             picture, rows = shooting.expose(pipe, call, shot.seed, scheduler, prepare)
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
             return failures.of(shot, error)

@@ -95,8 +95,10 @@ def _toml(path: Path) -> dict[str, object]:
     except RecursionError:
         raise StudyError(f"{name}: is nested too deeply") from None
     except ValueError as error:
-        apart = re.search("overwrite|immutable", str(error)) and b"scheduler." in raw
-        more = '. Beside a scheduler write its options in quotes: "scheduler.shift" = 3' if apart else ""
+        dotted = re.search(rb"^\s*(scheduler|guider)\.", raw, re.M)
+        apart = dotted is not None and re.search("overwrite|immutable", str(error))
+        example = '"guider.eta" = 0' if dotted and dotted[1] == b"guider" else '"scheduler.shift" = 3'
+        more = f". Beside a {example[1:].partition('.')[0]} write its options in quotes: {example}" if apart else ""
         raise StudyError(f"{name}: {_syntax(str(error))}{more}") from None
 
 
