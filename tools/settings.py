@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from teststrip.diffusion import pipelines, scheduler_options, schedulers, step_lists
+from teststrip.diffusion import guiders, pipelines, scheduler_options, schedulers, step_lists
 from teststrip.engines.diffusers import OWN_SETTINGS
 from teststrip.records import Setting
 
@@ -49,6 +49,14 @@ used must have the option. What a class refuses together with another option is 
 | setting | is | meaning | classes |
 |---|---|---|---|
 """
+GUIDERS = """
+## Options of the guider
+
+Beside a `guider` in the same table in quotes: `"guider.eta" = 0`. The class that is used must have the option.
+
+| setting | is | meaning | classes |
+|---|---|---|---|
+"""
 LISTS = """
 ## Schedules by name
 
@@ -71,6 +79,8 @@ def page() -> str:
             *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(OWN_SETTINGS)),
             OPTIONS,
             *(_row(f"`{one.name}`", _kind(one), one.doc, _classes(one)) for one in scheduler_options.every().values()),
+            GUIDERS,
+            *(_row(f"`{one.name}`", _kind(one), one.doc, _guiders(one)) for one in guiders.every().values()),
             LISTS,
             *(
                 _row(f"`{name}`", f"{steps.argument} {', '.join(f'{value:g}' for value in steps.values)}")
@@ -98,6 +108,11 @@ def _kind(setting: Setting) -> str:
 def _classes(option: Setting) -> str:
     found = [name.removesuffix("Scheduler") for name in schedulers.names() if option.name in scheduler_options.of(name)]
     return ", ".join(found) if len(found) <= FEW else f"{len(found)} classes"
+
+
+def _guiders(option: Setting) -> str:
+    found = [name for name in guiders.names() if option.name in guiders.of(name)]
+    return "all" if len(found) == len(guiders.names()) else ", ".join(found)
 
 
 if __name__ == "__main__":

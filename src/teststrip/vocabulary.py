@@ -16,6 +16,7 @@ from typing import Final
 
 STEPS: Final = "num_inference_steps"
 SCHEDULER: Final = "scheduler"
+GUIDER: Final = "guider"
 
 SYNONYMS: Final[Mapping[str, str]] = {
     "cfg": "guidance_scale",

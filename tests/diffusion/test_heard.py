@@ -20,8 +20,8 @@ from teststrip.records import Render
 
 PLACES = {
     "diffusers": (
-        *("pipelines", "loaders", "schedulers", "utils", "models/modeling_utils.py", "configuration_utils.py"),
-        *("hooks/faster_cache.py", "quantizers/torchao"),
+        *("pipelines", "loaders", "schedulers", "guiders", "utils", "hooks/faster_cache.py", "quantizers/torchao"),
+        *("models/modeling_utils.py", "configuration_utils.py", "modular_pipelines/modular_pipeline_utils.py"),
     ),
     "transformers": (
         *(

@@ -98,3 +98,11 @@ test("a prompt's pictures are taken along, from the folder of the run", () => {
   assert.match(seen, /^pipeline\.set_ip_adapter_scale\(0\.5\)$/m);
   assert.match(TakeAway.command(board, board.places[0]), /--set 'prompts=\[\{ text = "an owl", ip_adapter_image = "inputs\/ab\.png" \}\]'/);
 });
+
+test("a snippet says which guider made a picture, because only a modular pipeline takes one", () => {
+  const board = Board.model(raw());
+  board.cells.forEach((cell) => Object.assign(cell.settings, { guider: "AdaptiveProjectedGuidance", "guider.eta": 0.5 }));
+  const snippet = TakeAway.diffusers(board, board.places[0]);
+  assert.match(snippet, /^# Guided by AdaptiveProjectedGuidance\(eta=0\.5\), /m);
+  assert.doesNotMatch(snippet, /guider[.=]/);
+});

@@ -23,8 +23,8 @@ class Call:
         scheduler: makes the call's scheduler; None = a copy of the pipeline's. Build it from the configuration of
             `pipeline.scheduler`, which the pipeline's constructor may have rewritten, never from the bare class.
         length: denoiser rows expected; the longest calls start first. 0 = unknown.
-        prepare: changes the call's own copy of the pipeline before it is called, when its scheduler and what stands for
-            its models are in place; None = nothing.
+        prepare: takes the call's own copy of the pipeline, when its scheduler and what stands for its models are in
+            place, and gives what is called: the copy, changed, or something else; None = the copy as it is.
         shape: equal for calls whose pictures have one size, as far as the caller knows; None = all alike.
     """
 
@@ -34,7 +34,7 @@ class Call:
     scheduler: Callable[[], Any] | None = None
     length: float = 0
     shape: Hashable = None
-    prepare: Callable[[Any], None] | None = None
+    prepare: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

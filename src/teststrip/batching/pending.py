@@ -7,6 +7,7 @@ greenlets; nothing of widths, order or batches.
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +56,8 @@ class ProxiedModel:
         self.proxy = copy.copy(model)
         for hooks in ("_forward_hooks", "_forward_pre_hooks"):  # the real forward runs them, once
             self.proxy.__dict__[hooks] = OrderedDict()
-        self.proxy.__dict__[method] = self._wait
+        # Modular pipelines ask for the names of the model's arguments.
+        self.proxy.__dict__[method] = functools.wraps(getattr(model, method))(functools.partial(self._wait))
         self._call: Callable[..., Any] = model if method == "forward" else getattr(model, method)
         self._attached = _attached(model)
 

@@ -84,7 +84,7 @@ class SharedPipeline:
         if merged:
             own.update({name: model.proxy for name, model in self.models.items()})
         if call.prepare is not None:
-            call.prepare(pipeline)
+            pipeline = call.prepare(pipeline)
         kwargs = dict(call.kwargs)
         if call.seed is not None and self._takes_generator:
             kwargs["generator"] = torch.Generator("cpu").manual_seed(call.seed)

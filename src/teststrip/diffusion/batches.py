@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
-from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting, weighting, windows
+from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting, weighting
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
@@ -167,7 +167,7 @@ class Batches:
             scheduler=scheduler,
             length=self._length(shot),
             shape=(shot.settings.get("width"), shot.settings.get("height")),
-            prepare=windows.around(self._pipeline, shot.settings),
+            prepare=shooting.prepared(self._pipeline, shot.settings),
         )
 
     def _finish(self, shot: Shot, done: Done, counts: Counts) -> Render | Failure:

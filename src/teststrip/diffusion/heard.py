@@ -23,6 +23,8 @@ LONGEST: Final = 240
 
 QUIET: Final = (
     r"\bdeprecated\b",
+    "Guiders are currently an experimental feature",
+    "Component was not created using `ComponentSpec`",
     "low cpu memory usage because",
     "is group offloaded",
     "activated model offloading",

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from teststrip.diffusion import caching, failures, loading, noted, schedulers, shooting, weighting, windows
+from teststrip.diffusion import caching, failures, loading, noted, schedulers, shooting, weighting
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.records import Failure, Fingerprint, Render, Shot
@@ -67,7 +67,7 @@ class PlainCalls:
         try:
             scheduler = shooting.scheduler(self._loaded.pipe, shot.settings)
             call = weighting.embedded(self._loaded, shooting.arguments(self._pipeline, shot), shot.settings)
-            prepare = windows.around(self._pipeline, shot.settings)
+            prepare = shooting.prepared(self._pipeline, shot.settings)
             picture, rows = shooting.expose(pipe, call, shot.seed, scheduler, prepare, partial(self._caching, shot))
         except Exception as error:  # the engine's edge: whatever goes wrong in a pipeline ends this shot alone
             return failures.of(shot, error)

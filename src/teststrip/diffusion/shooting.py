@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from teststrip.batching import DENOISERS
-from teststrip.diffusion import additions, given_pictures, scheduler_options, step_lists, tasks
+from teststrip.diffusion import additions, given_pictures, guiders, scheduler_options, step_lists, tasks, windows
 from teststrip.diffusion.pipelines import PipelineClass
-from teststrip.diffusion.windows import START, STOP
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
 from teststrip.records import Failure, Fingerprint, Render, Shot, Value
 from teststrip.stacks import STACKED
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOT_ARGUMENTS: Final = frozenset(
-    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", "prompt_weighting", START, STOP}
-    | {*STACKED, *tasks.NAMES, *additions.NAMES}
+    {"seed", "scheduler", "model", "revision", "lora_scale", "schedule", "prompt_weighting"}
+    | {windows.START, windows.STOP, *STACKED, *tasks.NAMES, *additions.NAMES}
 )
 """Settings of a shot that its pipeline's call does not take."""
 
@@ -58,12 +57,17 @@ def scheduler(pipe: Any, settings: Mapping[str, Value]) -> Any:
     return kind.from_config(pipe.scheduler.config, **scheduler_options.asked(settings))
 
 
+def prepared(pipeline: PipelineClass, settings: Mapping[str, Value]) -> Callable[[Any], Any] | None:
+    """What settings make of a call's own copy of the pipeline before it is called; None = nothing."""
+    return guiders.around(pipeline, settings) or windows.around(pipeline, settings)
+
+
 def expose(
     pipe: Any,
     call: Mapping[str, Any],
     seed: int,
     scheduler: Any,
-    prepare: Callable[[Any], None] | None = None,
+    prepare: Callable[[Any], Any] | None = None,
     within: Callable[[Any], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[NDArray[np.float32], int]:
     """One plain call of the pipeline.
@@ -74,8 +78,8 @@ def expose(
         seed: of the one generator that the pipeline is given, on the CPU; what draws without a generator draws from a
             stream of its own (`batching.streams`).
         scheduler: of this picture alone; None where a pipeline has none.
-        prepare: changes the copy of the pipeline that is called (`windows.around`); None = nothing.
-        within: the call takes place in what this makes of that copy.
+        prepare: takes the copy of the pipeline and gives what is called (`prepared`); None = the copy as it is.
+        within: the call takes place in what this makes of what is called.
 
     Returns:
         the picture [H, W, 3], 0..1, not finite where the model failed; and the rows that its denoisers were given.
@@ -89,7 +93,7 @@ def expose(
     if scheduler is not None:
         alone.scheduler = scheduler
     if prepare is not None:
-        prepare(alone)
+        alone = prepare(alone)
     stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
     with stream.current(), counted(pipe) as rows, within(alone):
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
-from teststrip.diffusion import scheduler_options, windows
+from teststrip.diffusion import guiders, scheduler_options, windows
 from teststrip.diffusion.models import Model
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.schedulers import calls
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.records import Value
-from teststrip.vocabulary import options_written, sampler
+from teststrip.vocabulary import GUIDER, options_written, sampler
 
 Sampling = tuple[str, int, Mapping[str, object]]
 """The class that takes the steps, their number, and its configuration; an empty one where it is not known."""
@@ -47,19 +47,21 @@ def remarks(pipeline: PipelineClass, settings: Mapping[str, Value], model: Model
         sampling: the class that takes the steps, their number, and its configuration.
     """
     scheduler, steps, config = sampling
-    guided = pipeline.guided(settings, model.config)
+    guider = settings.get(GUIDER) is not None
+    guided = guiders.guides(settings, pipeline) if guider else pipeline.guided(settings, model.config)
+    off = "" if guided else _why_off(pipeline, settings)
     scale = _number(settings, "guidance_scale")
     if settings.get("negative_prompt") and "negative_prompt" in pipeline.knobs and not guided:
-        yield f"do not heed the negative_prompt: {_why_off(pipeline, settings)}. Leave it out, or turn guidance on"
+        yield f"do not heed the negative_prompt: {off}. Leave it out, or turn guidance on"
     if (_number(settings, "true_cfg_scale") or 0) > 1 and not guided and "negative_prompt" in pipeline.knobs:
         yield 'do not heed true_cfg_scale: it needs a negative_prompt. Write negative_prompt = " "'
     if (scale or 0) > 1 and not guided and not _embeds(pipeline, model):
         yield f"do not heed guidance_scale: {pipeline.name} makes no guidance with this model. Leave it out"
     if (_number(settings, "eta") or 0) > 0 and not _takes_eta(scheduler):
         yield f"do not heed eta: {sampler(scheduler)} does not take it. DDIM and TCD do"
-    yield from windows.unheeded(
-        settings, "" if guided else _why_off(pipeline, settings), calls(scheduler, steps, config)
-    )
+    if guider and off:
+        yield f"do not heed guider: {off}. Leave guider out, or turn guidance on"
+    yield from windows.unheeded(settings, off, calls(scheduler, steps, config))
     yield from _options(settings, scheduler, config)
     sides = [side for side in ("width", "height") if settings.get(side) is not None]
     if len(sides) == 1 and wants_both(pipeline):

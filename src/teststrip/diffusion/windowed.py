@@ -25,7 +25,7 @@ from teststrip.batching.listed import Listed
 from teststrip.batching.stacking import SHARED, Path, rebuilt
 
 
-def windowed(steps: Callable[[int], range], place: int | None) -> Callable[[Any], None]:
+def windowed(steps: Callable[[int], range], place: int | None) -> Callable[[Any], Any]:
     """What makes a call's own copy of a pipeline guide in the window alone.
 
     Args:
@@ -34,10 +34,10 @@ def windowed(steps: Callable[[int], range], place: int | None) -> Callable[[Any]
             for the conditional answer.
 
     Returns:
-        changes a copy of a pipeline whose scheduler belongs to this call; models are not changed.
+        changes a copy of a pipeline whose scheduler belongs to this call, and gives it back; models are not changed.
     """
 
-    def prepare(pipeline: Any) -> None:
+    def prepare(pipeline: Any) -> Any:
         own = pipeline.__dict__  # not setattr, which would rewrite the pipeline's configuration
         own.pop("_num_timesteps", None)  # of an earlier call
         clock = Clock(pipeline, steps)
@@ -45,6 +45,7 @@ def windowed(steps: Callable[[int], range], place: int | None) -> Callable[[Any]
         for name in DENOISERS:
             if isinstance(model := getattr(pipeline, name, None), torch.nn.Module):
                 own[name] = _proxy(model, functools.partial(answer, model))
+        return pipeline
 
     return prepare
 

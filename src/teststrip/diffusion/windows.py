@@ -137,7 +137,7 @@ def unheeded(settings: Mapping[str, Value], off: str, steps: int) -> Iterator[st
         yield f"do not heed {names}: each of the {steps:,} steps lies in that part. Take more steps, or a smaller part"
 
 
-def around(pipeline: PipelineClass, settings: Mapping[str, Value]) -> Callable[[Any], None] | None:
+def around(pipeline: PipelineClass, settings: Mapping[str, Value]) -> Callable[[Any], Any] | None:
     """What makes a call's own copy of the pipeline guide in the window alone; None where settings ask for none.
 
     Args:

@@ -20,6 +20,7 @@ from teststrip.diffusion import (
     additions,
     backends,
     failures,
+    guiders,
     inputs,
     inversions,
     loading,
@@ -50,6 +51,7 @@ from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing, version_of
 from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value
+from teststrip.vocabulary import GUIDER
 from teststrip.weights.digests import Digests
 
 OWN_SETTINGS: Final = (
@@ -86,6 +88,7 @@ OWN_SETTINGS: Final = (
         "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly a single lora adapts; 1 = as trained."
     ),
     *windows.SETTINGS,
+    guiders.SETTING,
 )
 """What a pipeline's call does not take, but a study can set."""
 
@@ -202,7 +205,8 @@ class DiffusersEngine:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
-        return _by_name(*pipelines.knobs().values(), *SETTINGS, *scheduler_options.every().values())
+        options = (*scheduler_options.every().values(), *guiders.every().values())
+        return _by_name(*pipelines.knobs().values(), *SETTINGS, *options)
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
@@ -217,12 +221,16 @@ class DiffusersEngine:
             return  # Diffusers is not installed: a study can be planned, and `render` says what to install
         has = {*pipeline.knobs, *(setting.name for setting in SETTINGS)}
         for name, value in settings.items():
-            if name not in has and value is not None and not name.startswith(scheduler_options.PREFIX):
+            option = name.startswith((scheduler_options.PREFIX, guiders.PREFIX))
+            if name not in has and value is not None and not option:
                 raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
         own, config = model.scheduler
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
         step_lists.check(settings, pipeline, own)
+        guiders.check(settings, pipeline, model.config, offload=self._offload)
+        sampling = self._asked.sampling(model, settings)
+        guiders.check_steps(settings, schedulers.calls(*sampling), sampling[1])
         windows.check(settings, pipeline)
         additions.check(settings, model, pipeline)
         tasks.check_steps(pipeline, settings, self._asked.sampling(model, settings)[1])
@@ -249,7 +257,7 @@ class DiffusersEngine:
 
     def names(self) -> Mapping[str, Sequence[str]]:
         """The scheduler classes and schedules of the installed Diffusers; a model takes those that fit its own."""
-        return {"scheduler": schedulers.names(), "schedule": step_lists.names()}
+        return {"scheduler": schedulers.names(), "schedule": step_lists.names(), "guider": guiders.names()}
 
     def grouped(self, settings: Mapping[str, Value]) -> Mapping[str, Sequence[Setting]]:
         """What the model of these settings takes, with the defaults of its pipeline and its scheduler.
@@ -263,18 +271,22 @@ class DiffusersEngine:
                 "Of any pipeline that has them": tuple(pipelines.knobs().values()),
                 "Of the engine": SETTINGS,
                 "Of schedulers that have them": tuple(scheduler_options.every().values()),
+                "Of guiders that have them": tuple(guiders.every().values()),
             }
         model = self._asked.model(settings)
         pipeline, own = self._asked.pipeline(model), model.scheduler[0]
         schedulers.check(settings, *model.scheduler, model.pipeline)
-        now = str(settings.get("scheduler") or own)
+        now, guider = str(settings.get("scheduler") or own), str(settings.get(GUIDER) or "")
         fit = {"scheduler": schedulers.alternatives(own) if own else (), "schedule": step_lists.names()}
+        if pipeline and pipeline.name in guiders.FAMILIES:
+            fit[GUIDER] = guiders.names()
         if pipeline and not pipeline.lists:
             del fit["schedule"]
         return {
             f"Of {model.pipeline}": tuple(pipeline.knobs.values()) if pipeline else (),
             "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in SETTINGS),
             f"Of {now}": tuple(self._option(one, model) for one in scheduler_options.of(now).values()),
+            **({f"Of {guider}": tuple(guiders.of(guider).values())} if guider else {}),
         }
 
     @staticmethod
@@ -359,6 +371,8 @@ class DiffusersEngine:
         if pipeline is None:
             return schedulers.calls(name, steps, config) * 2
         calls = schedulers.calls(name, tasks.steps_left(pipeline, settings, steps), config)
+        if settings.get(GUIDER) is not None:
+            return guiders.rows(settings, pipeline, calls)
         spared = windows.rows_less(settings, calls) if pipeline.guided(settings, model.config) else 0
         return calls * pipeline.rows(settings, model.config) - spared + pipeline.rows_before(settings)
 

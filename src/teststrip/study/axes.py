@@ -20,7 +20,7 @@ from teststrip.study.place import Place, kind_of, name_of, shown
 from teststrip.study.samplers import SPACING, settings_of
 from teststrip.study.schedules import SETTING as SCHEDULE
 from teststrip.study.values import MOST_LEVELS, checked_text, label, spread
-from teststrip.vocabulary import SCHEDULER, spacing_named
+from teststrip.vocabulary import GUIDER, SCHEDULER, spacing_named
 
 ENGINE_AXIS = "engine"
 # Columns that every table of results has; an axis of that name would hide one.
@@ -222,7 +222,7 @@ def _by_names(key: str, names: Sequence[object], meant: Sequence[Mapping[str, Va
 
 def _unknown(key: str, place: Place, context: Context) -> Axis:
     first = context.first
-    if key.startswith(f"{SCHEDULER}."):
+    if key.startswith((f"{SCHEDULER}.", f"{GUIDER}.")):
         context.knob(key, place)
     hint = (
         foreign(key)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from teststrip.errors import UsageError, shortened
 from teststrip.study.place import LONGEST_SHOWN, dotted, shown
-from teststrip.vocabulary import SCHEDULER, SYNONYMS
+from teststrip.vocabulary import GUIDER, SCHEDULER, SYNONYMS
 
 STEP = re.compile(r'"([^"]*)"|([A-Za-z0-9_-]+)|\[([0-9]{1,9})\]')
 Path = tuple[str | int, ...]
@@ -99,7 +99,7 @@ def _options_as_spelled(data: object, path: Path) -> Path:
         if option and step not in here and isinstance(here.get(head), dict):
             return (*path[:i], head, option, *path[i + 1 :])
         joined = ".".join(str(one) for one in path[i : i + 2])
-        beside = SYNONYMS.get(step, step) == SCHEDULER and not isinstance(here.get(step, {}), dict)
+        beside = SYNONYMS.get(step, step) in (SCHEDULER, GUIDER) and not isinstance(here.get(step, {}), dict)
         if joined != step and (joined in here or beside):
             return (*path[:i], joined, *path[i + 2 :])
         here = here.get(step)

@@ -96,15 +96,17 @@ def _toml(path: Path) -> dict[str, object]:
     except RecursionError:
         raise StudyError(f"{name}: is nested too deeply") from None
     except ValueError as error:
-        raise StudyError(f"{name}: {_syntax(str(error), options=b'scheduler.' in raw)}") from None
+        dotted = re.search(rb"^\s*(scheduler|guider)\.", raw, re.M)
+        of = dotted[1].decode() if dotted else ""
+        raise StudyError(f"{name}: {_syntax(str(error), of)}") from None
 
 
-def _syntax(message: str, *, options: bool = False) -> str:
+def _syntax(message: str, options_of: str = "") -> str:
     """The message of `tomllib`, with the place first.
 
     Args:
         message: of the library.
-        options: whether the file names options of a scheduler, which are keys with a dot.
+        options_of: what the file names options of, which are keys with a dot: "scheduler".
 
     >>> _syntax("Invalid value (at line 3, column 5)")
     'line 3, column 5: not valid TOML: invalid value'
@@ -119,8 +121,9 @@ def _syntax(message: str, *, options: bool = False) -> str:
         )
     what = shortened(match[1][:1].lower() + match[1][1:])
     remedy = ""
-    if options and ("overwrite" in what or "immutable" in what):
-        remedy = '. Beside a scheduler write its options in quotes: "scheduler.shift" = 3'
+    if options_of and ("overwrite" in what or "immutable" in what):
+        example = {"guider": '"guider.eta" = 0', "scheduler": '"scheduler.shift" = 3'}[options_of]
+        remedy = f". Beside a {options_of} write its options in quotes: {example}"
     elif "overwrite" in what or "twice" in what:
         remedy = ". Is a key written twice?"
     elif "\\" in what or "hex value" in what.lower():

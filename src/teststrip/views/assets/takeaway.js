@@ -3,6 +3,7 @@ const TakeAway = (() => {
   /** Settings that the pipeline is made with or that are no call arguments. */
   const BUILD = new Set(["model", "revision", "scheduler", "lora", "lora_scale", "seed", "prompt", "schedule", "controlnet", "ip_adapter", "image_encoder", "ip_adapter_scale"]);
   const OPTION = "scheduler.";
+  const GUIDER = "guider";
   const WINDOW = ["guidance_start", "guidance_stop"];
 
   /** A Python literal. @param {unknown} value */
@@ -77,9 +78,14 @@ const TakeAway = (() => {
     if (settings.lora && settings.lora_scale != null) lines.push(`pipeline.fuse_lora(lora_scale=${python(settings.lora_scale)})`);
     const part = WINDOW.filter((name) => settings[name] != null).map((name) => `${name} = ${settings[name]}`);
     if (part.length) lines.push(`# Guided in a part of the steps alone, for which the call has no argument: ${part.join(", ")}`);
+    if (settings[GUIDER]) {
+      const led = Object.entries(settings).filter(([name, value]) => name.startsWith(GUIDER + ".") && value !== null);
+      const given = led.map(([name, value]) => `${name.slice(GUIDER.length + 1)}=${python(value)}`).join(", ");
+      lines.push(`# Guided by ${settings[GUIDER]}(${given}), which Diffusers takes in the modular form of this pipeline alone.`);
+    }
     lines.push("image = pipeline(", `    prompt=${quoted(Board.promptOf(board, place))},`);
     for (const [name, value] of Object.entries(settings))
-      if (!BUILD.has(name) && !WINDOW.includes(name) && !name.startsWith(OPTION) && value !== null) lines.push(`    ${name}=${python(value)},`);
+      if (!BUILD.has(name) && !WINDOW.includes(name) && !name.startsWith(OPTION) && name.split(".")[0] !== GUIDER && value !== null) lines.push(`    ${name}=${python(value)},`);
     if (steps) lines.push(`    ${steps},`);
     for (const [name, path] of Object.entries(pictures)) {
       const older = name === "control_image" && task === "Text2Image"; // Stable Diffusion 1, 2 and XL call it image
