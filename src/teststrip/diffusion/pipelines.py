@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from teststrip.diffusion.guidance import Rule
-from teststrip.diffusion.source import files, function, parsed_class, text
+from teststrip.diffusion.needed import needed
+from teststrip.diffusion.source import class_in, files, function, parsed_class, text
 from teststrip.records import NONE, Setting, Value
 
 Kind = Literal["float", "int", "str", "bool"]
@@ -51,24 +52,39 @@ WELL_KNOWN: Final[Mapping[str, Setting]] = MappingProxyType(
 LISTS: Final = frozenset({"timesteps", "sigmas"})
 """Arguments by which a call takes its steps as a list."""
 
-TEXT_TO_IMAGE: Final = frozenset({"prompt", "num_inference_steps"})
-VIDEO: Final = re.compile(r"num_frames|video_length")
+MAKES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        "videos": re.compile(r"num_frames|video_length|num_videos_per_prompt|frames"),
+        "audio": re.compile(r"num_waveforms_per_prompt|audio_duration.*"),
+        "texts": re.compile(r"gen_length"),
+        "views of a shape": re.compile(r"frame_size"),
+    }
+)
+"""What a pipeline makes in place of a picture, and the arguments that tell it."""
+
+OTHER_MAKES: Final = re.compile(rf"^ +({'|'.join(one.pattern for one in MAKES.values())}):", re.M)
+"""One of these arguments in the text of a signature."""
+
 OTHER_INPUT: Final = re.compile(r"images?|.*video.*|.*frames?|.*audio.*|source_.*|mask.*|.*phrases.*|control_image")
 """Arguments that tell a pipeline of text to image from others."""
 
-PRIOR: Final = re.compile(r"Prior(?!.*Combined)")
-"""In the name of a pipeline whose output is no picture."""
+NAMES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        "it makes embeddings for another pipeline": re.compile(r"Prior(?!.*Combined)"),
+        "it runs on ONNX Runtime": re.compile(r"Onnx"),
+    }
+)
+"""What speaks against a pipeline, by its name."""
 
 NO_KNOBS: Final = re.compile(
-    r"num_(images|videos|waveforms)_per_prompt|output_type|return_dict|return_index|callback_steps|debug|normalize"
+    r"num_(images|videos|waveforms)_per_prompt|output_type|return_dict|return_index|callback_steps|debug|normalize|seed"
     r"|.*_token_id|.*_embeds|.*_attention_mask|_.*"
 )
 """Arguments of a simple type that choose no picture, or belong to the calling program."""
 
-OTHER_TASKS: Final = re.compile(
-    r"img2img|inpaint|controlnet|_control|upscale|video|audio|edit|super_resolution|onnx|deprecated"
-)
-"""In the file name of a pipeline: it needs more than a text, or makes something other than a picture."""
+
+OTHER_TASKS: Final = re.compile(r"img2img|inpaint|controlnet|_control|upscale|video|audio|super_resolution|onnx")
+"""In the name of a file whose pipelines all need a picture or make none: not looked into for knobs, for time's sake."""
 
 WITH_PICTURES: Final = re.compile(r"img2img|inpaint(ing)?|controlnet|_control|image_to_image")
 """In the file name of a pipeline that a prompt's pictures are for."""
@@ -140,7 +156,7 @@ def find(name: str) -> PipelineClass | None:
         return None
     described = ast.get_docstring(call) or ""
     knobs = {knob.name: knob for knob in _knobs(call, described)}
-    unfit = "it makes embeddings for another pipeline" if PRIOR.search(name) else _unfit(call, knobs, described)
+    unfit = _unfit(name, call, knobs, described) or _missing(tree, knobs)
     lists = LISTS & {argument for argument, _, _ in arguments_of(call)}
     takes = MappingProxyType(dict(_takes(call, knobs, described)))
     return PipelineClass(name, MappingProxyType(knobs), unfit, tree, lists, takes)
@@ -159,14 +175,25 @@ def knobs() -> Mapping[str, Setting]:
         if OTHER_TASKS.search(WITH_PICTURES.sub("", file)):
             continue
         for match in re.finditer(r"^    def __call__\(\n.*?^    \)[^\n]*:\n", text(path), re.M | re.S):
+            if "prompt:" not in match.group() or OTHER_MAKES.search(match.group()):
+                continue
             call = ast.parse("class _:\n" + match.group() + "        pass").body[0]
             assert isinstance(call, ast.ClassDef)
             signature = function(call, "__call__")
-            names = {name for name, _, _ in arguments_of(signature)} if signature else set()
+            assert signature is not None
+            *_, name = re.findall(r"^class (\w+)", text(path)[: match.start()], re.M)
             described = text(path)[match.end() :].partition('"""')[2].partition('"""')[0]
-            if signature is None or not _makes_pictures_of_text(signature, names, described, pictures):
+            names = {argument for argument, _, _ in arguments_of(signature)}
+            if _unfit(name, signature, names, described, pictures):
+                continue  # before sentences are looked for, which takes long
+            own = {knob.name: knob for knob in _knobs(signature, described)}
+            if _unfit(name, signature, own, described, pictures):
                 continue
-            for knob in _knobs(signature, described):
+            # Only a class that knows something new and that might need a picture is read as a whole, which takes long.
+            new = own.keys() - found.keys()
+            if not pictures and new and _may_need(signature) and _missing(class_in(path, name), own):
+                continue
+            for knob in own.values():
                 known = found.setdefault(knob.name, replace(knob, default=None, optional=True))
                 if not known.doc:
                     known = found[knob.name] = replace(known, doc=knob.doc)
@@ -175,13 +202,8 @@ def knobs() -> Mapping[str, Setting]:
     return MappingProxyType(found)
 
 
-_NONE_GIVEN: Final = object()
-
-
-def _makes_pictures_of_text(call: ast.FunctionDef, names: set[str], described: str, pictures: frozenset[str]) -> bool:
-    """Whether a call asks for a text, steps and guidance (of whatever part), and needs no input but these pictures."""
-    guided = any(name.endswith("guidance_scale") for name in names)
-    return names >= TEXT_TO_IMAGE and guided and not _unfit(call, names, described, pictures)
+NONE_GIVEN: Final = object()
+"""The default of an argument that has none."""
 
 
 def _knobs(call: ast.FunctionDef, described: str) -> Iterator[Setting]:
@@ -200,15 +222,27 @@ def _knobs(call: ast.FunctionDef, described: str) -> Iterator[Setting]:
             yield Setting(name, kind, value, optional=optional or value is None, doc=sentence_on(described, name))
 
 
-def _unfit(call: ast.FunctionDef, knobs: Container[str], described: str, pictures: frozenset[str] = frozenset()) -> str:
+def _unfit(
+    pipeline: str,
+    call: ast.FunctionDef,
+    knobs: Container[str],
+    described: str,
+    pictures: frozenset[str] = frozenset(),
+) -> str:
+    """What speaks against a pipeline in its name and its signature, where it is given these pictures."""
     if "prompt" not in knobs:
         return "it takes no prompt"
-    for name, annotation, default in arguments_of(call):
-        if VIDEO.fullmatch(name):
-            return "it makes videos"
-        needed = OTHER_INPUT.fullmatch(name) and _is_needed(name, annotation, described)
-        needed = needed and name not in pictures and not (pictures and name.endswith("_latents"))
-        if needed or (default is _NONE_GIVEN and name not in knobs):
+    arguments = list(arguments_of(call))
+    for made, pattern in MAKES.items():
+        if any(pattern.fullmatch(name) for name, _, _ in arguments):
+            return f"it makes {made}"
+    for why, pattern in NAMES.items():
+        if pattern.search(pipeline):
+            return why
+    for name, annotation, default in arguments:
+        asked = OTHER_INPUT.fullmatch(name) and _is_needed(name, annotation, described)
+        asked = asked and name not in pictures and not (pictures and name.endswith("_latents"))
+        if asked or (default is NONE_GIVEN and name not in knobs):
             return f"it takes {name}"
     return ""
 
@@ -225,8 +259,21 @@ def _takes(call: ast.FunctionDef, knobs: Container[str], described: str) -> Iter
     for name, annotation, default in arguments_of(call):
         if name in PICTURES:
             yield name, OTHER_INPUT.fullmatch(name) is not None and _is_needed(name, annotation, described)
-        elif default is _NONE_GIVEN and name not in knobs:
+        elif default is NONE_GIVEN and name not in knobs:
             yield name, True
+
+
+def _may_need(call: ast.FunctionDef) -> bool:
+    return any(OTHER_INPUT.fullmatch(name) for name, _, _ in arguments_of(call))
+
+
+def _missing(tree: ast.ClassDef | None, knobs: Container[str]) -> str:
+    """What a pipeline's body asks for although its signature does not."""
+    call = function(tree, "__call__") if tree else None
+    if tree is None or call is None or not _may_need(call):
+        return ""
+    name = needed(tree, [name for name, _, default in arguments_of(call) if default is None and name not in knobs])
+    return f"it takes {name}" if name else ""
 
 
 def kind_of_argument(annotation: ast.expr | None) -> tuple[Kind | None, bool]:
@@ -254,7 +301,7 @@ def arguments_of(call: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | None, 
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]:
         if argument.arg != "self":
-            yield argument.arg, argument.annotation, _constant(default) if default is not None else _NONE_GIVEN
+            yield argument.arg, argument.annotation, _constant(default) if default is not None else NONE_GIVEN
 
 
 def _constant(node: ast.expr) -> object:

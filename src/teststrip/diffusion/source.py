@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -32,12 +33,25 @@ def text(path: Path) -> str:
 @cache
 def parsed_class(name: str, pattern: str) -> ast.ClassDef | None:
     """The class of that name in the files of a pattern."""
-    for path in files(pattern) if name.isidentifier() else ():
-        if re.search(rf"^class {name}\b", text(path), re.M):
-            for node in ast.parse(text(path)).body:
-                if isinstance(node, ast.ClassDef) and node.name == name:
-                    return node
-    return None
+    holder = _holders(pattern).get(name)
+    return class_in(holder, name) if holder else None
+
+
+@cache
+def _holders(pattern: str) -> Mapping[str, Path]:
+    """The first file that has a class of a name, by the name."""
+    found: dict[str, Path] = {}
+    for path in files(pattern):
+        for name in re.findall(r"^class (\w+)", text(path), re.M):
+            found.setdefault(name, path)
+    return found
+
+
+@cache
+def class_in(path: Path, name: str) -> ast.ClassDef | None:
+    """The class of that name in a source file."""
+    tree = ast.parse(text(path))
+    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
 
 
 def function(tree: ast.ClassDef, name: str) -> ast.FunctionDef | None:
