@@ -68,6 +68,20 @@ def test_the_options_read_are_the_arguments_that_python_sees(name: str) -> None:
     assert {f"scheduler.{one}" for one in plain} <= scheduler_options.of(name).keys()
 
 
+def test_the_table_has_every_scheduler_that_diffusers_hands_out_with_every_plain_option_and_word() -> None:
+    handed_out = {
+        name for name in dir(diffusers) if name.endswith("Scheduler") and hasattr(getattr(diffusers, name), "step")
+    }
+    other_tasks = {name for name in handed_out if schedulers.OTHER_TASKS.search(name)}
+    listed = {name for name in handed_out - other_tasks if hasattr(getattr(diffusers, name), "set_timesteps")}
+    assert {name for name in listed - set(CLASSES) if not name.startswith("Flax")} <= LEFT_OUT
+    for name in CLASSES:
+        for dotted, option in scheduler_options.of(name).items():
+            rows = {value for kind, one, value in EVERY if (kind, f"scheduler.{one}") == (name, dotted)}
+            assert {*rows, option.default} >= set(option.choices), dotted
+            assert rows or option.default is None or option.kind == "str", dotted
+
+
 def test_the_table_is_long_and_holds_what_people_turn() -> None:
     assert len(EVERY) > 400
     assert {
@@ -75,6 +89,9 @@ def test_the_table_is_long_and_holds_what_people_turn() -> None:
         *("algorithm_type", "solver_order", "final_sigmas_type", "rescale_betas_zero_snr", "use_flow_sigmas"),
     } <= {option for _, option, _ in EVERY}
 
+
+LEFT_OUT = {"KarrasVeScheduler"}
+"""Schedulers that no pipeline of text to image has."""
 
 CORRECTED = {"algorithm_type", "solver_type", "final_sigmas_type"}
 """Words of which a class takes some for another one and keeps that."""
