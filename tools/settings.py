@@ -1,4 +1,4 @@
-"""`python -m tools.settings` writes docs/settings.md: each setting of the engine `diffusers`, with a sentence.
+"""`python -m tools.settings` writes docs/settings.md: each setting of the engine `diffusers`, and what changes a model.
 
 The settings are those of the installed Diffusers, so the page names the version that it was written with.
 """
@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from teststrip.diffusion import guiders, pipelines, scheduler_options, schedulers, step_lists
+from teststrip.diffusion import (
+    attention,
+    caching,
+    guiders,
+    pipelines,
+    precision,
+    scheduler_options,
+    schedulers,
+    step_lists,
+)
 from teststrip.engines.diffusers import OWN_SETTINGS
 from teststrip.records import Setting
 
@@ -66,6 +75,26 @@ under `[schedules.NAME]`.
 | schedule | steps |
 |---|---|
 """
+PARTS = """
+## What is changed about a model
+
+Options under `[engine]` or `[engines.NAME]`, which are in the ids of shots and in fingerprints where they are set.
+`transformer`, `unet`, `vae`, `text_encoder`, `text_encoder_2` and `text_encoder_3` name a folder with `config.json`, a
+`.safetensors` file, `owner/name::folder` of the Hub, or for denoisers a `.gguf` file. `attention` is a backend of
+Diffusers:
+{backends}.
+
+`quantization` is put on the denoiser while it is loaded. A LoRA on top of it works, but for optimum-quanto on Flux.
+
+| quantization | needs | dtype | in batches |
+|---|---|---|---|
+"""
+CACHES = """
+`cache` is a name and numbers that may be left out, `cache = "first_block 0.08"`. Pictures with a cache are made alone.
+
+| cache | numbers | for denoisers |
+|---|---|---|
+"""
 
 
 def page() -> str:
@@ -86,6 +115,10 @@ def page() -> str:
                 _row(f"`{name}`", f"{steps.argument} {', '.join(f'{value:g}' for value in steps.values)}")
                 for name, steps in step_lists.named().items()
             ),
+            PARTS.format(backends=", ".join(f"`{name}`" for name in attention.usable())),
+            *map(_quantization, precision.QUANTIZATIONS.values()),
+            CACHES,
+            *(_cache(name, one) for name, one in caching.CACHES.items()),
         )
     )
 
@@ -97,6 +130,21 @@ def _settings(settings: Iterable[Setting]) -> Iterator[Setting]:
 def _row(*cells: str) -> str:
     """A row of a table; a bar inside a cell would end the cell, and an angle bracket begin a tag."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace('<', '&lt;') for cell in cells)} |\n"
+
+
+def _quantization(one: precision.Quantization) -> str:
+    dtypes = "any" if one.dtypes == precision.EVERY_DTYPE else ", ".join(one.dtypes)
+    needs = f"`pip install {one.package}`" + (", an NVIDIA GPU" if one.gpu else "")
+    return _row(f"`{one.name}`", needs, dtypes, f"no: it {one.alone}" if one.alone else "yes")
+
+
+def _cache(name: str, one: caching.Cache) -> str:
+    numbers = (
+        f"{number.name.replace('.0', ' from').replace('.1', ' to')} ({number.low:g} to {number.high:g})"
+        for number in one.numbers
+    )
+    blocks = "whose blocks Diffusers knows" if one.known_blocks else "that take caches"
+    return _row(f"`{name}`", ", ".join(numbers), ", ".join(one.only) or blocks)
 
 
 def _kind(setting: Setting) -> str:

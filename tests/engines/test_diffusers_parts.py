@@ -207,6 +207,16 @@ def test_every_thing_that_cannot_stand_in_is_one_sentence_that_names_the_option(
         (flux, {"quantization": "torchao-int8", "dtype": "float16"}, "quantization: .*takes dtype = 'bfloat16', not"),
         (flux, {"quantization": "quanto-int8", "offload": "sequential"}, "quantization: offload = 'sequential'"),
         (flux, {"quantization": "quanto-int8", "backend": "openvino"}, "backend: 'openvino' computes with plain"),
+        (
+            asked(shelf, "flux", lora="x.safetensors"),
+            {"quantization": "quanto-fp8"},
+            "quantization: .*no lora on a Flux",
+        ),
+        (
+            asked(shelf, "chroma", lora="x.safetensors"),
+            {"quantization": "quanto-fp8"},
+            "quantization: .*no lora on a Chroma",
+        ),
         (flux, {"attention": "flexx"}, "attention: there is no 'flexx'. Did you mean 'flex'"),
         (flux, {"attention": "flash_hub"}, "attention: 'flash_hub' fetches code from the Hub, which is never run"),
         (flux, {"attention": "sage"}, "attention: 'sage' needs sageattention. Run: pip install sageattention"),

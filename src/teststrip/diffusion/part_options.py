@@ -6,6 +6,7 @@ nothing. To add a component that can be replaced: its name in `parts.NAMES`, a l
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Final
 
@@ -82,6 +83,12 @@ def check(
         precision.check(parts.quantization, device=device, dtype=dtype, offload=offload)
         if not kinds:
             raise StudyError(_without_denoiser("quantization", model))
+        loaders = set(map(ast.unparse, pipeline.tree.bases))
+        if settings.get("lora") and loaders & precision.QUANTIZATIONS[parts.quantization].no_lora:
+            raise StudyError(
+                f"quantization: Diffusers puts no lora on a {denoiser} under {parts.quantization!r}."
+                " Write another quantization, for example 'torchao-int8', or leave lora out"
+            )
         if name := packed_already(model, found):
             raise StudyError(f"quantization: the {name} is quantized already. Leave quantization out, or replace that")
     if parts.attention:

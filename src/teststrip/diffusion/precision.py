@@ -18,6 +18,8 @@ from teststrip.plugins import version_of
 
 EVERY_DTYPE: Final = ("float32", "float16", "bfloat16")
 BY_ALL_ROWS: Final = "chooses the columns that stay in 16 bits by the largest value of all rows together"
+BY_NAME: Final = frozenset({"FluxLoraLoaderMixin"})
+"""Loaders of LoRAs that look the denoiser's weights up by name; optimum-quanto names weights in its own way."""
 UNPACKS: Final = "unpacks weights in a way that torch.inference_mode refuses, in which batches are computed"
 
 
@@ -32,6 +34,7 @@ class Quantization:
         gpu: whether Diffusers quantizes on a GPU only.
         dtypes: of the layers that stay as they are; the first one is taken where dtype is "auto" and its choice is not
             among them.
+        no_lora: classes of Diffusers that load LoRAs, and fail on such weights.
         alone: why pictures cannot be made in batches, as the end of a sentence; "" where they can.
     """
 
@@ -40,6 +43,7 @@ class Quantization:
     module: str
     gpu: bool = False
     dtypes: tuple[str, ...] = EVERY_DTYPE
+    no_lora: frozenset[str] = frozenset()
     alone: str = ""
 
 
@@ -53,9 +57,9 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = MappingProxyType(
             # Diffusers warns at other formats that integers of torchao are made for bfloat16.
             Quantization("torchao-int8", "torchao", "torchao", dtypes=("bfloat16",)),
             Quantization("torchao-fp8", "torchao", "torchao"),
-            Quantization("quanto-int8", "optimum-quanto", "optimum.quanto"),
-            Quantization("quanto-int4", "optimum-quanto", "optimum.quanto", alone=UNPACKS),
-            Quantization("quanto-fp8", "optimum-quanto", "optimum.quanto"),
+            Quantization("quanto-int8", "optimum-quanto", "optimum.quanto", no_lora=BY_NAME),
+            Quantization("quanto-int4", "optimum-quanto", "optimum.quanto", no_lora=BY_NAME, alone=UNPACKS),
+            Quantization("quanto-fp8", "optimum-quanto", "optimum.quanto", no_lora=BY_NAME),
         )
     }
 )
