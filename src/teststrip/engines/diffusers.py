@@ -172,7 +172,8 @@ class DiffusersEngine:
         has = {*pipeline.knobs, *(setting.name for setting in SETTINGS)}
         for name, value in settings.items():
             if name not in has and value is not None and not name.startswith(scheduler_options.PREFIX):
-                raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
+                hint = tasks.hint(name, settings) or among(name, sorted(has), "It has")
+                raise StudyError(f"{name}: {pipeline.name} has no such setting{hint}")
         own, config = model.scheduler
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
