@@ -200,7 +200,10 @@ def test_a_photograph_is_measured_as_its_camera_was_held(tmp_path: Path) -> None
             '[{ text = "a" }]\n[axes]\nimage = ["owl.png", "same.png"]',
             'axes.image[0]: pictures belong to prompts. Write prompts = [{ text = "...", image = "photo.png" }]',
         ),
-        ('["a"]', "settings.strength: StableDiffusionPipeline has no such setting"),
+        (
+            '["a"]',
+            "settings.strength: StableDiffusionPipeline has no such setting. It goes with prompts that have image = ",
+        ),
     ],
 )
 def test_what_is_wrong_with_pictures_is_said_with_its_place(tmp_path: Path, prompts: str, message: str) -> None:

@@ -43,6 +43,23 @@ NEEDS: Final = {
 """The setting that a picture needs, and what it names."""
 
 
+GOES_WITH: Final = {
+    "strength": "image",
+    "padding_mask_crop": "mask",
+    "controlnet_conditioning_scale": "control_image",
+    "control_guidance_start": "control_image",
+    "control_guidance_end": "control_image",
+    "guess_mode": "control_image",
+}
+"""Settings of pipelines that are given a picture, and the key by which a prompt brings it."""
+
+
+def hint(name: str, settings: Mapping[str, Value]) -> str:
+    """What a setting needs that a pipeline lacks because no prompt brings a picture, as the end of a message."""
+    key = GOES_WITH.get(name)
+    return f'. It goes with prompts that have {key} = "..."' if key and not given(settings) else ""
+
+
 def given(settings: Mapping[str, Value]) -> frozenset[str]:
     """The pictures that a shot gives to its model, by name."""
     return frozenset(name for name in NAMES if settings.get(name) is not None)

@@ -223,7 +223,8 @@ class DiffusersEngine:
         for name, value in settings.items():
             option = name.startswith((scheduler_options.PREFIX, guiders.PREFIX))
             if name not in has and value is not None and not option:
-                raise StudyError(f"{name}: {pipeline.name} has no such setting{among(name, sorted(has), 'It has')}")
+                hint = tasks.hint(name, settings) or among(name, sorted(has), "It has")
+                raise StudyError(f"{name}: {pipeline.name} has no such setting{hint}")
         own, config = model.scheduler
         schedulers.check(settings, own, {**config, **scheduler_options.asked(settings)}, model.pipeline)
         scheduler_options.check(settings, str(settings.get("scheduler") or own), model.pipeline)
