@@ -62,6 +62,14 @@ def test_the_word_is_a_text_like_any_other_where_the_setting_is_a_text(toy: type
     assert ids(settings={"scheduler": NONE}) != ids()
 
 
+def test_the_word_is_none_where_a_text_names_something(toy: type[ToyEngine]) -> None:
+    assert ids(settings={"adapter": NONE}) == ids()
+    assert ids(axes={"adapter": [NONE, "a"]}) == [*ids(), *ids(settings={"adapter": "a"})]
+    asked = study(axes={"quality": [NONE, "q4"]})
+    assert list(plan.of(asked).ids()) == [*ids(), *ids(axes={"quality": ["q4"]})]
+    assert again(asked) == asked
+
+
 def test_another_word_is_refused_and_the_message_names_the_right_one(toy: type[ToyEngine]) -> None:
     with pytest.raises(StudyError, match=r"decay: must be a number or \"none\", not text \('None'\)"):
         study(settings={"decay": "None"})

@@ -69,15 +69,16 @@ def test_every_study_that_is_read_passes_the_schema(keys: dict[str, Any]) -> Non
 
 
 def test_the_schema_finds_what_an_editor_can_find() -> None:
-    missed = []
+    missed, readable = [], 0
     for wrong in WRONG:
         try:
             data = tomllib.loads(wrong.text)
         except ValueError:
             continue
+        readable += 1
         if VALIDATOR.is_valid(data):
             missed.append(wrong.mistake)
-    assert len(missed) < len(WRONG) / 2, missed
+    assert len(missed) < readable * 0.6, missed
 
 
 def test_the_schema_is_a_schema_and_knows_each_installed_engine() -> None:

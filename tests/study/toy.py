@@ -18,6 +18,7 @@ class ToyEngine:
         "dtype": Setting("dtype", "str", "auto"),
         "device": Setting("device", "str", "auto"),
         "variant": Setting("variant", "str", optional=True),
+        "quality": Setting("quality", "str", optional=True, choices=("q4", "q8")),
     }
     operation: ClassVar[frozenset[str]] = frozenset({"device"})
     seeds: ClassVar[Seeds] = "exact"
@@ -28,6 +29,7 @@ class ToyEngine:
         "seed": Setting("seed", "int"),
         "model": Setting("model", "str", "emoji"),
         "scheduler": Setting("scheduler", "str", optional=True),
+        "adapter": Setting("adapter", "str", optional=True, is_name=True),
         "guidance_scale": Setting("guidance_scale", "float", optional=True),
         "num_inference_steps": Setting("num_inference_steps", "int", 50, low=1),
         "vae_tiling": Setting("vae_tiling", "bool", optional=True),

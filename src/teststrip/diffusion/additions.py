@@ -22,9 +22,23 @@ from teststrip.records import Setting, Value
 from teststrip.weights.digests import Digests
 
 SETTINGS: Final = (
-    Setting("controlnet", "str", optional=True, doc="Folder of a ControlNet, which follows the control_image."),
-    Setting("ip_adapter", "str", optional=True, doc="A .safetensors file by which the model sees ip_adapter_image."),
-    Setting("image_encoder", "str", optional=True, doc="Folder of the encoder that an ip_adapter was trained with."),
+    Setting(
+        "controlnet", "str", optional=True, is_name=True, doc="Folder of a ControlNet, which follows the control_image."
+    ),
+    Setting(
+        "ip_adapter",
+        "str",
+        optional=True,
+        is_name=True,
+        doc="A .safetensors file by which the model sees ip_adapter_image.",
+    ),
+    Setting(
+        "image_encoder",
+        "str",
+        optional=True,
+        is_name=True,
+        doc="Folder of the encoder that an ip_adapter was trained with.",
+    ),
     Setting("ip_adapter_scale", "float", low=0, high=10, optional=True, doc="How strongly it leads; 1 = as trained."),
 )
 

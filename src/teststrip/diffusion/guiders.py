@@ -25,7 +25,9 @@ from teststrip.records import Setting, Value
 from teststrip.vocabulary import GUIDER
 
 PREFIX: Final = f"{GUIDER}."
-SETTING: Final = Setting(GUIDER, "str", optional=True, doc="Class that guides; the pipeline's own way when left out.")
+SETTING: Final = Setting(
+    GUIDER, "str", optional=True, is_name=True, doc="Class that guides; the pipeline's own way when left out."
+)
 SOURCES: Final = "guiders/*guidance*.py"
 
 FAMILIES: Final[Mapping[str, tuple[str, str]]] = {

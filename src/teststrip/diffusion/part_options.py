@@ -34,20 +34,22 @@ OPTIONS: Final = (
         "attention",
         "str",
         optional=True,
+        is_name=True,
         doc="Attention backend of Diffusers for the denoiser, for example native, flex, sage or xformers.",
     ),
     Setting(
         "cache",
         "str",
         optional=True,
+        is_name=True,
         doc="Work left out from step to step: first_block, pab, faster_cache, taylorseer or magcache, and its numbers.",
     ),
-    Setting("transformer", "str", optional=True, doc=f"Another transformer: {WHERE}, or a .gguf file."),
-    Setting("unet", "str", optional=True, doc=f"Another U-Net: {WHERE}, or a .gguf file."),
-    Setting("vae", "str", optional=True, doc=f"Another autoencoder: {WHERE}."),
-    Setting("text_encoder", "str", optional=True, doc=f"Another text encoder: {WHERE}."),
-    Setting("text_encoder_2", "str", optional=True, doc=f"Another second text encoder: {WHERE}."),
-    Setting("text_encoder_3", "str", optional=True, doc=f"Another third text encoder: {WHERE}."),
+    Setting("transformer", "str", optional=True, is_name=True, doc=f"Another transformer: {WHERE}, or a .gguf file."),
+    Setting("unet", "str", optional=True, is_name=True, doc=f"Another U-Net: {WHERE}, or a .gguf file."),
+    Setting("vae", "str", optional=True, is_name=True, doc=f"Another autoencoder: {WHERE}."),
+    Setting("text_encoder", "str", optional=True, is_name=True, doc=f"Another text encoder: {WHERE}."),
+    Setting("text_encoder_2", "str", optional=True, is_name=True, doc=f"Another second text encoder: {WHERE}."),
+    Setting("text_encoder_3", "str", optional=True, is_name=True, doc=f"Another third text encoder: {WHERE}."),
 )
 
 

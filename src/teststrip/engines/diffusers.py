@@ -56,25 +56,34 @@ from teststrip.weights.digests import Digests
 
 OWN_SETTINGS: Final = (
     Setting("model", "str", models.EMBEDDED, doc="'emoji' (embedded), a folder, a .safetensors file, or a hub name."),
-    Setting("revision", "str", optional=True, doc="Branch, tag or commit of a hub name."),
+    Setting("revision", "str", optional=True, is_name=True, doc="Branch, tag or commit of a hub name."),
     Setting("seed", "int", low=0, high=2**32 - 1, doc="Of the noise, for this one picture."),
-    Setting("scheduler", "str", optional=True, doc="Class that takes the steps; the model's own when left out."),
+    Setting(
+        "scheduler",
+        "str",
+        optional=True,
+        is_name=True,
+        doc="Class that takes the steps; the model's own when left out.",
+    ),
     Setting(
         "schedule",
         "str",
         optional=True,
+        is_name=True,
         doc='Times of the steps instead of their number: "ays", or a [schedules.NAME].',
     ),
     Setting(
         "lora",
         "str",
         optional=True,
+        is_name=True,
         doc='A .safetensors file that adapts the model, or a stack: "one.safetensors 0.8 + other.safetensors 0.5".',
     ),
     Setting(
         "textual_inversion",
         "str",
         optional=True,
+        is_name=True,
         doc="A .safetensors file of vectors for a new word of the prompts; several are joined by +.",
     ),
     Setting(

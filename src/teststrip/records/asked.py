@@ -27,6 +27,8 @@ class Setting:
         optional: None is a legal value.
         doc: one sentence for `teststrip engines`.
         tells_none: None says something else than leaving the setting out, so the value `NONE` stands for it in a shot.
+        is_name: the text names something (a file, a class), so that the word `NONE` means None; in other texts, such as
+            a negative prompt, it is a word. A text with `choices` is always a name.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Setting:
     optional: bool = False
     doc: str = ""
     tells_none: bool = False
+    is_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _setting(setting: Setting) -> dict[str, object]:
     if words and setting.kind != "str":  # a number or a switch, or one of these words
         return {"anyOf": [found, {"enum": words}], "description": found.pop("description")}
     if setting.choices:
-        found["enum"] = list(setting.choices)
+        found["enum"] = words
     return found
 
 

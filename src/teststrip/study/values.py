@@ -33,7 +33,7 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
     Raises:
         StudyError: the value is of another kind, not finite, outside the bounds or not among the choices.
     """
-    if setting.optional and (value is None or (value == NONE and setting.kind != "str")):
+    if setting.optional and (value is None or (value == NONE and _can_be_nothing(setting))):
         return NONE if setting.tells_none else None
     if setting.kind == "bool" and isinstance(value, bool):
         return value
@@ -49,6 +49,11 @@ def coerce(value: object, setting: Setting, place: Place, owner: str) -> Value:
         hint = f'. Put it in quotes: "{shown(value)}"'
     kind = KINDS[setting.kind] + (f' or "{NONE}"' if setting.optional and setting.kind != "str" else "")
     raise place.error(f"must be {kind}, not {kind_of(value)} ({shown(value)}){hint}")
+
+
+def _can_be_nothing(setting: Setting) -> bool:
+    """Whether the word for None is no text that the setting could have."""
+    return setting.kind != "str" or setting.is_name or bool(setting.choices)
 
 
 def checked_text(text: str, place: Place) -> str:

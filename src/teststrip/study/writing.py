@@ -74,7 +74,8 @@ def _levels(axis: Axis) -> list[object]:
     if axis.kind == "linked":
         return [{"label": level.label, **level.sets} for level in axis.levels]
     values = [level.sets[axis.name] for level in axis.levels]
-    if None in values and any(isinstance(value, str) for value in values):  # a text that is left out has no word
+    texts = axis.kind == "setting" and any(isinstance(value, str) for value in values)
+    if None in values and texts:  # a text that is left out has no word, unless it is a name, as in an option
         return [{"label": level.label, **level.sets} for level in axis.levels]
     return [NONE if value is None else value for value in values]
 
