@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +25,16 @@ def test_each_line_is_printed_once_and_commands_no_terminal(capsys: pytest.Captu
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == ["library: `x` is deprecated", "library: [red]loud[/] \\u001b[31m"]
+
+
+@pytest.mark.process
+def test_libraries_beside_diffusers_are_loaded_without_a_word_of_theirs() -> None:
+    code = "import diffusers; diffusers.StableDiffusionPipeline, diffusers.quantizers.auto"
+    hushed = f"from teststrip.cli import libraries; libraries.hush(); {code}"
+    plainly, quietly = (
+        subprocess.run([sys.executable, "-W", "ignore", "-c", one], capture_output=True, text=True, check=True).stderr
+        for one in (code, hushed)
+    )
+    said = [line for line in plainly.splitlines() if "torchao" in line or "bitsandbytes" in line]
+    assert said, "torchao warns of files that it cannot load here"
+    assert not [line for line in quietly.splitlines() if line in said or "KernelPreference" in line]

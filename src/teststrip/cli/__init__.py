@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from teststrip import __version__
 from teststrip.characters import printable
-from teststrip.cli import folders, parts, studies
+from teststrip.cli import folders, libraries, parts, studies
 from teststrip.cli.edge import fault, refused
 from teststrip.cli.words import INTERRUPTED, err, out
 from teststrip.errors import TeststripError, shortened
@@ -52,6 +52,7 @@ for commands in (studies.app, folders.app, parts.app):
 def main() -> None:
     """Run a command, and turn what went wrong into one line and an exit code."""
     make_writable()
+    libraries.hush()
     try:
         code = app(standalone_mode=False)
     except TeststripError as error:

@@ -1,10 +1,19 @@
-"""`--verbose`: what Diffusers and Transformers say that changes no picture, each line once, on standard error."""
+"""What libraries say: with `--verbose` what changes no picture, each line once; never what they say of themselves."""
 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from teststrip.cli.words import err
+
+OF_THEMSELVES: Final = (
+    "bitsandbytes",
+    "diffusers.quantizers.torchao.torchao_quantizer",
+    "torch.utils._pytree",
+    "torchao",
+)
+"""Loggers that warn at each start of parts of a library that it does without on this machine."""
 
 
 class _Printed(logging.Handler):
@@ -25,3 +34,9 @@ def print_them() -> None:
     log.addHandler(_Printed())
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def hush() -> None:
+    """Let libraries that were installed beside Diffusers be loaded without a word; their errors are still logged."""
+    for name in OF_THEMSELVES:
+        logging.getLogger(name).setLevel(logging.ERROR)
