@@ -87,5 +87,7 @@ def _lora(family: str, seed: int, place: Path) -> Path:
 MAKERS: Final[Mapping[str, Callable[[Path], Path]]] = {
     **{name: partial(_model, *family) for name, family in MODELS.items()},
     "Qwen-Image-Lightning-4steps-V1.0.safetensors": partial(_lora, "qwen_image", 0),
+    "add-detail-sdxl.safetensors": partial(_lora, "sdxl", 1),
+    "pencil-sketch-sdxl.safetensors": partial(_lora, "sdxl", 2),
 }
 NAMED: Final = re.compile("|".join(map(re.escape, sorted(MAKERS, key=len, reverse=True))))

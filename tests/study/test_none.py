@@ -70,6 +70,16 @@ def test_the_word_is_none_where_a_text_names_something(toy: type[ToyEngine]) -> 
     assert again(asked) == asked
 
 
+@pytest.mark.parametrize("name", ["quality", "adapter", "decay"])
+def test_a_level_that_is_none_is_left_out_and_referred_to_by_the_word(toy: type[ToyEngine], name: str) -> None:
+    value = 1.5 if name == "decay" else "q4"
+    axes = {name: [NONE, value], "num_inference_steps": [20, 50]}
+    rest = study(axes=axes, exclude=[{name: NONE, "num_inference_steps": 20}])
+    assert [cell.levels[1][1] for cell in plan.of(rest).cells] == ["50", "20", "50"]
+    asked = study(axes=axes, question={"metrics": ["psnr"], "reference": {name: NONE}})
+    assert [level.label for level in asked.question.reference] == [asked.axes[0].labels[0]]
+
+
 def test_another_word_is_refused_and_the_message_names_the_right_one(toy: type[ToyEngine]) -> None:
     with pytest.raises(StudyError, match=r"decay: must be a number or \"none\", not text \('None'\)"):
         study(settings={"decay": "None"})

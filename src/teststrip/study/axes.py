@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teststrip.errors import among, nearest
-from teststrip.records import MADE_HEIGHT, MADE_WIDTH, Axis, Level, Setting, Value
+from teststrip.records import MADE_HEIGHT, MADE_WIDTH, NONE, Axis, Level, Setting, Value
 from teststrip.stacks import STACKED
 from teststrip.study import options, schedules
 from teststrip.study.engines import Known, reserved
@@ -157,6 +157,7 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
     for one in wanted:
         level = next((level for level in axis.levels if _same(level.sets.get(axis.name), one)), None)
         level = level or next((level for level in axis.levels if level.label == one), None)
+        level = level or next((level for level in axis.levels if one in (None, NONE) and _says_none(level, axis)), None)
         level = level or next((level for level in axis.levels if level.sets == settings_of(one)), None)
         if level is None:
             raise place.error(f"{shown(one)} is no level of this axis. Levels: {_few(axis.labels)}")
@@ -166,6 +167,10 @@ def _labels(value: object, place: Place, axis: Axis) -> tuple[str, ...]:
 
 def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
+
+
+def _says_none(level: Level, axis: Axis) -> bool:
+    return level.sets.get(axis.name, "") is None
 
 
 def _is_spacing(value: object) -> bool:
