@@ -84,9 +84,20 @@ def _lora(family: str, seed: int, place: Path) -> Path:
     return place
 
 
+def _gguf(family: str, kind: str, place: Path) -> Path:
+    """The transformer of a family in fewer bits."""
+    from tests import tiny_gguf
+    from tests import tiny_pipelines as tiny
+
+    weights = tiny.build(family).transformer.state_dict()
+    return tiny_gguf.write_gguf(place, weights, tiny_gguf.KINDS[kind])
+
+
 MAKERS: Final[Mapping[str, Callable[[Path], Path]]] = {
     **{name: partial(_model, *family) for name, family in MODELS.items()},
     "Qwen-Image-Lightning-4steps-V1.0.safetensors": partial(_lora, "qwen_image", 0),
+    "flux1-dev-Q4_0.gguf": partial(_gguf, "flux", "Q4_0"),
+    "flux1-dev-Q8_0.gguf": partial(_gguf, "flux", "Q8_0"),
     "add-detail-sdxl.safetensors": partial(_lora, "sdxl", 1),
     "pencil-sketch-sdxl.safetensors": partial(_lora, "sdxl", 2),
 }

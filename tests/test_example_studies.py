@@ -19,11 +19,18 @@ from teststrip.verbs.run import drive
 STUDIES = Path(__file__).parents[1] / "examples" / "studies"
 SHOTS = {
     "align_your_steps": 144,
+    "cache_threshold": 90,
+    "eight_bits_and_a_cache": 90,
+    "eight_bits_and_steps": 72,
     "eleven_step_counts": 330,
     "fifteen_models": 75,
+    "gguf_of_flux": 48,
+    "guidance_in_a_part_of_the_steps": 96,
+    "guiders": 144,
     "lightning_lora": 72,
-    "one_long_prompt": 90,
     "number_formats": 72,
+    "one_long_prompt": 90,
+    "quantized_at_one_seed": 16,
     "samplers_by_name": 360,
     "samplers_of_a_turbo_model": 168,
     "scheduler_of_z_image": 96,
@@ -31,7 +38,9 @@ SHOTS = {
     "shift_of_a_flow_model": 144,
     "shift_of_z_image": 160,
     "spacing_of_the_steps": 384,
+    "stack_of_loras": 120,
     "steps_of_z_image": 224,
+    "strength_of_image_to_image": 192,
 }
 SMALL = {"width": 32, "height": 32}
 FEW = 12
@@ -51,7 +60,8 @@ def written(name: str, stand_ins: StandIns) -> dict[str, Any]:
 
 def reduced(name: str, stand_ins: StandIns) -> dict[str, Any]:
     """A study with one prompt and one seed, small, and of few steps: every level of every other axis."""
-    data = written(name, stand_ins) | {"replicates": 1}
+    data = written(name, stand_ins)
+    data |= {} if "seeds" in data else {"replicates": 1}
     data["prompts"] = data["prompts"][:1]
     settings = data.setdefault("settings", {})
     if "num_inference_steps" in data["axes"]:
@@ -60,6 +70,8 @@ def reduced(name: str, stand_ins: StandIns) -> dict[str, Any]:
         settings["num_inference_steps"] = min(FEW, settings.get("num_inference_steps", FEW))
     if "engine" in data or "model" in data["axes"]:
         settings |= SMALL
+    if "cache" in data["axes"]:  # random weights change more from step to step than any threshold that a person takes
+        data["axes"]["cache"] = ["none", "first_block 0.20", "first_block 0.50", "first_block 1.0"]
     data["question"] = {"metrics": ["sharpness"]}
     return data
 

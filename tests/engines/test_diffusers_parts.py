@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import gguf
 import numpy as np
 import pytest
 import torch
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from tests import tiny_pipelines as tiny
 from tests.by_hand import asked, by_hand, picture, refusal
 from tests.shots import answers, ask
+from tests.tiny_gguf import KINDS, write_gguf
 from torchao.quantization import Float8WeightOnlyConfig
 
 from teststrip.engines.diffusers import DiffusersEngine
@@ -24,8 +24,6 @@ from teststrip.records import Failure
 from teststrip.testing.engine_contract import pixels_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Diffusers and the packages of quantizations warn of their age
-
-KINDS = gguf.GGMLQuantizationType
 
 
 @pytest.fixture(scope="module")
@@ -76,24 +74,6 @@ def test_both_ways_of_naming_weights_give_their_content_to_the_fingerprint_and_n
     save_file(tensors, copy)
     assert DiffusersEngine(device="cpu", transformer=str(copy)).fingerprint(shot).facts != facts[0]
     assert "parts" not in DiffusersEngine(device="cpu").fingerprint(shot).facts
-
-
-def write_gguf(file: Path, tensors: Mapping[str, torch.Tensor], kind: gguf.GGMLQuantizationType) -> Path:
-    """Matrices in this kind, everything else in float32, as people publish transformers."""
-    writer = gguf.GGUFWriter(str(file), "flux")
-    for name, tensor in tensors.items():
-        values = tensor.float().numpy()
-        if values.ndim > 1 and kind == KINDS.F16:
-            writer.add_tensor(name, values.astype(np.float16))
-        elif values.ndim > 1 and values.shape[-1] % 32 == 0 and name.endswith("weight"):  # numbers in a block
-            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
-        else:
-            writer.add_tensor(name, values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return file
 
 
 @pytest.fixture(scope="module")

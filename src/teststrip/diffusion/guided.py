@@ -37,7 +37,7 @@ def guided(modular: str, guider: str, options: Mapping[str, Value]) -> Callable[
         told = [one.name for one in made.blocks.expected_configs]
         said = {name: pipeline.config[name] for name in told if name in pipeline.config}
         made.update_components(**parts, **said, guider=getattr(guiders, guider)(**options))
-        made.set_progress_bar_config(disable=True)
+        _draw_no_bars(made._blocks)
         taken = {one.name for one in made.blocks.inputs}
 
         def call(**given: Any) -> Any:
@@ -47,3 +47,11 @@ def guided(modular: str, guider: str, options: Mapping[str, Value]) -> Callable[
         return call
 
     return prepare
+
+
+def _draw_no_bars(block: Any) -> None:
+    """Silence a block and those in it; the pipeline's own method reaches the outermost ones alone."""
+    if hasattr(block, "set_progress_bar_config"):
+        block.set_progress_bar_config(disable=True)
+    for inner in getattr(block, "sub_blocks", {}).values():
+        _draw_no_bars(inner)
