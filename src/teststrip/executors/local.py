@@ -10,7 +10,7 @@ from typing import Self
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError
-from teststrip.protocols import Attempts, Engine, LooksAhead, Rehearses
+from teststrip.protocols import Attempts, Engine, LooksAhead, Pays, Purse, Rehearses
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
 
@@ -82,6 +82,12 @@ class LocalExecutor:
         """The quick answer of this shot's engine; None where the engine gives none."""
         engine = self.engine(shot.engine)
         return next(iter(engine.attempt([shot]))) if isinstance(engine, Attempts) else None
+
+    def pay_from(self, purse: Purse) -> None:
+        """Hand a purse to the open engines that cost money, as `Pays` says."""
+        for engine in self._engines.values():
+            if isinstance(engine, Pays):
+                engine.pay_from(purse)
 
     def finish(self) -> None:
         """Begin no further shot, as `Executor.finish` says."""

@@ -1,0 +1,49 @@
+"""Why a request gave no picture, by what may be done about it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from teststrip.records import Reason
+
+Kind = Literal["refused", "invalid", "blank", "error", "again", "unknown", "stop"]
+"""What follows from a trouble.
+
+    refused   the content policy says no: kept, never asked again, never a score
+    invalid   a wrong request, or an answer that holds no picture: not asked again unless the user says `--retry`
+    blank     a picture of one colour: as invalid
+    error     answered without a picture, by chance perhaps: a later run asks again
+    again     the service is busy or was not reached: asked again in this run, later and later
+    unknown   sent, and no whole answer: perhaps paid, asked again only by the user's word
+    stop      no request can succeed: key, quota, account, retired model
+"""
+
+REASONS: dict[Kind, Reason] = {
+    "refused": "refused",
+    "invalid": "invalid",
+    "blank": "blank",
+    "error": "error",
+    "again": "error",
+    "unknown": "unknown",
+    "stop": "error",
+}
+LATER: frozenset[Kind] = frozenset({"error", "again", "stop"})
+"""The kinds after which a later run tries a shot again of its own accord."""
+
+
+class Trouble(Exception):
+    """A request gave no picture.
+
+    Attributes:
+        kind: what follows.
+        text: one line for people, without secrets.
+        paid: what the service surely charged; None = perhaps all that was reserved.
+        wait: seconds that the service asks to wait, where it says so.
+    """
+
+    def __init__(self, kind: Kind, text: str, *, paid: float | None = 0.0, wait: float | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = " ".join(text.split())
+        self.paid = paid
+        self.wait = wait
