@@ -94,10 +94,10 @@ def test_without_a_file_there_are_no_servers(tmp_path: Path) -> None:
 
 
 def test_a_server_is_read_whole(file) -> None:
-    found = file(
-        '[servers.studio]\nbase_url = "http://127.0.0.1:8000/v1"\nkey = "env:K"\nextra = ["seed"]\nprice = "0.02 USD"\n'
-    ).server("studio")
-    assert (found.base_url, found.key, found.extra) == ("http://127.0.0.1:8000/v1", "env:K", ("seed",))
+    found = file('[servers.studio]\nbase_url = "http://127.0.0.1:8000/v1"\nkey = "env:K"\nprice = "0.02 USD"\n').server(
+        "studio"
+    )
+    assert (found.base_url, found.key) == ("http://127.0.0.1:8000/v1", "env:K")
     assert (found.price.amount, found.price.currency) == (0.02, "USD")
 
 
@@ -107,7 +107,6 @@ def test_a_server_is_read_whole(file) -> None:
         ('base_ulr = "x"', "Did you mean 'base_url'"),
         ("base_url = 7", "text in quotes"),
         ('key = "env:K"', "base_url is missing"),
-        ('base_url = "https://h/v1"\nextra = "seed"', "a list of names"),
         ('base_url = "https://h/v1"\nprice = "cheap"', "an amount and a currency"),
         ('base_url = "https://h/v1"\nprice = "4s"', "an amount and a currency"),
         ('base_url = "http://10.0.0.1/v1"', "without encryption"),

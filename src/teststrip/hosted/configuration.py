@@ -6,7 +6,6 @@ A study names a server; only this file says where it is and which key it takes, 
     [servers.studio]
     base_url = "http://127.0.0.1:8000/v1"
     key = "env:STUDIO_KEY"
-    extra = ["seed", "num_inference_steps"]
     price = "0 USD"
 
     [models.openai."gpt-image-3"]
@@ -30,7 +29,7 @@ from teststrip.records import BUDGET, Price
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
 
-_SERVER = ("base_url", "key", "allow_http", "allow_private", "extra", "price", "api_version", "project", "location")
+_SERVER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class Server:
         base_url: where requests go.
         reach: which addresses they may go to.
         key: a reference, as `keys.key` takes it.
-        extra: settings beyond those of the protocol that the server takes.
         price: the most that a picture costs there; None = unknown.
         more: what else the protocol needs: api_version, project, location.
     """
@@ -51,7 +49,6 @@ class Server:
     base_url: str
     reach: Reach
     key: str = ""
-    extra: tuple[str, ...] = ()
     price: Price | None = None
     more: Mapping[str, str] = field(default_factory=dict)
 
@@ -135,13 +132,7 @@ def _server(name: str, entry: object) -> Server:
         raise EngineError('base_url is missing. Write base_url = "https://HOST/v1"')
     may = reach(url, http=entry.get("allow_http", False), private=entry.get("allow_private", False))
     more = {key: entry[key] for key in ("api_version", "project", "location") if key in entry}
-    return Server(name, url, may, entry.get("key", ""), _extra(entry.get("extra", [])), _price(entry), more)
-
-
-def _extra(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one.isidentifier() for one in value):
-        raise EngineError('extra must be a list of names. Write extra = ["seed", "guidance_scale"]')
-    return tuple(dict.fromkeys(value))
+    return Server(name, url, may, entry.get("key", ""), _price(entry), more)
 
 
 def _price(entry: Mapping[str, Any]) -> Price | None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from teststrip.records import Reason
@@ -47,3 +52,30 @@ class Trouble(Exception):
         self.text = " ".join(text.split())
         self.paid = paid
         self.wait = wait
+
+
+def asked_to_wait(headers: Mapping[str, str], text: str = "", *, now: datetime | None = None) -> float | None:
+    """The seconds that a service asks to wait, by its headers or else by its words; None where it does not say.
+
+    >>> asked_to_wait({"retry-after": "3"}), asked_to_wait({}, "Please try again in 12s."), asked_to_wait({})
+    (3.0, 12.0, None)
+
+    Args:
+        headers: of the answer.
+        text: of the error.
+        now: the time by which a date is judged.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    try:
+        due = parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, (due - (now or datetime.now(UTC))).total_seconds())
+    except (TypeError, ValueError):
+        pass
+    found = re.search(r"(?:try again|retry) in ([0-9]{1,6}(?:\.[0-9]{1,9})?) ?(ms|s|m)?", text)
+    return float(found[1]) * {"ms": 0.001, "m": 60.0}.get(found[2] or "s", 1.0) if found else None

@@ -9,6 +9,7 @@ from teststrip.errors import EngineError, StudyError, nearest
 from teststrip.records import Axis, Level, Study, Value
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known
+from teststrip.study.money import check_money
 from teststrip.study.place import Place, shown
 from teststrip.study.prompts import fill, words
 
@@ -196,8 +197,10 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
             continue
         unseen.difference_update(cell)
         known = engines[composition.alias(cell)]
-        if message := _objection(known, composition.settings(cell)):
+        settings = composition.settings(cell)
+        if message := _objection(known, settings):
             raise _blamed(study, composition.levels(cell), known, message, place)
+        check_money(study.money, known, settings, place)
         if not everyone and not unseen:
             return
 

@@ -153,6 +153,7 @@ TITLES = {
     "schedule": ("`[schedules.NAME]`", 'Used by the setting `schedule = "NAME"`, which is an axis as others are.'),
     "range": ("A range", "Instead of a list of values, in `axes` and `seeds`. Both ends belong to it."),
     "question": ("`[question]`", ""),
+    "budget": ("`[budget]`", "What an image may cost when settings are recommended is `budget` under `[question]`."),
 }
 
 TAIL = """\

@@ -54,6 +54,8 @@ def _lines(study: Study) -> Iterator[str]:
             "reference": {level.axis: level.label for level in question.reference} or None,
         },
     )
+    if study.money is not None:
+        yield from _table(["budget"], {"money": f"{study.money.amount:g} {study.money.currency}"})
     for metric, chosen in study.metric_options.items():
         yield from _table(["metrics", metric], chosen)
     for tracker, options in study.trackers.items():
