@@ -89,14 +89,14 @@ def file(tmp_path: Path):
 
 def test_without_a_file_there_are_no_servers(tmp_path: Path) -> None:
     none = configuration.read({"XDG_CONFIG_HOME": str(tmp_path)})
-    with pytest.raises(EngineError, match=r"server: 'studio' is unknown.*\[servers.studio\]"):
-        none.server("studio")
+    with pytest.raises(EngineError, match=r"provider: 'studio' is unknown.*\[providers.studio\]"):
+        none.provider("studio")
 
 
 def test_a_server_is_read_whole(file) -> None:
-    found = file('[servers.studio]\nbase_url = "http://127.0.0.1:8000/v1"\nkey = "env:K"\nprice = "0.02 USD"\n').server(
-        "studio"
-    )
+    found = file(
+        '[providers.studio]\nbase_url = "http://127.0.0.1:8000/v1"\nkey = "env:K"\nprice = "0.02 USD"\n'
+    ).provider("studio")
     assert (found.base_url, found.key) == ("http://127.0.0.1:8000/v1", "env:K")
     assert (found.price.amount, found.price.currency) == (0.02, "USD")
 
@@ -115,12 +115,12 @@ def test_a_server_is_read_whole(file) -> None:
     ],
 )
 def test_a_wrong_server_is_an_error_with_its_place(file, entry: str, said: str) -> None:
-    with pytest.raises(EngineError, match=r"config\.toml: servers\.s: ") as refused:
-        file(f"[servers.s]\n{entry}\n").server("s")
+    with pytest.raises(EngineError, match=r"config\.toml: providers\.s: ") as refused:
+        file(f"[providers.s]\n{entry}\n").provider("s")
     assert said in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["[server.s]\n", "servers = 7\n", "not toml", "[servers\n"])
+@pytest.mark.parametrize("text", ["[provider.s]\n", "providers = 7\n", "not toml", "[servers\n"])
 def test_a_wrong_file_is_an_error_with_its_path(file, text: str) -> None:
     with pytest.raises(EngineError, match=r"config\.toml"):
         file(text)

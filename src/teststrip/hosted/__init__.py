@@ -6,6 +6,8 @@
     keys            from the environment or the keyring
     models          dated tables of models: state, values, prices
     checked         from the bytes of an answer to a picture, or to a trouble
+    tokens          what pictures cost by the token, before and after
+    engine          what all hosted engines do alike
     trouble         why a request gave no picture, by what may be done about it
     asking          requests in threads, repeats by kind of trouble, money reserved before each
 

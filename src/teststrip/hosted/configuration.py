@@ -3,7 +3,7 @@
 A study names a server; only this file says where it is and which key it takes, so that a study can be handed on.
 
     # ~/.config/teststrip/config.toml
-    [servers.studio]
+    [providers.studio]
     base_url = "http://127.0.0.1:8000/v1"
     key = "env:STUDIO_KEY"
     price = "0 USD"
@@ -29,11 +29,11 @@ from teststrip.records import BUDGET, Price
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
 
-_SERVER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location")
+_PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Provider:
     """A server of the user's own, or a service.
 
     Attributes:
@@ -59,29 +59,29 @@ class Configuration:
 
     Attributes:
         path: of the file.
-        servers: by name, as they stand in the file.
+        providers: by name, as they stand in the file.
         models: by service and name, as they stand in the file.
     """
 
     path: Path
-    servers: Mapping[str, Any] = field(default_factory=dict)
+    providers: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=dict)
 
-    def server(self, name: str) -> Server:
+    def provider(self, name: str) -> Provider:
         """A server by its name.
 
         Raises:
             EngineError: there is none, or its entry is wrong; the message says where and what.
         """
-        if name not in self.servers:
+        if name not in self.providers:
             raise EngineError(
-                f"server: {name!r} is unknown{among(name, self.servers, 'There are')}."
-                f" Write [servers.{name}] with its base_url into {self.path}"
+                f"provider: {name!r} is unknown{among(name, self.providers, 'There are')}."
+                f" Write [providers.{name}] with its base_url into {self.path}"
             )
         try:
-            return _server(name, self.servers[name])
+            return _provider(name, self.providers[name])
         except EngineError as error:
-            raise EngineError(f"{self.path}: servers.{name}: {error}") from None
+            raise EngineError(f"{self.path}: providers.{name}: {error}") from None
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -97,12 +97,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Configuration:
         return Configuration(path)
     except (OSError, ValueError) as error:
         raise EngineError(f"{path}: cannot be read: {error}") from None
-    if unknown := sorted(data.keys() - {"servers", "models"}):
-        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], ['servers', 'models'], 'Known')}")
-    servers, models = data.get("servers", {}), data.get("models", {})
-    if not isinstance(servers, dict) or not isinstance(models, dict):
-        raise EngineError(f"{path}: servers and models are tables. Write [servers.NAME] or [models.openai.NAME]")
-    return Configuration(path, servers, models)
+    if unknown := sorted(data.keys() - {"providers", "models"}):
+        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], ['providers', 'models'], 'Known')}")
+    providers, models = data.get("providers", {}), data.get("models", {})
+    if not isinstance(providers, dict) or not isinstance(models, dict):
+        raise EngineError(f"{path}: providers and models are tables. Write [providers.NAME] or [models.openai.NAME]")
+    return Configuration(path, providers, models)
 
 
 def where(environment: Mapping[str, str] = os.environ) -> Path:
@@ -116,11 +116,11 @@ def where(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "teststrip" / "config.toml"
 
 
-def _server(name: str, entry: object) -> Server:
+def _provider(name: str, entry: object) -> Provider:
     if not isinstance(entry, Mapping):
         raise EngineError("must be a table")
-    if unknown := sorted(entry.keys() - set(_SERVER)):
-        raise EngineError(f"unknown key {unknown[0]!r}{among(unknown[0], _SERVER, 'Known')}")
+    if unknown := sorted(entry.keys() - set(_PROVIDER)):
+        raise EngineError(f"unknown key {unknown[0]!r}{among(unknown[0], _PROVIDER, 'Known')}")
     for key in ("base_url", "key", "price", "api_version", "project", "location"):
         if not isinstance(entry.get(key, ""), str):
             raise EngineError(f"{key} must be text in quotes")
@@ -132,7 +132,7 @@ def _server(name: str, entry: object) -> Server:
         raise EngineError('base_url is missing. Write base_url = "https://HOST/v1"')
     may = reach(url, http=entry.get("allow_http", False), private=entry.get("allow_private", False))
     more = {key: entry[key] for key in ("api_version", "project", "location") if key in entry}
-    return Server(name, url, may, entry.get("key", ""), _price(entry), more)
+    return Provider(name, url, may, entry.get("key", ""), _price(entry), more)
 
 
 def _price(entry: Mapping[str, Any]) -> Price | None:

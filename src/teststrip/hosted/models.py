@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -103,7 +103,7 @@ class Table:
                 " A newer one may be described in your own configuration (docs/engines.md)"
             )
         if why := found.retired(today):
-            raise StudyError(f"model: {why}. A server of your own that serves it may be named by server")
+            raise StudyError(f"model: {why}. A server of your own that serves it may be named by provider")
         return found
 
 
@@ -120,6 +120,11 @@ def table(service: str, own: Mapping[str, object] | None = None) -> Table:
     shipped = _shipped()
     entries: dict[str, Any] = {**shipped.get(service, {}), **(own or {})}
     return Table({name: _model(name, entries) for name in entries}, shipped["checked"])
+
+
+def today() -> date:
+    """The day of this machine's clock."""
+    return datetime.now().astimezone().date()
 
 
 def day(when: date) -> str:
