@@ -81,7 +81,7 @@ def plan(
 
     overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing)
     made = registered(overview.study, overview.folder) if register else None
-    unknown = calibrate and overview.summary.left and not overview.timed
+    unknown = calibrate and overview.summary.left and not overview.timed and forecast.measurable(overview)
     if not as_json:
         for line in forecast.lines(overview):
             out.print(line, markup=False)

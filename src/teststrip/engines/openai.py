@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teststrip.errors import EngineError, StudyError, among, shortened
+from teststrip.errors import EngineError, StudyError, among
 from teststrip.hosted import checked
 from teststrip.hosted.engine import OPTIONS, HostedEngine, by_name
-from teststrip.hosted.keys import redacted
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import AUTO, cost, count, most, size_of
 from teststrip.hosted.trouble import Trouble, asked_to_wait
@@ -148,8 +147,10 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         """One request for one picture."""
         import openai
 
+        from teststrip.hosted import connections
+
         settings = shot.settings
-        _check_prompt(shot.prompt)
+        checked.sendable(shot.prompt, LONGEST_PROMPT)
         asked: dict[str, Any] = {name: settings[name] for name in SENT if settings.get(name) is not None}
         more = {name: settings[name] for name in self._extra if settings.get(name) is not None}
         try:
@@ -159,7 +160,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         except openai.APIStatusError as error:
             raise self._refusal(error, str(settings.get("model"))) from None
         except openai.APIConnectionError as error:
-            raise _unreached(error) from None
+            raise connections.trouble(error) from None
         except (ValueError, AttributeError, TypeError, openai.OpenAIError) as error:
             raise Trouble(
                 "invalid", f"the answer is not as the protocol says ({type(error).__name__})", paid=None
@@ -173,7 +174,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         if not isinstance(found, list) or not found:
             error = getattr(body, "error", None)
             error = error if isinstance(error, dict) else {}
-            text = self._told(error.get("message") or "it holds no picture")
+            text = self.told(error.get("message") or "it holds no picture")
             kind = "refused" if error.get("code") in REFUSED else "invalid"
             raise Trouble(kind, f"the service answered 200, but: {text}", paid=paid)  # type: ignore[arg-type]
         first = found[0]
@@ -199,7 +200,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         """What an answer with an error status means."""
         status, code = error.status_code, str(error.code or "")
         body = error.body if isinstance(error.body, dict) else {}
-        text = self._told(body.get("message") or error.message)
+        text = self.told(body.get("message") or error.message)
         if code in REFUSED or str(body.get("type")) == "image_generation_user_error":
             details = body.get("moderation_details")
             details = details if isinstance(details, dict) else {}
@@ -207,7 +208,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
             where = f" at the {stage}" if stage in ("input", "output") else ""
             named = f" for {', '.join(map(str, categories))}" if isinstance(categories, list) and categories else ""
             return Trouble(
-                "refused", self._told(f"refused{where}{named}: {text}"), paid=None if stage == "output" else 0.0
+                "refused", self.told(f"refused{where}{named}: {text}"), paid=None if stage == "output" else 0.0
             )
         if code in STOPPED:
             known = self.table.models.get(model)
@@ -225,11 +226,6 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
             wait = asked_to_wait(error.response.headers)
             return Trouble("again", f"the service failed ({status}): {text}", paid=None, wait=wait)
         return Trouble("invalid", f"the request is wrong ({status}): {text}")
-
-    def _told(self, text: object) -> str:
-        """A text of the service for people: one line, without the key, not too long."""
-        line = "a page of HTML" if str(text).lstrip().startswith("<") else " ".join(str(text).split())
-        return shortened(redacted(line, self.secret), 300)
 
     def _reckoned(self, model: Model, settings: Mapping[str, Value]) -> Price | None:
         prompt = str(settings.get("prompt") or "")
@@ -258,29 +254,6 @@ def _facts(body: object) -> dict[str, object]:
 
 def _known(facts: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in facts.items() if value not in (None, {})}
-
-
-def _unreached(error: Exception) -> Trouble:
-    """A request without an answer, by whether it was sent."""
-    from teststrip.hosted import connections
-
-    cause = connections.cause(error)
-    if isinstance(cause, connections.Forbidden):
-        return Trouble("stop", str(cause))
-    if isinstance(cause, connections.NotSent):
-        return Trouble("again", f"the service was not reached ({cause}).")
-    return Trouble(
-        "unknown", f"sent, and no whole answer came ({cause or type(error).__name__}): perhaps paid", paid=None
-    )
-
-
-def _check_prompt(prompt: str) -> None:
-    try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Trouble("invalid", "the prompt holds half of a character pair, which cannot be sent") from None
-    if len(prompt) > LONGEST_PROMPT:
-        raise Trouble("invalid", f"the prompt has {len(prompt):,} characters; the most is {LONGEST_PROMPT:,}")
 
 
 def _check_free_size(width: int, height: int) -> None:

@@ -8,6 +8,7 @@
     checked         from the bytes of an answer to a picture, or to a trouble
     tokens          what pictures cost by the token, before and after
     engine          what all hosted engines do alike
+    predict         Imagen's protocol, for endpoints of the user's own
     trouble         why a request gave no picture, by what may be done about it
     asking          requests in threads, repeats by kind of trouble, money reserved before each
 

@@ -69,6 +69,20 @@ def picture(
     return Answer(data, form, width, height, digest_of_pixels(pixels), small(pixels), facts, paid)
 
 
+def sendable(prompt: str, longest: int) -> None:
+    """Check that a prompt can be sent, before anything is.
+
+    Raises:
+        Trouble: it is longer than the service takes, or no text that can be encoded.
+    """
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Trouble("invalid", "the prompt holds half of a character pair, which cannot be sent") from None
+    if len(prompt) > longest:
+        raise Trouble("invalid", f"the prompt has {len(prompt):,} characters; the most is {longest:,}")
+
+
 def _text(value: object) -> bytes:
     if not isinstance(value, str) or not value:
         raise TypeError

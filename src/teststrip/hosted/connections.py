@@ -18,6 +18,7 @@ import httpx2
 
 from teststrip.errors import EngineError
 from teststrip.hosted.addresses import Reach
+from teststrip.hosted.trouble import Trouble
 
 CONNECT_SECONDS = 15.0
 MOST_BYTES = 96 * 2**20
@@ -53,6 +54,17 @@ def cause(error: BaseException) -> NotSent | Lost | Forbidden | None:
     while seen is not None and not isinstance(seen, NotSent | Lost | Forbidden):
         seen = seen.__cause__ or seen.__context__
     return seen
+
+
+def trouble(error: BaseException) -> Trouble:
+    """What follows from a request without an answer, by whether it was sent."""
+    behind = cause(error)
+    if isinstance(behind, Forbidden):
+        return Trouble("stop", str(behind))
+    if isinstance(behind, NotSent):
+        return Trouble("again", f"the service was not reached ({behind}).")
+    why = behind or type(error).__name__
+    return Trouble("unknown", f"sent, and no whole answer came ({why}): perhaps paid", paid=None)
 
 
 class _Transport(httpx2.BaseTransport):

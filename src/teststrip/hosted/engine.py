@@ -12,13 +12,13 @@ from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 from teststrip import plugins
-from teststrip.errors import EngineError, StudyError
+from teststrip.errors import EngineError, StudyError, shortened
 from teststrip.hosted import configuration, models
 from teststrip.hosted.addresses import reach
 from teststrip.hosted.asking import Asking, Manners, OpenPurse
 from teststrip.hosted.checked import Answer
 from teststrip.hosted.configuration import Provider
-from teststrip.hosted.keys import key
+from teststrip.hosted.keys import key, redacted
 from teststrip.hosted.models import Model, Table
 from teststrip.protocols import Purse
 from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value
@@ -182,6 +182,11 @@ class HostedEngine(Generic[Client]):
     def secret(self) -> str:
         """The key in use; "" before anything was asked."""
         return self._connected[2] if self._connected else ""
+
+    def told(self, text: object) -> str:
+        """A text of the service for people: one line, without the key, not too long."""
+        line = "a page of HTML" if str(text).lstrip().startswith("<") else " ".join(str(text).split())
+        return shortened(redacted(line, self.secret), 300)
 
     def model(self, settings: Mapping[str, Value]) -> Model | None:
         """What the table says of the model of these settings; None where it knows none."""

@@ -216,6 +216,9 @@ def _objection(known: Known, settings: Mapping[str, Value]) -> str:
 def _blamed(study: Study, levels: tuple[Level, ...], known: Known, message: str, place: Place) -> StudyError:
     """The error at the one part of the cell that is wrong by itself, or at the cell."""
     defaults = {name: knob.default for name, knob in known.knobs.items() if knob.default is not None}
+    first = message.partition(": ")[0]
+    if first in known.settings and _objection(known, {**defaults, **known.settings}) == message:
+        raise known.place.setting(first).error(message.removeprefix(f"{first}: "))
     for where, settings in _parts(study, levels, known, place):
         # A level is wrong by itself where it is wrong beside the engine's own settings: a LoRA belongs to a model.
         beside: Mapping[str, Value] = {} if settings.keys() <= known.settings.keys() else known.settings

@@ -123,6 +123,11 @@ def of(
     )
 
 
+def measurable(forecast: Forecast) -> bool:
+    """Whether making images can tell the time of what is left; nothing is bought for that."""
+    return bool(_samples(forecast.plan))
+
+
 def calibrated(forecast: Forecast) -> Forecast:
     """The forecast with a measured pace. A process of its own makes two images of each engine and throws them away.
 
