@@ -209,6 +209,10 @@ class Purse(Protocol):
         """
         ...
 
+    def ended(self) -> bool:
+        """Whether the run was stopped, so that nothing more should be asked; asked about twice a second."""
+        ...
+
     def settle(self, shot: Shot, paid: float | None) -> None:
         """Write down what was paid for a request that another one follows; None = perhaps all that was reserved.
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from tests.command import COMMAND, command, environment
+from tests.hosted.google_service import KEY as GOOGLE_KEY
+from tests.hosted.google_service import GoogleService
 from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, spoiled
 from tests.hosted.service import Fault, Reply, Request, patiently, png_of
 
@@ -209,3 +211,35 @@ def test_no_key_is_in_any_byte_that_comes_out(tmp_path: Path, service: OpenAISer
     for name, data in [*files, *written]:
         assert KEY.encode() not in data, name
         assert b"canary-7Q2" not in data, name
+
+
+def test_a_local_engine_and_two_services_stand_on_one_page_and_no_seed_is_paired(
+    tmp_path: Path, service: OpenAIService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.genai")
+    with GoogleService() as google:
+        file = Path(os.environ[configuration.VARIABLE])
+        more = f'[providers.there]\nbase_url = "{google.url}"\nkey = "env:GOOGLE_KEY"\nprice = "0.1 USD"\n'
+        file.write_text(file.read_text() + more)
+        monkeypatch.setenv("GOOGLE_KEY", GOOGLE_KEY)
+        asked = studies.study(
+            name="systems",
+            prompts=[f"owl number {i}" for i in range(6)],
+            replicates=2,
+            engines={
+                "waves": {"name": "pattern", "width": 32, "height": 16},
+                "gpt-image": {"name": "openai", "provider": "here", "model": "gpt-image-2", "size": "32x16"},
+                "gemini": {"name": "google", "provider": "there", "model": "gemini-3.1-flash-image"},
+            },
+            axes={"engine": ["waves", "gpt-image", "gemini"]},
+            question={"metrics": ["sharpness"]},
+            budget={"money": "5 USD"},
+        )
+        with drive(asked, tmp_path / "s", trackers=[]).result as result:
+            assert result.made == 36
+            assert not result.paired_seeds
+            assert not any(finding.paired for finding in result.findings)
+            assert any(finding.axis == "engine" for finding in result.findings)
+    assert (tmp_path / "s" / "page" / "index.html").is_file()
+    with Store(tmp_path / "s") as store:
+        assert spent(store)["USD"] == pytest.approx(12 * BILL + 12 * 0.1)

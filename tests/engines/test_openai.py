@@ -155,6 +155,24 @@ def test_a_request_that_was_sent_and_not_answered_is_unknown_and_not_sent_again(
     assert len(service.requests) == len(service.billed) == 1
 
 
+@pytest.mark.parametrize("way", ["close", "reset", "stall"])
+def test_a_connection_that_ends_after_the_answer_costs_no_picture(service: OpenAIService, way: Any) -> None:
+    service.spoil = lambda _: Fault(way, "whole")
+    (answer,) = ask(shot(), timeout=1.0)
+    assert isinstance(answer, Render)
+
+
+@pytest.mark.parametrize("way", ["close", "reset", "stall"])
+def test_a_request_that_nobody_read_is_not_sent_twice_where_it_may_have_been_read(
+    service: OpenAIService, way: Any
+) -> None:
+    service.spoil = lambda _: Fault(way, "accepted")
+    (answer,) = ask(shot(), timeout=1.0, attempts=2)
+    assert isinstance(answer, Failure)
+    assert answer.reason in ("unknown", "error")  # by whether the network had taken the whole request
+    assert service.billed == []
+
+
 def test_a_service_that_is_not_there_is_asked_again_and_then_stops_the_run(service: OpenAIService) -> None:
     service.close()
     with pytest.raises(EngineError, match="not reached"):

@@ -47,6 +47,7 @@ class Book:
         self.left = cents
         self.log: list[tuple[str, str, object]] = []
         self.thread = threading.get_ident()
+        self.stopped = False
 
     def reserve(self, shot: Shot, price: Price | None) -> str:
         assert threading.get_ident() == self.thread
@@ -55,6 +56,9 @@ class Book:
         self.left -= 2
         self.log.append(("reserve", shot.id, price))
         return ""
+
+    def ended(self) -> bool:
+        return self.stopped
 
     def settle(self, shot: Shot, paid: float | None) -> None:
         assert threading.get_ident() == self.thread
@@ -216,6 +220,20 @@ def test_finish_does_not_wait_for_repeats() -> None:
     assert time.monotonic() - began < 5
     assert {type(one) for one in answers} == {Render, Failure}
     assert "not asked again, because the run ended" in next(one.text for one in answers if isinstance(one, Failure))
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_a_service_that_lets_wait() -> None:
+    book = Book()
+
+    def ask(shot: Shot) -> Answer:
+        book.stopped = True
+        raise Trouble("again", "busy.", wait=100)
+
+    began = time.monotonic()
+    (answer,) = asking(ask, Manners(threads=1), purse=book).render(shots(9))
+    assert isinstance(answer, Failure)
+    assert answer.retryable
+    assert time.monotonic() - began < 5
 
 
 def test_a_fault_of_a_client_fails_its_shot_alone_and_is_not_paid_again() -> None:

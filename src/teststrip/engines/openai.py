@@ -39,7 +39,8 @@ SETTINGS = (
     Setting("output_compression", "int", low=0, high=100, doc="Per cent of quality that a JPEG or WebP keeps."),
     Setting("complexity", "str", choices=("low", "medium", "high"), doc="How much a model plans before it draws."),
 )
-SENT = ("model", "size", "quality", "background", "moderation", "output_format", "output_compression", "complexity")
+SENT = ("model", "size", "quality", "background", "moderation", "output_format", "output_compression")
+NEW = ("complexity",)  # sent as a field of the body, because not every version of the client has it as an argument
 EXTRA = by_name(
     Setting("seed", "int", 0, low=0, high=2**32 - 1, doc="Sent to the server."),
     Setting("negative_prompt", "str", doc="What to keep away from; sent to the server."),
@@ -152,7 +153,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         settings = shot.settings
         checked.sendable(shot.prompt, LONGEST_PROMPT)
         asked: dict[str, Any] = {name: settings[name] for name in SENT if settings.get(name) is not None}
-        more = {name: settings[name] for name in self._extra if settings.get(name) is not None}
+        more = {name: settings[name] for name in (*NEW, *self._extra) if settings.get(name) is not None}
         try:
             draw: Any = self._client().images.with_raw_response.generate
             answer = draw(prompt=shot.prompt, n=1, extra_body=more or None, **asked)

@@ -21,6 +21,9 @@ from teststrip.hosted.trouble import LATER, REASONS, Trouble
 from teststrip.protocols import Purse
 from teststrip.records import Failure, Fingerprint, Price, Render, Shot
 
+LOOKS = 0.5
+"""Seconds between two looks whether the run was stopped, while the service lets wait."""
+
 
 class OpenPurse:
     """A purse without a bottom and without a book: for engines that are asked outside of a run."""
@@ -28,6 +31,10 @@ class OpenPurse:
     def reserve(self, shot: Shot, price: Price | None) -> str:
         """Allow it."""
         return ""
+
+    def ended(self) -> bool:
+        """Never."""
+        return False
 
     def settle(self, shot: Shot, paid: float | None) -> None:
         """Note nothing."""
@@ -124,6 +131,7 @@ class Asking:
         while True:
             source = self._fill(source)
             self._begin_due()
+            self._ending = self._ending or self._purse.ended()
             if self._ending:
                 yield from self._let_go()
             if not self._running and not self._waiting:
@@ -168,10 +176,11 @@ class Asking:
         self._answers.put((one, answer, time.perf_counter() - began))
 
     def _next(self) -> tuple[_Try, Answer | Trouble, float] | None:
-        """The next answer; None where a repeat is due before one comes."""
-        rest = max(0.0, self._waiting[0].due - time.monotonic()) if self._waiting else None
+        """The next answer; None where a repeat is due before one comes, or it is time to look at the purse."""
+        rest = max(0.0, self._waiting[0].due - time.monotonic()) if self._waiting else LOOKS
+        rest = min(rest, LOOKS)
         if not self._running:
-            time.sleep(rest or 0.0)
+            time.sleep(rest)
             return None
         try:
             done = self._answers.get(timeout=rest)

@@ -7,7 +7,7 @@ A request is written down before it is sent, and completed when its answer is st
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +28,16 @@ class Account:
     Args:
         store: the folder, open for writing.
         limit: the most that all requests of the folder may cost together.
+        stopped: whether the user stopped the run.
 
     Attributes:
         broke: why nothing more was sent; "" = the money was enough.
+        ended: as `Purse.ended`.
     """
 
-    def __init__(self, store: Store, limit: Price | None) -> None:
+    def __init__(self, store: Store, limit: Price | None, stopped: Callable[[], bool] = lambda: False) -> None:
         self.broke = ""
+        self.ended = stopped
         self._store = store
         self._limit = limit
         self._open: dict[str, Request] = {}

@@ -156,7 +156,7 @@ class Session:
         self._executor = executor
         self._engines = {ref.key: ref for ref in map(self.plan.engine, self.plan.cells)}
         self._notify = listeners
-        self._account = Account(store, study.money)
+        self._account = Account(store, study.money, self.stopped.is_set)
         self._done: set[str] = set()
         self._final: set[str] = set()
         self._unknown: set[str] = set()
