@@ -15,7 +15,7 @@ import pytest
 from tests.command import COMMAND, command, environment
 from tests.hosted.google_service import KEY as GOOGLE_KEY
 from tests.hosted.google_service import GoogleService
-from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, spoiled
+from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, body_of, spoiled
 from tests.hosted.service import Fault, Reply, Request, patiently, png_of
 
 from teststrip import study as studies
@@ -243,3 +243,22 @@ def test_a_local_engine_and_two_services_stand_on_one_page_and_no_seed_is_paired
     assert (tmp_path / "s" / "page" / "index.html").is_file()
     with Store(tmp_path / "s") as store:
         assert spent(store)["USD"] == pytest.approx(12 * BILL + 12 * 0.1)
+
+
+def test_what_a_hostile_server_says_is_stored_read_and_verified(tmp_path: Path, service: OpenAIService) -> None:
+    odd = f"{KEY} \x1b[2J \u202e \ud800 \0 <script>" + "x" * 100_000
+
+    def hostile(request: Request) -> Reply:
+        body = body_of(request)
+        body["data"][0]["revised_prompt"] = odd
+        return Reply(200, body | {"quality": odd, "background": odd}, billed=BILL)
+
+    service.instead = hostile
+    outcome = drive(study(1), tmp_path / "s", trackers=[])
+    outcome.result.close()
+    assert outcome.made == 2
+    with Store(tmp_path / "s") as store:
+        assert store.verify() == []
+    for name, data in canaries.files_in(tmp_path / "s"):
+        assert KEY.encode() not in data, name
+        assert b"<script>xxx" not in data or not name.endswith(".html"), name

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hosted.openai_service import KEY, TROUBLES, OpenAIService, spoiled
-from tests.hosted.service import Fault, png_of
+from tests.hosted.openai_service import KEY, TROUBLES, OpenAIService, body_of, spoiled
+from tests.hosted.service import Fault, Reply, Request, png_of
 
 from teststrip.engines.openai import OpenAIEngine
 from teststrip.errors import EngineError, StudyError
@@ -127,8 +127,6 @@ def test_a_refusal_tells_stage_and_categories(service: OpenAIService) -> None:
 
 
 def spoils() -> list[str]:
-    from tests.hosted.service import Request
-
     return list(spoiled(Request(0, "", {}, {"prompt": "x", "model": "m", "size": "32x16"})))
 
 
@@ -177,6 +175,32 @@ def test_a_service_that_is_not_there_is_asked_again_and_then_stops_the_run(servi
     service.close()
     with pytest.raises(EngineError, match="not reached"):
         ask(*[shot(number) for number in range(20)], attempts=2)
+
+
+def test_what_a_hostile_server_says_is_bounded_and_holds_no_key(service: OpenAIService) -> None:
+    def hostile(request: Request) -> Reply:
+        body = body_of(request)
+        body["data"][0]["revised_prompt"] = f"{KEY} \x1b[2J \ud800 " + "x" * 1_000_000
+        return Reply(200, body | {"quality": KEY, "size": "9" * 10_000}, {"x-request-id": KEY})
+
+    service.instead = hostile
+    (answer,) = ask(shot())
+    assert isinstance(answer, Render)
+    assert len(str(answer.facts)) < 10_000
+    assert KEY not in str(answer.facts)
+    service.instead = lambda _: Reply(
+        400, {"error": {"message": f"no {KEY}" + "y" * 1_000_000, "code": KEY, "type": KEY}}
+    )
+    (failure,) = ask(shot())
+    assert isinstance(failure, Failure)
+    assert len(failure.text) < 400
+    assert KEY not in failure.text
+
+
+def test_an_answer_that_is_nested_beyond_sense_fails_its_shot_alone(service: OpenAIService) -> None:
+    service.instead = lambda request: Reply(200, b'{"data":' + b"[" * 100_000) if request.number == 0 else None
+    answers = ask(shot(0), shot(1), threads=1)
+    assert [type(answer) for answer in answers] == [Failure, Render]
 
 
 def test_a_study_can_be_planned_without_key_and_without_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

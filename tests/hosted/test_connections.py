@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.hosted.service import Fault, Reply, Request, Service
@@ -91,3 +94,56 @@ def test_an_answer_larger_than_any_picture_is_not_read_to_its_end(service: Servi
     service.instead = lambda _: Reply(body=b"x" * (connections.MOST_BYTES + 1_000_000))
     with pytest.raises(connections.Lost, match="larger than 96 MB"):
         ask(service, seconds=30)
+
+
+def test_a_packed_answer_is_not_unpacked(service: Service) -> None:
+    packed = gzip.compress(b"0" * 50_000_000)
+    service.instead = lambda _: Reply(body=packed, headers={"content-encoding": "gzip"})
+    answer = ask(service)
+    assert answer.content == packed
+    assert service.requests[0].headers["accept-encoding"] == "identity"
+
+
+def certificate(folder: Path, *names: str) -> Path:
+    """A certificate for these names, with its key, that nobody signed."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    forms = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file = folder / "certificate.pem"
+    file.write_bytes(key.private_bytes(*forms) + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize(("name", "works"), [("localhost", True), ("example.com", False)])
+def test_tls_checks_the_name_and_not_the_address_that_was_connected_to(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, works: bool
+) -> None:
+    file = certificate(tmp_path, name)
+    service.encrypt(file)
+    url = service.url.replace("http://127.0.0.1", "https://localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with connections.client(reach(url), seconds=5) as client:
+        if works:
+            assert client.post(url, json="an owl").json()["asked"] == "an owl"
+        else:
+            with pytest.raises(connections.NotSent, match="CERTIFICATE_VERIFY_FAILED"):
+                client.post(url, json="an owl")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with connections.client(reach(url), seconds=5) as client, pytest.raises(connections.NotSent):
+        client.post(url, json="an owl")  # a certificate that nobody signed

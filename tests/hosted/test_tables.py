@@ -135,6 +135,13 @@ def test_a_key_is_a_reference_and_is_never_repeated() -> None:
         assert "canary" not in str(refused.value)
 
 
+@pytest.mark.parametrize("odd", ["canary\nkey", "canary key", "canary\x00", "canärykey"])
+def test_a_key_that_fits_into_no_header_is_refused_and_not_repeated(odd: str) -> None:
+    with pytest.raises(EngineError, match="holds no key") as refused:
+        keys.key("env:K", environment={"K": odd})
+    assert "can" not in str(refused.value).replace("characters", "")
+
+
 def test_an_echoed_key_is_taken_out_of_messages() -> None:
     for echo in ("sk-proj-********abcd", "sk-canary-7Q2key", "AIzaSy***xyz", "Bearer abc.def-ghi="):
         assert keys.redacted(f"wrong key {echo}, see docs", "") == "wrong key [key], see docs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,14 @@ def test_a_study_names_its_limit_and_keeps_it_in_its_copy() -> None:
     assert study.money == Price(5.0, "USD")
     assert teststrip.Study(name="x", prompts=["an owl"], engine={"name": "pattern"}).money is None
 
-    assert 'money = "5 USD"' in studies.dump(study)
+    assert 'money = "5.0 USD"' in studies.dump(study)
+
+
+@given(amount=st.floats(0, 1e9, allow_nan=False))
+def test_a_limit_of_any_size_is_written_as_it_is_read(amount: float) -> None:
+    study = replace(little(), money=Price(amount, "USD"))
+    line = next(line for line in studies.dump(study).splitlines() if line.startswith("money"))
+    assert little(budget={"money": line.split('"')[1]}).money == study.money
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ would otherwise look as if it had taken the request and kept the answer.
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +22,9 @@ from teststrip.hosted.trouble import Trouble
 CONNECT_SECONDS = 15.0
 MOST_BYTES = 96 * 2**20
 """The most bytes of an answer: a picture of 64 MB, as much as a reader of pictures takes, is 85 MB in base64."""
+
+
+_OWN = [(b"accept-encoding", b"identity"), (b"connection", b"close")]
 
 
 class NotSent(httpx2.TransportError):
@@ -73,7 +75,7 @@ class _Transport(httpx2.BaseTransport):
     def __init__(self, reach: Reach, seconds: float) -> None:
         self._seconds = seconds
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=httpx2.create_ssl_context(),
             max_keepalive_connections=0,
             network_backend=_Judged(reach),
         )
@@ -91,7 +93,8 @@ class _Transport(httpx2.BaseTransport):
         asked = httpcore2.Request(
             method=request.method,
             url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=[*request.headers.raw, (b"connection", b"close")],
+            # Uncompressed, because a small answer may be packed so that it fills the memory.
+            headers=[*_without(request.headers.raw, b"accept-encoding"), *_OWN],
             content=request.stream,
             extensions={**request.extensions, "trace": sent},
         )
@@ -106,7 +109,7 @@ class _Transport(httpx2.BaseTransport):
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise (Lost if sent.whole else NotSent)(what, request=request) from error
-        headers = [(name, value) for name, value in answer.headers if name.lower() != b"transfer-encoding"]
+        headers = _without(answer.headers, b"transfer-encoding", b"content-encoding")
         return httpx2.Response(answer.status, headers=headers, stream=httpx2.ByteStream(body), request=request)
 
     def close(self) -> None:
@@ -151,6 +154,10 @@ class _Judged(httpcore2.SyncBackend):
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue
         return connect(addresses[-1])
+
+
+def _without(headers: Iterable[tuple[bytes, bytes]], *names: bytes) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() not in names]
 
 
 def _read(parts: Iterable[bytes], *, until: float) -> bytes:

@@ -7,12 +7,14 @@ so that a study opens on a machine without client, key and configuration.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 from teststrip import plugins
-from teststrip.errors import EngineError, StudyError, shortened
+from teststrip.errors import EngineError, StudyError, first_line, shortened
 from teststrip.hosted import configuration, models
 from teststrip.hosted.addresses import reach
 from teststrip.hosted.asking import Asking, Manners, OpenPurse
@@ -20,6 +22,7 @@ from teststrip.hosted.checked import Answer
 from teststrip.hosted.configuration import Provider
 from teststrip.hosted.keys import key, redacted
 from teststrip.hosted.models import Model, Table
+from teststrip.hosted.trouble import Trouble
 from teststrip.protocols import Purse
 from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value
 
@@ -38,6 +41,9 @@ OPTIONS = (
     Setting("attempts", "int", 6, low=1, high=20, doc="Requests for an image at most, while the service is busy."),
     Setting("first_wait", "float", 1.0, low=0, high=60, doc="Seconds before the first repeat; each waits longer."),
 )
+LONGEST_FACT = 4000
+"""Letters of a text that is kept of an answer, such as a prompt that the service wrote anew."""
+
 OPERATION = frozenset({"threads", "timeout", "attempts", "first_wait"})
 
 
@@ -122,7 +128,7 @@ class HostedEngine(Generic[Client]):
         """
         self._client()
         self._asking = Asking(
-            self.ask,
+            self._guarded,
             price=lambda shot: self.price(shot.settings),
             fingerprint=self.fingerprint,
             manners=self._manners,
@@ -157,6 +163,25 @@ class HostedEngine(Generic[Client]):
     def ask(self, shot: Shot) -> Answer:
         """Make one request. Called in threads. Raises Trouble where there is no picture."""
         raise NotImplementedError
+
+    def _guarded(self, shot: Shot) -> Answer:
+        """One request, whose answer and whose troubles are bounded and hold no key."""
+        try:
+            answer = self.ask(shot)
+        except Trouble as trouble:
+            trouble.text = redacted(trouble.text, self.secret)
+            raise
+        except Exception as error:  # a fault of a client must not leave its shot without an answer
+            text = redacted(f"{type(error).__name__}: {first_line(error)}", self.secret)
+            raise Trouble("invalid", shortened(text, 300), paid=None) from None
+        return replace(answer, facts={name: self._bounded(value) for name, value in answer.facts.items()})
+
+    def _bounded(self, value: object) -> object:
+        if isinstance(value, Mapping):
+            return {shortened(str(name), 60): self._bounded(inner) for name, inner in islice(value.items(), 40)}
+        if not isinstance(value, str):
+            return value
+        return shortened(value.replace(self.secret, "[key]") if self.secret else value, LONGEST_FACT)
 
     def connect(self, provider: Provider, secret: str) -> tuple[Client, Callable[[], None]]:
         """The official client, and what closes it."""

@@ -31,12 +31,12 @@ def key(reference: str, *, environment: Mapping[str, str] = os.environ) -> str:
     where, _, name = reference.partition(":")
     if where == "env" and name:
         if found := environment.get(name, "").strip():
-            return found
+            return _sound(found, f"the environment variable {name}")
         raise EngineError(f"there is no key: the environment variable {name} is not set. Run: export {name}=...")
     if where == "keyring" and "/" in name:
         service, _, user = name.partition("/")
-        if found := _of_keyring(service, user):
-            return found
+        if found := _of_keyring(service, user).strip():
+            return _sound(found, "the keyring")
         raise EngineError(f"there is no key: the keyring holds none. Run: keyring set {service} {user}")
     raise EngineError('a key must be a reference: "env:NAME" or "keyring:SERVICE/USER". The key itself stands nowhere')
 
@@ -50,6 +50,13 @@ def redacted(text: str, secret: str) -> str:
     if secret:
         text = text.replace(secret, "[key]")
     return _ECHOED.sub(lambda found: "[key]" + "." * found[0].endswith("."), text)
+
+
+def _sound(secret: str, where: str) -> str:
+    """A key that fits into a header; another would be repeated by whatever complains of it."""
+    if not re.fullmatch(r"[!-~]+", secret):
+        raise EngineError(f"{where} holds no key: there are spaces or characters in it that no key has")
+    return secret
 
 
 def _of_keyring(service: str, user: str) -> str:
