@@ -18,6 +18,7 @@ from teststrip.records import EngineRef, Failure, Render, Shot
 from teststrip.testing.engine_contract import EngineContract
 
 pytest.importorskip("openai")
+HEADERS = pytest.importorskip("teststrip.hosted.connections").HEADERS
 
 OWN = {"provider": "here", "first_wait": 0.001, "timeout": 2.0}
 
@@ -175,6 +176,21 @@ def test_a_service_that_is_not_there_is_asked_again_and_then_stops_the_run(servi
     service.close()
     with pytest.raises(EngineError, match="not reached"):
         ask(*[shot(number) for number in range(20)], attempts=2)
+
+
+def test_a_server_of_one_s_own_learns_nothing_that_is_meant_for_another(
+    service: OpenAIService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "WEBHOOK_SECRET")
+    for name in names:
+        monkeypatch.setenv(f"OPENAI_{name}", f"canary-7Q2-{name}")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: canary-7Q2-header")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/canary-7Q2-url")
+    (answer,) = ask(shot())
+    assert isinstance(answer, Render)
+    (request,) = service.requests
+    assert "canary-7Q2-" not in str(request)
+    assert set(request.headers) <= {*HEADERS, "connection", "accept-encoding"}
 
 
 def test_what_a_hostile_server_says_is_bounded_and_holds_no_key(service: OpenAIService) -> None:

@@ -138,7 +138,8 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
 
         from teststrip.hosted import connections
 
-        http = connections.client(provider.reach, seconds=self._timeout)
+        own = () if provider.name else ("openai-organization", "openai-project")
+        http = connections.client(provider.reach, seconds=self._timeout, also=own)
         client = OpenAI(
             api_key=secret or "none", base_url=provider.base_url, max_retries=0, timeout=self._timeout, http_client=http
         )

@@ -9,7 +9,7 @@ would otherwise look as if it had taken the request and kept the answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import httpcore2
@@ -24,7 +24,15 @@ MOST_BYTES = 96 * 2**20
 """The most bytes of an answer: a picture of 64 MB, as much as a reader of pictures takes, is 85 MB in base64."""
 
 
+HEADERS = frozenset(
+    {"host", "accept", "content-type", "content-length", "user-agent", "authorization", "x-goog-api-key"}
+)
+"""The headers that are sent. Clients add others: of this machine, and from environment variables that a server of the
+user's own has no business with (the organisation, the project, headers for another server)."""
+
 _OWN = [(b"accept-encoding", b"identity"), (b"connection", b"close")]
+
+_UNDONE = (b"transfer-encoding", b"content-encoding")
 
 
 class NotSent(httpx2.TransportError):
@@ -39,15 +47,17 @@ class Forbidden(httpx2.TransportError):
     """The address may not be asked. Nothing was sent."""
 
 
-def client(reach: Reach, *, seconds: float) -> httpx2.Client:
+def client(reach: Reach, *, seconds: float, also: Collection[str] = ()) -> httpx2.Client:
     """A client for one server; thread-safe.
 
     Args:
         reach: where its requests may go.
         seconds: the longest time from the end of the sending to the end of the answer.
+        also: names of headers that are sent besides HEADERS, in small letters.
     """
     timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
-    return httpx2.Client(transport=_Transport(reach, seconds), trust_env=False, follow_redirects=False, timeout=timeout)
+    transport = _Transport(reach, seconds, HEADERS | set(also))
+    return httpx2.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)
 
 
 def cause(error: BaseException) -> NotSent | Lost | Forbidden | None:
@@ -72,8 +82,9 @@ def trouble(error: BaseException) -> Trouble:
 class _Transport(httpx2.BaseTransport):
     """Sends a request and reads the whole answer, bounded in time and bytes."""
 
-    def __init__(self, reach: Reach, seconds: float) -> None:
+    def __init__(self, reach: Reach, seconds: float, headers: Collection[str]) -> None:
         self._seconds = seconds
+        self._headers = {name.encode() for name in headers}
         self._pool = httpcore2.ConnectionPool(
             ssl_context=httpx2.create_ssl_context(),
             max_keepalive_connections=0,
@@ -94,7 +105,7 @@ class _Transport(httpx2.BaseTransport):
             method=request.method,
             url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             # Uncompressed, because a small answer may be packed so that it fills the memory.
-            headers=[*_without(request.headers.raw, b"accept-encoding"), *_OWN],
+            headers=[*(one for one in request.headers.raw if one[0].lower() in self._headers), *_OWN],
             content=request.stream,
             extensions={**request.extensions, "trace": sent},
         )
@@ -109,7 +120,7 @@ class _Transport(httpx2.BaseTransport):
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise (Lost if sent.whole else NotSent)(what, request=request) from error
-        headers = _without(answer.headers, b"transfer-encoding", b"content-encoding")
+        headers = [one for one in answer.headers if one[0].lower() not in _UNDONE]
         return httpx2.Response(answer.status, headers=headers, stream=httpx2.ByteStream(body), request=request)
 
     def close(self) -> None:
@@ -154,10 +165,6 @@ class _Judged(httpcore2.SyncBackend):
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue
         return connect(addresses[-1])
-
-
-def _without(headers: Iterable[tuple[bytes, bytes]], *names: bytes) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers if name.lower() not in names]
 
 
 def _read(parts: Iterable[bytes], *, until: float) -> bytes:
