@@ -33,6 +33,11 @@ TROUBLES: dict[str, tuple[Reply, str]] = {
     "moderation of the input": (refusal("input"), "refused"),
     "moderation of the output": (refusal("output"), "refused"),
     "an older refusal": (error(400, "Rejected.", "content_policy_violation"), "refused"),
+    "a refusal without a code": (
+        error(400, "Blocked: safety_violations=[violence]", type="image_generation_user_error"),
+        "refused",
+    ),
+    "another fault of the user": (error(400, "Too small.", type="image_generation_user_error"), "invalid"),
     "a wrong value": (error(400, "Invalid value: 'ultra'.", "invalid_value", param="quality"), "invalid"),
     "not understood": (error(422, "Unprocessable."), "invalid"),
     "no money": (error(429, "You exceeded your current quota.", "insufficient_quota"), "stop"),

@@ -203,7 +203,8 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         status, code = error.status_code, str(error.code or "")
         body = error.body if isinstance(error.body, dict) else {}
         text = self.told(body.get("message") or error.message)
-        if code in REFUSED or str(body.get("type")) == "image_generation_user_error":
+        unsafe = str(body.get("type")) == "image_generation_user_error" and "safety" in text.lower()
+        if code in REFUSED or unsafe or "moderation_details" in body:
             details = body.get("moderation_details")
             details = details if isinstance(details, dict) else {}
             stage, categories = details.get("moderation_stage"), details.get("categories")
