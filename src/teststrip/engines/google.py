@@ -109,14 +109,14 @@ class GoogleEngine(HostedEngine[Any]):
 
     def connect(self, provider: Provider, secret: str) -> tuple[Any, Callable[[], None]]:
         """The official client, or a plain one for `predict`, on a connection of ours."""
+        from google.genai import Client
+        from google.genai.types import HttpOptions
+
         from teststrip.hosted import connections
 
         http = connections.client(provider.reach, seconds=self._timeout)
         if self._predicts:
             return http, http.close
-        from google.genai import Client
-        from google.genai.types import HttpOptions
-
         options = HttpOptions(
             base_url=provider.base_url,
             api_version=provider.more.get("api_version"),
