@@ -29,7 +29,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
     {
         STUDY_FILE: "What was asked: a copy of the study file, with overrides and prompt files folded in.",
         REGISTERED_FILE: "The question as `plan --register` wrote it down; only there when it was registered.",
-        LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, scores, study texts, looks.",
+        LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, payments, scores, study texts, looks.",
         LOCK_FILE: "Says which process writes here; empty when none does.",
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
         f"{INPUTS}/": "Copies of the pictures that prompts give to the model; only there when they give some.",

@@ -27,6 +27,8 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "pyarrow": "parquet",
     "cairosvg": "pdf",
+    "openai": "openai",
+    "google": "google",
 }
 
 

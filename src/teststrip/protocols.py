@@ -209,6 +209,38 @@ class Priced(Protocol):
         ...
 
 
+class Purse(Protocol):
+    """The money of a study. The thread that reads `Engine.render` asks it, never a thread below."""
+
+    def reserve(self, shot: Shot, price: Price | None) -> str:
+        """Write down, before anything is sent, that one request for this shot may cost so much; None = unknown.
+
+        Returns:
+            why nothing may be sent; "" = it may.
+        """
+        ...
+
+    def ended(self) -> bool:
+        """Whether the run was stopped, so that nothing more should be asked; asked about twice a second."""
+        ...
+
+    def settle(self, shot: Shot, paid: float | None) -> None:
+        """Write down what was paid for a request that another one follows; None = perhaps all that was reserved.
+
+        The request that ends a shot is settled with the shot's answer, by the fact `price` or `Failure.paid`.
+        """
+        ...
+
+
+@runtime_checkable
+class Pays(Protocol):
+    """Optional: an engine, or an executor of engines, that asks a purse before it sends anything that costs."""
+
+    def pay_from(self, purse: Purse) -> None:
+        """Ask this purse from now on."""
+        ...
+
+
 @runtime_checkable
 class Choosy(Protocol):
     """Optional: a metric that knows the pictures of some models alone, and may know nothing of a study's pictures."""

@@ -76,7 +76,7 @@ WRONG = [
         "a key nobody knows",
         key("zzz = 2"),
         "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, schedules, axes,"
-        " exclude, question, metrics, trackers",
+        " exclude, question, budget, metrics, trackers",
     ),
     Wrong(
         "a setting at the top",
@@ -570,7 +570,7 @@ WRONG = [
         axes("cfg = [1, 3]\neta = [0, 1]") + "[[exclude]]\ncfg = 3\n",
         "exclude: guidance_scale 3 is left out everywhere. Remove it from axes.guidance_scale instead",
     ),
-    # --- question, metrics, trackers ---
+    # --- question, budget, metrics, trackers ---
     Wrong(
         "a metric misspelled",
         HEAD + '[question]\nmetrics = ["sharpnes"]\n',

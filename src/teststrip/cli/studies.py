@@ -81,7 +81,7 @@ def plan(
 
     overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing)
     made = registered(overview.study, overview.folder) if register else None
-    unknown = calibrate and overview.summary.left and not overview.timed
+    unknown = calibrate and overview.summary.left and not overview.timed and forecast.measurable(overview)
     if not as_json:
         for line in forecast.lines(overview):
             out.print(line, markup=False)
@@ -113,6 +113,9 @@ def run(
         bool, typer.Option("--allow-mixed", help="Keep images of other versions or weights.")
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Also try again what was refused or invalid.")] = False,
+    pay_again: Annotated[
+        bool, typer.Option("--pay-again", help="Also ask again for images that were perhaps paid and never came.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Also print what Diffusers and Transformers say that changes no picture.")
     ] = False,
@@ -145,6 +148,7 @@ def run(
             trackers=listeners,
             allow_mixed=allow_mixed,
             retry=retry,
+            pay_again=pay_again,
             without_failing=without_failing,
             say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
         )
@@ -155,6 +159,7 @@ def run(
             trackers=tracker or [],
             allow_mixed=allow_mixed,
             retry=retry,
+            pay_again=pay_again,
             without_failing=without_failing,
         )
         _said(outcome, more, as_json=as_json)
@@ -162,7 +167,7 @@ def run(
             live.linger()
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if outcome.failed or outcome.final:
+    if outcome.failed or outcome.final or outcome.unknown or outcome.broke:
         raise typer.Exit(PARTIAL)
 
 
@@ -180,6 +185,7 @@ def _said(outcome: Outcome, more: str, *, as_json: bool) -> None:
         more: the command that goes on after an interruption.
         as_json: on standard output, as one object.
     """
+    from teststrip.verbs import account
     from teststrip.verbs.outcome import views_of
     from teststrip.views import report
 
@@ -199,6 +205,10 @@ def _said(outcome: Outcome, more: str, *, as_json: bool) -> None:
     if elsewhere:
         images = count(elsewhere, "image")
         err.print(f"the folder keeps {images} that this study does not ask for; page and report leave out such images")
+    if outcome.broke:
+        err.print(f"stopped by the limit of money: {outcome.broke}", markup=False)
+    if outcome.unknown:
+        err.print(account.told(outcome.unknown, outcome.to_pay_again), markup=False)
     if outcome.final:
         were = "was" if outcome.final == 1 else "were"
         err.print(f"{count(outcome.final, 'shot')} failed for good before and {were} not tried again; --retry does")

@@ -12,7 +12,7 @@ from typing import Self
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError
-from teststrip.protocols import Attempts, Engine, LooksAhead, Rehearses
+from teststrip.protocols import Attempts, Engine, LooksAhead, Pays, Purse, Rehearses
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
 
@@ -96,6 +96,12 @@ class LocalExecutor:
                 self._engines[before].close()
             self._loaded[ref.name] = ref.key
         return engine
+
+    def pay_from(self, purse: Purse) -> None:
+        """Hand a purse to the open engines that cost money, as `Pays` says."""
+        for engine in self._engines.values():
+            if isinstance(engine, Pays):
+                engine.pay_from(purse)
 
     def finish(self) -> None:
         """Begin no further shot, as `Executor.finish` says."""

@@ -289,15 +289,20 @@ class Plan:
         if not any(isinstance(engine, Priced) for engine in self._engines.values()):
             return ()
         amounts: dict[str, float] = {}
-        prices = self._asked(lambda engine, settings: engine.price(settings) if isinstance(engine, Priced) else None)
+        longest = max(self.study.prompts, key=lambda prompt: len(prompt.text))  # services are paid for its tokens, too
+        prices = self._asked(
+            lambda engine, settings: engine.price(settings) if isinstance(engine, Priced) else None, longest
+        )
         for price, n in zip(prices, shots, strict=True):
             if price is not None:
                 amounts[price.currency] = amounts.get(price.currency, 0.0) + price.amount * n
         return tuple(Price(amount, currency) for currency, amount in amounts.items())
 
-    def _asked(self, ask: Callable[[Engine, Mapping[str, Value]], Answer]) -> list[Answer]:
+    def _asked(
+        self, ask: Callable[[Engine, Mapping[str, Value]], Answer], prompt: Prompt | None = None
+    ) -> list[Answer]:
         """The answer of each cell's engine about one of its shots. Cells that differ in words alone share an answer."""
-        prompt = self.study.prompts[0]
+        prompt = prompt or self.study.prompts[0]
         seed = self.seed(prompt, 0)
         words = {axis.name for axis in self.study.axes if axis.kind == "word"}
         known: dict[object, Answer] = {}

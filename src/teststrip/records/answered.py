@@ -67,9 +67,9 @@ class Render:
         object.__setattr__(self, "facts", plain(self.facts))
 
 
-Reason = Literal["refused", "oom", "nan", "blank", "timeout", "invalid", "error"]
+Reason = Literal["refused", "oom", "nan", "blank", "timeout", "invalid", "unknown", "error"]
 """Why a shot has no picture. In this order: content policy, memory, pixels that are not finite, a picture of one
-colour, time limit, bad request, any other error."""
+colour, time limit, bad request or an answer that is no picture, a paid request without an answer, any other error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,14 @@ class Failure:
         reason: the kind of failure, for tables.
         text: one line for people, without secrets and without a stack trace.
         retryable: whether a later run should try again.
+        paid: what a service was paid for it all the same, in its currency; None = perhaps as much as it can cost.
     """
 
     shot: Shot
     reason: Reason
     text: str
     retryable: bool = True
+    paid: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,6 +266,7 @@ class Study:
         trackers: each tracker's name to its options.
         metric_options: each metric's name to its options, `[metrics.NAME]` in the study file.
         prompt_file: where the prompts were read from; None = the study file itself.
+        money: the most that all pictures of the study's folder may cost together; None = no limit.
     """
 
     name: str
@@ -280,6 +281,7 @@ class Study:
     trackers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     metric_options: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     prompt_file: PromptFile | None = field(default=None, compare=False)
+    money: Price | None = None
 
     @property
     def images_each(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from teststrip.analysis.sentences import heeded
 from teststrip.records import Card, Incomparable, Row, Study
 from teststrip.results import scores
-from teststrip.rows import heard, sizes
+from teststrip.rows import heard, sizes, versions
 
 MOST_TOLD = 6
 """Sentences of one kind."""
@@ -24,6 +24,7 @@ def sentences(
         *(heeded.alike(alike) for alike in [_groups(twins)] if alike),
         *_few([heeded.heard(one) for one in heard.warnings(rows)], "warnings of libraries"),
         *_few([heeded.other_size(one) for one in sizes.other_sizes(study, rows)], "sizes that were not made"),
+        *_few([heeded.versions(*one) for one in versions.answered(rows).items()], "models of several versions"),
         *(heeded.incomparable(one) for one in _incomparable(study, table, cards)),
     )
 

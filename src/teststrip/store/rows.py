@@ -27,6 +27,7 @@ REBUILD = "Run: teststrip verify --rebuild {folder}  (the pictures hold their ow
 
 _LONGEST_NAME = 200  # letters of an id, a metric's or a study's name; a digest has 64
 _MOST = 1e12  # seconds, calls and money: beyond anything that is meant, and sums of it stay finite
+NO_CURRENCY = "XXX"  # as ISO 4217 spells that there is none
 _HIGHEST_SCORE = 1e100  # its square is still a number
 _MOST_SIDE = 2**31 - 1  # pixels: what the header of a PNG can say
 _COUNTED = ("denoiser_calls", "price")
@@ -61,6 +62,32 @@ class Incident:
     kind: str
     at: str
     facts: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a paid service.
+
+    Attributes:
+        number: counts requests of the folder.
+        shot_id: what was asked.
+        state: "reserved" while no answer is there, then "settled", "failed" or "unknown".
+        currency: of the amounts; NO_CURRENCY where the price was not known.
+        reserved: the most that the request can cost.
+        paid: what was paid; None = not known, perhaps all that was reserved.
+    """
+
+    number: int
+    shot_id: str
+    state: str
+    currency: str
+    reserved: float
+    paid: float | None
+
+    @property
+    def counted(self) -> float:
+        """What counts against a limit."""
+        return self.reserved if self.paid is None else self.paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +251,19 @@ def incident(row: Row) -> Incident:
     return Incident(_name(kind, "kind"), _name(at, "time"), table(facts))
 
 
+def request(row: Row) -> Request:
+    """A request to a paid service."""
+    number, shot_id, state, currency, reserved, paid = row
+    return Request(
+        number=_whole(number, "number"),
+        shot_id=_name(shot_id, "shot"),
+        state=_name(state, "state"),
+        currency=_name(currency, "currency"),
+        reserved=_number(reserved, "reservation", low=0),
+        paid=None if paid is None else _number(paid, "payment", low=0),
+    )
+
+
 def table(text: object) -> dict[str, object]:
     """A table that was written as JSON."""
     found = from_json(_text(text))
@@ -248,8 +288,9 @@ METRICS = Kind("scores", "metric", metric)
 STUDIES = Kind("studies", "name, text, at", remembered, order="sequence")
 EVENTS = Kind("events", "kind, at, facts", incident, order="sequence")
 LOOKS = Kind("looks", "at, study, question, facts", looks.read, order="sequence")
+REQUESTS = Kind("requests", "sequence, shot_id, state, currency, reserved, paid", request, order="sequence")
 
-KINDS: tuple[Kind[object], ...] = (IMAGES, FAILURES, ATTEMPTS, SCORES, STUDIES, EVENTS, LOOKS)
+KINDS: tuple[Kind[object], ...] = (IMAGES, FAILURES, ATTEMPTS, SCORES, STUDIES, EVENTS, LOOKS, REQUESTS)
 """What `verify` reads of each table; shots and fingerprints are checked against their ids."""
 
 

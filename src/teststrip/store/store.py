@@ -17,10 +17,10 @@ from typing import Self
 
 from teststrip.errors import PictureError, StoreError
 from teststrip.pictures.stamps import stamp, to_json
-from teststrip.records import Failure, Fingerprint, Image, Look, Render, Score, Shot
-from teststrip.store import files, ledger, looks, recovery, rows, scored, thumbs, verify
+from teststrip.records import Failure, Fingerprint, Image, Look, Price, Render, Score, Shot
+from teststrip.store import files, ledger, looks, recovery, requests, rows, scored, thumbs, verify
 from teststrip.store.lock import FolderLock, refuse_network
-from teststrip.store.rows import Incident, Remembered
+from teststrip.store.rows import Incident, Remembered, Request
 from teststrip.store.verify import Problem
 
 _RECENT = 200  # images that `pace` looks at: enough for a steady median, few enough to follow a changed machine
@@ -148,6 +148,18 @@ class Store:
         """Write down that conclusions were drawn."""
         with self._ledger.transaction() as connection:
             looks.insert(connection, look, ledger.now())
+
+    def reserve(self, shot: Shot, price: Price | None) -> Request:
+        """Write down a request to a paid service before it is sent (`requests.reserve`)."""
+        return requests.reserve(self._ledger, shot, price)
+
+    def settle(self, request: Request, state: str, paid: float | None) -> None:
+        """Write down what became of a request (`requests.settle`)."""
+        requests.settle(self._ledger, request, state, paid)
+
+    def requests(self) -> Iterator[Request]:
+        """All requests to paid services, the newest last."""
+        return requests.every(self._ledger)
 
     def repair(self, problems: Iterable[Problem]) -> int:
         """Move the damaged pictures that `verify` named into quarantine. Their shots are pending again.

@@ -10,6 +10,7 @@ from teststrip.records import Axis, Level, Picture, Study, Value
 from teststrip.study import options
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import Known
+from teststrip.study.money import check_money
 from teststrip.study.options import Variants, with_options
 from teststrip.study.pictures import KEYS
 from teststrip.study.place import Place, shown
@@ -223,6 +224,7 @@ def check_with_engine(study: Study, engines: Mapping[str, Known], place: Place) 
         known, settings = engines[composition.alias(cell)], composition.settings(cell) | given
         if message := variants.objection(known, composition.maker(cell).ref, settings):
             raise _blamed(study, composition.levels(cell), known, variants, message, place)
+        check_money(study.money, known, settings, place)
         if not everyone and not unseen:
             return
 
@@ -234,6 +236,9 @@ def _blamed(
     defaults: dict[str, Value] = {n: knob.default for n, knob in known.knobs.items() if knob.default is not None}
     given, objection = study.prompts[0].settings, variants.objection
     own = {**defaults, **known.settings}
+    first = message.partition(": ")[0]
+    if first in known.settings and objection(known, known.ref, own) == message:  # a model that is not here
+        raise known.place.setting(first).error(message.removeprefix(f"{first}: "))
     if given and objection(known, known.ref, own | given) == message and not objection(known, known.ref, own):
         raise (place / "prompts").error(message)
     defaults |= given
@@ -256,11 +261,8 @@ def _blamed(
 def _parts(
     study: Study, levels: tuple[Level, ...], known: Known, place: Place
 ) -> Iterator[tuple[Place, Mapping[str, Value], Mapping[str, Value]]]:
-    """Each part of a cell by itself, one fixed setting or one level: its place, its settings and its options.
-
-    Those of the engine's table come first: a model that is not here is wrong by itself, and so is all beside it.
-    """
-    for name, value in {**known.settings, **study.settings}.items():
+    """Each part of a cell by itself, one fixed setting or one level: its place, its settings and its options."""
+    for name, value in {**study.settings, **known.settings}.items():
         yield (known.place if name in known.settings else place / "settings").setting(name), {name: value}, {}
     for axis, level in zip(study.axes, levels, strict=True):
         if axis.kind in ("setting", "option", "linked"):

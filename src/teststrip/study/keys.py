@@ -144,6 +144,7 @@ STUDY = (
         _list(LEVELS),
     ),
     Key("question", "table", "What the study wants to know, written down before there is data.", _ref("question")),
+    Key("budget", "table", "The most that the study may cost, where a service is paid.", _ref("budget")),
     Key(
         "metrics",
         "tables by name",
@@ -306,6 +307,16 @@ QUESTION = (
     ),
 )
 
+MONEY = (
+    Key(
+        "money",
+        "text",
+        'The most that all images of the folder may cost together: "5.00 USD". Nothing is sent that could exceed it.',
+        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?[A-Z]{3}$"},
+        required=True,
+    ),
+)
+
 TABLES: Mapping[str, tuple[Key, ...]] = {
     "study": STUDY,
     "prompt": PROMPT,
@@ -316,6 +327,7 @@ TABLES: Mapping[str, tuple[Key, ...]] = {
     "lora": LORA_FILE,
     "textual_inversion": TEXTUAL_INVERSION,
     "question": QUESTION,
+    "budget": MONEY,
 }
 
 

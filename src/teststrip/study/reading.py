@@ -13,6 +13,7 @@ from teststrip.study import agreement, overrides, pictures, secrets
 from teststrip.study.axes import Context, read_axes, read_exclusions, read_settings
 from teststrip.study.engines import ONLY, Known, read_engines
 from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY, check_keys, table
+from teststrip.study.money import read_money
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.prompts import portable, read_prompts, words
 from teststrip.study.question import read_metric_options, read_question, read_trackers
@@ -192,6 +193,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
         question=question,
         metric_options=read_metric_options(data.get("metrics", {}), place / "metrics", question.metrics),
         trackers=read_trackers(data.get("trackers", {}), place / "trackers"),
+        money=read_money(data["budget"], place / "budget") if "budget" in data else None,
     )
     agreement.check(checked, engines, place)
     return checked, engines

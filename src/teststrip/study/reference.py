@@ -162,6 +162,7 @@ TITLES = {
     ),
     "range": ("A range", "Instead of a list of values, in `axes` and `seeds`. Both ends belong to it."),
     "question": ("`[question]`", ""),
+    "budget": ("`[budget]`", "What an image may cost when settings are recommended is `budget` under `[question]`."),
 }
 
 TAIL = """\

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from teststrip.characters import printable
 from teststrip.records import NONE, Axis, EngineRef, Study, Value
@@ -59,6 +60,8 @@ def _lines(study: Study) -> Iterator[str]:
             "reference": {level.axis: level.label for level in question.reference} or None,
         },
     )
+    if study.money is not None:
+        yield from _table(["budget"], {"money": f"{Decimal(repr(study.money.amount)):f} {study.money.currency}"})
     for metric, chosen in study.metric_options.items():
         yield from _table(["metrics", metric], chosen)
     for tracker, options in study.trackers.items():

@@ -31,6 +31,7 @@ from teststrip.results import scores, seeding
 from teststrip.results.result import Result
 from teststrip.store import Store
 from teststrip.study import samplers, syntax
+from teststrip.verbs import account as budget
 from teststrip.verbs import extent, places, readings, resume, trial
 
 CALIBRATION_SECONDS = 600  # a real run measures the pace of a model that needs longer for two images
@@ -52,6 +53,7 @@ class Forecast:
         warnings: sentences on what was left out, on scores that know nothing of these pictures, on prompts that will
             not be read whole.
         untimed: why the time is not known, where it is not.
+        spent: what the folder's images have cost already, by currency.
     """
 
     study: Study
@@ -64,6 +66,7 @@ class Forecast:
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     untimed: str = "no earlier images to judge by"
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def timed(self) -> bool:
@@ -97,13 +100,15 @@ def of(
     plan = planning.of(study)
     folder = out or places.RUNS / study.name
     done, pace, size = _history(plan, folder)
+    spent = budget.spent_in(folder)
+    summary = _warned(plan.summary(done, pace=pace, image_bytes=size))
     read = readings.of(plan)
     distinct = readings.distinct(study, read)
     return Forecast(
         study,
         plan,
         folder,
-        _warned(plan.summary(done, pace=pace, image_bytes=size)),
+        summary,
         pace,
         frozenset(done),
         outlook.of_study(distinct, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
@@ -114,8 +119,15 @@ def of(
             *scores.warnings(study),
             *readings.unread(study, read),
             *readings.uncalled(plan),
+            *budget.warnings(study, summary.price_left, spent),
         ),
+        spent=spent,
     )
+
+
+def measurable(forecast: Forecast) -> bool:
+    """Whether making images can tell the time of what is left; nothing is bought for that."""
+    return bool(_samples(forecast.plan))
 
 
 def calibrated(forecast: Forecast) -> Forecast:
@@ -157,8 +169,7 @@ def lines(forecast: Forecast) -> Iterator[str]:
     yield f"  {done} → {forecast.folder}"
     if summary.calls_left is not None:
         yield f"  {count(summary.calls_left, 'denoiser call')}, counted by the engine's own scheduler"
-    if summary.price_left:
-        yield f"  at most {' + '.join(f'{price.amount:,.2f} {price.currency}' for price in summary.price_left)}"
+    yield from (f"  {line}" for line in budget.lines(forecast.study, summary.price_left, forecast.spent))
     if summary.bytes_left is not None:
         yield f"  about {size(summary.bytes_left)} on disk ({summary.size})"
     for warning in (*summary.warnings, *forecast.warnings):
@@ -207,6 +218,7 @@ def as_json(forecast: Forecast) -> dict[str, Any]:
     """The forecast as plain values, for programs."""
     return {
         **forecast.summary.as_dict(),
+        **({"spent": dict(forecast.spent)} if forecast.spent else {}),
         "folder": str(forecast.folder),
         "power": list(forecast.power),
         "remarks": list(forecast.remarks),

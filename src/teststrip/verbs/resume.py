@@ -62,6 +62,7 @@ def again(
     trackers: Sequence[str] = (),
     allow_mixed: bool = False,
     retry: bool = False,
+    pay_again: bool = False,
     without_failing: bool = False,
 ) -> str:
     """The command that goes on with a run that was stopped.
@@ -72,7 +73,8 @@ def again(
     words = ["teststrip", "run", str(study), *(["--out", str(out)] if out else [])]
     words += [word for pair in overrides for word in ("--set", pair)]
     words += [word for name in trackers for word in ("--tracker", name)]
-    words += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry + ["--without-failing"] * without_failing
+    words += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry + ["--pay-again"] * pay_again
+    words += ["--without-failing"] * without_failing
     return shlex.join(words)
 
 

@@ -19,7 +19,7 @@ from teststrip import study as studies
 from teststrip.errors import PictureError, UsageError
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import PAGE, STUDY_FILE
-from teststrip.protocols import Executor, Tracker
+from teststrip.protocols import Executor, Pays, Tracker
 from teststrip.records import (
     Concluded,
     EngineRef,
@@ -38,6 +38,7 @@ from teststrip.results import Result
 from teststrip.store import Store, inputs, inside
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import places, resume, score, trial
+from teststrip.verbs.account import UNKNOWN, Account, to_pay_again
 from teststrip.verbs.outcome import Outcome, page_of
 from teststrip.verbs.signals import stopping
 
@@ -50,6 +51,7 @@ def run(
     trackers: Sequence[str | Tracker] | None = None,
     allow_mixed: bool = False,
     retry: bool = False,
+    pay_again: bool = False,
 ) -> Result:
     """Make what is missing, score, conclude, write page and report.
 
@@ -60,6 +62,7 @@ def run(
         trackers: names or trackers, by default the progress bar and those of the study file.
         allow_mixed: keep images of other weights, versions or devices beside new ones.
         retry: also make shots again that failed for good (refused or invalid).
+        pay_again: also ask again for images that were sent for and never came, which were perhaps paid.
 
     Returns:
         The result, open for reading; close it or use it as a context manager.
@@ -70,7 +73,9 @@ def run(
         StoreError: the folder cannot be used as it is.
         FolderBusy: another run holds the folder.
     """
-    return drive(study, out, limit=limit, trackers=trackers, allow_mixed=allow_mixed, retry=retry).result
+    return drive(
+        study, out, limit=limit, trackers=trackers, allow_mixed=allow_mixed, retry=retry, pay_again=pay_again
+    ).result
 
 
 def drive(
@@ -81,6 +86,7 @@ def drive(
     trackers: Sequence[str | Tracker] | None = None,
     allow_mixed: bool = False,
     retry: bool = False,
+    pay_again: bool = False,
     overrides: Sequence[str] = (),
     views: bool = True,
     executor: Executor | None = None,
@@ -107,7 +113,14 @@ def drive(
     if left_out and say:
         say(trial.left_out(left_out))
     session = Session.open(
-        asked, out, trackers=trackers, allow_mixed=allow_mixed, retry=retry, executor=executor, page=views
+        asked,
+        out,
+        trackers=trackers,
+        allow_mixed=allow_mixed,
+        retry=retry,
+        pay_again=pay_again,
+        executor=executor,
+        page=views,
     )
     with session:
         with stopping(session.stopped):
@@ -143,8 +156,10 @@ class Session:
         self._executor = executor
         self._engines = {ref.key: ref for ref in map(self.plan.engine, self.plan.cells)}
         self._notify = listeners
+        self._account = Account(store, study.money, self.stopped.is_set)
         self._done: set[str] = set()
         self._final: set[str] = set()
+        self._unknown: set[str] = set()
         self._resources = ExitStack()
 
     @classmethod
@@ -156,6 +171,7 @@ class Session:
         trackers: Sequence[str | Tracker] | None = None,
         allow_mixed: bool = False,
         retry: bool = False,
+        pay_again: bool = False,
         overrides: Sequence[str] = (),
         executor: Executor | None = None,
         page: bool = False,
@@ -186,7 +202,13 @@ class Session:
             store = resources.enter_context(Store(folder, write=True))
             resources.callback(executor.close)
             session = cls(study, store, executor, listeners)
-            session._begin(text, allow_mixed=allow_mixed, retry=retry, page=_growing(folder, listeners) if page else "")
+            session._begin(
+                text,
+                allow_mixed=allow_mixed,
+                retry=retry,
+                pay_again=pay_again,
+                page=_growing(folder, listeners) if page else "",
+            )
             session._resources = resources.pop_all()
         return session
 
@@ -266,26 +288,41 @@ class Session:
 
     def close(self) -> None:
         """Close engines, folder and trackers. The result stays open for reading. A caller may close a session twice."""
+        self.outcome.broke = self._account.broke
         folder, where = self.result.folder, self._notify.where
         self._resources.close()
         self.outcome.interrupted = self.stopped.is_set()
         self.outcome.where = where
-        self.result.reopened(Store(folder))
+        store = Store(folder)
+        self.outcome.unknown = len(self._unknown)
+        self.outcome.to_pay_again = to_pay_again(store, self._unknown) if self._unknown else {}
+        self.result.reopened(store)
 
-    def _begin(self, text: str, *, allow_mixed: bool, retry: bool, page: str) -> None:
+    def _begin(self, text: str, *, allow_mixed: bool, retry: bool, pay_again: bool, page: str) -> None:
         self._executor.open(self._engines.values())
+        if isinstance(self._executor, Pays):
+            self._executor.pay_from(self._account)
+        elif self.study.money is not None:
+            raise UsageError("this executor cannot keep to [budget] money. Leave the limit out, or run in this process")
         self._done, again = resume.finished(self.plan, self._executor, self._store, allow_mixed=allow_mixed)
         folder = self.result.folder
         inputs.keep(folder, self.study.prompts)
         self._store.remember(self.study.name, text)
         inside.write(folder, STUDY_FILE, text)
-        if not retry:
-            for_good = {shot for shot, failure in self._store.failures().items() if not failure.retryable} - self._done
-            self._final = for_good & set(self.plan.ids()) if for_good else set()
-        self.outcome.final = len(self._final)
+        self._final, unknown = self._for_good(retry=retry, pay_again=pay_again)
+        self.outcome.final = len(self._final - unknown)
+        self._unknown = unknown
         self.outcome.left = len(self.plan) - len(self._done) - len(self._final)
         begun = Started(self.study, len(self.plan), done=len(self._done), folder=str(folder), again=again, page=page)
         self._notify(begun)
+
+    def _for_good(self, *, retry: bool, pay_again: bool) -> tuple[set[str], set[str]]:
+        """The planned shots that are not tried again, and those of them that were perhaps paid."""
+        failures = {shot: one for shot, one in self._store.failures().items() if not one.retryable}
+        unknown = {shot for shot, one in failures.items() if one.reason == UNKNOWN}
+        final = (set() if retry else failures.keys() - unknown) | (set() if pay_again else unknown)
+        final = (final - self._done) & set(self.plan.ids()) if final else set()
+        return final, final & unknown
 
     def _by_engine(self, planned: Iterable[Planned]) -> Iterator[tuple[EngineRef, Iterator[Planned]]]:
         """The shots by engine, each engine once. A single engine's shots are pulled lazily, unless it takes turns."""
@@ -299,6 +336,7 @@ class Session:
     def _keep(self, answer: Render | Failure, planned: Planned) -> None:
         """Store an answer, count it, and notify the trackers."""
         outcome, kept = self.outcome, self._stored(answer)
+        self._account.close(answer)
         if isinstance(kept, Image):
             self._done.add(planned.shot.id)
             outcome.made += 1
@@ -306,6 +344,8 @@ class Session:
             self._notify(Saved(planned, kept, outcome.left))
         else:
             outcome.failed += 1
+            if kept.reason == UNKNOWN:
+                self._unknown.add(planned.shot.id)
             self._notify(Failed(planned, kept, outcome.left))
 
     def _stored(self, answer: Render | Failure) -> Image | Failure:

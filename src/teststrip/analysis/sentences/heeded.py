@@ -37,6 +37,20 @@ and height together, in steps that the model can make.
     return f"{first}{at}. {then}. Write width and height together, in steps that the model can make."
 
 
+def versions(asked: str, images: Mapping[str, int]) -> str:
+    """A hosted model that changed behind its name while the study was made.
+
+    >>> print(versions("gemini-3-pro-image", {"v1": 3, "v2": 1}))
+    Several versions answered for gemini-3-pro-image: v1 (3 images) and v2 (1 image). Differences between settings \
+may be differences between these versions.
+    """
+    named = listed([f"{version} ({count(number, 'image')})" for version, number in images.items()])
+    return (
+        f"Several versions answered for {asked}: {named}. Differences between settings may be differences between these"
+        " versions."
+    )
+
+
 def incomparable(one: Incomparable) -> str:
     """Why nothing is said of a score along some axes.
 

@@ -156,6 +156,16 @@ def stopwatch(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
+def money(amount: float, currency: str) -> str:
+    """An amount as people write it; below one unit with what is worth saying.
+
+    >>> money(1234.5, "USD"), money(0.2107, "USD"), money(0.00588, "USD"), money(0, "USD")
+    ('1,234.50 USD', '0.211 USD', '0.00588 USD', '0.00 USD')
+    """
+    digits = 2 if amount >= 1 or not amount else max(2, 2 - math.floor(math.log10(amount)))
+    return f"{amount:,.{digits}f} {currency}"
+
+
 def capital(text: str) -> str:
     """A text that begins a sentence."""
     return text[:1].upper() + text[1:]

@@ -1,0 +1,144 @@
+"""The user's own configuration of hosted services: servers by name, and models that the shipped tables do not know.
+
+A study names a server; only this file says where it is and which key it takes, so that a study can be handed on.
+
+    # ~/.config/teststrip/config.toml
+    [providers.studio]
+    base_url = "http://127.0.0.1:8000/v1"
+    key = "env:STUDIO_KEY"
+    price = "0 USD"
+
+    [models.openai."gpt-image-3"]
+    like = "gpt-image-2"
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teststrip.errors import EngineError, among
+from teststrip.hosted.addresses import Reach, reach
+from teststrip.records import BUDGET, Price
+
+VARIABLE = "TESTSTRIP_CONFIG"
+"""The environment variable that names another file."""
+
+_PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location")
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A server of the user's own, or a service.
+
+    Attributes:
+        name: as a study names it; "" = the service itself.
+        base_url: where requests go.
+        reach: which addresses they may go to.
+        key: a reference, as `keys.key` takes it.
+        price: the most that a picture costs there; None = unknown.
+        more: what else the protocol needs: api_version, project, location.
+    """
+
+    name: str
+    base_url: str
+    reach: Reach
+    key: str = ""
+    price: Price | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the user's file says.
+
+    Attributes:
+        path: of the file.
+        providers: by name, as they stand in the file.
+        models: by service and name, as they stand in the file.
+    """
+
+    path: Path
+    providers: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, Any] = field(default_factory=dict)
+
+    def provider(self, name: str) -> Provider:
+        """A server by its name.
+
+        Raises:
+            EngineError: there is none, or its entry is wrong; the message says where and what.
+        """
+        if name not in self.providers:
+            raise EngineError(
+                f"provider: {name!r} is unknown{among(name, self.providers, 'There are')}."
+                f" Write [providers.{name}] with its base_url into {self.path}"
+            )
+        try:
+            return _provider(name, self.providers[name])
+        except EngineError as error:
+            raise EngineError(f"{self.path}: providers.{name}: {error}") from None
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Configuration:
+    """The user's configuration; an empty one where there is no file.
+
+    Raises:
+        EngineError: the file cannot be read.
+    """
+    path = where(environment)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Configuration(path)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{path}: cannot be read: {error}") from None
+    if unknown := sorted(data.keys() - {"providers", "models"}):
+        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], ['providers', 'models'], 'Known')}")
+    providers, models = data.get("providers", {}), data.get("models", {})
+    if not isinstance(providers, dict) or not isinstance(models, dict):
+        raise EngineError(f"{path}: providers and models are tables. Write [providers.NAME] or [models.openai.NAME]")
+    return Configuration(path, providers, models)
+
+
+def where(environment: Mapping[str, str] = os.environ) -> Path:
+    """The path of the user's configuration.
+
+    >>> where({"XDG_CONFIG_HOME": "/conf"}).as_posix()
+    '/conf/teststrip/config.toml'
+    """
+    if named := environment.get(VARIABLE):
+        return Path(named).expanduser()
+    return Path(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "teststrip" / "config.toml"
+
+
+def _provider(name: str, entry: object) -> Provider:
+    if not isinstance(entry, Mapping):
+        raise EngineError("must be a table")
+    if unknown := sorted(entry.keys() - set(_PROVIDER)):
+        raise EngineError(f"unknown key {unknown[0]!r}{among(unknown[0], _PROVIDER, 'Known')}")
+    for key in ("base_url", "key", "price", "api_version", "project", "location"):
+        if not isinstance(entry.get(key, ""), str):
+            raise EngineError(f"{key} must be text in quotes")
+    for key in ("allow_http", "allow_private"):
+        if not isinstance(entry.get(key, False), bool):
+            raise EngineError(f"{key} must be true or false")
+    url = entry.get("base_url", "")
+    if not url:
+        raise EngineError('base_url is missing. Write base_url = "https://HOST/v1"')
+    may = reach(url, http=entry.get("allow_http", False), private=entry.get("allow_private", False))
+    more = {key: entry[key] for key in ("api_version", "project", "location") if key in entry}
+    return Provider(name, url, may, entry.get("key", ""), _price(entry), more)
+
+
+def _price(entry: Mapping[str, Any]) -> Price | None:
+    if "price" not in entry:
+        return None
+    match = re.fullmatch(BUDGET, entry["price"])
+    if match is None or not match[2].isupper():
+        raise EngineError('price must be an amount and a currency: "0.02 USD"')
+    return Price(float(match[1]), match[2])

@@ -1,0 +1,81 @@
+"""Why a request gave no picture, by what may be done about it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from teststrip.records import Reason
+
+Kind = Literal["refused", "invalid", "blank", "error", "again", "unknown", "stop"]
+"""What follows from a trouble.
+
+    refused   the content policy says no: kept, never asked again, never a score
+    invalid   a wrong request, or an answer that holds no picture: not asked again unless the user says `--retry`
+    blank     a picture of one colour: as invalid
+    error     answered without a picture, by chance perhaps: a later run asks again
+    again     the service is busy or was not reached: asked again in this run, later and later
+    unknown   sent, and no whole answer: perhaps paid, asked again only by the user's word
+    stop      no request can succeed: key, quota, account, retired model
+"""
+
+REASONS: dict[Kind, Reason] = {
+    "refused": "refused",
+    "invalid": "invalid",
+    "blank": "blank",
+    "error": "error",
+    "again": "error",
+    "unknown": "unknown",
+    "stop": "error",
+}
+LATER: frozenset[Kind] = frozenset({"error", "again", "stop"})
+"""The kinds after which a later run tries a shot again of its own accord."""
+
+
+class Trouble(Exception):
+    """A request gave no picture.
+
+    Attributes:
+        kind: what follows.
+        text: one line for people, without secrets.
+        paid: what the service surely charged; None = perhaps all that was reserved.
+        wait: seconds that the service asks to wait, where it says so.
+    """
+
+    def __init__(self, kind: Kind, text: str, *, paid: float | None = 0.0, wait: float | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = " ".join(text.split())
+        self.paid = paid
+        self.wait = wait
+
+
+def asked_to_wait(headers: Mapping[str, str], text: str = "", *, now: datetime | None = None) -> float | None:
+    """The seconds that a service asks to wait, by its headers or else by its words; None where it does not say.
+
+    >>> asked_to_wait({"retry-after": "3"}), asked_to_wait({}, "Please try again in 12s."), asked_to_wait({})
+    (3.0, 12.0, None)
+
+    Args:
+        headers: of the answer.
+        text: of the error.
+        now: the time by which a date is judged.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    try:
+        due = parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, (due - (now or datetime.now(UTC))).total_seconds())
+    except (TypeError, ValueError):
+        pass
+    found = re.search(r"(?:try again|retry) in ([0-9]{1,6}(?:\.[0-9]{1,9})?) ?(ms|s|m)?", text)
+    return float(found[1]) * {"ms": 0.001, "m": 60.0}.get(found[2] or "s", 1.0) if found else None

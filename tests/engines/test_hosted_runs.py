@@ -1,0 +1,264 @@
+"""Whole runs with a hosted engine: pictures in their cells, no money twice or above the limit, no key anywhere."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.command import COMMAND, command, environment
+from tests.hosted.google_service import KEY as GOOGLE_KEY
+from tests.hosted.google_service import GoogleService
+from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, body_of, spoiled
+from tests.hosted.service import Fault, Reply, Request, patiently, png_of
+
+from teststrip import study as studies
+from teststrip.errors import StudyError
+from teststrip.hosted import configuration
+from teststrip.pictures import pixel_digest
+from teststrip.records import Study
+from teststrip.store import Store
+from teststrip.testing import canaries
+from teststrip.verbs.account import spent
+from teststrip.verbs.run import drive
+
+pytest.importorskip("openai")
+pytestmark = pytest.mark.process
+
+WAYS = ("close", "reset", "stall", "drip")
+PHASES = ("accepted", "read", "headers", "half", "whole")
+AGAIN = ("too fast", "busy", "broken", "broken in HTML")
+FINAL = ("moderation of the input", "an older refusal", "a wrong value", "a gateway that gave up")
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIService]:
+    with OpenAIService() as found:
+        file = tmp_path / "config.toml"
+        file.write_text(f'[providers.here]\nbase_url = "{found.url}"\nkey = "env:HOSTED_KEY"\nprice = "{BILL:f} USD"\n')
+        monkeypatch.setenv(configuration.VARIABLE, str(file))
+        monkeypatch.setenv("HOSTED_KEY", KEY)
+        yield found
+
+
+def study(prompts: int, money: str | None = None, **engine: Any) -> Study:
+    """So many prompts in two cells, which differ by quality."""
+    keys: dict[str, Any] = {
+        "name": "hosted",
+        "prompts": [f"owl number {i}" for i in range(prompts)],
+        "engine": {"name": "openai", "provider": "here", "model": "gpt-image-2", "first_wait": 0.0, "timeout": 1.0}
+        | engine,
+        "settings": {"size": "32x16"},
+        "axes": {"quality": ["low", "high"]},
+        "question": {"metrics": ["sharpness"]},
+    }
+    return studies.study(**keys, **({"budget": {"money": money}} if money else {}))
+
+
+class Chaos:
+    """Spoils three of ten requests, each in another way."""
+
+    def __init__(self, service: OpenAIService, seed: int) -> None:
+        self.random = random.Random(seed)
+        service.spoil = self.spoil
+        service.instead = self.instead
+
+    def spoil(self, number: int) -> Fault | None:
+        if self.random.random() > 0.1:
+            return None
+        return Fault(self.random.choice(WAYS[:2]), self.random.choice(PHASES))  # type: ignore[arg-type]
+
+    def instead(self, request: Request) -> Reply | None:
+        if self.random.random() > 0.2:
+            return None
+        if self.random.random() < 0.5:
+            return TROUBLES[self.random.choice(AGAIN + FINAL)][0]
+        return self.random.choice(list(spoiled(request).values()))[0]
+
+
+def campaign(folder: Path, service: OpenAIService, prompts: int, seed: int) -> None:
+    """Run a study through faults to its end, again and again, and check money and pictures."""
+    asked, limit = study(prompts, "1000 USD"), 1000.0
+    Chaos(service, seed)
+    for _ in range(6):
+        outcome = drive(asked, folder, trackers=[], views=False)
+        outcome.result.close()
+        if outcome.left == 0 or not outcome.failed:
+            break
+    with Store(folder) as store:
+        failures, images, requests = store.failures(), store.images(), list(store.requests())
+        assert len(images) + len(failures) == 2 * prompts, "a shot has no end"
+        assert not {request.state for request in requests} & {"reserved"}
+        assert service.spent <= spent(store)["USD"] + 1e-9 <= limit
+        unknown = [one.shot.prompt for one in failures.values() if one.reason == "unknown"]
+        pictures = {image.shot_id: store.read(image) for found in images.values() for image in found}
+        shots = {shot_id: store.shot(shot_id) for shot_id in pictures}
+    billed = Counter(prompt for prompt, _ in service.billed)
+    assert unknown
+    assert max(billed.values()) <= 2, "a picture was paid for twice"  # one for each cell
+    asked_for: dict[tuple[str, str], list[int]] = {}
+    for number, request in enumerate(service.requests):
+        asked_for.setdefault((request.body["prompt"], request.body["quality"]), []).append(number)
+    for shot_id, data in pictures.items():
+        shot = shots[shot_id]
+        assert shot is not None
+        cell = (shot.prompt, str(shot.settings["quality"]))
+        drawn = {png_of(cell[0], number, "gpt-image-2", cell[1], size=(32, 16)) for number in asked_for[cell]}
+        assert pixel_digest(data) in map(pixel_digest, drawn), "a picture of another cell"
+
+
+def test_a_run_through_faults_ends_pays_nothing_twice_and_puts_every_picture_into_its_cell(
+    tmp_path: Path, service: OpenAIService
+) -> None:
+    campaign(tmp_path / "s", service, prompts=100, seed=1)
+
+
+@pytest.mark.slow
+def test_ten_thousand_requests_with_three_faults_in_ten_do_the_same(tmp_path: Path, service: OpenAIService) -> None:
+    campaign(tmp_path / "s", service, prompts=5000, seed=2)
+    assert len(service.requests) > 10_000
+
+
+def test_a_limit_ends_the_run_before_it_is_exceeded_and_a_higher_one_goes_on(
+    tmp_path: Path, service: OpenAIService
+) -> None:
+    outcome = drive(study(10, "0.02 USD"), tmp_path / "s", trackers=[], views=False)
+    outcome.result.close()
+    assert outcome.made == len(service.billed) == 6
+    assert service.spent <= 0.02
+    assert "is left. Raise [budget] money to go on" in outcome.broke
+    assert outcome.left == 14
+    outcome = drive(study(10, "1 USD"), tmp_path / "s", trackers=[], views=False)
+    outcome.result.close()
+    assert (outcome.made, outcome.left, outcome.broke) == (14, 0, "")
+    assert len(service.billed) == 20
+
+
+def test_a_limit_that_could_not_be_kept_is_an_error_of_the_study(tmp_path: Path, service: OpenAIService) -> None:
+    with pytest.raises(StudyError, match=r"budget\.money: engine 'openai' is paid in USD. Write money in USD"):
+        study(1, "5 EUR")
+    file = Path(os.environ[configuration.VARIABLE])
+    file.write_text(file.read_text().rpartition("price")[0])
+    with pytest.raises(StudyError, match=r"budget\.money: engine 'openai' cannot say what an image costs"):
+        study(1, "5 USD")
+
+
+def test_refusals_are_missing_with_their_rate_in_each_cell_and_are_not_asked_again(
+    tmp_path: Path, service: OpenAIService
+) -> None:
+    refuse = TROUBLES["moderation of the input"][0]
+    service.instead = lambda request: refuse if request.body["quality"] == "high" else None
+    outcome = drive(study(6), tmp_path / "s", trackers=[])
+    outcome.result.close()
+    assert (outcome.made, outcome.failed) == (6, 6)
+    report = (tmp_path / "s" / "report-full.md").read_text(encoding="utf-8")
+    assert "refused" in report
+    before = len(service.requests)
+    again = drive(study(6), tmp_path / "s", trackers=[], views=False)
+    again.result.close()
+    assert again.final == 6
+    assert len(service.requests) == before
+
+
+def test_a_run_killed_between_request_and_answer_leaves_unknown_images_that_only_the_user_pays_again(
+    tmp_path: Path, service: OpenAIService
+) -> None:
+    file = tmp_path / "hosted.toml"
+    file.write_text(studies.dump(study(2, "5 USD", timeout=60.0, threads=4)), encoding="utf-8")
+    service.spoil = lambda _: Fault("stall", "read")
+    child = subprocess.Popen([*COMMAND, "run", str(file), "--out", "s"], cwd=tmp_path, env=environment())
+    patiently(lambda: len(service.billed) == 4, 60)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    service.spoil = lambda _: None
+
+    told = command("run", file, "--out", "s", cwd=tmp_path, code=3)
+    assert "4 images were sent for and no answer came: perhaps paid, so not asked again." in told.stderr
+    assert "--pay-again asks again, for 0.0122 USD at most" in told.stderr
+    assert len(service.requests) == 4
+    told = command("run", file, "--out", "s", "--retry", cwd=tmp_path, code=3)
+    assert len(service.requests) == 4
+    planned = command("plan", file, "--out", "s", cwd=tmp_path)
+    assert "spent so far: 0.0122 USD" in planned.stdout
+    assert "limit of the folder: 5.00 USD" in planned.stdout
+
+    done = command("run", file, "--out", "s", "--pay-again", cwd=tmp_path)
+    assert "perhaps paid" not in done.stderr
+    assert len(service.requests) == 8
+    with Store(tmp_path / "s") as store:
+        assert Counter(request.state for request in store.requests()) == {"unknown": 4, "settled": 4}
+        assert spent(store)["USD"] == pytest.approx(8 * BILL)
+
+
+def test_no_key_is_in_any_byte_that_comes_out(tmp_path: Path, service: OpenAIService) -> None:
+    file = tmp_path / "hosted.toml"
+    file.write_text(studies.dump(study(3)), encoding="utf-8")
+    turn = iter(["too fast", "a wrong value", "an older refusal"] * 9)
+    service.instead = lambda request: None if request.number > 2 else TROUBLES[next(turn)][0]
+    done = command("run", file, "--out", "s", cwd=tmp_path, code=3)
+    service.instead = lambda request: TROUBLES["a wrong key"][0]
+    stopped = command("run", file, "--out", "s", "--retry", cwd=tmp_path, code=2)
+    assert "the service says no, and would to every request: the key is not valid" in stopped.stderr
+    written = [("out", (done.stdout + done.stderr + stopped.stdout + stopped.stderr).encode())]
+    files = [(name, data) for name, data in canaries.files_in(tmp_path) if name != "config.toml"]
+    assert len(files) > 5
+    for name, data in [*files, *written]:
+        assert KEY.encode() not in data, name
+        assert b"canary-7Q2" not in data, name
+
+
+def test_a_local_engine_and_two_services_stand_on_one_page_and_no_seed_is_paired(
+    tmp_path: Path, service: OpenAIService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.genai")
+    with GoogleService() as google:
+        file = Path(os.environ[configuration.VARIABLE])
+        more = f'[providers.there]\nbase_url = "{google.url}"\nkey = "env:GOOGLE_KEY"\nprice = "0.1 USD"\n'
+        file.write_text(file.read_text() + more)
+        monkeypatch.setenv("GOOGLE_KEY", GOOGLE_KEY)
+        asked = studies.study(
+            name="systems",
+            prompts=[f"owl number {i}" for i in range(6)],
+            replicates=2,
+            engines={
+                "waves": {"name": "pattern", "width": 32, "height": 16},
+                "gpt-image": {"name": "openai", "provider": "here", "model": "gpt-image-2", "size": "32x16"},
+                "gemini": {"name": "google", "provider": "there", "model": "gemini-3.1-flash-image"},
+            },
+            axes={"engine": ["waves", "gpt-image", "gemini"]},
+            question={"metrics": ["sharpness"]},
+            budget={"money": "5 USD"},
+        )
+        with drive(asked, tmp_path / "s", trackers=[]).result as result:
+            assert result.made == 36
+            assert not result.paired_seeds
+            assert not any(finding.paired for finding in result.findings)
+            assert any(finding.axis == "engine" for finding in result.findings)
+    assert (tmp_path / "s" / "page" / "index.html").is_file()
+    with Store(tmp_path / "s") as store:
+        assert spent(store)["USD"] == pytest.approx(12 * BILL + 12 * 0.1)
+
+
+def test_what_a_hostile_server_says_is_stored_read_and_verified(tmp_path: Path, service: OpenAIService) -> None:
+    odd = f"{KEY} \x1b[2J \u202e \ud800 \0 <script>" + "x" * 100_000
+
+    def hostile(request: Request) -> Reply:
+        body = body_of(request)
+        body["data"][0]["revised_prompt"] = odd
+        return Reply(200, body | {"quality": odd, "background": odd}, billed=BILL)
+
+    service.instead = hostile
+    outcome = drive(study(1), tmp_path / "s", trackers=[])
+    outcome.result.close()
+    assert outcome.made == 2
+    with Store(tmp_path / "s") as store:
+        assert store.verify() == []
+    for name, data in canaries.files_in(tmp_path / "s"):
+        assert KEY.encode() not in data, name
+        assert b"<script>xxx" not in data or not name.endswith(".html"), name
