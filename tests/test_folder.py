@@ -41,4 +41,9 @@ def test_a_run_makes_no_part_that_is_not_listed(tmp_path):
         pass
     found = {path.name + "/" * path.is_dir() for path in (tmp_path / "run").iterdir()}
     assert found <= folder.PARTS.keys()
-    assert found >= folder.PARTS.keys() - {f"{folder.QUARANTINE}/", f"{folder.TRACKERS}/", folder.REGISTERED_FILE}
+    assert found >= folder.PARTS.keys() - {
+        f"{folder.QUARANTINE}/",
+        f"{folder.TRACKERS}/",
+        f"{folder.IMPORTED}/",
+        folder.REGISTERED_FILE,
+    }

@@ -10,7 +10,7 @@ from tests.imports import files
 
 from teststrip.imports import Understood, read
 from teststrip.pictures import sound
-from teststrip.pictures.texts import texts, without
+from teststrip.pictures.texts import texts, without_author
 
 JOB = "8323d5b0-1888-4fd7-a239-9d4bb8222ce3"
 INVOKE = {
@@ -313,12 +313,29 @@ def test_a_flag_is_understood_or_kept_with_its_reason(
 
 def test_a_name_is_taken_out_of_a_file_wherever_it_stands_and_nothing_else_is() -> None:
     said = {"Description": f"an owl --v 7 Job ID: {JOB}", "Author": "anna_k", "Copyright": "by anna_k"}
-    cleaned = without(files.png(said), "Author")
+    cleaned = without_author(files.png(said))
     assert b"anna_k" not in cleaned
-    assert texts(cleaned).by_keyword == {"Description": (said["Description"],)}
+    assert texts(cleaned).by_keyword == {"Description": (said["Description"],), "Copyright": ("by       ",)}
     assert sound(cleaned) == "png"
-    untouched = files.png({"Description": "an owl"})
-    assert without(untouched, "Author") == untouched
+    packed = files.png_with(files.packed("Comment", b"of anna_k"), files.text("Author", "anna_k"))
+    assert texts(without_author(packed)).by_keyword == {}
+    for untouched in (files.png({"Description": "an owl"}), files.photo(), files.photo(form="WEBP")):
+        assert without_author(untouched) == untouched
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("place", ["artist", "creator"])
+def test_a_name_in_a_photo_becomes_spaces_and_all_other_bytes_stay(form: str, place: str) -> None:
+    description = "<dc:description>an owl --v 7 by anna_k</dc:description>"
+    creator = "<dc:creator><rdf:Seq><rdf:li>anna_k</rdf:li></rdf:Seq></dc:creator>"
+    if place == "artist":
+        data = files.photo({0x013B: b"anna_k\0", 0x9286: b"ASCII\0\0\0of anna_k"}, form=form)
+    else:
+        data = files.photo(form=form, xmp=files.xmp(description + creator))
+    cleaned = without_author(data)
+    assert b"anna_k" in data
+    assert cleaned == data.replace(b"anna_k", b"      ")
+    assert sound(cleaned)
 
 
 def test_pictures_without_words_say_nothing() -> None:

@@ -25,6 +25,7 @@ DIGESTS = json.loads((OLD / "ids.json").read_text(encoding="utf-8"))
 
 FOUNDING = {
     "diffusers": {"model"},
+    "folder": set(),
     "pattern": {
         *("negative_prompt", "seed", "guidance_scale", "num_inference_steps"),
         *("scheduler", "eta", "width", "height"),

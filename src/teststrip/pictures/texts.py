@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import unescape
 
-from teststrip.pictures.containers import Jpeg, Png, Webp, parse
+from teststrip.pictures.containers import Jpeg, Png, Webp, chunk_of, parse
 
 MOST_BYTES = 4 * 2**20
 """Of one text, inflated. A large ComfyUI graph has 1 MB."""
@@ -36,6 +36,7 @@ TAGS: Mapping[int, str] = {
 }
 """The fields of EXIF that tools write into."""
 _EXIF_IFD = 0x8769
+_AUTHOR = "Author"
 _MOST_ENTRIES = 500
 _XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _EXIF_HEAD = b"Exif\0\0"
@@ -82,32 +83,57 @@ def texts(data: bytes) -> Texts:
     return Texts(picture.form, {name: tuple(texts) for name, texts in found.items()}, tuple(dict.fromkeys(refused)))
 
 
-def without(data: bytes, keyword: str) -> bytes:
-    """The file without the texts of a keyword, and without any other text that repeats one of them.
+def without_author(data: bytes) -> bytes:
+    """The file without the name of who made it: without the text `Author`, and the name wherever else a text has it.
 
-    Pixels and all other bytes stay. For names of people, which a text may hold that has another purpose.
+    The name becomes spaces, so that all other bytes stay; a compressed text that holds it is left out. Names of one or
+    two letters stay where they are no field of their own, because they would be found in any text.
 
     Raises:
         PictureError: as `texts`.
     """
     picture = parse(data)
-    said = {text.strip() for text in texts(data).by_keyword.get(keyword, ())} - {""}
-    names = {text.encode(code, "replace") for text in said for code in ("utf-8", "utf-16-le", "utf-16-be", "latin-1")}
-
-    def drops(body: bytes) -> bool:
-        return any(name in body for name in names)
-
+    names = _names(texts(data))
     if isinstance(picture, Png):
-        kept = [chunk.whole for chunk in picture.chunks if not _is_of(chunk.name, chunk.body, keyword, drops)]
-        return b"".join([data[:8], *kept])
+        chunks = (_nameless(chunk.name, chunk.body, chunk.whole, names) for chunk in picture.chunks)
+        return b"".join([data[:8], *chunks, picture.rest])
     if isinstance(picture, Jpeg):
-        segments = [one for one in picture.segments if bytes(one[1:2]) not in _JPEG_TEXTS or not drops(bytes(one))]
+        segments = [_blanked(bytes(one), names) if bytes(one[1:2]) in _JPEG_TEXTS else one for one in picture.segments]
         return b"".join([*segments, picture.rest])
-    chunks = [(name, body) for name, body in picture.chunks if name not in (b"EXIF", b"XMP ") or not drops(bytes(body))]
     parts: list[bytes | memoryview] = [b"WEBP"]
-    for name, body in chunks:
-        parts += [name, struct.pack("<I", len(body)), body, b"\0" * (len(body) % 2)]
+    for name, body in picture.chunks:
+        kept = _blanked(bytes(body), names) if name in (b"EXIF", b"XMP ") else body
+        parts += [name, struct.pack("<I", len(kept)), kept, b"\0" * (len(kept) % 2)]
     return b"".join([b"RIFF", struct.pack("<I", sum(map(len, parts))), *parts])
+
+
+def _names(said: Texts) -> list[bytes]:
+    """The author's names in each encoding that a text may have, the longest first."""
+    found = {*said.by_keyword.get(_AUTHOR, ()), *said.by_keyword.get("exif:Artist", ())}
+    found |= {xmp_text(packet, "dc:creator") for packet in said.by_keyword.get("xmp", ())}
+    names = {name.strip() for name in found if len(name.strip()) > 2}
+    codes = ("utf-8", "utf-16-le", "utf-16-be", "latin-1")
+    return sorted({name.encode(code, "replace") for name in names for code in codes}, key=len, reverse=True)
+
+
+def _blanked(body: bytes, names: list[bytes]) -> bytes:
+    for name in names:
+        body = body.replace(name, b" " * len(name))
+    return body
+
+
+def _nameless(name: bytes, body: memoryview, whole: memoryview, names: list[bytes]) -> bytes | memoryview:
+    """A chunk of a PNG without the author's name; b"" for one that is left out."""
+    if name not in (*_PNG_TEXTS, b"eXIf"):
+        return whole
+    raw = bytes(body)
+    if name != b"eXIf" and raw.startswith(_AUTHOR.encode() + b"\0"):
+        return b""
+    blank = _blanked(raw, names)
+    if blank != raw:
+        return chunk_of(name, blank)
+    hidden = _inflated(name, body) if name in _PNG_TEXTS else b""
+    return b"" if any(one in hidden for one in names) else whole
 
 
 def xmp_text(packet: str, tag: str) -> str:
@@ -181,15 +207,6 @@ def _of_segment(marker: bytes, view: memoryview) -> Found:
         yield from _exif(body[len(_EXIF_HEAD) :])
     elif body.startswith(_XMP_HEAD):
         yield "xmp", body[len(_XMP_HEAD) :], _any_text
-
-
-def _is_of(name: bytes, body: memoryview, keyword: str, drops: Callable[[bytes], bool]) -> bool:
-    """Whether a chunk of a PNG is a text of that keyword, or repeats one."""
-    if name == b"eXIf":
-        return drops(bytes(body))
-    if name not in _PNG_TEXTS:
-        return False
-    return bytes(body[:80]).partition(b"\0")[0] == keyword.encode() or drops(_inflated(name, body))
 
 
 def _inflated(name: bytes, view: memoryview) -> bytes:

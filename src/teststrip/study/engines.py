@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError, nearest
@@ -57,10 +58,10 @@ class Known:
         return {one: coerce(inner, self.knobs[one], place, self.owner) for one, inner in found.items()}
 
 
-def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
-    """All engines by alias, in the study's order."""
+def read_engines(data: Mapping[str, object], place: Place, folder: Path) -> dict[str, Known]:
+    """All engines by alias, in the study's order; paths begin at `folder`."""
     if "engines" not in data:
-        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine")}
+        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine", folder)}
     if "engine" in data:
         raise (place / "engine").error("there is [engines] too. Keep one of them")
     several = table(data["engines"], place / "engines")
@@ -69,10 +70,10 @@ def read_engines(data: Mapping[str, object], place: Place) -> dict[str, Known]:
     for alias in several:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", alias):
             raise (place / "engines" / alias).error("a name must be letters, digits, '.', '_' or '-', at most 64")
-    return {alias: _read(alias, entry, place / "engines" / alias) for alias, entry in several.items()}
+    return {alias: _read(alias, entry, place / "engines" / alias, folder) for alias, entry in several.items()}
 
 
-def _read(alias: str, value: object, place: Place) -> Known:
+def _read(alias: str, value: object, place: Place, folder: Path) -> Known:
     entry = table(value, place)
     name = entry.get("name", DEFAULT)
     if not isinstance(name, str):
@@ -96,6 +97,8 @@ def _read(alias: str, value: object, place: Place) -> Known:
         elif key != "name":
             rest[key] = inner
     given = {key: option for key, option in given.items() if option is not None or options[key].default is not None}
+    for key in getattr(kind, "paths", frozenset()) & given.keys():  # see NamesPaths
+        given[key] = str((folder / str(given[key])).absolute()) if given[key] else ""
     ref = EngineRef(
         name,
         options={key: option for key, option in given.items() if key not in kind.operation},

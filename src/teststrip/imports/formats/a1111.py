@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from teststrip.imports.infotext import taken_apart, told
 from teststrip.imports.notes import Notes, squeezed
+from teststrip.imports.tables import json_table
 from teststrip.imports.understood import Said, Understood
 from teststrip.pictures.texts import xmp_text
 
@@ -21,7 +22,7 @@ def read(said: Said) -> Understood | None:
         xmp_text(packet, "dc:description"),
         said.texts.first("Comment", "exif:ImageDescription", "UserComment"),
     ):
-        if text and not text.lstrip().startswith("{") and (parts := taken_apart(text)):
+        if text and not json_table(text) and (parts := taken_apart(text)):
             keys = {squeezed(key): value for key, value in parts.found}
             return told(parts, Notes(_tool(keys))).understood()
     return None
