@@ -293,7 +293,7 @@ def test_what_a_tool_leaves_out_is_its_default_or_a_level_but_never_a_made_up_nu
     importing.carry_out(found, tmp_path / "out").result.close()
 
 
-@pytest.mark.parametrize("seeds", [(2**64 - 1, 2**40), (-1, -7), (0, 2**32)])
+@pytest.mark.parametrize("seeds", [(2**64 - 1, 2**40), (-2, -7), (0, 2**32)])
 def test_seeds_that_no_study_can_have_pair_pictures_all_the_same(tmp_path: Path, seeds: tuple[int, ...]) -> None:
     pictures = {
         f"p{n}{m}": a1111("an owl", seed, cfg=cfg, draw_seed=n + 1)
@@ -319,6 +319,40 @@ def test_seeds_of_each_prompts_own_are_replicates_that_pair_within_it(tmp_path: 
     outcome = importing.carry_out(found, tmp_path / "out")
     assert outcome.failed == 0
     outcome.result.close()
+
+
+def test_a_seed_of_minus_one_is_any_seed_and_pairs_nothing(tmp_path: Path) -> None:
+    pictures = {
+        f"p{n}{m}": a1111("an owl", -1, cfg=cfg, draw_seed=10 * n + m + 1)
+        for n in range(3)
+        for m, cfg in enumerate((3, 9))
+    }
+    found = prepared(put(tmp_path / "in", **pictures))
+    assert (found.design.paired, found.design.replicates) == (False, 3)
+
+
+def test_sheets_of_several_pictures_are_left_out_and_upscaled_ones_are_not(tmp_path: Path) -> None:
+    words = {"parameters": "an owl\nSteps: 20, CFG scale: 7, Seed: 1, Size: 16x16"}
+    plot = {"parameters": words["parameters"] + ', Script: X/Y/Z plot, X Type: Steps, X Values: "10,20"'}
+    source = put(
+        tmp_path / "in",
+        one=files.png(words, seed=1),
+        upscaled=files.png(words, seed=2, size=(32, 32)),
+        sheet=files.png(words, seed=3, size=(48, 16)),
+        plot=files.png(plot, seed=4),
+        **{"grid-0001": files.png(words, seed=5, size=(32, 32))},
+    )
+    found = prepared(source)
+    assert {one.picture.name for one in found.design.placed} == {"one.png", "upscaled.png"}
+    assert {name for name, _ in found.design.left_out} == {"sheet.png", "plot.png", "grid-0001.png"}
+
+
+def test_what_pictures_cost_is_counted_in_steps_where_they_say_them(tmp_path: Path) -> None:
+    with importing.carry_out(prepared(grid(tmp_path / "grid", PROMPTS[:1])), tmp_path / "out").result as result:
+        costs = {row.image.facts["denoiser_calls"] for row in result.rows() if row.image}
+    assert costs == {10, 80}
+    with importing.carry_out(prepared(midjourney(tmp_path / "mj", PROMPTS[:1])), tmp_path / "two").result as result:
+        assert not any("denoiser_calls" in row.image.facts for row in result.rows() if row.image)
 
 
 def test_seeds_that_come_once_pair_nothing(tmp_path: Path) -> None:

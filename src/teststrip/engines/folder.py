@@ -22,6 +22,7 @@ from teststrip.pictures import decode, small
 from teststrip.pictures.pixels import MAX_BYTES
 from teststrip.records import NONE, Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 from teststrip.store import inside
+from teststrip.vocabulary import STEPS
 
 VERSION: Final = 1
 """Raise when another picture answers a shot than before: it is the fingerprint."""
@@ -97,8 +98,11 @@ class FolderEngine:
             self._check_alike([one for one in own if _matches(one, asked)], asked)
 
     def calls(self, settings: Mapping[str, Value]) -> int | None:
-        """None: what a picture cost is not known."""
-        return None
+        """Steps, twice where guidance is on, as its tool made the picture; None where the steps are not known."""
+        steps, guidance = settings.get(STEPS), settings.get("true_cfg_scale", settings.get("guidance_scale"))
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            return None
+        return steps * (2 if isinstance(guidance, int | float) and guidance > 1 else 1)
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """The way in which a picture is found; its bytes have a digest of their own."""
@@ -151,6 +155,8 @@ class FolderEngine:
         form = {"png": "png", "jpg": "jpeg", "webp": "webp"}[kept.file.rpartition(".")[2]]
         facts: dict[str, object] = {"imported": kept.file.partition(".")[0], "made_by": kept.tool}
         facts |= {key: value for key, value in (("their_seed", kept.seed), ("job", kept.job)) if value}
+        if (calls := self.calls(shot.settings)) is not None:
+            facts["denoiser_calls"] = calls
         if kept.said:
             facts["said"] = list(kept.said)
         height, width, _ = pixels.shape

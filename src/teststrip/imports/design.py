@@ -59,12 +59,16 @@ class Picture:
         file: its name in the folder of the import.
         pixels: digest of its pixels.
         said: what was understood of it.
+        width: in pixels; 0 = unknown.
+        height: in pixels; 0 = unknown.
     """
 
     name: str
     file: str
     pixels: str
     said: Understood
+    width: int = 0
+    height: int = 0
 
     @property
     def shown(self) -> str:
@@ -174,9 +178,11 @@ def _once(pictures: Sequence[Picture], left_out: list[tuple[str, str]]) -> list[
     first: dict[object, str] = {}
     known = {one.pixels: one.shown for one in reversed(pictures) if one.said.prompt}
     kept = []
-    for one in pictures:
+    for one in sorted(pictures, key=lambda one: one.said.index is None):  # the original, whose name says its place
         key = (one.pixels, one.said.prompt, tuple(sorted(one.said.settings.items(), key=str)))
-        if not one.said.prompt and one.pixels in known:
+        if why := sheet(one):
+            left_out.append((one.shown, why))
+        elif not one.said.prompt and one.pixels in known:
             left_out.append((one.shown, f"it is a copy of {known[one.pixels]}"))
         elif not one.said.prompt:
             why = next((unread.why for unread in one.said.unread if unread.key == "prompt"), "it says no prompt")
@@ -187,6 +193,23 @@ def _once(pictures: Sequence[Picture], left_out: list[tuple[str, str]]) -> list[
             first[key] = one.shown
             kept.append(one)
     return kept
+
+
+def sheet(picture: Picture) -> str:
+    """Why a picture is a sheet of several, which A1111 saves with the words of the first one; "" where it is none.
+
+    A sheet of as many columns as rows is as large as an upscaled picture, so its name must say it, too.
+    """
+    said = picture.said.settings
+    if {"x_type", "y_type"} & said.keys():
+        return "it is a sheet of several pictures, an X/Y/Z plot"
+    width, height = said.get("width"), said.get("height")
+    if not isinstance(width, int) or not isinstance(height, int) or not width or not height or not picture.width:
+        return ""
+    across, down = picture.width / width, picture.height / height
+    whole = across.is_integer() and down.is_integer() and across * down > 1
+    named = picture.name.rpartition("/")[2].lower().startswith("grid")
+    return "it is a sheet of several pictures, by its size" if whole and (across != down or named) else ""
 
 
 def _filled(pictures: Sequence[Picture], left_out: list[tuple[str, str]]) -> list[Picture]:
@@ -324,8 +347,8 @@ def _numbered(design: Design, pictures: Sequence[Picture]) -> Design:
 
 
 def _shares_seeds(pictures: Sequence[Picture], cell: Mapping[str, object]) -> bool:
-    """Whether most pictures have a seed that their prompt has in another cell, too."""
-    if any(not one.said.seed or one.said.tool in UNPAIRED for one in pictures):
+    """Whether most pictures have a seed that their prompt has in another cell, too. Seed -1 means any."""
+    if any(one.said.seed in ("", "-1") or one.said.tool in UNPAIRED for one in pictures):
         return False
     cells: dict[object, set[object]] = defaultdict(set)
     for one in pictures:

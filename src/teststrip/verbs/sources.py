@@ -21,7 +21,7 @@ from teststrip.imports import Understood, csvs
 from teststrip.imports.design import Picture
 from teststrip.imports.index import MOST_PICTURES
 from teststrip.imports.notes import KEYS, KINDS, NEGATIVE, Notes, own_name, squeezed
-from teststrip.pictures import pixel_digest, sound
+from teststrip.pictures import decode, digest_of_pixels, sound
 from teststrip.pictures.containers import SUFFIXES
 from teststrip.pictures.pixels import MAX_BYTES
 from teststrip.pictures.texts import without_author
@@ -112,7 +112,9 @@ def _picture(path: Path, name: str, row: Understood | None) -> Picture:
         said = csvs.over(said, row)
     digest = hashlib.sha256(kept).hexdigest()
     file = f"{digest}.{SUFFIXES[sound(kept)]}"
-    return Picture(name, file, pixel_digest(kept), said or Understood(""))
+    pixels = decode(kept)
+    height, width, _ = pixels.shape
+    return Picture(name, file, digest_of_pixels(pixels), said or Understood(""), width, height)
 
 
 def _files(folder: Path) -> Iterator[Path]:
