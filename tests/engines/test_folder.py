@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.imports.folders import PROMPTS, a1111, grid, midjourney
 
+from teststrip import plan
 from teststrip import study as studies
 from teststrip.engines.folder import FolderEngine
 from teststrip.errors import EngineError, StudyError
@@ -161,14 +162,18 @@ metrics = ["sharpness"]
         studies.read(file)
 
 
+@pytest.mark.parametrize("source", ["//machine/share", r"\\\\machine\\share"])
+def test_a_study_of_a_stranger_asks_no_other_machine(tmp_path: Path, source: str) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(f'name = "x"\nprompts = ["an owl"]\n[engine]\nname = "folder"\nsource = "{source}"\n')
+    with pytest.raises(StudyError, match=r"engine.source: leads to another machine"):
+        studies.reopen(file)
+
+
 def test_ids_do_not_depend_on_where_the_pictures_lie(tmp_path: Path) -> None:
     source = grid(tmp_path / "in", PROMPTS[:1])
     for name in ("one", "two"):
         importing.carry_out(importing.prepare(source), tmp_path / name).result.close()
-    ids = []
-    for name in ("one", "two"):
-        from teststrip import plan
-
-        ids.append(sorted(plan.of(studies.read(tmp_path / name / "study.toml")).ids()))
+    ids = [sorted(plan.of(studies.read(tmp_path / name / "study.toml")).ids()) for name in ("one", "two")]
     assert ids[0] == ids[1]
     assert os.sep not in ids[0][0]

@@ -65,12 +65,14 @@ class FolderEngine:
     def __init__(self, *, source: str = "", paired: bool = False) -> None:
         self._folder = Path(source) if source else None
         self._index, self._settings = _opened(self._folder) if self._folder else (Index(), _by_name(*_ASKED))
+        self._unstudied = self._settings.keys() - self._index.aside - {"prompt", "seed"}
         self._paired = paired
         self._by_prompt: dict[str, list[Kept]] = defaultdict(list)
         self._numbers = frozenset(picture.number for picture in self._index.pictures)
         self._most = 1 + max((picture.replicate for picture in self._index.pictures), default=0)
         for picture in self._index.pictures:
             self._by_prompt[picture.prompt].append(picture)
+        self._here: dict[object, Sequence[Kept]] = {}
 
     @property
     def settings(self) -> Mapping[str, Setting]:
@@ -88,14 +90,13 @@ class FolderEngine:
             raise StudyError(f'source is missing. {_REMEDY}: source = "imported"')
         asked = _asked(settings)
         for name, value in asked.items():
-            there = list(dict.fromkeys(one.settings.get(name, NONE) for one in self._index.pictures))
-            if value not in there:
-                words = sorted(map(_word, there))
+            if not any(one.settings.get(name, NONE) == value for one in self._index.pictures):
+                words = sorted({_word(one.settings.get(name, NONE)) for one in self._index.pictures})
                 raise StudyError(
                     f"{name}: no picture has {_word(value)!r}{among(_word(value), words[:50], 'There are')}"
                 )
-        for own in self._by_prompt.values():
-            self._check_alike([one for one in own if _matches(one, asked)], asked)
+        for prompt in self._by_prompt if self._unstudied - asked.keys() else ():
+            self._check_alike(self._matching(prompt, asked), asked)
 
     def calls(self, settings: Mapping[str, Value]) -> int | None:
         """Steps, twice where guidance is on, as its tool made the picture; None where the steps are not known."""
@@ -126,14 +127,21 @@ class FolderEngine:
         own = self._by_prompt.get(shot.prompt)
         if not own:
             return "no picture has this prompt"
-        asked = _asked(shot.settings)
-        here = [one for one in own if _matches(one, asked)]
+        here = self._matching(shot.prompt, _asked(shot.settings))
         if found := [one for one in here if shot.seed == self._numbered(one, shot.seed)]:
             return found[0]
         if not here:
             return "no picture of this prompt has these settings"
         there = "is 1 picture" if len(here) == 1 else f"are {len(here)} pictures"
         return f"there {there} of this prompt with these settings, and none for this place"
+
+    def _matching(self, prompt: str, asked: Mapping[str, Value]) -> Sequence[Kept]:
+        """The pictures of a prompt with these settings; kept, because each of them is asked for."""
+        key = (prompt, tuple(sorted(asked.items(), key=str)))
+        if key not in self._here:
+            own = self._by_prompt.get(prompt, ())
+            self._here[key] = [one for one in own if all(one.settings.get(n, NONE) == v for n, v in asked.items())]
+        return self._here[key]
 
     def _numbered(self, picture: Kept, seed: int) -> int:
         """The number of a picture in the study that asks: the import's own one, or another with these pictures.
@@ -163,7 +171,7 @@ class FolderEngine:
         return Render(shot, data, form, width, height, 0.0, self.fingerprint(shot), facts, small(pixels))
 
     def _check_alike(self, pictures: Sequence[Kept], asked: Mapping[str, Value]) -> None:
-        for name in sorted({name for one in pictures for name in one.settings} - {*asked} - self._index.aside):
+        for name in sorted(self._unstudied - asked.keys()):
             values = sorted({_word(one.settings.get(name, NONE)) for one in pictures})
             if len(values) > 1:
                 raise StudyError(
@@ -174,10 +182,6 @@ class FolderEngine:
 
 def _asked(settings: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in settings.items() if name not in ("prompt", "seed") and value is not None}
-
-
-def _matches(picture: Kept, asked: Mapping[str, Value]) -> bool:
-    return all(picture.settings.get(name, NONE) == value for name, value in asked.items())
 
 
 def _word(value: Value) -> str:

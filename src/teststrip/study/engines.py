@@ -98,7 +98,7 @@ def _read(alias: str, value: object, place: Place, folder: Path) -> Known:
             rest[key] = inner
     given = {key: option for key, option in given.items() if option is not None or options[key].default is not None}
     for key in getattr(kind, "paths", frozenset()) & given.keys():  # see NamesPaths
-        given[key] = str((folder / str(given[key])).absolute()) if given[key] else ""
+        given[key] = _path(str(given[key]), folder, place / key)
     ref = EngineRef(
         name,
         options={key: option for key, option in given.items() if key not in kind.operation},
@@ -119,6 +119,13 @@ def _read(alias: str, value: object, place: Place, folder: Path) -> Known:
         reserved(setting, here)
         settings |= known.meant(setting, inner, here)
     return replace(known, settings=settings)
+
+
+def _path(text: str, folder: Path, place: Place) -> str:
+    """A path from the study's folder on. Another machine is never asked: a study file may be a stranger's."""
+    if text.startswith(("//", "\\\\")):
+        raise place.error("leads to another machine. Copy the folder to this one")
+    return str((folder / text).absolute()) if text else ""
 
 
 def reserved(setting: str, place: Place) -> None:
