@@ -7,6 +7,8 @@ import json
 import random
 import struct
 import sys
+import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -199,6 +201,45 @@ def test_twice_the_text_costs_at_most_three_times_the_steps(unit: str, keyword: 
         return counted(lambda: understand(said))
 
     assert steps(800) <= 3 * steps(400) + 100
+
+
+CHAIN = {str(n): {"class_type": "KSampler", "inputs": {"m": [str(n + 1), 0]}} for n in range(4000)}
+LONG = {
+    "codes": ("Description", "an owl --p " + "m1234567 " * 40 + "!"),
+    "letters": ("Description", "an owl --" + "a" * 10**6 + "1"),
+    "brackets": ("Dream", '"' + "[a" * 10**5 + '" -s 50'),
+    "escapes": ("Dream", '"' + "\\a" * 10**5),
+    "spacings": ("parameters", "an owl\nSteps: 20, Sampler: x" + "_karras_k" * 50 + ", Seed: 1"),
+    "tags": ("xmp", "<dc:description>" + "<" * 10**6 + "</dc:description>"),
+    "GUIDs": ("xmp", "DigImageGUID=" * 10**5),
+    "digits": ("parameters", "an owl\nSteps: " + "9" * 10**6),
+    "nodes": ("prompt", json.dumps(CHAIN)),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_no_pattern_takes_long(name: str) -> None:
+    keyword, text = LONG[name]
+    before = time.process_time()
+    sane(understand(Said(Texts("png", {keyword: (text,)}))))
+    assert time.process_time() - before < 5, "a pattern that tries twice as often for each piece takes a day"
+
+
+@pytest.mark.parametrize("times", [11, 40])
+def test_a_text_that_nodes_double_again_and_again_fills_no_memory(times: int) -> None:
+    graph = dict(PLAIN)
+    graph["6"] = {"class_type": "CLIPTextEncode", "inputs": {"text": ["100", 0]}}
+    for n in range(100, 100 + times):
+        inputs = {"text_a": [str(n + 1), 0], "text_b": [str(n + 1), 0]}
+        graph[str(n)] = {"class_type": "TextConcatenate", "inputs": inputs}
+    graph[str(100 + times)] = {"class_type": "PrimitiveNode", "inputs": {"value": "owl " * 20_000}}
+    tracemalloc.start()
+    found = understand(Said(Texts("png", {"prompt": (json.dumps(graph),)})))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found is not None
+    assert found.prompt == ""
+    assert most < 20 * 2**20
 
 
 @pytest.mark.parametrize("unit", UNITS)

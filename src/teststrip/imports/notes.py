@@ -152,10 +152,13 @@ def hostile(text: str) -> str:
     return f"it holds the control character U+{ord(found[0]):04X}" if found else ""
 
 
-def _squeezed_samplers() -> dict[str, str]:
+def _squeezed_samplers() -> Mapping[str, str]:
     """ "dpmpp2mkarras" to "dpmpp_2m_karras", for tools that write no spaces."""
     endings = ("", *(f"_{spacing}" for spacing in SPACINGS))
     return {f"{name}{end}".replace("_", ""): f"{name}{end}" for name in SAMPLER_NAMES for end in endings}
+
+
+_SQUEEZED: Final = _squeezed_samplers()
 
 
 class Notes:
@@ -302,8 +305,7 @@ class Notes:
             self.unread("sampler", text, "the tool itself does not say which")
             return
         if sampler_named(text) is None:
-            squeezed_name = squeezed(text.replace("++", "pp"))
-            text = _squeezed_samplers().get(squeezed_name, text)
+            text = _SQUEEZED.get(squeezed(text.replace("++", "pp")), text)
         found = sampler_named(text)
         if found is None:
             self.put(SCHEDULER, text)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from teststrip.analysis.sentences.phrases import count
+from teststrip.imports import Understood
 from teststrip.records import NONE, Value
 from teststrip.study.values import label
 from teststrip.verbs import sources
@@ -28,6 +29,11 @@ def lines(found: Import, *, whole: bool) -> Iterator[str]:
     yield f"{sources.told(source)} in {source.folder.name or source.folder}: " + ", ".join(
         f"{n} {tool}" for tool, n in tools.most_common()
     )
+    if len(tools) > 1:
+        yield from (
+            "",
+            *_table(["tool", "pictures", "with prompt", "with seed", "settings", "not understood"], _tools(found)),
+        )
     if source.tables:
         yield f"{', '.join(source.tables)} beside them wins over what the pictures say"
     yield from ("", *_table(["setting", "said by", "values", "is"], _settings(found)))
@@ -81,6 +87,24 @@ def missing(found: Import) -> int:
     design = found.design
     cells = {tuple(factor.level(one.picture.said.settings) for factor in design.factors) for one in design.placed}
     return len(cells) * len(design.prompts) * design.replicates - len(design.placed)
+
+
+def _tools(found: Import) -> list[list[str]]:
+    """A row a tool: how many pictures it made, and how much of what it wrote was understood."""
+    by_tool: dict[str, list[Understood]] = {}
+    for one in found.source.pictures:
+        by_tool.setdefault(one.said.tool, []).append(one.said)
+    return [
+        [
+            tool or "no words of a tool",
+            str(len(own)),
+            str(sum(bool(one.prompt) for one in own)),
+            str(sum(bool(one.seed) for one in own)),
+            str(len({name for one in own for name in one.settings})),
+            str(len({unread.key for one in own for unread in one.unread})),
+        ]
+        for tool, own in sorted(by_tool.items(), key=lambda item: -len(item[1]))
+    ]
 
 
 def _settings(found: Import) -> list[list[str]]:

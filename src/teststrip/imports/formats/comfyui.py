@@ -8,6 +8,7 @@ no prompt of the picture, and is told so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from teststrip.imports.graph import Graph, Link, Node, of_prompt, of_workflow
@@ -28,6 +29,8 @@ _MODELS: Final = ("ckpt_name", "unet_name", "model_name", "base_ckpt_name", "ggu
 _JOINS: Final = ("concat", "join", "append", "combine")
 _PASSES: Final = ("input", "value", "any")  # inputs of nodes that pass on what they get
 _DEEPEST: Final = 60
+_LONGEST: Final = 100_000  # characters of a text that nodes put together
+_MOST_TEXTS: Final = 20  # that are looked at, because more than one is no prompt
 
 
 def read(said: Said) -> Understood | None:
@@ -135,11 +138,12 @@ class _Walk:
     def _say_text(self, link: Link | None, key: str) -> None:
         if link is None:
             return
-        texts = list(dict.fromkeys(text for text in self._encoded(link) if text is not None))
+        found = islice((text for text in self._encoded(link) if text is not None), _MOST_TEXTS)
+        texts = list(dict.fromkeys(found))
         if len(texts) == 1:
             (self.notes.say_prompt if key == "prompt" else self.notes.say_negative)(texts[0])
         elif texts:
-            self.notes.unread(key, " | ".join(texts), SEVERAL_TEXTS)
+            self.notes.unread(key, " | ".join(text[:80] for text in texts), SEVERAL_TEXTS)
         elif not self._zeroed(link):
             self.notes.unread(key, "", NO_TEXT)
 
@@ -191,8 +195,8 @@ class _Walk:
         delimiter = node.values.get("delimiter", node.values.get("separator", ""))
         inputs = [name for name in sorted({*node.values, *node.links}) if name.lower().startswith(("text", "string"))]
         parts = [self._text(node, name, depth - 1) for name in inputs]
-        if not parts or None in parts:
-            return None
+        if not parts or None in parts or sum(len(part or "") for part in parts) > _LONGEST:
+            return None  # a text that nodes double again and again would fill the memory
         return (delimiter if isinstance(delimiter, str) else "").join(filter(None, parts))
 
     def _latent(self) -> None:
