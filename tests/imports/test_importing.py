@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.imports import files
 from tests.imports.folders import PROMPTS, USER, a1111, digests, drawn, grid, midjourney, with_texts
 
-from teststrip.errors import StoreError, UsageError
+from teststrip.errors import StoreError, StudyError, UsageError
 from teststrip.pictures import thumbnail
 from teststrip.results import open_result
 from teststrip.study import reopen
@@ -134,6 +134,25 @@ def test_a_look_writes_nothing_and_says_all_to_programs(tmp_path: Path) -> None:
     assert digests(tmp_path) == before
     assert (len(said["pictures"]), said["axes"]) == (12, ["num_inference_steps", "guidance_scale"])
     assert tomllib.loads(said["study"])["engine"] == {"name": "folder", "source": "imported", "paired": True}
+
+
+def test_of_many_prompts_and_exclusions_a_look_shows_the_first(tmp_path: Path) -> None:
+    steps = {n: (10 + n % 8, 3.0 + n // 8) for n in range(32)}
+    pictures = {
+        f"p{n:02}{k:02}": a1111(f"prompt {k:02}", 1, steps=steps[n][0], cfg=steps[n][1], draw_seed=100 * n + k + 1)
+        for n in range(32)
+        for k in range(12)
+        if (n * 7) % 32 < 16 or k == n == 0
+    }
+    found = prepared(put(tmp_path / "in", **pictures))
+    shown = told(found)
+    assert found.study is not None
+    assert "prompt 06" in shown
+    assert "prompt 11" not in shown
+    assert "  # … and 5 more\n]" in shown
+    assert shown.count("\n[[exclude]]\n") == 7
+    assert f"# … and {len(found.study.exclusions) - 7} more [[exclude]]" in shown
+    assert shown.rstrip().endswith("margin = 0.2")
 
 
 def test_the_study_file_that_is_shown_is_the_one_that_is_written(tmp_path: Path) -> None:
@@ -461,6 +480,7 @@ def test_any_folder_gives_a_name_that_a_study_can_have(tmp_path: Path, name: str
     assert reopen(tmp_path / "out" / "study.toml").name == found.study.name
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_links_pipes_hidden_and_broken_files_are_told_or_left_out(tmp_path: Path) -> None:
     source = grid(tmp_path / "in", PROMPTS[:1])
     outside = put(tmp_path / "outside", secret=a1111("a secret", 1))
@@ -488,6 +508,17 @@ def test_the_source_and_folders_that_are_there_stay_as_they_are(tmp_path: Path) 
         importing.carry_out(found, tmp_path / "full")
     (tmp_path / "full" / "mine.txt").unlink()
     assert digests(tmp_path) == before
+
+
+def test_what_no_study_can_hold_leaves_no_folder_behind(tmp_path: Path) -> None:
+    key = "hf_" + "A1b2C3d4E5" * 4
+    source = put(tmp_path / "in", a=a1111(f"an owl with {key}", 1), b=a1111(f"an owl with {key}", 1, cfg=9))
+    with pytest.raises(StudyError) as error:
+        importing.carry_out(prepared(source), tmp_path / "out")
+    assert key not in str(error.value)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="Did you mean 'sharpness'"):
+        prepared(source, metrics=["sharpnes"])
 
 
 def test_pictures_that_say_nothing_are_told_so_and_how_to_help(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def lines(found: Import, *, whole: bool) -> Iterator[str]:
         return
     yield from ("", *_design(found))
     if whole:
-        yield from ("", *found.text.rstrip("\n").split("\n"))
+        yield from ("", *_shortened(found.text.rstrip("\n").split("\n")))
 
 
 def as_json(found: Import) -> dict[str, object]:
@@ -105,6 +105,23 @@ def _tools(found: Import) -> list[list[str]]:
         ]
         for tool, own in sorted(by_tool.items(), key=lambda item: -len(item[1]))
     ]
+
+
+def _shortened(text: Sequence[str]) -> Iterator[str]:
+    """The lines of a study file, of many prompts and of many combinations left out the first ones alone."""
+    prompts = [n for n, line in enumerate(text) if line.startswith("  { text = ")]
+    rules = [n for n, line in enumerate(text) if line == "[[exclude]]"]
+    last = text.index("[question]") if "[question]" in text else len(text)
+    for n, line in enumerate(text):
+        if len(prompts) > FEW and prompts[FEW - 1] <= n <= prompts[-1]:
+            if n == prompts[-1]:
+                yield f"  # … and {len(prompts) - FEW + 1:,} more"
+        elif len(rules) > FEW and rules[FEW - 1] <= n < last:
+            if n == rules[FEW - 1]:
+                yield f"# … and {len(rules) - FEW + 1:,} more [[exclude]]"
+                yield ""
+        else:
+            yield line
 
 
 def _settings(found: Import) -> list[list[str]]:

@@ -7,15 +7,16 @@ The source is read, a design is found in it, and a study of the engine `folder` 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Final
 
-from teststrip import disk
+from teststrip import disk, plugins
 from teststrip import study as studies
-from teststrip.errors import StoreError, UsageError, among
+from teststrip.errors import StoreError, StudyError, UsageError, among
 from teststrip.folder import IMPORTED, STUDY_FILE
 from teststrip.imports import index
 from teststrip.imports.design import Design, Factor, Placed, of
@@ -76,8 +77,11 @@ def prepare(
         metrics: of the study, by default METRICS.
 
     Raises:
-        UsageError: there are no pictures, or a setting is named that there is not.
+        UsageError: there are no pictures, or a setting or a score is named that there is not.
     """
+    for metric in metrics:
+        if metric not in (known := plugins.installed("metrics")):
+            raise UsageError(f"--metric {metric}: there is no such score{among(metric, known, 'Installed')}")
     found = sources.read(source, renamed or {})
     design = of(found.pictures, _forced(axes, found))
     study = _study(design, _name(found.folder), tuple(metrics) or METRICS) if design.placed else None
@@ -98,6 +102,7 @@ def write(prepared: Import, out: Path) -> Path:
     Raises:
         UsageError: no picture can be placed in a design.
         StoreError: the folder exists already, or cannot be written.
+        StudyError: a study cannot hold what the pictures say; the folder is removed again.
     """
     if prepared.study is None:
         raise UsageError(
@@ -113,6 +118,11 @@ def write(prepared: Import, out: Path) -> Path:
             disk.replace(out / IMPORTED / picture.file, data)
         disk.replace(out / IMPORTED / index.NAME, index.written(_index(prepared.design)))
         disk.replace(out / STUDY_FILE, prepared.text)
+    try:
+        studies.read(out / STUDY_FILE)
+    except StudyError:  # a prompt that looks like a key, for example; nothing of the import is left behind
+        shutil.rmtree(out)
+        raise
     return out / STUDY_FILE
 
 
