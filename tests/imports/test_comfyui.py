@@ -12,6 +12,7 @@ from tests.imports.graphs import FLUX, PLAIN, TWO, WORKFLOW, changed, texts
 from teststrip.imports import Understood, read
 from teststrip.imports.graph import MOST_STEPS, of_prompt
 
+OLD = {"Random seed after every gen": True}
 KARRAS = {"scheduler": "DPMSolverMultistepScheduler", "scheduler.use_karras_sigmas": True}
 SETTINGS = {
     "num_inference_steps": 20,
@@ -116,7 +117,7 @@ def test_a_prompt_comes_through_other_nodes_or_is_said_to_be_unknown(nodes: dict
 def test_a_picture_from_a_picture_is_flagged() -> None:
     graph = changed(
         PLAIN,
-        n3={"latent_image": ["30", 0], "denoise": 0.87, "sampler_name": "sample_dpmpp_2m"},
+        n3={"latent_image": ["30", 0], "denoise": 0.87, "sampler_name": "sample_dpmpp_2m", **OLD},
         n30={"class_type": "VAEEncode", "inputs": {"pixels": ["31", 0]}},
         n31={"class_type": "LoadImage", "inputs": {"image": "me.png"}},
         n4={"class_type": "CheckpointLoader", "inputs": {"ckpt_name": "old.ckpt", "config_name": "v1.yaml"}},

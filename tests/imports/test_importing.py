@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.imports import files
 from tests.imports.folders import PROMPTS, USER, a1111, digests, drawn, grid, midjourney, with_texts
+from tests.imports.graphs import PLAIN, changed
 
 from teststrip.errors import StoreError, StudyError, UsageError
 from teststrip.pictures import thumbnail
@@ -542,6 +543,24 @@ def test_pictures_of_a_study_of_ours_can_be_imported_again(tmp_path: Path) -> No
     found = prepared(tmp_path / "first" / "images")
     assert {*axes(found)} == {"num_inference_steps", "guidance_scale"}
     assert {one.said.tool for one in found.source.pictures} == {"Teststrip"}
+
+
+def test_graphs_of_comfyui_become_a_study_and_what_is_odd_about_them_is_in_the_report(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    image = {"class_type": "LoadImage", "inputs": {"image": "me.png"}}
+    latent = {"class_type": "VAEEncode", "inputs": {"pixels": ["30", 0]}}
+    for n, (cfg, seed) in enumerate((cfg, seed) for cfg in (3.0, 8.0) for seed in (1, 2, 3)):
+        graph = changed(PLAIN, n3={"cfg": cfg, "seed": seed, "latent_image": ["31", 0]}, n30=image, n31=latent)
+        said = ("prompt:" + json.dumps(graph)).encode()
+        (source / f"{n}.webp").write_bytes(files.photo({0x010F: said}, form="WEBP", seed=n))
+    found = prepared(source)
+    assert axes(found) == {"guidance_scale": ("3", "8")}
+    assert found.design.paired
+    with importing.carry_out(found, tmp_path / "out").result as result:
+        said_of = {str(row.image.facts["said"]) for row in result.rows() if row.image}
+    assert said_of == {"['image-to-image: the picture was made from another picture']"}
+    assert "image-to-image" in (tmp_path / "out" / "report-full.md").read_text("utf-8")
 
 
 def test_photos_keep_their_bytes_and_small_copies_are_made(tmp_path: Path) -> None:
