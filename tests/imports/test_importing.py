@@ -437,7 +437,12 @@ def test_tools_beside_each_other_are_an_axis(tmp_path: Path) -> None:
     for path in grid(tmp_path / "grid", PROMPTS[:2]).iterdir():
         path.rename(source / path.name)
     found = prepared(source)
-    assert any("Midjourney" in label for labels in axes(found).values() for label in labels)
+    assert axes(found) == {
+        "whole settings": (
+            *(f"A1111, num_inference_steps {steps}, guidance_scale {cfg}" for steps in (5, 40) for cfg in (3, 9)),
+            *("Midjourney, stylize 0", "Midjourney, stylize 250"),
+        )
+    }
     outcome = importing.carry_out(found, tmp_path / "out")
     assert outcome.made == len(found.design.placed) == 40
     outcome.result.close()

@@ -19,7 +19,7 @@ from teststrip import study as studies
 from teststrip.errors import StoreError, StudyError, UsageError, among
 from teststrip.folder import IMPORTED, STUDY_FILE
 from teststrip.imports import index
-from teststrip.imports.design import Design, Factor, Placed, of
+from teststrip.imports.design import TOOL, Design, Factor, Placed, of
 from teststrip.imports.index import Index, Kept
 from teststrip.imports.notes import KEYS, SCHEDULER, SPACING, own_name, squeezed
 from teststrip.plan import seeds_of
@@ -210,16 +210,25 @@ def _axis(factor: Factor) -> Axis:
         levels = [Level(label(value), {factor.name: value}) for (value,) in factor.levels]
         return Axis(factor.name, "setting", tuple(levels))
     settings = [dict(zip(factor.names, level, strict=True)) for level in factor.levels]
-    labels = [_spoken(one) for one in settings]
+    labels = [_spoken(_told(one, settings)) for one in settings]
     if len(set(labels)) < len(labels):
         labels = [_in_full(one) for one in settings]
     return Axis(factor.name, "linked", tuple(map(Level, labels, settings)))
+
+
+def _told(level: Mapping[str, Value], levels: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """What tells a level from others of its tool; all of it where the tool is no part of the axis."""
+    alike = [one for one in levels if one.get(TOOL) == level.get(TOOL)]
+    if TOOL not in level or len(alike) == len(levels):
+        return dict(level)
+    return {name: value for name, value in level.items() if len({one[name] for one in alike}) > 1 or name == TOOL}
 
 
 def _spoken(settings: Mapping[str, Value]) -> str:
     """A combination as people say it: "DPM++ 2M Karras", "512x768", "guidance_scale 5"."""
     rest = {name: value for name, value in settings.items() if value != NONE}
     words = []
+    tool = [str(rest.pop(TOOL))] if TOOL in rest else []
     if isinstance(name := rest.pop(SCHEDULER, None), str):
         words.append(sampler(name))
         if "sde" in str(rest.pop(f"{SCHEDULER}.algorithm_type", "")):
@@ -229,7 +238,7 @@ def _spoken(settings: Mapping[str, Value]) -> str:
         words = [" ".join(words)]
     if {"width", "height"} <= rest.keys():
         words.append(f"{rest.pop('width')}x{rest.pop('height')}")
-    return ", ".join([*words, *(f"{name} {label(value)}" for name, value in rest.items())]) or NONE
+    return ", ".join([*tool, *words, *(f"{name} {label(value)}" for name, value in rest.items())]) or NONE
 
 
 def _in_full(settings: Mapping[str, Value]) -> str:
