@@ -45,5 +45,6 @@ def test_a_run_makes_no_part_that_is_not_listed(tmp_path):
         f"{folder.INPUTS}/",
         f"{folder.QUARANTINE}/",
         f"{folder.TRACKERS}/",
+        f"{folder.IMPORTED}/",
         folder.REGISTERED_FILE,
     }

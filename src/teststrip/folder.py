@@ -16,6 +16,7 @@ LOCK_FILE = "study.lock"
 IMAGES = "images"
 INPUTS = "inputs"
 THUMBS = "thumbs"
+IMPORTED = "imported"
 QUARANTINE = "quarantine"
 TRACKERS = "trackers"
 REPORT_FILE = "report.md"
@@ -34,6 +35,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
         f"{INPUTS}/": "Copies of the pictures that prompts give to the model; only there when they give some.",
         f"{THUMBS}/": "Small copies of pictures longer than 256 pixels; made again where they are missing.",
+        f"{IMPORTED}/": "What `import` read: pictures as they came, named by the SHA-256 of their bytes; their list.",
         f"{QUARANTINE}/": "Damaged files and ledgers, kept; only there when there was something to keep.",
         f"{TRACKERS}/": "What trackers remember of what they were told, a folder for each.",
         REPORT_FILE: "The conclusions on one page; can be written again at any time.",

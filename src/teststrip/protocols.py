@@ -95,6 +95,26 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class SeedsByOptions(Protocol):
+    """Optional: an engine whose options say what a seed gives; its class says what a seed gives without them."""
+
+    @property
+    def seeds_as_opened(self) -> Seeds:
+        """What a seed gives with the options of this instance."""
+        ...
+
+
+@runtime_checkable
+class NamesPaths(Protocol):
+    """Optional: an engine with options that are paths. They are read from the study file's folder on.
+
+    Such options belong to `operation`, because a path changes no picture.
+    """
+
+    paths: ClassVar[frozenset[str]]
+
+
+@runtime_checkable
 class LooksAhead(Protocol):
     """Optional: an engine that takes shots from the stream well before it renders them."""
 
@@ -251,6 +271,11 @@ class Choosy(Protocol):
         Where it says why, plan, run and report warn of the metric, and nothing is recommended by it.
         """
         ...
+
+
+def seeds_of(engine: Engine) -> Seeds:
+    """What a seed gives with an engine as it was opened."""
+    return engine.seeds_as_opened if isinstance(engine, SeedsByOptions) else engine.seeds
 
 
 @runtime_checkable

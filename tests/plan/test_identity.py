@@ -25,6 +25,7 @@ DIGESTS = json.loads((OLD / "ids.json").read_text(encoding="utf-8"))
 
 FOUNDING = {
     "diffusers": {"model"},
+    "folder": set(),
     "google": {"seed"},
     "openai": {"seed"},
     "pattern": {

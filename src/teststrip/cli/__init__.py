@@ -1,6 +1,7 @@
 """The command line: words in, one call, words out. This room turns every error into one line and an exit code.
 
     studies   init, plan, run                          parts   engines, metrics, trackers, doctor, schema
+    importing import
     folders   report, best, compare, verify, ...       words   what all commands share
     opening   the browser, and a tunnel to it          edge    what the system refuses
     watching  the live page of `run --view`            libraries  what Diffusers and others say
@@ -20,7 +21,7 @@ from rich.markup import escape
 
 from teststrip import __version__
 from teststrip.characters import printable
-from teststrip.cli import folders, libraries, parts, studies
+from teststrip.cli import folders, importing, libraries, parts, studies
 from teststrip.cli.edge import fault, refused
 from teststrip.cli.words import INTERRUPTED, err, out
 from teststrip.errors import TeststripError, shortened
@@ -45,7 +46,7 @@ def top(
         raise typer.Exit
 
 
-for commands in (studies.app, folders.app, parts.app):
+for commands in (studies.app, importing.app, folders.app, parts.app):
     app.registered_commands += commands.registered_commands
 
 

@@ -5,6 +5,8 @@
     pixels       encode, decode safely, compare, shrink
     sheet        a labelled grid of pictures
     distances    how far two decoded pictures are apart
+    texts        what other tools wrote into a file
+    stealth      a text in the lowest bits of the alpha channel
 
 Nothing outside this room opens a picture.
 """

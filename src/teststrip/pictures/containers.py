@@ -139,13 +139,13 @@ class Png:
                 chunks.append(chunk)
             elif _is_parameters(chunks[-1]):
                 chunks.pop()  # ours stand right before the record; another tool's do not
-        added = [_chunk(b"tEXt", b"teststrip\0" + record)]
+        added = [chunk_of(b"tEXt", b"teststrip\0" + record)]
         if not any(_is_parameters(chunk) for chunk in chunks):
             try:
-                added.insert(0, _chunk(b"tEXt", b"parameters\0" + text.encode("latin-1")))
+                added.insert(0, chunk_of(b"tEXt", b"parameters\0" + text.encode("latin-1")))
             except UnicodeEncodeError:
                 # keyword, no compression, no language, no translated keyword, then UTF-8
-                added.insert(0, _chunk(b"iTXt", b"parameters\0\0\0\0\0" + text.encode("utf-8")))
+                added.insert(0, chunk_of(b"iTXt", b"parameters\0\0\0\0\0" + text.encode("utf-8")))
         head, *rest = (chunk.whole for chunk in chunks)
         return b"".join([_PNG, head, *added, *rest, self.rest])
 
@@ -167,7 +167,8 @@ def _chunks(data: memoryview) -> Iterator[_Chunk]:
         place = end
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk_of(name: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG, with its length and its checksum."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
 
 

@@ -20,6 +20,7 @@ from teststrip.plan.stencil import Stencil, Stencils, utf8
 from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
 from teststrip.plan.turns import turns
 from teststrip.protocols import Engine, Priced, Recipes
+from teststrip.protocols import seeds_of as seeding
 from teststrip.records import Cell, EngineRef, Planned, Price, Prompt, Shot, Study, Value, canonical_json
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import ONLY
@@ -365,8 +366,8 @@ class Plan:
             )
         for alias, engine in self._engines.items():
             name = f"engine {self.study.engines[alias].name!r}" + (f" ({alias})" if alias != ONLY else "")
-            if engine.seeds != "exact":
-                found.append(f"{name} {UNSEEDED[engine.seeds]}")
+            if (given := seeding(engine)) != "exact":
+                found.append(f"{name} {UNSEEDED[given]}")
         return tuple(found)
 
 

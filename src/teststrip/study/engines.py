@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError, nearest
@@ -64,10 +65,10 @@ class Known:
         return {one: coerce(inner, self.knobs[one], place, self.owner) for one, inner in found.items()}
 
 
-def read_engines(data: Mapping[str, object], place: Place, named: Named) -> dict[str, Known]:
-    """All engines by alias, in the study's order; their settings may use the names of files."""
+def read_engines(data: Mapping[str, object], place: Place, named: Named, folder: Path) -> dict[str, Known]:
+    """All engines by alias, in the study's order; settings may use names of files, and paths begin at `folder`."""
     if "engines" not in data:
-        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine", named)}
+        return {ONLY: _read(ONLY, data.get("engine", {}), place / "engine", named, folder)}
     if "engine" in data:
         raise (place / "engine").error("there is [engines] too. Keep one of them")
     several = table(data["engines"], place / "engines")
@@ -76,10 +77,10 @@ def read_engines(data: Mapping[str, object], place: Place, named: Named) -> dict
     for alias in several:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", alias):
             raise (place / "engines" / alias).error("a name must be letters, digits, '.', '_' or '-', at most 64")
-    return {alias: _read(alias, entry, place / "engines" / alias, named) for alias, entry in several.items()}
+    return {alias: _read(alias, entry, place / "engines" / alias, named, folder) for alias, entry in several.items()}
 
 
-def _read(alias: str, value: object, place: Place, named: Named) -> Known:
+def _read(alias: str, value: object, place: Place, named: Named, folder: Path) -> Known:
     entry = table(value, place)
     name = entry.get("name", DEFAULT)
     if not isinstance(name, str):
@@ -103,6 +104,8 @@ def _read(alias: str, value: object, place: Place, named: Named) -> Known:
         elif key != "name":
             rest[key] = inner
     given = {key: option for key, option in given.items() if option is not None or options[key].default is not None}
+    for key in getattr(kind, "paths", frozenset()) & given.keys():  # see NamesPaths
+        given[key] = _path(str(given[key]), folder, place / key)
     ref = EngineRef(
         name,
         options={key: option for key, option in given.items() if key not in kind.operation},
@@ -124,6 +127,13 @@ def _read(alias: str, value: object, place: Place, named: Named) -> Known:
         reserved(setting, here)
         settings |= known.meant(setting, inner, here)
     return replace(known, settings=settings)
+
+
+def _path(text: str, folder: Path, place: Place) -> str:
+    """A path from the study's folder on. Another machine is never asked: a study file may be a stranger's."""
+    if text.startswith(("//", "\\\\")):
+        raise place.error("leads to another machine. Copy the folder to this one")
+    return str((folder / text).absolute()) if text else ""
 
 
 def reserved(setting: str, place: Place) -> None:

@@ -165,7 +165,7 @@ def _study(raw: object, place: Place, folder: Path) -> tuple[Study, dict[str, Kn
         raise (place / "seeds").error("replicates is there too. Keep one of them")
     replicates = len(seeds) if seeds else _replicates(data.get("replicates", 1), place / "replicates")
     named = read_named(data, place)
-    engines = read_engines(data, place, named)
+    engines = read_engines(data, place, named, folder)
     lists = read_schedules(data.get("schedules", {}), place / "schedules")
     context = Context(engines, frozenset(word for prompt in prompts for word in words(prompt.text)), lists)
     axes = read_axes(data.get("axes", {}), place / "axes", context)

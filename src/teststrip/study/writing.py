@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 
+from teststrip import plugins
 from teststrip.characters import printable
+from teststrip.errors import TeststripError
 from teststrip.records import NONE, Axis, EngineRef, Study, Value
 from teststrip.study import pictures
 from teststrip.study.engines import ONLY
 from teststrip.study.values import label
 
 
-def dump(study: Study) -> str:
-    """The study as TOML that stands alone, beside copies of its pictures (`pictures.copy_of`)."""
-    return "\n".join(_lines(study)) + "\n"
+def dump(study: Study, *, beside: Path | None = None) -> str:
+    """The study as TOML that stands alone, beside copies of its pictures (`pictures.copy_of`).
+
+    Args:
+        study: what was asked.
+        beside: the folder that the text will lie in. Paths of engines begin there, so that both can be moved together;
+            None = paths are written as they are.
+    """
+    return "\n".join(_lines(study, beside)) + "\n"
 
 
-def _lines(study: Study) -> Iterator[str]:
+def _lines(study: Study, beside: Path | None) -> Iterator[str]:
     yield f"name = {_value(study.name)}"
     yield "prompts = ["
     for prompt in study.prompts:
@@ -36,7 +46,8 @@ def _lines(study: Study) -> Iterator[str]:
     varied = {name for axis in study.axes for level in axis.levels for name in level.options}
     for alias, ref in study.engines.items():
         several = alias in bundles or len(study.engines) > 1 or alias != ONLY
-        engine = {name: value for name, value in _engine(ref, bundles.get(alias, {})).items() if name not in varied}
+        written = _engine(ref, bundles.get(alias, {}), beside)
+        engine = {name: value for name, value in written.items() if name not in varied}
         yield from _table(["engines", alias] if several else ["engine"], engine)
     yield from _table(["settings"], study.settings)
     if study.axes:
@@ -68,9 +79,28 @@ def _lines(study: Study) -> Iterator[str]:
         yield from _table(["trackers", tracker], options, even_empty=True)
 
 
-def _engine(ref: EngineRef, bundle: Mapping[str, Value]) -> dict[str, object]:
+def _engine(ref: EngineRef, bundle: Mapping[str, Value], beside: Path | None) -> dict[str, object]:
     settings = {name: value for name, value in bundle.items() if name != "engine"}
-    return {"name": ref.name, **ref.options, **ref.operation, **settings}
+    operation = {key: _from(beside, value) if key in _paths(ref) else value for key, value in ref.operation.items()}
+    return {"name": ref.name, **ref.options, **operation, **settings}
+
+
+def _paths(ref: EngineRef) -> frozenset[str]:
+    """The options of an engine that are paths; none of an engine that is not installed here."""
+    try:
+        return getattr(plugins.load("engines", ref.name), "paths", frozenset())
+    except TeststripError:
+        return frozenset()
+
+
+def _from(beside: Path | None, value: Value) -> Value:
+    """A path as it is written in a file of that folder; whole where no way leads there."""
+    if beside is None or not isinstance(value, str) or not Path(value).is_absolute():
+        return value
+    try:
+        return Path(os.path.relpath(value, beside.absolute())).as_posix()
+    except ValueError:  # another drive of Windows
+        return value
 
 
 def _levels(axis: Axis) -> list[object]:

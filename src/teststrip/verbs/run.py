@@ -192,8 +192,9 @@ class Session:
         if not isinstance(study, Study):
             study, out = places.of_study(study, out)
         study = _read(study, overrides)
-        text = studies.dump(study)  # the copy in the folder must stand alone, so overrides and prompts are folded in
         folder = Path(out) if out is not None else places.RUNS / study.name
+        # The copy in the folder must stand alone, so overrides and prompts are folded in.
+        text = studies.dump(study, beside=folder)
         executor = executor or LocalExecutor()
         listeners = Listeners.of(study, trackers)
         with ExitStack() as resources:
