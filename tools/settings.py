@@ -13,13 +13,13 @@ from teststrip.diffusion import (
     attention,
     caching,
     guiders,
+    offered,
     pipelines,
     precision,
     scheduler_options,
     schedulers,
     step_lists,
 )
-from teststrip.engines.diffusers import OWN_SETTINGS
 from teststrip.records import Setting
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -105,7 +105,7 @@ def page() -> str:
             PIPELINE,
             *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(pipelines.knobs().values())),
             OWN,
-            *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(OWN_SETTINGS)),
+            *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(offered.OWN_SETTINGS)),
             OPTIONS,
             *(_row(f"`{one.name}`", _kind(one), one.doc, _classes(one)) for one in scheduler_options.every().values()),
             GUIDERS,

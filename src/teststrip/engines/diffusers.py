@@ -3,17 +3,16 @@
 Its knobs are the arguments of the pipeline's own call. This file joins what `teststrip.diffusion` knows: the class and
 its arguments (read, not imported), the model's files, the pipelines in memory, many shots on one of them at once or one
 by one. The first `render` imports torch. To add a knob: nothing to do, if a pipeline has it; bounds and a sentence go
-into `diffusion.pipelines`. To add an option: a line in `options`, and an argument of the same name and default.
+into `diffusion.pipelines`. To add an option: a line in `diffusion.offered`, and an argument of its name and default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 from teststrip.diffusion import (
     adapting,
@@ -28,8 +27,10 @@ from teststrip.diffusion import (
     merging,
     models,
     noise,
+    offered,
     part_loading,
     part_options,
+    parts,
     pipelines,
     rehearsal,
     schedule,
@@ -46,63 +47,12 @@ from teststrip.diffusion.batches import Batches, BatchFailure
 from teststrip.diffusion.failures import CannotAdapt, CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import WEIGHTS, files_key, load_key, model_by_model, turns, weights_key
-from teststrip.diffusion.parts import Parts
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing, version_of
 from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value
 from teststrip.vocabulary import GUIDER
 from teststrip.weights.digests import Digests
-
-OWN_SETTINGS: Final = (
-    Setting("model", "str", models.EMBEDDED, doc="'emoji' (embedded), a folder, a .safetensors file, or a hub name."),
-    Setting("revision", "str", optional=True, is_name=True, doc="Branch, tag or commit of a hub name."),
-    Setting("seed", "int", low=0, high=2**32 - 1, doc="Of the noise, for this one picture."),
-    Setting(
-        "scheduler",
-        "str",
-        optional=True,
-        is_name=True,
-        doc="Class that takes the steps; the model's own when left out.",
-    ),
-    Setting(
-        "schedule",
-        "str",
-        optional=True,
-        is_name=True,
-        doc='Times of the steps instead of their number: "ays", or a [schedules.NAME].',
-    ),
-    Setting(
-        "lora",
-        "str",
-        optional=True,
-        is_name=True,
-        doc='A .safetensors file that adapts the model, or a stack: "one.safetensors 0.8 + other.safetensors 0.5".',
-    ),
-    Setting(
-        "textual_inversion",
-        "str",
-        optional=True,
-        is_name=True,
-        doc="A .safetensors file of vectors for a new word of the prompts; several are joined by +.",
-    ),
-    Setting(
-        "prompt_weighting",
-        "str",
-        optional=True,
-        choices=(weighting.COMPEL,),
-        doc="Lets compel read weights in prompts, (red:1.2) and [red], and prompts of any length as a whole.",
-    ),
-    Setting(
-        "lora_scale", "float", low=-10, high=10, optional=True, doc="How strongly a single lora adapts; 1 = as trained."
-    ),
-    *windows.SETTINGS,
-    guiders.SETTING,
-)
-"""What a pipeline's call does not take, but a study can set."""
-
-SETTINGS: Final = (*OWN_SETTINGS, *additions.SETTINGS, *tasks.PICTURES)
-"""With what makes a model follow pictures, and the pictures that prompts bring."""
 
 
 def _by_name(*settings: Setting) -> Mapping[str, Setting]:
@@ -115,49 +65,7 @@ class DiffusersEngine:
     `options` describes the arguments.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(
-        Setting(
-            "dtype",
-            "str",
-            "auto",
-            choices=("auto", "float32", "float16", "bfloat16"),
-            doc="Number format of the weights; auto is float32 on a CPU, else float16 for U-Nets, bfloat16 for others.",
-        ),
-        Setting("variant", "str", "", doc='Weight files, for example "fp16"; "" = the plain ones, or the only ones.'),
-        Setting("config", "str", "", doc='Folder with the configuration of a single-file model; "" = from the hub.'),
-        Setting("safety_checker", "bool", default=True, doc="Whether a model's safety checker looks at the pictures."),
-        Setting(
-            "device",
-            "str",
-            "auto",
-            choices=("auto", "cuda", "mps", "cpu"),
-            doc="Where the model runs; auto is cuda, else mps, else cpu.",
-        ),
-        Setting(
-            "offload",
-            "str",
-            "none",
-            choices=("none", "model", "sequential"),
-            doc="What waits in main memory while it is not needed: whole models, or layers (slow).",
-        ),
-        Setting("keep", "int", 2, low=1, high=64, doc="Models kept in memory when the model is an axis."),
-        Setting(
-            "batch",
-            "int",
-            low=1,
-            high=1024,
-            choices=("auto",),
-            doc="Rows of each forward of the denoiser; found by itself when left out; 1 = one plain call a picture.",
-        ),
-        Setting(
-            "backend",
-            "str",
-            "torch",
-            choices=backends.NAMES,
-            doc="What computes the denoiser's forwards; auto is the fastest that makes the pictures of PyTorch.",
-        ),
-        *part_options.OPTIONS,
-    )
+    options: ClassVar[Mapping[str, Setting]] = _by_name(*offered.OPTIONS)
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
     loads: ClassVar[frozenset[str]] = WEIGHTS
@@ -178,23 +86,12 @@ class DiffusersEngine:
         quantization: str | None = None,
         attention: str | None = None,
         cache: str | None = None,
-        transformer: str | None = None,
-        unet: str | None = None,
-        vae: str | None = None,
-        text_encoder: str | None = None,
-        text_encoder_2: str | None = None,
-        text_encoder_3: str | None = None,
+        **components: str | None,
     ) -> None:
-        replaced = {
-            "transformer": transformer,
-            "unet": unet,
-            "vae": vae,
-            "text_encoder": text_encoder,
-            "text_encoder_2": text_encoder_2,
-            "text_encoder_3": text_encoder_3,
-        }
-        components = tuple((name, where) for name, where in replaced.items() if where)
-        self._parts = Parts(quantization, attention, cache, components)
+        if unknown := sorted(components.keys() - set(parts.NAMES)):
+            raise TypeError(f"engine 'diffusers' has no option {unknown[0]!r}")
+        replaced = tuple((name, where) for name in parts.NAMES if (where := components.get(name)))
+        self._parts = parts.Parts(quantization, attention, cache, replaced)
         self._dtype = dtype
         self._variant = variant or None
         self._safety_checker = safety_checker
@@ -214,8 +111,7 @@ class DiffusersEngine:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
-        options = (*scheduler_options.every().values(), *guiders.every().values())
-        return _by_name(*pipelines.knobs().values(), *SETTINGS, *options)
+        return _by_name(*offered.every())
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.
@@ -228,7 +124,7 @@ class DiffusersEngine:
         pipeline = self._asked.pipeline(model)
         if pipeline is None:
             return  # Diffusers is not installed: a study can be planned, and `render` says what to install
-        has = {*pipeline.knobs, *(setting.name for setting in SETTINGS)}
+        has = {*pipeline.knobs, *(setting.name for setting in offered.SETTINGS)}
         for name, value in settings.items():
             option = name.startswith((scheduler_options.PREFIX, guiders.PREFIX))
             if name not in has and value is not None and not option:
@@ -277,33 +173,9 @@ class DiffusersEngine:
             EngineError: the model is damaged, or a hub model is neither here nor reached.
         """
         if not settings.get("model"):
-            return {
-                "Of any pipeline that has them": tuple(pipelines.knobs().values()),
-                "Of the engine": SETTINGS,
-                "Of schedulers that have them": tuple(scheduler_options.every().values()),
-                "Of guiders that have them": tuple(guiders.every().values()),
-            }
+            return offered.of_any_model()
         model = self._asked.model(settings)
-        pipeline, own = self._asked.pipeline(model), model.scheduler[0]
-        schedulers.check(settings, *model.scheduler, model.pipeline)
-        now, guider = str(settings.get("scheduler") or own), str(settings.get(GUIDER) or "")
-        fit = {"scheduler": schedulers.alternatives(own) if own else (), "schedule": step_lists.names()}
-        if pipeline and pipeline.name in guiders.FAMILIES:
-            fit[GUIDER] = guiders.names()
-        if pipeline and not pipeline.lists:
-            del fit["schedule"]
-        return {
-            f"Of {model.pipeline}": tuple(pipeline.knobs.values()) if pipeline else (),
-            "Of the engine": tuple(replace(one, choices=fit.get(one.name, ())) for one in SETTINGS),
-            f"Of {now}": tuple(self._option(one, model) for one in scheduler_options.of(now).values()),
-            **({f"Of {guider}": tuple(guiders.of(guider).values())} if guider else {}),
-        }
-
-    @staticmethod
-    def _option(option: Setting, model: models.Model) -> Setting:
-        """An option of a scheduler with what the model's own configuration says, where it says something."""
-        value = model.scheduler[1].get(option.name.removeprefix(scheduler_options.PREFIX))
-        return replace(option, default=value) if isinstance(value, str | int | float) else option
+        return offered.of(model, self._asked.pipeline(model), settings)
 
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Says which shots get another schedule than their steps name, and which share no forwards; each with why."""
