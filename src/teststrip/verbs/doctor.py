@@ -39,6 +39,9 @@ FOR: Mapping[str, str] = {
 }
 """What each extra of the package is for."""
 
+SHARED: Mapping[str, str] = {"google": "google-genai", "optimum": "optimum-quanto"}
+"""Packages under an import name that others have, too."""
+
 LOADED = ("torch", "diffusers", "transformers", "openvino")
 """The libraries that make pictures. Doctor loads them, because some are installed and do not work."""
 PATIENCE = 120
@@ -266,6 +269,8 @@ def _python(code: str) -> subprocess.CompletedProcess[str] | None:
 
 
 def _version(module: str) -> str:
+    if package := SHARED.get(module):
+        return plugins.version_of(package) or ""
     return (plugins.version_of(module) or "of unknown version") if find_spec(module) else ""
 
 
