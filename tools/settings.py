@@ -105,7 +105,7 @@ def page() -> str:
             PIPELINE,
             *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(pipelines.knobs().values())),
             OWN,
-            *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(offered.OWN_SETTINGS)),
+            *(_row(f"`{one.name}`", _kind(one), one.doc) for one in _settings(offered.SETTINGS)),
             OPTIONS,
             *(_row(f"`{one.name}`", _kind(one), one.doc, _classes(one)) for one in scheduler_options.every().values()),
             GUIDERS,
