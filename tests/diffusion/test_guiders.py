@@ -16,6 +16,11 @@ APG = {"guider": "AdaptiveProjectedGuidance"}
 ZERO = {"guider": "ClassifierFreeZeroStarGuidance"}
 
 
+def test_what_is_known_without_diffusers_is_what_its_guiders_have() -> None:
+    known = {f"guider.{one}": kind for kind, some in guiders.WELL_KNOWN.items() for one in some.split()}
+    assert known == {name: option.kind for name, option in guiders.every().items()}
+
+
 @pytest.mark.parametrize("name", guiders.names())
 def test_options_and_defaults_are_those_of_the_constructor(name):
     arguments = inspect.signature(getattr(theirs, name).__init__).parameters

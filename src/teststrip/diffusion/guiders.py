@@ -17,7 +17,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from teststrip.diffusion.pipelines import PipelineClass, arguments_of, kind_of_argument, sentence_on
+from teststrip.diffusion.pipelines import Kind, PipelineClass, arguments_of, kind_of_argument, sentence_on
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.diffusion.windows import START, STOP
 from teststrip.errors import StudyError, among
@@ -58,6 +58,14 @@ DOCS: Final = {
     "adaptive_projected_guidance_scale": "The scale once the adaptive projected guidance has started.",
 }
 """Sentences on options of which the class says nothing."""
+
+WELL_KNOWN: Final[Mapping[Kind, str]] = {
+    "float": "adaptive_projected_guidance_momentum adaptive_projected_guidance_rescale"
+    " adaptive_projected_guidance_scale alpha eta guidance_rescale start stop",
+    "int": "adaptive_projected_guidance_start_step zero_init_steps",
+    "bool": "use_original_formulation",
+}
+"""Options by kind: studies are read with them where Diffusers is not there."""
 
 HEEDED: Final = frozenset(
     {"prompt", "negative_prompt", "width", "height", "num_inference_steps", "guidance_scale", "true_cfg_scale"}
@@ -102,6 +110,8 @@ def _options(made: ast.FunctionDef, described: str) -> Iterator[Setting]:
 def every() -> Mapping[str, Setting]:
     """Every option of every guider, sorted by name, the defaults left open; whether a guider has it says `check`."""
     found: dict[str, Setting] = {}
+    for kind, known in ({} if names() else WELL_KNOWN).items():
+        found |= {PREFIX + name: Setting(PREFIX + name, kind, optional=True) for name in known.split()}
     for guider in names():
         for name, option in of(guider).items():
             found.setdefault(name, replace(option, default=None, optional=True))
