@@ -7,6 +7,7 @@
     flux2_klein                 layers of Qwen 3 as text, normalised latents in patches
     qwen_image                  Qwen 2.5 VL as text encoder, an autoencoder of videos
     z_image                     Qwen 3, lists of pictures
+    hidream                     two CLIPs, T5 and every layer of a Llama; experts chosen token by token
     cascade                     two models in a row, neither a unet nor a transformer
     sdxl_turbo, lcm             distilled: few steps with fresh noise; guidance as an input
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 import diffusers
+import torch
 import transformers
 from diffusers.pipelines.stable_cascade.pipeline_stable_cascade import PaellaVQModel
 from tokenizers import AddedToken
@@ -27,8 +29,8 @@ from tests import tiny_pipelines as tiny
 SIDE = 32
 """Of the pictures of most families."""
 
-SIDES = {"lcm": 64, "cascade": 128}
-"""Of the others; Stable Cascade knows sizes in steps of 42 pixels."""
+SIDES = {"lcm": 64, "cascade": 128, "hidream": 256}
+"""Of the others; Stable Cascade knows sizes in steps of 42 pixels, and HiDream makes every picture as large."""
 WIDTH = 32
 CHAT = "{% for message in messages %}<|im_start|>{{ message.content }}<|im_end|>{% endfor %}"
 FLOW = "FlowMatchEulerDiscreteScheduler"
@@ -314,6 +316,52 @@ def _z_image() -> Any:
     )
 
 
+def _hidream() -> Any:
+    """Two CLIPs, T5 and every layer of a Llama as text; experts chosen token by token."""
+    llama = transformers.LlamaConfig(
+        vocab_size=len(qwen_tokenizer()),
+        hidden_size=WIDTH,
+        intermediate_size=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+    )
+    tokenizer = qwen_tokenizer()
+    tokenizer.pad_token = "<|endoftext|>"  # HiDream asks for it by itself
+    transformer = diffusers.HiDreamImageTransformer2DModel(
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_channels=[WIDTH, WIDTH],
+        text_emb_dim=2 * WIDTH,
+        num_routed_experts=4,
+        num_activated_experts=2,
+        axes_dims_rope=(4, 2, 2),
+        max_resolution=(32, 32),
+        llama_layers=(0, 1),
+    )
+    for gate in (one for one in transformer.modules() if type(one).__name__ == "MoEGate"):
+        torch.nn.init.normal_(gate.weight)  # it comes as whatever lay in memory
+    return diffusers.HiDreamImagePipeline(
+        scheduler=_flow(shift=3.0),
+        vae=tiny.autoencoder(2, sample_size=SIDE, shift_factor=0.1, scaling_factor=0.5),
+        text_encoder=tiny.clip_encoder(projection=True),
+        tokenizer=tiny.clip_tokenizer(),
+        text_encoder_2=tiny.clip_encoder(projection=True),
+        tokenizer_2=tiny.clip_tokenizer(),
+        text_encoder_3=tiny.t5_encoder(WIDTH),
+        tokenizer_3=tiny.t5_tokenizer(),
+        text_encoder_4=transformers.LlamaForCausalLM(llama).eval(),
+        tokenizer_4=tokenizer,
+        transformer=tiny.lively(transformer),
+    )
+
+
 def _cascade() -> Any:
     plain = ("SDCascadeResBlock", "SDCascadeTimestepBlock")
     prior = diffusers.StableCascadeUNet(
@@ -377,6 +425,7 @@ BUILDERS = {
     "flux2_klein": _flux2_klein,
     "qwen_image": _qwen_image,
     "z_image": _z_image,
+    "hidream": _hidream,
     "cascade": _cascade,
     "sdxl_turbo": _sdxl_turbo,
     "lcm": _lcm,
@@ -393,6 +442,7 @@ SCHEDULER = {
     "flux2_klein": FLOW,
     "qwen_image": FLOW,
     "z_image": FLOW,
+    "hidream": FLOW,
     "cascade": "DDPMWuerstchenScheduler",
     "sdxl_turbo": "EulerAncestralDiscreteScheduler",
     "lcm": "LCMScheduler",
@@ -411,6 +461,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "flux2_klein": SHORT,
     "qwen_image": {"negative_prompt": ""},
     "z_image": SHORT,
+    "hidream": SHORT,
     "cascade": {"prior_num_inference_steps": 2, "guidance_scale": None},
     "sdxl_turbo": {"guidance_scale": 0.0},
     "lcm": {},

@@ -113,7 +113,15 @@ class SharedPipeline:
             registry = getattr(each.model, "_diffusers_hook", None)
             if getattr(each.model, "is_cache_enabled", False) or getattr(registry, "hooks", None):
                 return f"its {name} carries state from step to step (a cache or another hook)"
+            if _chooses_experts(each.model):
+                return f"its {name} chooses experts for each token, and rounding would choose others in a batch"
         return ""
+
+
+def _chooses_experts(model: torch.nn.Module) -> bool:
+    """Whether a part of a model of Diffusers takes the best few of several: a near tie is decided by rounding."""
+    kinds = {type(part) for part in model.modules()}
+    return any("topk(" in inspect.getsource(kind.forward) for kind in kinds if kind.__module__.startswith("diffusers"))
 
 
 def _can_be_shared(decoder: torch.nn.Module) -> bool:

@@ -7,13 +7,14 @@ pipelines have.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
 from teststrip.batching import DENOISERS
 from teststrip.diffusion.parts import AS_IT_IS, Parts
 from teststrip.diffusion.pipelines import PipelineClass, find
-from teststrip.diffusion.source import function
+from teststrip.diffusion.source import files, function, text
 from teststrip.records import Value
 
 
@@ -33,6 +34,8 @@ def why_alone(pipeline: PipelineClass, settings: Mapping[str, Value], offload: s
     denoisers, swaps = _ways(pipeline.name)
     if not denoisers:
         return f"{pipeline.name} calls no unet or transformer"
+    if _chooses_experts(pipeline.name):
+        return f"the denoiser of {pipeline.name} chooses experts for each token, and rounding would choose others"
     default = pipeline.knobs["pag_scale"].default if "pag_scale" in pipeline.knobs else 1.0
     if swaps and float(settings.get("pag_scale", default) or 0) > 0:
         return f"{pipeline.name} changes the denoiser's attention for the length of a call"
@@ -57,6 +60,19 @@ def _ways(name: str) -> tuple[int, bool]:
     denoisers = sum(_of_self(node.func) in DENOISERS for node in _calls(call))
     return denoisers, any(
         isinstance(node.func, ast.Attribute) and "attn_proc" in node.func.attr for node in _calls(call)
+    )
+
+
+@cache
+def _chooses_experts(name: str) -> bool:
+    """Whether the source of a class's denoiser takes the best few of several (`topk`), as mixtures of experts do."""
+    pipeline = find(name)
+    made = function(pipeline.tree, "__init__") if pipeline else None
+    arguments = [one for one in made.args.args if one.arg in DENOISERS and one.annotation] if made else []
+    kinds = {kind for one in arguments if one.annotation for kind in re.findall(r"\w+", ast.unparse(one.annotation))}
+    return any(
+        "topk(" in text(path) and any(f"class {kind}(" in text(path) for kind in kinds)
+        for path in (files("models/transformers/*.py") if kinds else ())
     )
 
 
