@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from tests.shots import ask, shot_of
 from teststrip.batching import Batcher, Call, Done
 from teststrip.diffusion import pipelines, shooting
 from teststrip.engines.diffusers import DiffusersEngine
-from teststrip.records import Failure, Render, Shot
-from teststrip.testing.engine_contract import pixels_of
+from teststrip.records import EngineRef, Failure, Render, Shot, Value
+from teststrip.testing.engine_contract import EngineContract, pixels_of
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,13 @@ FOLDERS = [
     for name in tiny_families.BUILDERS
     if name != "cascade"
 ]
+
+
+CONTRACTS = [
+    pytest.param(name, marks=pytest.mark.slow if name in ("sd3", "hidream", "chroma") else (), id=name)
+    for name in ("z_image", "flux2_klein", "qwen_image", "sd3", "sana", "lumina2", "hidream", "chroma")
+]
+"""Families that keep the whole contract of an engine; some in `make campaign`."""
 
 
 @pytest.mark.parametrize(("folder", "family"), FOLDERS, indirect=["folder"])
@@ -111,3 +119,29 @@ def test_two_models_in_a_row_are_made_alone_and_cost_what_was_foretold() -> None
         assert isinstance(answer, Done)
         assert "no denoiser" in answer.alone
         assert np.array_equal(np.asarray(answer.output[0]), picture)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("folder", CONTRACTS, indirect=True)
+class TestFamiliesKeepTheContract(EngineContract):
+    @pytest.fixture(scope="class")
+    def engine(self) -> Iterator[DiffusersEngine]:
+        engine = DiffusersEngine(device="cpu")
+        yield engine
+        engine.close()
+
+    @pytest.fixture
+    def ref(self) -> EngineRef:
+        return EngineRef("diffusers")
+
+    @pytest.fixture
+    def scheduler(self, folder: Path) -> str:
+        return (tiny.SCHEDULER | tiny_families.SCHEDULER)[folder.name]
+
+    @pytest.fixture
+    def knobs(self, folder: Path) -> dict[str, Value]:
+        family = folder.name
+        side = tiny_families.SIDES.get(family, tiny_families.SIDE)
+        asked = {"num_inference_steps": 2, "height": side, "width": side, **tiny_families.ASKED.get(family, {})}
+        return {"model": str(folder), **asked}

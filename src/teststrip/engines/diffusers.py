@@ -86,11 +86,15 @@ class DiffusersEngine:
         quantization: str | None = None,
         attention: str | None = None,
         cache: str | None = None,
-        **components: str | None,
+        transformer: str | None = None,
+        unet: str | None = None,
+        vae: str | None = None,
+        text_encoder: str | None = None,
+        text_encoder_2: str | None = None,
+        text_encoder_3: str | None = None,
     ) -> None:
-        if unknown := sorted(components.keys() - set(parts.NAMES)):
-            raise TypeError(f"engine 'diffusers' has no option {unknown[0]!r}")
-        replaced = tuple((name, where) for name in parts.NAMES if (where := components.get(name)))
+        given = (transformer, unet, vae, text_encoder, text_encoder_2, text_encoder_3)
+        replaced = tuple((name, where) for name, where in zip(parts.NAMES, given, strict=True) if where)
         self._parts = parts.Parts(quantization, attention, cache, replaced)
         self._dtype = dtype
         self._variant = variant or None

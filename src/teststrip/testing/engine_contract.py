@@ -104,11 +104,18 @@ class EngineContract:
         defaults = {name: s.default for name, s in engine.settings.items() if s.default is not None}
         assert engine.calls(shots[0].settings) == engine.calls({**defaults, **shots[0].settings})
 
-    def test_an_unknown_scheduler_is_refused_with_the_nearest_name(self, engine: Engine, shots: list[Shot]) -> None:
+    @pytest.fixture
+    def scheduler(self, engine: Engine) -> str:
+        """A scheduler that `knobs` can have."""
+        known = engine.settings["scheduler"].choices if "scheduler" in engine.settings else ()
+        return str(known[0]) if known else "DDIMScheduler"
+
+    def test_an_unknown_scheduler_is_refused_with_the_nearest_name(
+        self, engine: Engine, shots: list[Shot], scheduler: str
+    ) -> None:
         if "scheduler" not in engine.settings:
             pytest.skip("this engine has no scheduler")
-        known = engine.settings["scheduler"].choices
-        name = str(known[0]) if known else "DDIMScheduler"
+        name = scheduler
         with pytest.raises(StudyError, match=f"Did you mean '{name}'"):
             engine.check({**shots[0].settings, "scheduler": name[:3] + name[4:]})
 
