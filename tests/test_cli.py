@@ -292,6 +292,7 @@ def test_engines_are_a_line_each_and_one_engine_is_told_whole(tmp_path: Path) ->
 
 def test_an_engine_says_what_one_model_takes_with_its_own_defaults(tmp_path: Path) -> None:
     told = command("engines", "diffusers", "--model", "emoji", cwd=tmp_path, COLUMNS="200").stdout
+    assert "guider " not in told, "only modular pipelines have one, and this is none"
     for word in ("Of StableDiffusionPipeline", "Of DDIMScheduler", "scheduler.timestep_spacing", "trailing", "7.5"):
         assert word in told
     assert "true_cfg_scale" not in told, "an argument of other pipelines is not listed"

@@ -156,13 +156,17 @@ def of(model: models.Model, pipeline: pipelines.PipelineClass | None, settings: 
     schedulers.check(settings, *model.scheduler, model.pipeline)
     now, guider = str(settings.get("scheduler") or own), str(settings.get(GUIDER) or "")
     fit = {"scheduler": schedulers.alternatives(own) if own else (), "schedule": step_lists.names()}
-    if pipeline and pipeline.name in guiders.FAMILIES:
+    guided = not pipeline or pipeline.name in guiders.FAMILIES
+    if guided:
         fit[GUIDER] = guiders.names()
     if pipeline and not pipeline.lists:
         del fit["schedule"]
+    lacking = {*(() if guided else (GUIDER,)), *(() if "schedule" in fit else ("schedule",))}
     return {
         f"Of {model.pipeline}": tuple(pipeline.knobs.values()) if pipeline else (),
-        "Of the engine": tuple(replace(one, choices=fit.get(one.name, one.choices)) for one in SETTINGS),
+        "Of the engine": tuple(
+            replace(one, choices=fit.get(one.name, one.choices)) for one in SETTINGS if one.name not in lacking
+        ),
         f"Of {now}": tuple(_as_configured(one, model) for one in scheduler_options.of(now).values()),
         **({f"Of {guider}": tuple(guiders.of(guider).values())} if guider else {}),
     }
