@@ -88,6 +88,16 @@ SIBLINGS = (
     "test_what_cannot_be_loaded_fails_its_own_shots_and_the_others_are_made[1]",
     "test_texts_of_one_digest_have_one_picture_and_others_have_two[case-sdxl]",
     "test_texts_of_one_digest_have_one_picture_and_others_have_two[long-flux]",
+    "test_axe_finds_nothing[light-phone]",
+    "test_axe_finds_nothing[dark-desktop]",
+    "test_a_model_is_converted_once_for_all_schedulers_and_runs",
+    "test_a_model_that_is_half_on_the_disk_is_fetched_or_one_sentence_says_how",
+    "test_a_gguf_file_gives_the_picture_that_diffusers_makes_with_it",
+    "test_quantized_pictures_share_forwards_and_stay_within_a_level",
+    "test_diffusers_inversions.py::test_cells_in_any_order_are_those_of_a_fresh_engine",
+    "test_the_number_of_rows_is_found_once_on_a_machine",
+    "test_never_more_than_300_pictures_are_in_the_document[layout=wall",
+    "test_plain_guidance_by_a_guider_is_that_of_the_pipeline[sdxl]",
 )
 """Parts of the names of tests."""
 

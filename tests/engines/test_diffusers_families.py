@@ -49,7 +49,7 @@ FOLDERS = [
 
 
 CONTRACTS = [
-    pytest.param(name, marks=pytest.mark.slow if name in ("sd3", "hidream", "chroma") else (), id=name)
+    pytest.param(name, marks=() if name == "z_image" else pytest.mark.slow, id=name)
     for name in ("z_image", "flux2_klein", "qwen_image", "sd3", "sana", "lumina2", "hidream", "chroma")
 ]
 """Families that keep the whole contract of an engine; some in `make campaign`."""

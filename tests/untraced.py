@@ -1,4 +1,7 @@
-"""Coverage rests while simulations run: they repeat thousands of times what other tests run once."""
+"""Coverage rests while simulations and random examples run: they repeat a thousand times what other tests run once.
+
+A plug-in of pytest that `tests/conftest.py` loads.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ import pytest
 SIMULATIONS = {
     "test_audit",
     "test_best_simulated",
+    "test_asking",
     "test_equality",
+    "test_hostile_files",
     "test_missing",
     "test_multiplicity",
+    "test_places",
     "test_samples",
     "test_scopes",
     "test_settle",
