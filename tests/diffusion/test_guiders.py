@@ -79,10 +79,10 @@ def test_a_distilled_model_and_a_model_that_moves_have_no_guider():
 
 
 def test_a_scheduler_that_takes_other_calls_than_steps_is_refused():
-    guiders.check_steps(APG, 10, 10)
-    guiders.check_steps({}, 19, 10)
+    guiders.check_steps(APG, ("EulerDiscreteScheduler", 10, {}))
+    guiders.check_steps({}, ("HeunDiscreteScheduler", 10, {}))
     with pytest.raises(StudyError, match="takes 19 calls for 10 steps"):
-        guiders.check_steps(APG, 19, 10)
+        guiders.check_steps(APG, ("HeunDiscreteScheduler", 10, {}))
 
 
 @pytest.mark.parametrize("name", guiders.names())

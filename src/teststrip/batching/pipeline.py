@@ -7,6 +7,7 @@ nothing of widths, order or batches. A copy shares all weights; its scheduler, g
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -120,8 +121,13 @@ class SharedPipeline:
 
 def _chooses_experts(model: torch.nn.Module) -> bool:
     """Whether a part of a model of Diffusers takes the best few of several: a near tie is decided by rounding."""
-    kinds = {type(part) for part in model.modules()}
-    return any("topk(" in inspect.getsource(kind.forward) for kind in kinds if kind.__module__.startswith("diffusers"))
+    kinds: set[Any] = {type(part) for part in model.modules()}
+    return any(_takes_best_few(kind) for kind in kinds if kind.__module__.startswith("diffusers."))
+
+
+@functools.cache
+def _takes_best_few(kind: Any) -> bool:
+    return "topk(" in inspect.getsource(kind.forward)
 
 
 def _can_be_shared(decoder: torch.nn.Module) -> bool:

@@ -23,6 +23,7 @@ from teststrip.diffusion import (
 )
 from teststrip.diffusion.order import ModelKey, model_key
 from teststrip.diffusion.parts import Part, Parts, config_of, find
+from teststrip.diffusion.schedulers import Sampling
 from teststrip.errors import StudyError
 from teststrip.plugins import version_of
 from teststrip.records import Reading, Value
@@ -80,7 +81,7 @@ class Asked:
             }
         return self._found[key]
 
-    def sampling(self, model: models.Model, settings: Mapping[str, Value]) -> tuple[str, int, Mapping[str, object]]:
+    def sampling(self, model: models.Model, settings: Mapping[str, Value]) -> Sampling:
         """The scheduler's class, the number of steps, and its configuration; an empty one where it is not known."""
         pipeline = self.pipeline(model)
         default = pipeline.knobs.get("num_inference_steps") if pipeline else None

@@ -17,7 +17,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from teststrip.diffusion import schedulers
 from teststrip.diffusion.pipelines import Kind, PipelineClass, arguments_of, kind_of_argument, sentence_on
+from teststrip.diffusion.schedulers import Sampling
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.diffusion.windows import START, STOP
 from teststrip.errors import StudyError, among
@@ -182,15 +184,17 @@ def _check_values(settings: Mapping[str, Value], given: Mapping[str, Value], pip
         )
 
 
-def check_steps(settings: Mapping[str, Value], calls: int, steps: int) -> None:
+def check_steps(settings: Mapping[str, Value], sampling: Sampling) -> None:
     """Raise StudyError for a scheduler that takes other calls than steps, because guiders count calls as steps.
 
     Args:
         settings: of a shot.
-        calls: of the denoiser, as the scheduler asks for them.
-        steps: that are asked for.
+        sampling: the class that takes the steps, their number, and its configuration.
     """
-    if settings.get(GUIDER) is not None and calls != steps:
+    if settings.get(GUIDER) is None:
+        return
+    steps, calls = sampling[1], schedulers.calls(*sampling)
+    if calls != steps:
         raise StudyError(
             f"{GUIDER}: the scheduler takes {calls:,} calls for {steps:,} steps, and a guider would stop at call"
             f" {steps:,}. Take a scheduler of one call a step"

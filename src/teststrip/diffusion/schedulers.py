@@ -16,6 +16,9 @@ from teststrip.diffusion.source import files, text
 from teststrip.errors import StudyError, among
 from teststrip.records import Value
 
+Sampling = tuple[str, int, Mapping[str, object]]
+"""The class that takes the steps, their number, and its configuration; an empty one where it is not known."""
+
 # These read the configuration of a noise-prediction model, but no list of Diffusers says so.
 ALSO_NOISE: Final = frozenset({"LCMScheduler", "TCDScheduler"})
 # Flow matching: Diffusers lists none as compatible.

@@ -14,13 +14,11 @@ from typing import Final
 from teststrip.diffusion import guiders, scheduler_options, windows
 from teststrip.diffusion.models import Model
 from teststrip.diffusion.pipelines import PipelineClass
-from teststrip.diffusion.schedulers import calls
+from teststrip.diffusion.schedulers import Sampling, calls
 from teststrip.diffusion.source import function, parsed_class
 from teststrip.records import Value
 from teststrip.vocabulary import GUIDER, options_written, sampler
 
-Sampling = tuple[str, int, Mapping[str, object]]
-"""The class that takes the steps, their number, and its configuration; an empty one where it is not known."""
 EMBEDDINGS: Final = (("transformer", "guidance_embeds"), ("unet", "time_cond_proj_dim"))
 """Configuration of models that read guidance as a number, with or without a second row."""
 REPLACED: Final[Mapping[str, tuple[str, bool]]] = {
