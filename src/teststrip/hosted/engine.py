@@ -6,6 +6,7 @@ so that a study opens on a machine without client, key and configuration.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -47,7 +48,7 @@ LONGEST_FACT = 4000
 OPERATION = frozenset({"threads", "timeout", "attempts", "first_wait"})
 
 
-class HostedEngine(Generic[Client]):
+class HostedEngine(ABC, Generic[Client]):
     """Asks a service for pictures.
 
     Attributes:
@@ -80,9 +81,9 @@ class HostedEngine(Generic[Client]):
         self._connected: tuple[Client, Callable[[], None], str] | None = None
 
     @property
+    @abstractmethod
     def settings(self) -> Mapping[str, Setting]:
         """The settings by name."""
-        raise NotImplementedError
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError or EngineError where the server is unknown, the model retired, or a value not its own."""
@@ -160,9 +161,9 @@ class HostedEngine(Generic[Client]):
         today = models.today()
         return {"model": [name for name, model in self.table.models.items() if not model.retired(today)]}
 
+    @abstractmethod
     def ask(self, shot: Shot) -> Answer:
         """Make one request. Called in threads. Raises Trouble where there is no picture."""
-        raise NotImplementedError
 
     def _guarded(self, shot: Shot) -> Answer:
         """One request, whose answer and whose troubles are bounded and hold no key."""
@@ -183,13 +184,13 @@ class HostedEngine(Generic[Client]):
             return value
         return shortened(value.replace(self.secret, "[key]") if self.secret else value, LONGEST_FACT)
 
+    @abstractmethod
     def connect(self, provider: Provider, secret: str) -> tuple[Client, Callable[[], None]]:
         """The official client, and what closes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reckoned(self, model: Model, settings: Mapping[str, Value]) -> Price | None:
         """The most that a picture of a model costs, by the service's own formula."""
-        raise NotImplementedError
 
     @cached_property
     def table(self) -> Table:

@@ -15,10 +15,11 @@ from teststrip.records import MADE_HEIGHT, MADE_WIDTH, NONE, Axis, Level, Settin
 from teststrip.stacks import STACKED
 from teststrip.study import options, schedules
 from teststrip.study.engines import Known, reserved
-from teststrip.study.keys import RANGE, check_keys, foreign, opened, table, translated
+from teststrip.study.keys import RANGE
 from teststrip.study.place import Place, kind_of, name_of, shown
 from teststrip.study.samplers import SPACING, settings_of
 from teststrip.study.schedules import SETTING as SCHEDULE
+from teststrip.study.tables import check_keys, foreign, opened, table, translated
 from teststrip.study.values import MOST_LEVELS, checked_text, label, spread
 from teststrip.vocabulary import GUIDER, SCHEDULER, spacing_named
 

@@ -14,10 +14,10 @@ from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError, nearest
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Setting, Value
-from teststrip.study.keys import foreign, opened, table, translated
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.samplers import meant
 from teststrip.study.stacks import Named
+from teststrip.study.tables import foreign, opened, table, translated
 from teststrip.study.values import coerce
 
 DEFAULT = "diffusers"

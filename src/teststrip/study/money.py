@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from teststrip.protocols import Priced
 from teststrip.records import BUDGET, Price, Value
 from teststrip.study.engines import Known
-from teststrip.study.keys import MONEY, check_keys, table
+from teststrip.study.keys import MONEY
 from teststrip.study.place import Place, shown
+from teststrip.study.tables import check_keys, table
 from teststrip.study.values import finite
 
 

@@ -17,9 +17,10 @@ from typing import Literal
 
 from teststrip.records import PromptFile
 from teststrip.study import beside
-from teststrip.study.keys import PROMPT_FILE, check_keys, table
+from teststrip.study.keys import PROMPT_FILE
 from teststrip.study.pictures import COLUMNS
 from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.tables import check_keys, table
 
 LARGEST_FILE = 64 * 2**20  # bytes
 TEXTS = ("text", "prompt", "prompts", "caption", "captions", "text_prompt", "positive_prompt", "description")

@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from teststrip.records import Picture, Prompt, PromptFile
 from teststrip.study import prompt_files
-from teststrip.study.keys import ID_PATTERN, PROMPT, check_keys, table
+from teststrip.study.keys import ID_PATTERN, PROMPT
 from teststrip.study.pictures import KEYS as COLUMN_KEYS
 from teststrip.study.pictures import Pictures, check_alike
 from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.tables import check_keys, table
 from teststrip.study.values import checked_text
 
 MOST_PROMPTS = 100_000

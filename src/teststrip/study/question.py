@@ -11,8 +11,9 @@ from teststrip import plugins
 from teststrip.errors import TeststripError, among, nearest
 from teststrip.records import BUDGET, DEFAULT_MARGIN, Axis, LevelRef, Question, Scope, Setting, Value
 from teststrip.study.axes import read_levels
-from teststrip.study.keys import QUESTION, check_keys, table
+from teststrip.study.keys import QUESTION
 from teststrip.study.place import Place, kind_of, name_of, shown
+from teststrip.study.tables import check_keys, table
 from teststrip.study.values import coerce, finite, number
 
 

@@ -12,7 +12,7 @@ from teststrip.records import Axis, Study, Value
 from teststrip.study import agreement, overrides, pictures, secrets
 from teststrip.study.axes import Context, read_axes, read_exclusions, read_settings
 from teststrip.study.engines import ONLY, Known, read_engines
-from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY, check_keys, table
+from teststrip.study.keys import NAME_PATTERN, RANGE, STUDY
 from teststrip.study.money import read_money
 from teststrip.study.place import Place, kind_of, shown
 from teststrip.study.prompts import portable, read_prompts, words
@@ -20,6 +20,7 @@ from teststrip.study.question import read_metric_options, read_question, read_tr
 from teststrip.study.schedules import SETTING as SCHEDULE
 from teststrip.study.schedules import read_schedules
 from teststrip.study.stacks import read_named
+from teststrip.study.tables import check_keys, table
 from teststrip.study.values import spread
 from teststrip.vocabulary import SYNONYMS
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
-from teststrip.study.keys import ID_PATTERN, SCHEDULE, check_keys, table
+from teststrip.study.keys import ID_PATTERN, SCHEDULE
 from teststrip.study.place import Place, kind_of
+from teststrip.study.tables import check_keys, table
 from teststrip.study.values import number
 from teststrip.vocabulary import OWN_STEPS, steps_written
 

@@ -13,8 +13,9 @@ from typing import Final
 
 from teststrip.errors import among
 from teststrip.stacks import INVERSION, LORA, NOTHING, STACKED, Part, read, written
-from teststrip.study.keys import ID_PATTERN, LORA_FILE, TEXTUAL_INVERSION, Key, check_keys, table
+from teststrip.study.keys import ID_PATTERN, LORA_FILE, TEXTUAL_INVERSION, Key
 from teststrip.study.place import Place, kind_of, shown
+from teststrip.study.tables import check_keys, table
 from teststrip.study.values import checked_text, number
 
 TABLES: Final[Mapping[str, tuple[str, tuple[Key, ...]]]] = {
