@@ -170,8 +170,8 @@ class Health:
             if not missing:
                 yield f"  installed  {purpose}: {there}"
             else:
-                without = f" (without {', '.join(missing)})" if there else ""
-                yield f"  missing    {purpose}{without}: pip install 'teststrip[{extra}]'"
+                partly = f" (has {there}; lacks {', '.join(missing)})" if there else ""
+                yield f"  missing    {purpose}{partly}: pip install 'teststrip[{extra}]'"
 
     def _troubles(self) -> Iterator[str]:
         for library in self.libraries:
