@@ -126,8 +126,9 @@ def test_settings_without_effect_are_remarked_and_have_none(engine, model):
     assert engine.remark(ask(model).settings) == ""
 
 
-def test_half_precision_makes_pictures_and_another_fingerprint(model):
-    half = CraiyonEngine(device="cpu", dtype="bfloat16")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_makes_pictures_and_another_fingerprint(model, dtype):
+    half = CraiyonEngine(device="cpu", dtype=dtype)
     (picture,) = pixels(half, ask(model))
     assert picture.shape == (8, 8, 3)
     assert half.fingerprint(ask(model)).id != CraiyonEngine(device="cpu").fingerprint(ask(model)).id

@@ -87,7 +87,7 @@ class Model:
             for place in range(sizes.image_tokens):
                 before = torch.full((len(read),), drawn[-1], device=self.device)
                 logits = self.decoder(before, place, seen, mask)[:, : sizes.codes]
-                drawn.append(chosen(_superconditioned(logits.to("cpu", torch.float64), draw.factor), draw, generator))
+                drawn.append(chosen(_superconditioned(logits.cpu().double(), draw.factor), draw, generator))
         return torch.tensor(drawn[1:])
 
     def colours(self, tokens: Tensor) -> NDArray[np.float32]:
