@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
     if not folder.is_dir():
         tiny_dalle.save(folder, tiny_dalle.PUBLISHED_SHAPE)
     made = source(folder)
-    decode = made.detokenizer.forward
+    decode, think = made.detokenizer.forward, made.decoder.forward
     for factor in (1, 4, 16):
         drawn: list[int] = []
 
@@ -66,9 +66,18 @@ def main(folder: Path) -> None:
             drawn += tokens[0].tolist()
             return decode(is_seamless, tokens)
 
+        logits: list[list[list[float]]] = []
+
+        def thinking(logits: list[list[list[float]]] = logits, **given: Any) -> Any:
+            found = think(**given)
+            logits.append(found[0][:, -1, :3].tolist())
+            return found
+
+        made.decoder.forward = thinking
         made.detokenizer.forward = noting  # min-dalle calls `forward` itself, so that hooks are not asked
         (picture,) = made.generate_raw_image_stream(PROMPT, 1, 1, top_k=1, supercondition_factor=factor)
         levels = picture.to(torch.uint8)
+        print(json.dumps({"first logits": logits[0], "last logits": logits[-1]}))
         print(json.dumps({"factor": factor, "tokens": drawn, "pixels": levels[::85, ::85].tolist()}))
         torch.save({"tokens": drawn, "levels": levels, "raw": picture}, folder.with_name(f"{folder.name}-{factor}.pt"))
 

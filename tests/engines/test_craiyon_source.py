@@ -29,6 +29,9 @@ FIRST_TOKENS = {
 """By supercondition_factor."""
 ALL_TOKENS = {1: "e87490d20e5044b2", 4: "bc4870ede80e3994", 16: "18ea3924c822ed3e"}
 """The beginning of the SHA-256 of their JSON. The likeliest logit was ahead by 3e-4 or more, far above rounding."""
+FIRST_LOGITS = [[-0.5254634, -0.8564290, 0.1661370], [-0.1639170, -0.4270149, 0.4935232]]
+LAST_LOGITS = [[-0.6146687, -0.2136000, 0.4258837], [-0.1846606, 0.0586489, 0.3855216]]
+"""Of the first three image tokens, for the empty text and the prompt, at the first and the last place of factor 16."""
 MEAN_COLOURS = {
     1: [30.096359, 10.929169, 70.224640],
     4: [19.622833, 10.563354, 52.892112],

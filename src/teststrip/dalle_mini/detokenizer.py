@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from teststrip.dalle_mini.sizes import BLOCKS, Sizes
 
-# The published model's norms have the epsilon of PyTorch's GroupNorm, 1e-5, as min-dalle has it.
+# The epsilon of the norms is that of min-dalle, PyTorch's default of 1e-5.
 
 
 class Block(nn.Module):
