@@ -64,6 +64,16 @@ def test_the_likeliest_tokens_are_those_of_min_dalle(model, factor):
     assert hashlib.sha256(json.dumps(found).encode()).hexdigest().startswith(ALL_TOKENS[factor])
 
 
+def test_the_logits_are_those_of_min_dalle(model):
+    logits = []
+    hook = model.decoder.register_forward_hook(lambda _, given, found: logits.append(found[:, :3].numpy()))
+    tokens(model, 16)
+    hook.remove()
+    # 5e-6: twenty times what differed where this was measured, and far less than what another GELU changes.
+    assert np.abs(logits[0] - FIRST_LOGITS).max() < 5e-6
+    assert np.abs(logits[-1] - LAST_LOGITS).max() < 5e-6
+
+
 @pytest.mark.parametrize(
     "factor", [pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow), 16]
 )
