@@ -29,6 +29,7 @@ PLACES = {
     "batching/*": "torch",
     "browser/*": "browser",
     "diffusion/*": "torch",
+    "engines/test_craiyon*": "torch",
     "engines/test_diffusers*": "torch",
     "engines/test_option_axes.py": "torch",
     "faults/*": "process",
