@@ -30,6 +30,7 @@ PLACES = {
     "browser/*": "browser",
     "diffusion/*": "torch",
     "engines/test_diffusers*": "torch",
+    "engines/test_imagen*": "process",
     "faults/*": "process",
     "hostile/*": "process",
     "metrics/test_clip.py": "torch",
