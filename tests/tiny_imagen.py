@@ -4,7 +4,7 @@ The package must never be installed with its dependencies: the torchvision that 
 
     pip install --no-deps imagen-pytorch==2.1.0 einops==0.8.2 beartype==0.23.1 kornia==0.9.0 kornia_rs==0.2.0 tqdm
 
-`TESTSTRIP_IMAGEN_PYTHON` may name another interpreter than the one that runs the tests.
+`TESTSTRIP_IMAGEN_PYTHON` may name another interpreter than the one that runs the tests, as for the engine.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from teststrip.engines.imagen import VARIABLE
+
 BY_HAND = Path(__file__).parent / "engines" / "imagen_by_hand.py"
 UNET = {"dim": 8, "dim_mults": [1, 2], "cond_dim": 16, "max_text_len": 16}
 CONFIG = {"type": "original", "unets": [UNET, UNET], "image_sizes": [16, 32], "timesteps": [4, 3], "text_embed_dim": 32}
@@ -29,7 +31,7 @@ CONFIG = {"type": "original", "unets": [UNET, UNET], "image_sizes": [16, 32], "t
 
 def interpreter() -> str:
     """The interpreter that has imagen-pytorch; "" = there is none."""
-    if named := os.environ.get("TESTSTRIP_IMAGEN_PYTHON"):
+    if named := os.environ.get(VARIABLE):
         return named
     wanted = ("imagen_pytorch", "einops", "beartype", "kornia", "kornia_rs", "tqdm", "torch", "transformers")
     return sys.executable if all(find_spec(name) for name in wanted) else ""

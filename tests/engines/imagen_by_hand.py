@@ -1,7 +1,7 @@
 """imagen-pytorch by hand, in an interpreter that has it: a tiny model, and pictures by direct calls of the package.
 
-    python imagen_by_hand.py build FOLDER            writes a model: two stages, 16 and 32 pixels, and a T5 of one layer
-    python imagen_by_hand.py checkpoint FOLDER       writes FOLDER/model.pt as ImagenTrainer.save does, with averages
+    python imagen_by_hand.py build FOLDER            writes a model: two stages, 16 and 32 pixels, and a T5 of one layer;
+                                                     and trained.pt as ImagenTrainer.save writes it, with averages
     python imagen_by_hand.py draw FOLDER FILE JSON   draws a picture with `Imagen.sample` and writes its bytes
 
 Needs no Teststrip: what the engine does is held against what this file does.
@@ -114,7 +114,7 @@ def checkpoint(folder: Path) -> None:
             "cond_drop_prob": 0.1,
         },
     }
-    torch.save(saved, folder / "model.pt")
+    torch.save(saved, folder / "trained.pt")
 
 
 def draw(folder: Path, file: Path, asked: dict[str, Any]) -> None:
@@ -145,4 +145,5 @@ if __name__ == "__main__":
         for number, line in enumerate(sys.argv[4:]):
             draw(folder, Path(f"{sys.argv[3]}.{number}"), json.loads(line))
     else:
-        {"build": build, "checkpoint": checkpoint}[what](folder)
+        build(folder)
+        checkpoint(folder)

@@ -40,7 +40,7 @@ def package() -> str:
 @pytest.fixture(scope="module")
 def loaded(package: str) -> Iterator[ImagenEngine]:
     """One engine for all tests, because its process takes seconds to import the package."""
-    engine = ImagenEngine(python=package, patience=120.0)
+    engine = ImagenEngine(patience=120.0)
     yield engine
     engine.close()
 
@@ -126,17 +126,16 @@ def test_a_long_prompt_says_what_the_model_did_not_read(loaded: ImagenEngine) ->
 
 
 def test_a_checkpoint_of_the_trainer_gives_its_averages_or_its_last_weights(
-    package: str, loaded: ImagenEngine, tmp_path: Path
+    loaded: ImagenEngine, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(model(), folder)
-    by_hand("checkpoint", str(folder))
     for name in ("config.json", "model.safetensors"):  # the checkpoint brings a configuration of its own
         (folder / name).unlink()
-    asked = shot(model=str(folder / "model.pt"), timesteps_1=4, timesteps_2=3)
+    asked = shot(model=str(folder / "trained.pt"), timesteps_1=4, timesteps_2=3)
     (own,) = drawn(loaded, [shot()])
     assert drawn(loaded, [asked]) == [own]
-    trained = ImagenEngine(python=package, ema=False)
+    trained = ImagenEngine(ema=False)
     assert trained.fingerprint(asked).id != loaded.fingerprint(asked).id
     (last,) = drawn(trained, [asked])
     trained.close()

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.studies import little
 from tests.tiny_imagen import looks_like_one, program
 
-from teststrip.engines.imagen import INSTALL, ImagenEngine
+from teststrip.engines.imagen import INSTALL, VARIABLE, ImagenEngine
 from teststrip.errors import EngineError, MissingExtra, StudyError
 from teststrip.imagen import child
 from teststrip.imagen.process import Process
@@ -29,9 +30,10 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[ImagenEngine]:
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ImagenEngine]:
     """The engine with a process that misbehaves as prompts ask it to."""
-    engine = ImagenEngine(python=program(tmp_path / "python", sys.executable, str(STAND_IN)), patience=2.0)
+    monkeypatch.setenv(VARIABLE, program(tmp_path / "python", sys.executable, str(STAND_IN)))
+    engine = ImagenEngine(patience=2.0)
     yield engine
     engine.close()
 
@@ -125,9 +127,12 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_an_interpreter_without_the_package_is_an_error_that_says_what_to_install(tmp_path: Path, model: Path) -> None:
+def test_an_interpreter_without_the_package_is_an_error_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
     bare = program(tmp_path / "bare", sys.executable, "-I", "-S")
-    engine = ImagenEngine(python=bare)
+    monkeypatch.setenv(VARIABLE, bare)
+    engine = ImagenEngine()
     with pytest.raises(MissingExtra) as caught:
         engine.fingerprint(shot(model, "an owl"))
     with pytest.raises(MissingExtra):
@@ -142,18 +147,25 @@ def test_an_interpreter_without_the_package_is_an_error_that_says_what_to_instal
 
 @pytest.mark.parametrize(("words", "said"), [(["echo", "hello"], "no frame|exit code 0"), (["false"], "exit code 1")])
 def test_a_program_that_is_no_interpreter_is_an_error_of_the_engine(
-    tmp_path: Path, model: Path, words: list[str], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, words: list[str], said: str
 ) -> None:
-    engine = ImagenEngine(python=program(tmp_path / "other", *words), patience=5.0)
+    monkeypatch.setenv(VARIABLE, program(tmp_path / "other", *words))
+    engine = ImagenEngine(patience=5.0)
     with pytest.raises(EngineError, match=said):
         engine.fingerprint(shot(model, "an owl"))
     engine.close()
 
 
-def test_a_program_that_is_not_there_is_said_when_the_study_is_read(model: Path) -> None:
-    engine = ImagenEngine(python="/no/such/python")
-    with pytest.raises(StudyError, match="python: there is no program '/no/such/python'"):
-        engine.check(shot(model, "an owl").settings)
+def test_a_program_that_is_not_there_is_an_error_of_the_engine(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    monkeypatch.setenv(VARIABLE, "/no/such/python")
+    engine = ImagenEngine()
+    with pytest.raises(EngineError, match=f"{VARIABLE}: '/no/such/python' cannot be used: .*No such file"):
+        engine.fingerprint(shot(model, "an owl"))
+
+
+def test_no_study_can_name_a_program() -> None:
+    with pytest.raises(StudyError, match="python"):
+        little(engine={"name": "imagen", "python": "./harm.sh"})
 
 
 def test_a_request_to_a_program_that_does_not_read_does_not_block(tmp_path: Path) -> None:

@@ -1,17 +1,17 @@
 """Engine `imagen`: models that were trained with imagen-pytorch, the open implementation of Google's Imagen.
 
-The package runs in a process of its own (`teststrip.imagen`), in this interpreter or in another one. This file joins
-what that room knows to the seam of engines: one request a shot, and what goes wrong becomes the shot's failure.
+The package runs in a process of its own (`teststrip.imagen`), with this interpreter or with the one that the
+environment names: a study file may be a stranger's, so it names no program. This file joins what that room knows to the
+seam of engines: one request a shot, and what goes wrong becomes the shot's failure.
 """
 
 from __future__ import annotations
 
 import math
-import shutil
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, get_args
 
@@ -33,6 +33,9 @@ INSTALL: Final = (
 )
 """With --no-deps, because a torchvision that does not fit the installed torch breaks transformers."""
 
+VARIABLE: Final = "TESTSTRIP_IMAGEN_PYTHON"
+"""The environment variable that names another interpreter, which has imagen-pytorch."""
+
 VERSION: Final = "2.1.0"
 MOST_TEXT: Final = 300
 """Characters of what an error says; a prompt in it may be of any length."""
@@ -43,15 +46,14 @@ def _by_name(*settings: Setting) -> Mapping[str, Setting]:
 
 
 class ImagenEngine:
-    """Asks a process for one picture a shot, because pictures of a batch share their noise.
+    """Draws with models of imagen-pytorch, in a process of its own; one call a picture.
 
-    `options` describes the arguments.
+    In a batch, the noise of a picture would depend on the pictures beside it. `options` describes the arguments.
     """
 
     options: ClassVar[Mapping[str, Setting]] = _by_name(
         Setting("ema", "bool", default=True, doc="Whether a checkpoint's averaged weights draw, where it has them."),
         Setting("text_encoder", "str", "", doc='Folder of the T5 that reads prompts; "" = the model\'s own.'),
-        Setting("python", "str", "", doc='Interpreter that has imagen-pytorch; "" = the one that runs Teststrip.'),
         Setting(
             "device",
             "str",
@@ -68,7 +70,7 @@ class ImagenEngine:
             doc="Seconds without a step of the model, loading included, after which its process is killed.",
         ),
     )
-    operation: ClassVar[frozenset[str]] = frozenset({"python", "device", "patience"})
+    operation: ClassVar[frozenset[str]] = frozenset({"device", "patience"})
     seeds: ClassVar[Seeds] = "exact"
     loads: ClassVar[frozenset[str]] = frozenset({"model"})
 
@@ -84,15 +86,14 @@ class ImagenEngine:
         *,
         ema: bool = True,
         text_encoder: str = "",
-        python: str = "",
         device: str = "auto",
         patience: float = 600.0,
     ) -> None:
         self._ema = ema
         self._text_encoder = text_encoder
-        self._python = python
         self._device = device
-        self._process = Process(python or sys.executable, patience)
+        self._python = os.environ.get(VARIABLE) or sys.executable
+        self._process = Process(self._python, patience)
         self._models: dict[str, Model] = {}
         self._about: Mapping[str, Any] | None = None
         self._digests = Digests()
@@ -100,8 +101,6 @@ class ImagenEngine:
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model that is not here or not whole, and for settings that it cannot heed."""
-        if self._python and not shutil.which(self._python):
-            raise StudyError(f"[engine] python: there is no program {self._python!r}. Name the path of an interpreter")
         knobs.check(settings, self._model(settings).own)
 
     def calls(self, settings: Mapping[str, Value]) -> int:
@@ -229,15 +228,14 @@ class ImagenEngine:
         """What the interpreter has; asked once."""
         if self._about is not None:
             return self._about
-        python = self._python or sys.executable
         try:
             about, _ = self._process.ask({"do": "about", "device": self._device})
         except (ProcessGone, OSError) as error:
-            raise EngineError(f"[engine] python: {python!r} cannot be used: {_line(str(error))}") from error
+            raise EngineError(f"{VARIABLE}: {self._python!r} cannot be used: {_line(str(error))}") from error
         if about.get("is") == "failed":
             raise EngineError(f"[engine] device = {self._device!r}: {_line(str(about.get('text')))}")
         if about["missing"]:
-            raise MissingExtra(_missing(python if self._python else "", about["missing"]))
+            raise MissingExtra(_missing(self._python, about["missing"]))
         if (found := about["versions"]["imagen-pytorch"]) != VERSION:
             raise EngineError(f"imagen-pytorch {found} is installed, engine 'imagen' knows {VERSION}. Run: {INSTALL}")
         self._about = about
@@ -257,12 +255,11 @@ class Unloadable(Exception):
 
 
 def _missing(python: str, names: Sequence[str]) -> str:
-    where = f" for {Path(python)}" if python else ""
     are = "is" if len(names) == 1 else "are"
     return (
-        f"{', '.join(names)} {are} not installed{where}. Run: {INSTALL}."
+        f"{', '.join(names)} {are} not installed for {python}. Run: {INSTALL}."
         " Without --no-deps pip brings a torchvision, and one that does not fit the torch here breaks transformers."
-        ' Another interpreter will do, too: [engine] python = "/path/to/python"'
+        f" Another interpreter will do, too: export {VARIABLE}=/path/to/python"
     )
 
 

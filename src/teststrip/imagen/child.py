@@ -1,6 +1,6 @@
 """The program of the process that makes pictures with imagen-pytorch, and the frames that it speaks in.
 
-The run starts this file by its path, with the interpreter that the engine's option `python` names. That interpreter
+The run starts this file by its path, with the interpreter that the user's environment names. That interpreter
 needs imagen-pytorch and no Teststrip, so this file imports the standard library alone at its top. A request is a frame
 on standard input, an answer is a frame on what was standard output; what libraries print goes to standard error.
 
@@ -193,7 +193,7 @@ class Model:
         self._device = device
         self._longest = min(unet.get("max_text_len", MOST_TOKENS) for unet in spec["config"]["unets"])
         folder = spec["text_encoder"]
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         load: Any = T5EncoderModel.from_pretrained
         self._encoder, report = load(
             folder, local_files_only=True, use_safetensors=True, dtype="float32", output_loading_info=True

@@ -107,15 +107,20 @@ class Process:
         if self._popen is not None and self._popen.poll() is None:
             return
         self.kill()  # one that ended while it had nothing to do costs no image
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._popen = subprocess.Popen(  # noqa: S603 - our own program
-            [self._python, str(Path(child.__file__).resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},  # no module of the working folder
-            start_new_session=True,  # Ctrl-C is for the run; and all that the process starts ends with it
-        )
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - our own program
+                [self._python, str(Path(child.__file__).resolve())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONSAFEPATH": "1"},  # no module of the working folder
+                start_new_session=True,  # Ctrl-C is for the run; and all that the process starts ends with it
+            )
+        except OSError:
+            log.close()
+            raise
+        self._log = log
         self._frames = queue.SimpleQueue()
         stream = cast("BinaryIO", self._popen.stdout)
         self._listener = threading.Thread(target=_listen, args=(stream, self._frames), name="imagen", daemon=True)
