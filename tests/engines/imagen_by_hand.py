@@ -1,6 +1,6 @@
 """imagen-pytorch by hand, in an interpreter that has it: a tiny model, and pictures by direct calls of the package.
 
-    python imagen_by_hand.py build FOLDER            writes a model: two stages, 16 and 32 pixels, and a T5 of one layer;
+    python imagen_by_hand.py build FOLDER            writes a model of two stages, 16 and 32 pixels, a T5 of one layer,
                                                      and trained.pt as ImagenTrainer.save writes it, with averages
     python imagen_by_hand.py draw FOLDER FILE JSON   draws a picture with `Imagen.sample` and writes its bytes
 

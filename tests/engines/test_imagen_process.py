@@ -71,6 +71,15 @@ def test_a_process_that_fails_costs_its_own_image_and_no_other(
     assert isinstance(after, Render)
 
 
+def test_three_deaths_in_a_row_are_enough(engine: ImagenEngine, model: Path) -> None:
+    good, *failed = engine.render([shot(model, "an owl"), *(shot(model, "die", seed) for seed in range(5))])
+    assert isinstance(good, Render)
+    assert all(isinstance(one, Failure) for one in failed)
+    assert ["so no more were tried" in str(one) for one in failed] == [False, False, False, True, True]
+    mixed = [shot(model, "die" if number % 3 else "an owl", number) for number in range(9)]
+    assert [isinstance(one, Render) for one in engine.render(mixed)] == [number % 3 == 0 for number in range(9)]
+
+
 def test_a_process_that_is_killed_between_images_costs_none(engine: ImagenEngine, model: Path) -> None:
     answers = engine.render([shot(model, "an owl", 1), shot(model, "an owl", 2)])
     assert isinstance(next(answers), Render)

@@ -37,6 +37,9 @@ VARIABLE: Final = "TESTSTRIP_IMAGEN_PYTHON"
 """The environment variable that names another interpreter, which has imagen-pytorch."""
 
 VERSION: Final = "2.1.0"
+MOST_DEATHS: Final = 3
+"""In a row, after which the other images of a model are not tried: a hang costs the patience each time."""
+
 MOST_TEXT: Final = 300
 """Characters of what an error says; a prompt in it may be of any length."""
 
@@ -154,15 +157,23 @@ class ImagenEngine:
             EngineError: the interpreter cannot be started, or the device is not there.
         """
         unloadable: dict[object, tuple[Reason, str]] = {}
+        deaths = 0  # in a row: a model that always kills its process must not take hours to say so
         for shot in shots:
             name = shot.settings.get("model")
             if name in unloadable:
                 yield Failure(shot, *unloadable[name])
                 continue
-            answer = self._picture(shot)
-            if isinstance(answer, Unloadable):
-                unloadable[name] = answer.reason, str(answer)
-                answer = Failure(shot, answer.reason, str(answer))
+            try:
+                answer = self._picture(shot)
+                deaths = 0
+            except ProcessGone as gone:
+                answer = Failure(shot, gone.reason, _line(f"{gone} (during this image)"))
+                deaths += 1
+                if deaths == MOST_DEATHS:
+                    unloadable[name] = gone.reason, _line(f"{gone} ({deaths} images in a row, so no more were tried)")
+            except Unloadable as error:
+                unloadable[name] = error.reason, str(error)
+                answer = Failure(shot, error.reason, str(error))
             yield answer
 
     def close(self) -> None:
@@ -171,7 +182,7 @@ class ImagenEngine:
         self._models.clear()
         self._fingerprints.clear()
 
-    def _picture(self, shot: Shot) -> Render | Failure | Unloadable:
+    def _picture(self, shot: Shot) -> Render | Failure:
         self._interpreter()
         started = time.perf_counter()
         try:
@@ -179,11 +190,8 @@ class ImagenEngine:
             knobs.check(shot.settings, model.own)
             fingerprint = self.fingerprint(shot)
         except StudyError as error:
-            return Unloadable(_line(str(error)))
-        try:
-            header, body = self._process.ask(self._request(shot, model))
-        except ProcessGone as gone:
-            return Failure(shot, gone.reason, _line(f"{gone} (during this image)"))
+            raise Unloadable(_line(str(error))) from error
+        header, body = self._process.ask(self._request(shot, model))
         if header.get("is") == "failed":
             return _failure(shot, header)
         side = knobs.side(shot.settings, model.own)
@@ -243,7 +251,7 @@ class ImagenEngine:
 
 
 class Unloadable(Exception):
-    """Why all shots of a model fail; handed on as a value.
+    """Why all shots of a model fail.
 
     Attributes:
         reason: for tables.
@@ -263,12 +271,12 @@ def _missing(python: str, names: Sequence[str]) -> str:
     )
 
 
-def _failure(shot: Shot, header: Mapping[str, Any]) -> Failure | Unloadable:
+def _failure(shot: Shot, header: Mapping[str, Any]) -> Failure:
     asked = str(header.get("reason"))
     reason = cast("Reason", asked) if asked in get_args(Reason) else "error"
     text = _line(str(header.get("text")))
     if header.get("phase") == "load":
-        return Unloadable(f"the model cannot be loaded: {text}", reason)
+        raise Unloadable(f"the model cannot be loaded: {text}", reason)
     return Failure(shot, reason, text, retryable=bool(header.get("retryable")))
 
 

@@ -43,7 +43,10 @@ class _Tensor:
 
 
 class _Name:
-    """A class or a constant of torch that is only named, never called."""
+    """A class or a constant of torch, which does nothing where it is called."""
+
+    def __init__(self, *_: object) -> None:
+        pass
 
 
 def _tensor(_storage: object, _offset: object, shape: tuple[int, ...], *_: object) -> _Tensor:
@@ -56,7 +59,11 @@ def _first(value: object, *_: object) -> object:
 
 INERT: Final[Mapping[tuple[str, str], Callable[..., object]]] = {
     ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "Counter"): dict,
+    ("builtins", "set"): set,
     ("torch", "Size"): tuple,
+    ("torch", "device"): _Name,
+    ("torch.serialization", "_get_layout"): _Name,
     ("torch._utils", "_rebuild_parameter"): _first,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
 }
