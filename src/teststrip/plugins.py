@@ -27,6 +27,11 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "pyarrow": "parquet",
     "cairosvg": "pdf",
+    "bitsandbytes": "quantization",
+    "gguf": "quantization",
+    "optimum": "quantization",
+    "torchao": "quantization",
+    "compel": "compel",
     "openai": "openai",
     "google": "google",
 }

@@ -215,6 +215,7 @@ def test_what_is_wrong_with_pictures_is_said_with_its_place(tmp_path: Path, prom
     assert message in str(raised.value)
 
 
+@pytest.mark.torch
 def test_plan_says_which_pictures_are_given(tmp_path: Path) -> None:
     picture(tmp_path, "owl.png", width=96)
     picture(tmp_path, "cat.png")

@@ -75,8 +75,8 @@ WRONG = [
     Wrong(
         "a key nobody knows",
         key("zzz = 2"),
-        "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, schedules, axes,"
-        " exclude, question, budget, metrics, trackers",
+        "unknown key 'zzz'. Known: name, prompts, replicates, seeds, engine, engines, settings, schedules, loras,"
+        " textual_inversions, axes, exclude, question, budget, metrics, trackers",
     ),
     Wrong(
         "a setting at the top",

@@ -69,7 +69,7 @@ def test_what_a_dead_run_left_open_is_unknown_stays_spent_and_is_told(tmp_path: 
         again = account.to_pay_again(store, {shot(1).id})
         assert account.told(1, again) == (
             "1 image was sent for and no answer came: perhaps paid, so not asked again."
-            " --pay-again asks again, for 0.250 USD at most"
+            " --pay-again asks again, for 0.25 USD at most"
         )
         assert store.verify() == []
 
@@ -93,7 +93,7 @@ def test_a_ledger_made_anew_from_its_pictures_still_knows_what_they_cost(tmp_pat
     with Store(tmp_path / "s", write=True) as store:
         for number in range(3):
             store.add(render(number, price=0.3))
-        assert "0.100 USD of 1.00 USD is left" in Account(store, DOLLAR).reserve(shot(9), Price(0.2, "USD"))
+        assert "0.10 USD of 1.00 USD is left" in Account(store, DOLLAR).reserve(shot(9), Price(0.2, "USD"))
 
 
 @given(

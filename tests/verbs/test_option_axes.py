@@ -25,7 +25,7 @@ KEYS: dict[str, Any] = {
     "engine": {"name": "tinted"},
     "prompts": ["an owl", "a rose"],
     "replicates": 2,
-    "settings": {"width": 16, "height": 16, "num_inference_steps": 2},
+    "settings": {"width": 16, "height": 16, "num_inference_steps": 20},
     "axes": {"tint": [0, 40, 200], "guidance_scale": [1, 7]},
     "question": {"metrics": ["sharpness"]},
 }
@@ -140,6 +140,7 @@ def test_a_trial_holds_one_instance_at_a_time_and_says_the_level_that_fails(
     assert studies.dump(left).count("gain") == 1
 
 
+@pytest.mark.process
 def test_a_plan_measures_each_option_and_says_the_levels(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(studies.dump(study()))
     found = forecast.calibrated(forecast.of(tmp_path / "study.toml"))

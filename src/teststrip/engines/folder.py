@@ -220,7 +220,7 @@ def _setting(name: str, values: Sequence[Value]) -> Setting:
     many = f"{len(plain)} values" if len(plain) != 1 else "1 value"
     doc = f"{many} in these pictures{f'; {NONE!r} where a picture says nothing of it' if silent else ''}."
     choices = tuple(map(str, values)) if kind == "str" and len(values) <= MOST_CHOICES else ()
-    return Setting(name, kind, choices=choices, optional=silent, tells_none=silent and kind != "str", doc=doc)
+    return Setting(name, kind, choices=choices, optional=silent, tells_none=silent, doc=doc)
 
 
 def _kind(values: Sequence[Value]) -> Literal["float", "int", "str", "bool"]:

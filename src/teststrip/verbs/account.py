@@ -121,7 +121,7 @@ def told(number: int, again: Mapping[str, float]) -> str:
     """A sentence on shots that were perhaps paid.
 
     >>> told(2, {"USD": 0.4}).partition(". ")[2]
-    '--pay-again asks again, for 0.400 USD at most'
+    '--pay-again asks again, for 0.40 USD at most'
     """
     were = "image was" if number == 1 else "images were"
     most = " + ".join(money(amount, currency) for currency, amount in again.items())

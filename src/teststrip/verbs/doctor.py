@@ -32,6 +32,10 @@ FOR: Mapping[str, str] = {
     "tensorboard": "writes studies for TensorBoard",
     "parquet": "exports tables as Parquet",
     "pdf": "exports figures as PDF",
+    "quantization": "loads models in fewer bits",
+    "compel": "reads weights in prompts, as (red:1.2)",
+    "openai": "asks OpenAI's image models, and services like them",
+    "google": "asks Google's image models",
 }
 """What each extra of the package is for."""
 

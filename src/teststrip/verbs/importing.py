@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from teststrip import disk, plugins
+from teststrip import plugins
 from teststrip import study as studies
 from teststrip.errors import StoreError, StudyError, UsageError, among
 from teststrip.folder import IMPORTED, STUDY_FILE
@@ -110,14 +110,12 @@ def write(prepared: Import, out: Path) -> Path:
             " columns file, prompt, seed and what was varied"
         )
     _refuse(prepared.source.folder, out)
-    with inside.speaking(out):
-        (out / IMPORTED).mkdir(parents=True)
-        for placed in prepared.design.placed:
-            picture = placed.picture
-            data = sources.bytes_of(prepared.source.folder / picture.name, picture.said)
-            disk.replace(out / IMPORTED / picture.file, data)
-        disk.replace(out / IMPORTED / index.NAME, index.written(_index(prepared.design)))
-        disk.replace(out / STUDY_FILE, prepared.text)
+    for placed in prepared.design.placed:
+        picture = placed.picture
+        data = sources.bytes_of(prepared.source.folder / picture.name, picture.said)
+        inside.write(out, f"{IMPORTED}/{picture.file}", data)
+    inside.write(out, f"{IMPORTED}/{index.NAME}", index.written(_index(prepared.design)))
+    inside.write(out, STUDY_FILE, prepared.text)
     try:
         studies.read(out / STUDY_FILE)
     except StudyError:  # a prompt that looks like a key, for example; nothing of the import is left behind

@@ -161,9 +161,12 @@ def money(amount: float, currency: str) -> str:
 
     >>> money(1234.5, "USD"), money(0.2107, "USD"), money(0.00588, "USD"), money(0, "USD")
     ('1,234.50 USD', '0.211 USD', '0.00588 USD', '0.00 USD')
+    >>> money(0.4, "USD"), money(0.72, "USD")
+    ('0.40 USD', '0.72 USD')
     """
     digits = 2 if amount >= 1 or not amount else max(2, 2 - math.floor(math.log10(amount)))
-    return f"{amount:,.{digits}f} {currency}"
+    whole, _, part = f"{amount:,.{digits}f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2} {currency}"
 
 
 def capital(text: str) -> str:
