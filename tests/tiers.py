@@ -31,6 +31,7 @@ PLACES = {
     "diffusion/*": "torch",
     "engines/test_craiyon*": "torch",
     "engines/test_diffusers*": "torch",
+    "engines/test_imagen*": "process",
     "engines/test_option_axes.py": "torch",
     "faults/*": "process",
     "hostile/*": "process",

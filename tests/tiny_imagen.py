@@ -1,0 +1,89 @@
+"""Tiny models of imagen-pytorch: a real one where an interpreter has the package, and folders that only look like one.
+
+The package must never be installed with its dependencies: the torchvision that comes with them breaks transformers.
+
+    pip install --no-deps imagen-pytorch==2.1.0 einops==0.8.2 beartype==0.23.1 kornia==0.9.0 kornia_rs==0.2.0 tqdm
+
+`TESTSTRIP_IMAGEN_PYTHON` may name another interpreter than the one that runs the tests, as for the engine.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from teststrip.engines.imagen import VARIABLE
+
+BY_HAND = Path(__file__).parent / "engines" / "imagen_by_hand.py"
+UNET = {"dim": 8, "dim_mults": [1, 2], "cond_dim": 16, "max_text_len": 16}
+CONFIG = {"type": "original", "unets": [UNET, UNET], "image_sizes": [16, 32], "timesteps": [4, 3], "text_embed_dim": 32}
+
+
+def interpreter() -> str:
+    """The interpreter that has imagen-pytorch; "" = there is none."""
+    if named := os.environ.get(VARIABLE):
+        return named
+    wanted = ("imagen_pytorch", "einops", "beartype", "kornia", "kornia_rs", "tqdm", "torch", "transformers")
+    return sys.executable if all(find_spec(name) for name in wanted) else ""
+
+
+def by_hand(*words: str) -> None:
+    """Run the package by hand in its interpreter."""
+    done = subprocess.run(
+        [interpreter(), str(BY_HAND), *words],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@cache
+def model() -> Path:
+    """A model of 300,000 random weights, made once a session."""
+    folder = Path(tempfile.mkdtemp(prefix="teststrip-imagen-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    by_hand("build", str(folder / "model"))
+    return folder / "model"
+
+
+def looks_like_one(folder: Path, config: dict[str, Any] | None = None, width: int = 32, stages: int = 2) -> Path:
+    """A folder with the configurations and headers of a model, whose weights are none."""
+    (folder / "text_encoder").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG if config is None else config))
+    names = {f"unets.{number}.text_to_cond.weight": [16, width] for number in range(stages)}
+    safetensors(folder / "model.safetensors", names)
+    (folder / "text_encoder" / "config.json").write_text(json.dumps({"model_type": "t5", "d_model": width}))
+    (folder / "text_encoder" / "tokenizer.json").write_text("{}")
+    safetensors(folder / "text_encoder" / "model.safetensors", {"shared.weight": [4, width]})
+    return folder
+
+
+def safetensors(file: Path, shapes: dict[str, list[int]]) -> None:
+    """A file of zeros with these tensors."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 4 * shape[0] * shape[1]
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    file.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+
+
+def program(file: Path, *words: str) -> str:
+    """An interpreter of our own: a file that starts `words` with what it is given."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    file.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
+    file.chmod(0o755)
+    return str(file)
