@@ -82,7 +82,7 @@ ON: dict[str, dict[str, Any]] = {
     "qwen_image": {"true_cfg_scale": 4.0},
 }
 NO_WINDOW = ("sana_sprint", "lcm", "cascade", "hidream")
-"""Families without guidance, and one that joins the texts of both rows in a way of its own: `windows.check` refuses it."""
+"""Families without guidance, and one that joins the texts of both rows in its own way: `windows.check` refuses it."""
 LIKE_OTHERS = ("sd21", "sdxl", "pixart_sigma", "sdxl_turbo", "chroma", "flux2_klein")
 """Left to `make campaign`: they differ little from a family that CI tries."""
 FAMILIES = [

@@ -52,11 +52,11 @@ def grid(folder: Path, prompts: tuple[str, ...] = PROMPTS, seeds: tuple[int, ...
     return folder
 
 
-def midjourney(folder: Path, prompts: tuple[str, ...] = PROMPTS) -> Path:
-    """Two values of stylize, a job of four pictures each, under names that begin with the user's."""
+def midjourney(folder: Path, prompts: tuple[str, ...] = PROMPTS, stylizes: tuple[int, ...] = (0, 250)) -> Path:
+    """A job of four pictures for each prompt and value of stylize, under names that begin with the user's."""
     folder.mkdir(parents=True)
     for prompt in prompts:
-        for stylize in (0, 250):
+        for stylize in stylizes:
             job = str(uuid.UUID(hashlib.md5(f"{prompt} {stylize}".encode()).hexdigest()))
             for index in range(4):
                 seed = int.from_bytes(hashlib.sha256(f"{job}{index}".encode()).digest()[:4], "big")

@@ -24,9 +24,11 @@ OLD = Path(__file__).parent / "old"
 DIGESTS = json.loads((OLD / "ids.json").read_text(encoding="utf-8"))
 
 FOUNDING = {
+    "craiyon": {"seed", "supercondition_factor", "temperature", "top_k"},
     "diffusers": {"model"},
     "folder": set(),
     "google": {"seed"},
+    "imagen": {"cfg_keep_parallel_frac", "cfg_remove_parallel_component", "cond_scale", "seed"},
     "openai": {"seed"},
     "pattern": {
         *("negative_prompt", "seed", "guidance_scale", "num_inference_steps"),

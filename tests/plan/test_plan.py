@@ -228,7 +228,7 @@ def test_time_and_disk_are_for_what_is_left_and_say_where_they_come_from() -> No
     assert (summary.calls, summary.calls_left) == (480 * 250, 480 * 250 - 30 * 100)
     assert summary.seconds_left == pytest.approx(0.5 * summary.calls_left)
     assert (summary.bytes_left, summary.size) == (450_000, "the mean of this folder")
-    assert summary.pace == "measured in 300 images of this folder"
+    assert summary.pace == "measured in 300 images of this folder, 500 ms a call"
 
 
 def test_without_a_pace_the_time_is_unknown_and_the_size_is_guessed() -> None:

@@ -114,7 +114,8 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONSAFEPATH": "1"},  # no module of the working folder
+                # No module of the working folder; and warnings are for the program that the variable was set for.
+                env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"},
                 start_new_session=True,  # Ctrl-C is for the run; and all that the process starts ends with it
             )
         except OSError:

@@ -215,8 +215,9 @@ class Plan:
             calls=self.calls(),
             calls_left=self._counted(missing),
             seconds_left=self._seconds_left(missing, pace or {}),
+            untimed=self._untimed(missing, pace or {}),
             price_left=self._price_left(missing),
-            pace="; ".join(dict.fromkeys(estimate.source for estimate in (pace or {}).values())),
+            pace=_paced(pace or {}),
             bytes_left=None if size is None else round(size.value * left),
             size="" if size is None else size.source,
             warnings=self._warnings(),
@@ -335,17 +336,16 @@ class Plan:
         )
 
     def _seconds_left(self, shots: Sequence[int], pace: Mapping[str, Measured]) -> float | None:
-        if not pace:
-            return None
-        seconds = 0.0
-        for cell, calls, n in zip(self.cells, self._calls, shots, strict=True):
-            maker = self.maker(cell)
-            if not n:
-                continue
-            if maker not in pace:
-                return None
-            seconds += (1 if calls is None else calls) * n * pace[maker].value
-        return seconds
+        timed = [
+            (1 if calls is None else calls) * n * pace[maker].value
+            for cell, calls, n in zip(self.cells, self._calls, shots, strict=True)
+            if (maker := self.maker(cell)) in pace
+        ]
+        return sum(timed) if timed else None
+
+    def _untimed(self, shots: Sequence[int], pace: Mapping[str, Measured]) -> tuple[str, ...]:
+        left = dict.fromkeys(self.maker(cell) for cell, n in zip(self.cells, shots, strict=True) if n)
+        return tuple(maker for maker in left if maker not in pace)
 
     def _guessed_size(self) -> Measured | None:
         settings = [self._composition.settings(cell.levels) for cell in self.cells[:1000]]
@@ -369,6 +369,22 @@ class Plan:
             if (given := seeding(engine)) != "exact":
                 found.append(f"{name} {UNSEEDED[given]}")
         return tuple(found)
+
+
+def _paced(pace: Mapping[str, Measured]) -> str:
+    """Where each pace comes from, and what it is; engines are named where there are several.
+
+    >>> _paced({"engine": Measured(0.05, "from a calibration")})
+    'from a calibration, 50 ms a call'
+    >>> _paced({"ours": Measured(0.05, "from a calibration"), "theirs": Measured(0.002, "from a calibration")})
+    'from a calibration, in ms a call: ours 50, theirs 2'
+    """
+    if len(pace) == 1:
+        return "".join(f"{one.source}, {one.value * 1000:.3g} ms a call" for one in pace.values())
+    sources: dict[str, list[str]] = {}
+    for maker, one in pace.items():
+        sources.setdefault(one.source, []).append(f"{maker} {one.value * 1000:.3g}")
+    return "; ".join(f"{source}, in ms a call: {', '.join(paces)}" for source, paces in sources.items())
 
 
 def _without(cell: Cell, axes: Container[str]) -> tuple[tuple[str, str], ...]:

@@ -54,7 +54,8 @@ class PlanSummary:
         axes: counts by level.
         calls: denoiser calls of all shots, counted by the engines; None where no engine counts.
         calls_left: denoiser calls of the shots without an image; None where no engine counts.
-        seconds_left: machine time for what is left, or None when no pace is known.
+        seconds_left: machine time for what is left of engines whose pace is known; None where none is.
+        untimed: names of the engines that have something left and no known pace.
         pace: where the time comes from.
         bytes_left: on disk, for what is left.
         size: where the bytes come from.
@@ -79,6 +80,7 @@ class PlanSummary:
     size: str
     price_left: tuple[Price, ...] = ()
     warnings: tuple[str, ...] = ()
+    untimed: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """The summary as plain values, for `--json`."""

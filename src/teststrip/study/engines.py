@@ -82,7 +82,7 @@ def read_engines(data: Mapping[str, object], place: Place, named: Named, folder:
 
 def _read(alias: str, value: object, place: Place, named: Named, folder: Path) -> Known:
     entry = table(value, place)
-    name = entry.get("name", DEFAULT)
+    name = entry.get("name", alias if alias in plugins.installed("engines") else DEFAULT)
     if not isinstance(name, str):
         raise (place / "name").error(f"must be text in quotes, not {kind_of(name)} ({shown(name)})")
     try:

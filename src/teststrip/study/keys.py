@@ -206,7 +206,12 @@ RANGE = (
 )
 
 ENGINE = (
-    Key("name", "text", "An installed engine. Left out: `diffusers`.", TEXT),
+    Key(
+        "name",
+        "text",
+        "An installed engine. Left out: `diffusers`, or in `[engines.craiyon]` the one of that name.",
+        TEXT,
+    ),
     Key("model", "text", 'For Diffusers: "emoji" (embedded), a folder, a .safetensors file or a hub id.', TEXT),
     Key("revision", "text", "For a hub id: branch, tag or commit.", TEXT),
 )

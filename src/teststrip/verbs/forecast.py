@@ -70,8 +70,8 @@ class Forecast:
 
     @property
     def timed(self) -> bool:
-        """Whether the time for what is left is known."""
-        return self.summary.seconds_left is not None
+        """Whether the time for all that is left is known."""
+        return not self.summary.untimed
 
 
 def of(
@@ -140,7 +140,7 @@ def calibrated(forecast: Forecast) -> Forecast:
     try:
         for maker, (ref, shots) in _samples(forecast.plan).items():
             if maker not in pace:
-                pace[maker] = _measured(ref, shots)
+                pace[maker] = _measured(maker, ref, shots)
     except MissingExtra as error:
         return replace(forecast, untimed=str(error))
     summary = replace(
@@ -211,7 +211,10 @@ def time_line(forecast: Forecast) -> str:
         return "Time: nothing is left to make"
     if seconds is None:
         return f"Time: unknown; {forecast.untimed}"
-    return f"Time: about {stopwatch(seconds)} ({forecast.summary.pace})"
+    known = f"Time: about {stopwatch(seconds)} ({forecast.summary.pace})"
+    if untimed := forecast.summary.untimed:
+        return f"{known}; how long {listed(untimed)} will take is known after the first images"
+    return known
 
 
 def as_json(forecast: Forecast) -> dict[str, Any]:
@@ -260,7 +263,7 @@ def _history(
             return set(), {}, None
         sizes = [images[-1].size for shot, images in store.images().items() if shot in done]
         pace = {
-            maker: planning.Measured(seconds, f"from earlier images of this folder, {seconds * 1000:.3g} ms a call")
+            maker: planning.Measured(seconds, "from earlier images of this folder")
             for maker, found in _by_maker(plan, today).items()
             if (seconds := store.pace({one.id for one in found})) is not None
         }
@@ -309,7 +312,7 @@ def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
     return found
 
 
-def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
+def _measured(maker: str, ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
     asked = {
         "name": ref.name,
         "options": dict(ref.options),
@@ -329,18 +332,16 @@ def _measured(ref: EngineRef, shots: Sequence[Planned]) -> planning.Measured:
         )
     except subprocess.TimeoutExpired:
         raise EngineError(
-            f"engine {ref.name!r}: two images took longer than {CALIBRATION_SECONDS} s. Plan with --no-calibrate"
+            f"{maker}: two images took longer than {CALIBRATION_SECONDS} s. Plan with --no-calibrate"
         ) from None
     if child.returncode:
         said = child.stderr.strip().splitlines() or ["no message"]
-        raise EngineError(f"calibration failed: {said[-1]}. Plan with --no-calibrate to leave it out")
+        raise EngineError(f"{maker}: calibration failed: {said[-1]}. Plan with --no-calibrate to leave it out")
     answer = json.loads(child.stdout.strip().splitlines()[-1])
     if "missing" in answer:
         raise MissingExtra(answer["missing"])
     seconds = float(answer["seconds_per_call"])
-    return planning.Measured(
-        seconds, f"from a calibration of {count(len(shots), 'image')}, {seconds * 1000:.3g} ms a call"
-    )
+    return planning.Measured(seconds, f"from a calibration of {count(len(shots), 'image')}")
 
 
 def _pilot(study: Study, plan: planning.Plan, folder: Path) -> Variances | None:

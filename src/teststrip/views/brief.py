@@ -77,6 +77,8 @@ def of(summary: Summary) -> Brief:
     told = summary.leading()
     heads, rows = _settings(summary)
     told_rows = tuple(row for place, row in enumerate(rows) if place < MOST_ROWS or row[0])
+    if len(rows) == len(told_rows) + 1:  # "and 1 more" would take the line of that row
+        told_rows = tuple(rows)
     return Brief(
         name=summary.study.name,
         size=size(summary),
