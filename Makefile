@@ -67,8 +67,10 @@ site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dea
 	$(PIP) --editable '.[parquet,test]'
 	touch $@
 
+# imagen-pytorch comes without its dependencies: the torchvision that they bring breaks transformers.
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[$(EXTRAS),openvino,parquet,dev]'
+	$(PIP) --no-deps imagen-pytorch einops beartype kornia kornia_rs
 	touch $@
 
 # Browser tests use Debian's chromium and firefox-esr; any chromium, chrome or firefox on the PATH will do.
