@@ -27,6 +27,7 @@ HEAVY = ("torch", "browser", "process")
 # A place below tests/, and the mark of each test that lies there.
 PLACES = {
     "batching/*": "torch",
+    "timings/*": "torch",
     "browser/*": "browser",
     "diffusion/*": "torch",
     "engines/test_craiyon*": "torch",

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from teststrip.batching.answers import joined, rows_of
-from teststrip.batching.calls import Call, CannotMerge, Counts, Done, FailedCall, out_of_memory
+from teststrip.batching.calls import Call, CannotMerge, Counts, Done, FailedCall, forget_frames, out_of_memory
 from teststrip.batching.interference import InterferenceCheck
 from teststrip.batching.lanes import Lanes
 from teststrip.batching.pending import Pending, ProxiedModel
@@ -293,6 +293,7 @@ class Batcher:
 
     def _recover(self, forward: Forward, error: Exception) -> None:
         """A forward raised: make all forwards of its shape narrower, or run its calls alone."""
+        forget_frames(error)
         self._drain()
         if out_of_memory(error) and forward.width > 1:
             if self._widths.halve(forward.shape, forward.width):

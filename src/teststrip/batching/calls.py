@@ -5,6 +5,7 @@ Plain records, without torch. To report a further fact of a call, add it to `Don
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -125,9 +126,21 @@ NO_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
     "not enough memory",
-    "cublas_status_alloc_failed",
+    "_status_alloc_failed",  # cuBLAS, cuDNN, cuSOLVER and others
+    "device_allocation_failed",  # cuDNN 9
 )
 """What errors say of memory that ran out, in lower case."""
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Free what the frames of an exception hold: where a forward ran out of memory, that is all it had computed so far.
+
+    An exception refers to its frames, and what stores the exception is often a local of one of them. Without this the
+    memory of a failed forward would come back when Python next looks for circles, long after the narrower one began.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def out_of_memory(error: BaseException) -> bool:

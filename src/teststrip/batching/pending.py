@@ -17,7 +17,7 @@ import greenlet
 import torch
 
 from teststrip.batching.answers import reunited, tensors
-from teststrip.batching.calls import Call, CannotMerge, Done, FailedCall, out_of_memory
+from teststrip.batching.calls import Call, CannotMerge, Done, FailedCall, forget_frames, out_of_memory
 from teststrip.batching.stacking import Reader, Request
 from teststrip.batching.streams import GlobalStream
 
@@ -145,6 +145,7 @@ class Pending:
         try:
             self.output = self._work()
         except Exception as error:  # a call fails by itself, whatever it raises
+            forget_frames(error)
             self.error = error
 
     def request_forward(self, model: ProxiedModel, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -23,6 +23,10 @@ from teststrip.batching.pending import Pending, ProxiedModel
 ENCODINGS = 256
 
 
+BASE = "diffusers.pipelines.pipeline_utils"
+"""Where Diffusers keeps what all pipelines share, which decodes nothing."""
+
+
 class SharedPipeline:
     """A pipeline made ready to be entered many times at once.
 
@@ -41,7 +45,7 @@ class SharedPipeline:
         self.models = {name: ProxiedModel(name, getattr(pipeline, name), "forward") for name in names}
         self.refusal = self._refusal()
         decoder = getattr(pipeline, DECODER, None)
-        if isinstance(decoder, torch.nn.Module) and _can_be_shared(decoder):
+        if isinstance(decoder, torch.nn.Module) and _can_be_shared(decoder, type(pipeline)):
             # Every decode accepts `generator`; the one decoder that draws noise with it is not shared.
             self.models[DECODER] = ProxiedModel(DECODER, decoder, "decode", frozenset({"generator"}))
         self._device = getattr(pipeline, "_execution_device", None)  # of the weights, or where offloading brings them
@@ -130,13 +134,26 @@ def _takes_best_few(kind: Any) -> bool:
     return "topk(" in inspect.getsource(kind.forward)
 
 
-def _can_be_shared(decoder: torch.nn.Module) -> bool:
+def _can_be_shared(decoder: torch.nn.Module, pipeline: type) -> bool:
     if not hasattr(decoder, "decode") or type(decoder).__name__ == "ConsistencyDecoderVAE":
         return False
-    # Where half precision overflows, the pipeline widens the decoder for the length of one decode and narrows it again.
-    # No other call may use the decoder in that time, so each of these calls decodes by itself.
+    # Where half precision overflows, some pipelines widen the decoder for the length of one decode and narrow it again.
+    # No other call may use the decoder in that time, so each of these calls decodes by itself. `force_upcast` is the
+    # default of the decoder's class, and says nothing about pipelines that never ask for it (Stable Diffusion 1.5).
     config = getattr(decoder, "config", {})
-    return not (getattr(config, "force_upcast", False) and getattr(decoder, "dtype", None) == torch.float16)
+    overflows = getattr(config, "force_upcast", False) and getattr(decoder, "dtype", None) == torch.float16
+    return not (overflows and _widens(pipeline))
+
+
+@functools.cache
+def _widens(pipeline: type) -> bool:
+    """Whether a pipeline's own code asks its decoder about overflow, or cannot be read."""
+    kinds = [kind for kind in pipeline.__mro__ if kind.__module__ not in ("builtins", "abc", BASE)]
+    try:
+        sources = [inspect.getsource(kind) for kind in kinds]
+    except (OSError, TypeError):
+        return True
+    return any(words in source for source in sources for words in ("force_upcast", "upcast_vae", "vae.to("))
 
 
 def _hashable(value: Any) -> Hashable | None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from teststrip.batching.answers import marked
-from teststrip.batching.calls import Counts
+from teststrip.batching.calls import Counts, forget_frames
 from teststrip.batching.lanes import Lanes
 from teststrip.batching.pending import ProxiedModel
 from teststrip.batching.recording import POSSIBLE, Limits, Recorder
@@ -27,6 +27,12 @@ RECORDED = 2 * TIMED + 32
 COMPILED = 200
 
 
+def settled(device: torch.device) -> None:
+    """Block until what was asked of a device is computed; a processor computes at once."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 class ModelRunner:
     """Computes the forwards of a pipeline's models.
 
@@ -36,6 +42,8 @@ class ModelRunner:
         replacements: by component name, what to call in place of the model.
         recording: when forwards are recorded; None = never.
         counts: `recorded` goes up with each recording.
+        settle: blocks until what was asked of a device is computed. Without it the seconds of a forward would be those
+            of asking for it, and the call that next reads a number would be charged for all that is under way.
     """
 
     def __init__(
@@ -46,7 +54,9 @@ class ModelRunner:
         replacements: Mapping[str, Callable[..., Any]],
         recording: Limits | None,
         counts: Counts,
+        settle: Callable[[torch.device], None] = settled,
     ) -> None:
+        self._settle = settle
         self._lanes = lanes
         self._replacements = replacements
         self._counts = counts
@@ -88,9 +98,8 @@ class ModelRunner:
             begin = clock()
             try:
                 self.start(model, full, width).result()
-                if model.device.type != "cpu":
-                    torch.accelerator.synchronize(model.device)
-            except Exception:  # memory ran out: the search ends; another fault comes again in the first real forward
+            except Exception as error:  # memory ran out: the search ends; another fault comes again in a real forward
+                forget_frames(error)
                 return None
             taken.append(clock() - begin)
             if recorder and (made := recorder.record(stacked(full, width), taken[-1])):
@@ -107,13 +116,15 @@ class ModelRunner:
             return TIMED
         try:
             _, seconds = self.start(model, [(request, 0, request.rows)], request.rows).result()
-        except Exception:  # it comes again in the first real forward, where the calls are told
+        except Exception as error:  # it comes again in the first real forward, where the calls are told
+            forget_frames(error)
             return TIMED
         return RECORDED if recorder.is_short(seconds) else TIMED
 
     def _timed(self, model: ProxiedModel, pieces: Sequence[Piece], width: int) -> tuple[Any, float]:
         begin = time.perf_counter()
         output = self._computed(model, stacked(pieces, width))
+        self._settle(model.device)
         if pieces[0][0].listed:
             output = marked(output, width)
         return output, time.perf_counter() - begin

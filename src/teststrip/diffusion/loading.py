@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from teststrip.batching import out_of_memory
-from teststrip.diffusion import additions, part_loading, precision
+from teststrip.diffusion import additions, part_loading, pipelines, precision
 from teststrip.diffusion.additions import Additions
 from teststrip.diffusion.failures import MOST, CannotLoad
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.loras import Lora
 from teststrip.diffusion.models import Model, fetch
 from teststrip.diffusion.parts import AS_IT_IS, Parts, find
+from teststrip.diffusion.source import function
 from teststrip.diffusion.whole import only_variant
 from teststrip.errors import EngineError, StudyError, first_line
 from teststrip.records import Reading, Value
@@ -31,7 +32,7 @@ from teststrip.weights.loading import devices, quietly
 from teststrip.weights.loading import resolved_device as device_of
 
 HALF = {"unet": "float16", "transformer": "bfloat16"}
-"""What "auto" means off the CPU: U-Nets were trained in float16; large transformers overflow in it."""
+"""What "auto" means off the CPU: U-Nets were trained in float16; other denoisers overflow in it."""
 
 
 NOTHING_ADDED = Additions()
@@ -100,8 +101,17 @@ def resolved_dtype(asked: str, device: str, model: Model, quantization: str | No
     """The number format that "auto" stands for: float32 on a CPU, half elsewhere, or what a quantization takes."""
     if asked != "auto":
         return asked
-    half = HALF["transformer" if "transformer" in (model.index or {}) else "unet"]
+    half = HALF["unet" if _has_unet(model) else "transformer"]
     return precision.dtype_of(quantization, "float32" if device == "cpu" else half)
+
+
+def _has_unet(model: Model) -> bool:
+    """Whether the denoiser is a U-Net: by the model's list of parts, or by what the class of a single file takes."""
+    if model.index:
+        return "unet" in model.index
+    pipeline = pipelines.find(model.pipeline)
+    made = function(pipeline.tree, "__init__") if pipeline else None
+    return made is None or any(argument.arg == "unet" for argument in made.args.args)
 
 
 def load(

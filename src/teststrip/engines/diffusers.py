@@ -324,16 +324,19 @@ class DiffusersEngine:
             # More shots of a model or of its LoRAs come later, and once is enough.
             model, files = load_key(first.settings), files_key(first.settings)
             failed = unloadable.get(model) or unloadable.get(files)
+            loaded: loading.Loaded | None = None
             if failed is None:
                 try:
                     loaded = self._load(first)
                 except CannotLoad as error:
                     failed = error.alone()
                     unloadable[files if isinstance(error, CannotAdapt) else model] = failed
-            if failed is not None:
+            if loaded is None:
+                assert failed is not None
                 yield from (failures.at_loading(shot, failed) for shot in together)
                 continue
             yield from self._one_by_one(loaded, together) if self._plainly else self._batched(loaded, first, together)
+            self._batches = loaded = None  # both hold the pipeline, whose memory the next model may need
 
     def finish(self) -> None:
         """Begin no further shot; those under way are answered, and then `render` ends."""
