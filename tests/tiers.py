@@ -34,6 +34,7 @@ PLACES = {
     "engines/test_diffusers*": "torch",
     "engines/test_imagen*": "process",
     "engines/test_option_axes.py": "torch",
+    "executors/test_processes*": "process",
     "faults/*": "process",
     "hostile/*": "process",
     "metrics/test_clip.py": "torch",

@@ -1,4 +1,4 @@
-"""Finds engines, metrics and trackers by name, through entry points. Knows no single part."""
+"""Finds engines, metrics, trackers and executors by name, through entry points. Knows no single part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from teststrip.errors import MissingExtra, UsageError, among, shortened
 
-Kind = Literal["engines", "metrics", "trackers"]
+Kind = Literal["engines", "metrics", "trackers", "executors"]
 
 # Import name of a package to the extra that brings it. A message names any other missing package by its import name.
 EXTRAS = {

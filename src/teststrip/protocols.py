@@ -1,6 +1,7 @@
 """The seams: what an engine, a metric, a tracker and an executor must be able to do.
 
-`plugins` finds every part through an entry point (`teststrip.engines`, `.metrics`, `.trackers`), built-in ones too.
+`plugins` finds every part through an entry point (`teststrip.engines`, `.metrics`, `.trackers`, `.executors`), built-in
+ones too.
 """
 
 from __future__ import annotations

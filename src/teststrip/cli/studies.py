@@ -116,6 +116,14 @@ def run(
     pay_again: Annotated[
         bool, typer.Option("--pay-again", help="Also ask again for images that were perhaps paid and never came.")
     ] = False,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:N]",
+            help="Where engines run: local, processes (one for each GPU), processes:4.",
+            autocompletion=offered(lambda: plugins.installed("executors")),
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Also print what Diffusers and Transformers say that changes no picture.")
     ] = False,
@@ -125,6 +133,7 @@ def run(
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as studies
+    from teststrip.executors.named import executor_of
     from teststrip.results import scores
     from teststrip.study import syntax
     from teststrip.verbs import places
@@ -149,6 +158,7 @@ def run(
             allow_mixed=allow_mixed,
             retry=retry,
             pay_again=pay_again,
+            executor=executor_of(executor) if executor else None,
             without_failing=without_failing,
             say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
         )
@@ -161,6 +171,7 @@ def run(
             retry=retry,
             pay_again=pay_again,
             without_failing=without_failing,
+            executor=executor,
         )
         _said(outcome, more, as_json=as_json)
         if live and not outcome.interrupted:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
 from teststrip import plugins
-from teststrip.errors import EngineError, StudyError
+from teststrip.errors import EngineError, StudyError, UsageError
 from teststrip.protocols import Attempts, Engine, LooksAhead, Pays, Purse, Rehearses
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
@@ -40,6 +40,17 @@ class LocalExecutor:
         self._engines: dict[str, Engine] = {}
         self._loaded: dict[str, str] = {}
         """Of engines that alternate, by name, the key of the one that may have loaded weights."""
+
+    @classmethod
+    def of(cls, argument: str) -> Self:
+        """The executor that `--executor local` names.
+
+        Raises:
+            UsageError: there is an argument.
+        """
+        if argument:
+            raise UsageError(f"--executor local:{argument}: local takes nothing after its name")
+        return cls()
 
     def __enter__(self) -> Self:
         return self

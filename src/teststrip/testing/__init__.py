@@ -1,8 +1,9 @@
-"""Contract suites: what every engine, metric and tracker must do, as classes of tests that plug-ins run, too.
+"""Contract suites: what every engine, metric, tracker and executor must do, as classes of tests that plug-ins run.
 
     engine_contract    EngineContract
     metric_contract    MetricContract
     tracker_contract   TrackerContract, and StudyTrackerContract for trackers that show a study elsewhere
+    executor_contract  ExecutorContract
     canaries           secrets that are laid out, and what of them went out
 
 A plug-in subclasses a suite in a file of its own tests and says what differs; pytest finds the tests by themselves.

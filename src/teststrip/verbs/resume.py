@@ -64,6 +64,7 @@ def again(
     retry: bool = False,
     pay_again: bool = False,
     without_failing: bool = False,
+    executor: str | None = None,
 ) -> str:
     """The command that goes on with a run that was stopped.
 
@@ -75,6 +76,7 @@ def again(
     words += [word for name in trackers for word in ("--tracker", name)]
     words += ["--allow-mixed"] * allow_mixed + ["--retry"] * retry + ["--pay-again"] * pay_again
     words += ["--without-failing"] * without_failing
+    words += ["--executor", executor] if executor else []
     return shlex.join(words)
 
 

@@ -1,0 +1,166 @@
+"""Which shots go to which worker next: pieces, longest first, the same model to whom has it loaded.
+
+Every shot is waiting, under way in one piece, or answered. A piece is small enough that a lost worker costs little, and
+large enough that batches stay full. Knows shots, costs and numbers of pieces; nothing of processes or machines, so that
+each executor of several workers hands out by it.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Collection, Hashable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from teststrip.records import Failure, Shot
+
+MOST: Final = 64
+"""Shots of a piece: as many as the batcher looks ahead."""
+
+SHARES: Final = 2
+"""A piece is 1 / (workers x this) of what waits, by cost, so that pieces grow short towards the end of a run."""
+
+TRIES: Final = 3
+"""How often a shot may be in a piece that was lost, before it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A shot that has no answer yet.
+
+    Attributes:
+        shot: what is asked.
+        cost: denoiser rows, or 1 where the engine cannot know.
+        weights: equal for shots that need the same weights in memory.
+        lost: how often the shot was in a piece that was lost.
+    """
+
+    shot: Shot
+    cost: float
+    weights: Hashable
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Shots that one worker makes, all with the same weights.
+
+    Attributes:
+        number: of no other piece.
+        weights: as in `Item`.
+        items: without an answer, by the id of their shot.
+    """
+
+    number: int
+    weights: Hashable
+    items: dict[str, Item] = field(default_factory=dict)
+
+    @property
+    def shots(self) -> list[Shot]:
+        """The shots without an answer, the longest first."""
+        return [item.shot for item in self.items.values()]
+
+
+class Pieces:
+    """The shots of a run that have no answer.
+
+    Args:
+        workers: that make pieces at a time.
+        numbers: of the pieces, each larger than the one before. Workers that outlive a run need numbers that no earlier
+            run had, or what was said of an old piece would be taken for a new one.
+
+    >>> from teststrip.records import EngineRef
+    >>> pieces = Pieces(workers=2)
+    >>> for steps in (10, 50, 20):
+    ...     pieces.add(Shot(EngineRef("pattern"), {"prompt": "an owl", "seed": steps}), cost=steps, weights="one model")
+    >>> first, second = pieces.take(None), pieces.take(None)
+    >>> [shot.seed for shot in first.shots], [shot.seed for shot in second.shots]
+    ([50], [20])
+    """
+
+    def __init__(self, workers: int, numbers: Iterator[int] | None = None) -> None:
+        self._workers = workers
+        self._waiting: dict[Hashable, list[Item]] = {}
+        self._under_way: dict[int, Piece] = {}
+        self._numbers = numbers or count(1)
+
+    def __len__(self) -> int:
+        """Shots that wait."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def under_way(self) -> Collection[int]:
+        """Numbers of the pieces that were taken and did not end."""
+        return self._under_way.keys()
+
+    def add(self, shot: Shot, cost: float, weights: Hashable) -> None:
+        """Let a shot wait."""
+        self._put(Item(shot, cost, weights))
+
+    def take(self, loaded: Hashable | None) -> Piece | None:
+        """The next piece for a worker, the longest shots first.
+
+        Args:
+            loaded: the weights that the worker has in memory; None = none.
+
+        Returns:
+            shots of the loaded weights where some wait, else of the weights with most to do that no other worker has;
+            None where nothing waits.
+        """
+        if not self._waiting:
+            return None
+        weights = loaded if loaded in self._waiting else self._most_to_do()
+        waiting = self._waiting[weights]
+        share = sum(item.cost for items in self._waiting.values() for item in items) / (self._workers * SHARES)
+        piece = Piece(next(self._numbers), weights)
+        spent = 0.0
+        while waiting and len(piece.items) < MOST and (not piece.items or spent + waiting[0].cost <= share):
+            if piece.items and waiting[0].lost:
+                break
+            item = waiting.pop(0)
+            piece.items[item.shot.id] = item
+            spent += item.cost
+            if item.lost:  # perhaps it is this one that ends workers, so it goes alone
+                break
+        if not waiting:
+            del self._waiting[weights]
+        self._under_way[piece.number] = piece
+        return piece
+
+    def answered(self, number: int, shot: str) -> bool:
+        """Note an answer.
+
+        Returns:
+            False for a late one, which must not be counted: the piece was lost before, or the shot answered.
+        """
+        piece = self._under_way.get(number)
+        return piece is not None and piece.items.pop(shot, None) is not None
+
+    def end(self, number: int) -> None:
+        """Forget a piece that a worker ended because the run is to finish: its shots stay without an answer."""
+        self._under_way.pop(number, None)
+
+    def lost(self, number: int, why: str) -> list[Failure]:
+        """Let the shots of a piece that have no answer wait again.
+
+        Returns:
+            a failure for each shot that was lost too often; `why` says how.
+        """
+        piece = self._under_way.pop(number, None)
+        failures = []
+        for item in piece.items.values() if piece else ():
+            lost = item.lost + 1
+            if lost < TRIES:
+                self._put(Item(item.shot, item.cost, item.weights, lost))
+            else:
+                failures.append(Failure(item.shot, "error", f"{why}, {TRIES} times"))
+        return failures
+
+    def _put(self, item: Item) -> None:
+        insort(self._waiting.setdefault(item.weights, []), item, key=lambda one: -one.cost)
+
+    def _most_to_do(self) -> Hashable:
+        held = {piece.weights for piece in self._under_way.values()}
+        free = [weights for weights in self._waiting if weights not in held] or list(self._waiting)
+        return max(free, key=lambda weights: sum(item.cost for item in self._waiting[weights]))

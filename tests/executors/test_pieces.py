@@ -1,0 +1,84 @@
+"""Handing out: every shot once, longest first, the same model to whom has it, and a bounded number of repeats."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teststrip.executors.pieces import TRIES, Pieces
+from teststrip.executors.processes import Place, places
+from teststrip.records import EngineRef, Shot
+
+ENGINE = EngineRef("pattern")
+
+
+def shot(number):
+    return Shot(ENGINE, {"prompt": "an owl", "seed": number})
+
+
+COSTS = st.lists(st.tuples(st.integers(1, 200), st.sampled_from("ab")), min_size=1, max_size=60)
+
+
+@given(COSTS, st.integers(1, 5), st.randoms(use_true_random=False))
+def test_every_shot_is_answered_or_failed_once_however_often_pieces_are_lost(costs, workers, chance):
+    pieces = Pieces(workers)
+    for number, (cost, weights) in enumerate(costs):
+        pieces.add(shot(number), cost, weights)
+    ended, hands = [], {}
+    while len(pieces) or pieces.under_way:
+        for worker in range(workers):
+            if worker not in hands and (piece := pieces.take(None)):
+                hands[worker] = piece
+        worker = chance.choice(list(hands))
+        piece = hands.pop(worker)
+        for one in piece.shots:
+            if chance.random() < 0.7:
+                assert pieces.answered(piece.number, one.id)
+                assert not pieces.answered(piece.number, one.id)  # the second time it is late
+                ended.append(one.id)
+        ended += [failure.shot.id for failure in pieces.lost(piece.number, "gone")]
+        assert not pieces.answered(piece.number, shot(0).id)  # whatever comes after the loss is late
+    assert sorted(ended) == sorted(shot(number).id for number in range(len(costs)))
+
+
+@given(COSTS)
+def test_the_longest_of_a_model_go_first(costs):
+    pieces = Pieces(2)
+    for number, (cost, _) in enumerate(costs):
+        pieces.add(shot(number), cost, "a model")
+    order = []
+    while piece := pieces.take("a model"):
+        order += [item.cost for item in piece.items.values()]
+    assert order == sorted((cost for cost, _ in costs), reverse=True)
+
+
+def test_a_worker_gets_the_model_that_it_has_and_another_worker_another_model():
+    pieces = Pieces(2)
+    for number in range(40):
+        pieces.add(shot(number), 10, "large" if number < 30 else "small")
+    first, second = pieces.take(None), pieces.take(None)
+    assert (first.weights, second.weights) == ("large", "small")
+    assert pieces.take("small").weights == "small"
+    assert pieces.take("large").weights == "large"
+
+
+def test_shots_of_a_lost_piece_go_alone_and_fail_when_they_were_lost_too_often():
+    pieces = Pieces(1)
+    for number in range(8):
+        pieces.add(shot(number), 1, "a model")
+    assert len(pieces.take(None).items) > 1
+    assert pieces.lost(1, "gone") == []
+    failures = []
+    while piece := pieces.take("a model"):
+        if any(item.lost for item in piece.items.values()):
+            assert len(piece.items) == 1
+        failures += pieces.lost(piece.number, "the process ended (signal 9)")
+    assert len(failures) == 8
+    assert {failure.text for failure in failures} == {f"the process ended (signal 9), {TRIES} times"}
+    assert all(failure.retryable for failure in failures)
+
+
+def test_workers_share_cards_and_cores_and_each_core_has_one_worker():
+    found = places(3, ["0", "1"], list(range(7)))
+    assert [place.variables["CUDA_VISIBLE_DEVICES"] for place in found] == ["0", "1", "0"]
+    assert [place.cores for place in found] == [(0, 1), (2, 3), (4, 5)]
+    assert all(place.cores == () for place in places(4, [], [0, 1]))
+    assert isinstance(found[0], Place)

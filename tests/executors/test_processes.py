@@ -1,0 +1,133 @@
+"""Processes: the contract, the pictures of `local`, and workers that are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from teststrip.executors.processes import ProcessesExecutor
+from teststrip.records import EngineRef, Render
+from teststrip.study import study
+from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
+from teststrip.verbs.run import Session
+
+
+@pytest.fixture(scope="module")
+def two():
+    with ProcessesExecutor(2) as executor:
+        yield executor
+
+
+class TestProcessesKeepTheContract(ExecutorContract):
+    @pytest.fixture
+    def executor(self, two):
+        return two
+
+
+def test_workers_that_are_killed_lose_no_shot_and_answer_none_twice(two):
+    answers, killed = [], []
+    for answer in two.run(SLOW, asked(120, SLOW)):
+        answers.append(answer)
+        if len(answers) in (10, 50):
+            killed.append(two.pids[len(killed)])
+            os.kill(killed[-1], signal.SIGKILL)
+    assert len(set(killed)) == 2
+    assert [answer for answer in answers if not isinstance(answer, Render)] == []
+    assert sorted(answer.shot.id for answer in answers) == sorted(shot.id for shot in asked(120, SLOW))
+    assert not set(killed) & set(two.pids)
+
+
+def test_an_error_of_the_engine_in_a_worker_is_raised_in_the_driver(two):
+    broken = EngineRef("pattern", {}, {"fail": ""})
+    for pid in two.pids:
+        os.kill(pid, signal.SIGKILL)
+    assert len(list(two.run(broken, asked(4, broken)))) == 4  # workers that died idle are replaced
+
+
+def pixels(asked, folder, executor):
+    """What the pictures of a study show, by the id of their shot."""
+    with Session.open(asked, folder, trackers=[], executor=executor) as session:
+        session.make(session.todo())
+    with session.result as result:
+        return {row.planned.shot.id: row.image.facts["pixels"] for row in result.rows()}
+
+
+def test_a_study_has_the_pictures_of_a_run_in_one_process(tmp_path):
+    little = study(
+        name="little",
+        prompts=["an owl", "a cat"],
+        replicates=3,
+        engine={"name": "pattern"},
+        settings={"width": 16, "height": 16},
+        axes={"guidance_scale": [1, 7.5], "num_inference_steps": [2, 30]},
+    )
+    alone = pixels(little, tmp_path / "local", None)
+    assert len(alone) == 24
+    assert pixels(little, tmp_path / "processes", ProcessesExecutor(2)) == alone
+
+
+@pytest.mark.slow
+def test_the_embedded_model_makes_the_same_pictures_in_processes_at_equal_rows(tmp_path):
+    little = study(
+        name="little",
+        prompts=["an owl", "a cat"],
+        replicates=3,
+        engine={"name": "diffusers", "device": "cpu", "batch": 6},
+        settings={"model": "emoji"},
+        axes={"guidance_scale": [1, 3], "num_inference_steps": [3, 9]},
+    )
+    alone = pixels(little, tmp_path / "local", None)
+    assert len(alone) == 24
+    assert pixels(little, tmp_path / "processes", ProcessesExecutor(2)) == alone
+
+
+def test_closing_in_the_middle_ends_the_workers(tmp_path):
+    executor = ProcessesExecutor(2)
+    answers = executor.run(SLOW, asked(100, SLOW))
+    next(answers)
+    pids = executor.pids
+    assert pids
+    executor.close()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+STUDY = """name = "little"
+prompts = ["an owl"]
+replicates = 400
+[engine]
+name = "pattern"
+seconds = 0.02
+[settings]
+width = 16
+height = 16
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_that_is_stopped_or_killed_leaves_no_worker(tmp_path, number, code):
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    command = [sys.executable, "-m", "teststrip", "run", "study.toml", "--executor", "processes:2"]
+    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    images = tmp_path / "runs" / "little" / "images"
+    until = time.monotonic() + 60
+    while sum(1 for _ in images.rglob("*.png")) < 4:
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    workers = psutil.Process(run.pid).children(recursive=True)
+    assert len(workers) == 2
+    run.send_signal(number)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == code
+    _, left = psutil.wait_procs(workers, timeout=30)
+    assert not left
+    made = sum(1 for _ in images.rglob("*.png"))
+    assert 4 <= made < 400
+    if number == signal.SIGINT:
+        assert "--executor processes:2" in said
