@@ -19,7 +19,7 @@ from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, body
 from tests.hosted.service import Fault, Reply, Request, patiently, png_of
 
 from teststrip import study as studies
-from teststrip.errors import StudyError
+from teststrip.errors import EngineError, StudyError
 from teststrip.hosted import configuration
 from teststrip.pictures import pixel_digest
 from teststrip.records import Study
@@ -194,6 +194,21 @@ def test_a_run_killed_between_request_and_answer_leaves_unknown_images_that_only
     with Store(tmp_path / "s") as store:
         assert Counter(request.state for request in store.requests()) == {"unknown": 4, "settled": 4}
         assert spent(store)["USD"] == pytest.approx(8 * BILL)
+
+
+def test_a_service_that_says_no_in_the_middle_leaves_a_finished_page_of_what_was_paid(
+    tmp_path: Path, service: OpenAIService
+) -> None:
+    service.instead = lambda request: TROUBLES["no money"][0] if request.number >= 7 else None
+    with pytest.raises(EngineError, match="says no"):
+        drive(study(6, threads=1), tmp_path / "s", trackers=[])
+    page = (tmp_path / "s" / "page" / "data.js").read_text(encoding="utf-8")
+    assert "under way" not in page
+    assert "7 of 12 images" in (tmp_path / "s" / "report.md").read_text(encoding="utf-8")
+    service.instead = lambda request: None
+    outcome = drive(study(6, threads=1), tmp_path / "s", trackers=[])
+    outcome.result.close()
+    assert outcome.made == 5
 
 
 def test_no_key_is_in_any_byte_that_comes_out(tmp_path: Path, service: OpenAIService) -> None:

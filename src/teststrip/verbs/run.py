@@ -16,7 +16,7 @@ from typing import Self
 
 from teststrip import plan as planning
 from teststrip import study as studies
-from teststrip.errors import PictureError, UsageError
+from teststrip.errors import EngineError, PictureError, UsageError
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import PAGE, STUDY_FILE
 from teststrip.protocols import Executor, Pays, Tracker
@@ -104,6 +104,9 @@ def drive(
 
     Returns:
         What this run did.
+
+    Raises:
+        EngineError: an engine stopped the run. What was made before is kept, scored and shown.
     """
     if not isinstance(study, Study):
         study, out = places.of_study(study, out)
@@ -122,17 +125,26 @@ def drive(
         executor=executor,
         page=views,
     )
+    halted: EngineError | None = None
     with session:
         with stopping(session.stopped):
             if say and limit is None and not without_failing:
                 for sentence in session.doubts():
                     say(sentence)
-            session.make(islice(session.todo(), limit))
+            try:
+                session.make(islice(session.todo(), limit))
+            except EngineError as error:  # a key that is not valid, no more money: what is there is shown all the same
+                if not session.outcome.made:
+                    raise
+                halted = error
             session.score()
         session.conclude()
         if views:
             session.write_views()
         session.announce()
+    if halted:
+        session.result.close()
+        raise halted
     return session.outcome
 
 
