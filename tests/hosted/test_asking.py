@@ -248,6 +248,27 @@ def test_a_fault_of_a_client_fails_its_shot_alone_and_is_not_paid_again() -> Non
     assert (answers[1].reason, answers[1].paid) == ("invalid", None)
 
 
+class _SaysNothing(Exception):
+    def __str__(self) -> str:
+        raise ValueError("not even a text")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("end", [GeneratorExit, KeyboardInterrupt, _SaysNothing])
+def test_a_thread_that_ends_without_an_answer_leaves_its_shot_unknown_and_nobody_waiting(
+    end: type[BaseException],
+) -> None:
+    def ask(shot: Shot) -> Answer:
+        if shot.seed == 1:
+            raise end
+        return drawn(shot)
+
+    answers = {answer.shot.seed: answer for answer in asking(ask).render(shots(3))}
+    assert isinstance(answers[2], Render)
+    assert isinstance(answers[1], Failure)
+    assert (answers[1].reason, answers[1].paid) == ("unknown", None)
+
+
 TROUBLES = st.lists(
     st.sampled_from(["again", "refused", "invalid", "blank", "error", "unknown", "picture"]), min_size=1, max_size=30
 )

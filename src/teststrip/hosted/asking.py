@@ -166,14 +166,15 @@ class Asking:
     def _work(self, one: _Try) -> None:
         """Make one request. Runs in a thread of its own."""
         began = time.perf_counter()
-        answer: Answer | Trouble
+        answer: Answer | Trouble = Trouble("unknown", "The thread of this request ended before its answer.", paid=None)
         try:
             answer = self._ask(one.shot)
         except Trouble as trouble:
             answer = trouble
         except Exception as error:  # a fault of a client must not leave its shot without an answer
             answer = Trouble("invalid", f"{type(error).__name__}: {first_line(error)}"[:300], paid=None)
-        self._answers.put((one, answer, time.perf_counter() - began))
+        finally:  # `render` waits for an answer of each thread, whatever ended it
+            self._answers.put((one, answer, time.perf_counter() - began))
 
     def _next(self) -> tuple[_Try, Answer | Trouble, float] | None:
         """The next answer; None where a repeat is due before one comes, or it is time to look at the purse."""
