@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import platform
 from collections.abc import Mapping
 from typing import Any
 
 from tests.hosted.service import Reply, Request, Service, png_of
 from tests.studies import png
-
-platform.processor()  # the official client asks it in the middle of a test, and Python starts `uname` once to answer
 
 KEY = "sk-canary-7Q2hosted-1234567890"
 BILL = (10 * 5 + 100 * 30) / 1e6
