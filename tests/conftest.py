@@ -15,7 +15,7 @@ if "TESTSTRIP_CACHE" not in os.environ:  # what tests measure and hash is nothin
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.tiers", "tests.campaign", "tests.untraced"]
+pytest_plugins = ["tests.tiers", "tests.campaign", "tests.untraced", "tests.frozen"]
 
 # Two profiles: CI tries the same examples each time; `make campaign` tries new ones, and many more.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
