@@ -136,6 +136,14 @@ SIBLINGS = (
     "test_wandb.py::test_a_study_that_was_moved_is_written_anew_where_it_is_now",
     "test_wandb.py::test_nothing_lies_outside_the_study",
     "plainly_and_in_batches_at_the_cost_foretold[hidream]",
+    "test_six_models_in_the_order_of_the_plan_were_loaded_again_and_again",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[costs alone-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[a distance first-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[words left out-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[shared seeds-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[nothing varied-after]",
+    "test_a_kept_margin_does_not_move_when_the_study_grows[sizes1-3]",
+    "test_a_kept_margin_does_not_move_when_the_study_grows[sizes2-2]",
     "test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does[15]",
 )
 """Parts of the names of tests."""
