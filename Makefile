@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 EXTRAS = diffusers
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Python compiles what it imports: of the thousands of modules that are installed, most never are.
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 # `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 MEASURED = analysis pictures store study
@@ -71,6 +72,7 @@ site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dea
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[$(EXTRAS),openvino,parquet,dev]'
 	$(PIP) --no-deps imagen-pytorch einops beartype kornia kornia_rs
+	$(BIN)/python -c "import diffusers, torchao.quantization, transformers.modeling_utils" 2>/dev/null # once, before two workers do
 	touch $@
 
 # Browser tests use Debian's chromium and firefox-esr; any chromium, chrome or firefox on the PATH will do.
