@@ -253,6 +253,14 @@ def test_a_picture_that_was_made_in_another_way_is_a_failure_with_its_reason(ser
     assert not answer.retryable
 
 
+@pytest.mark.parametrize("seed", [0, 7, 2**31, 2**32 - 2])
+def test_a_seed_is_another_seed_however_large_it_is(service: WebuiService, seed: int) -> None:
+    service.bend = lambda made, _: made.update(seeds=[seed + 1])
+    (answer,) = ask(shot(seed))
+    assert isinstance(answer, Failure)
+    assert f"seed: asked for {seed}, and the server says {seed + 1}" in answer.text
+
+
 def test_a_second_pass_that_was_not_asked_for_is_a_failure(service: WebuiService) -> None:
     service.bend = lambda made, _: made["more"].update({"Hires upscale": 2})
     (answer,) = ask(shot())

@@ -211,9 +211,15 @@ def _unasked(order: Order, said: Said) -> Iterator[str]:
 
 
 def _equal(value: object, asked: object) -> bool:
-    """Whether a value is the number that was asked; servers compute with 32 bits, and not a number is never equal."""
+    """Whether a value is the number that was asked. Whole numbers are equal or not; servers round others to 32 bits.
+
+    >>> _equal(4294967295, 4294967294), _equal("7.300000", 7.3), _equal(float("nan"), 7.0)
+    (False, True, False)
+    """
     found, wanted = number(value), number(asked)
-    return found is not None and wanted is not None and math.isclose(found, wanted, rel_tol=1e-6, abs_tol=1e-9)
+    if found is None or wanted is None:
+        return False
+    return found == wanted if isinstance(wanted, int) else math.isclose(found, wanted, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _alike(value: object, asked: str) -> bool:

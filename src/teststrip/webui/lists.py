@@ -178,6 +178,8 @@ class Lists:
         for own in ("Automatic", "None"):
             if plainly(word) == plainly(own):
                 return Named(own)
+        if "forge_additional_modules" in self.options:
+            raise Unknown("vae: Forge takes a VAE as one of its modules, which are chosen there. Leave it out")
         if self.vaes is not None and (found := [one for one in self.vaes if stem(one.name) == stem(word)]):
             return found[0]
         return _named("vae", word, self.vaes, f"{API}/sd-vae")
