@@ -530,6 +530,34 @@ def test_settings_and_a_study_are_read_off_a_server(service: WebuiService) -> No
         WebuiEngine.served("http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_a_server_that_sends_another_format_is_read_by_what_its_files_say(service: WebuiService, form: str) -> None:
+    def converted(answer: dict[str, Any], request: Request) -> Any:
+        png = Picture.open(io.BytesIO(base64.b64decode(answer["images"][0])))
+        text = json.loads(answer["info"])["infotexts"][0]
+        exif = Picture.Exif()
+        exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
+        png.save(data := io.BytesIO(), form, exif=exif.tobytes())
+        return {"images": [base64.b64encode(data.getvalue()).decode()], "info": ""}
+
+    service.answer = converted
+    (answer,) = ask(shot(7, num_inference_steps=5, scheduler="Euler a", negative_prompt="blurry"))
+    assert isinstance(answer, Render), answer
+    assert answer.format == form
+    service.bend = swap(sampler="Euler")
+    (answer,) = ask(shot(7, scheduler="Euler a"))
+    assert isinstance(answer, Failure)
+    assert "the server says 'Euler'" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/sdapi/v1/samplers", "/sdapi/v1/txt2img"])
+def test_a_server_that_leads_elsewhere_is_not_followed(service: WebuiService, path: str) -> None:
+    elsewhere = Reply(302, b"", {"location": "http://169.254.169.254/"})
+    service.instead = lambda request: elsewhere if request.path == path else None
+    with pytest.raises(EngineError, match=r"the server leads elsewhere \(302\), and that is not followed"):
+        ask(shot())
+
+
 def test_a_picture_keeps_what_the_server_wrote_into_it(service: WebuiService) -> None:
     (answer,) = ask(shot(7))
     assert isinstance(answer, Render)

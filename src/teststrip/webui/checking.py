@@ -37,7 +37,10 @@ UNASKED: Mapping[str, str] = {
     "tiling": "tiling",
 }
 """Keys of an infotext that say that something acted which is never asked for, unless a setting of ours asks for it."""
-STEADY = ("vae", "vaehash", "modelhash", "model", "rng", "ensd", "tokenmergingratio", "ngms", "version", "parser")
+STEADY = (
+    *("vae", "vaehash", "modelhash", "model", "rng", "ensd", "tokenmergingratio", "ngms", "version", "parser"),
+    *("module1", "module2", "module3"),  # Forge's: VAE and text encoders
+)
 """Keys of an infotext that must stay through a run, for one model and one VAE."""
 _LORA = re.compile(r"<lora:([^:<>]+)")
 _SHOWN = 120
