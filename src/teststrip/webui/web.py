@@ -42,7 +42,8 @@ class Web:
         self.base = provider.base_url.rstrip("/")
         self.secret = key(provider.key)
         self._headers = _basic(provider.more.get("user", ""), self.secret)
-        self._client = connections.client(provider.reach, seconds=seconds)
+        encrypted = not self.base.startswith("http://")
+        self._client = connections.client(provider.reach, seconds=seconds, encrypted=encrypted)
 
     def close(self) -> None:
         """Close the connections."""
