@@ -34,6 +34,7 @@ FOUNDING = {
         *("negative_prompt", "seed", "guidance_scale", "num_inference_steps"),
         *("scheduler", "eta", "width", "height"),
     },
+    "webui": {"seed"},
 }
 """Settings whose default stands in the ids of the first studies. No setting may join them."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -43,21 +42,29 @@ app = typer.Typer()
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(help="Where to write it: a file, or a folder that gets a study.toml.")] = Path(
-        "study.toml"
-    ),
+    file: Annotated[
+        str, typer.Argument(help="A file, or a folder that gets a study.toml. With --engine: the server's address.")
+    ] = STUDY_FILE,
+    then: Annotated[Path | None, typer.Argument(help="With --engine: the file or folder.", show_default=False)] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="Ask a server for a study that fits it: --engine webui http://127.0.0.1:7860"),
+    ] = None,
 ) -> None:
-    """Write a commented study file to start from."""
-    from teststrip import study as studies
+    """Write a commented study file to start from; with an engine and a server's address, one that fits the server."""
+    from teststrip.verbs import beginning
 
-    if file.is_dir():
-        file /= STUDY_FILE
-    if file.exists():
-        raise UsageError(f"{file} is there already. Name another file, or remove it first")
-    file.write_text(f"#:schema {studies.SCHEMA_FILE}\n\n{studies.template()}", encoding="utf-8")
-    file.with_name(studies.SCHEMA_FILE).write_text(json.dumps(studies.schema()) + "\n", encoding="utf-8")
-    out.print(f"wrote {file}, and {studies.SCHEMA_FILE} beside it, by which editors complete and check the file")
-    out.print(f"Next: [bold]teststrip plan {file}[/]")
+    if engine is None and then is not None:
+        raise UsageError(f"one file is enough: {file} or {then}. A server's address goes with --engine")
+    path = (then or Path(STUDY_FILE)) if engine else Path(file)
+    begun = beginning.begin(path, engine=engine, address=file if engine else "")
+    out.print(
+        f"wrote {begun.file}, and {begun.schema} beside it, by which editors complete and check the file", markup=False
+    )
+    if begun.provider:
+        out.print("The study names the server; your own configuration says where it is. Add to it:", markup=False)
+        out.print(f"\n{begun.provider}\n", markup=False)
+    out.print(f"Next: [bold]teststrip plan {escape(str(begun.file))}[/]")
 
 
 @app.command()
@@ -73,13 +80,16 @@ def plan(
     register: Annotated[
         bool, typer.Option("--register", help="Write the question into the folder and print its digest.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the engine's own server whether it has all that the study names.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing else."""
     from teststrip.verbs import forecast
     from teststrip.verbs.register import register as registered
 
-    overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing)
+    overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing, ask=ask)
     made = registered(overview.study, overview.folder) if register else None
     unknown = calibrate and overview.summary.left and not overview.timed and forecast.measurable(overview)
     if not as_json:

@@ -29,7 +29,7 @@ from teststrip.records import BUDGET, Price
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
 
-_PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location")
+_PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location", "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Provider:
         reach: which addresses they may go to.
         key: a reference, as `keys.key` takes it.
         price: the most that a picture costs there; None = unknown.
-        more: what else the protocol needs: api_version, project, location.
+        more: what else the protocol needs: api_version, project, location, user.
     """
 
     name: str
@@ -121,7 +121,7 @@ def _provider(name: str, entry: object) -> Provider:
         raise EngineError("must be a table")
     if unknown := sorted(entry.keys() - set(_PROVIDER)):
         raise EngineError(f"unknown key {unknown[0]!r}{among(unknown[0], _PROVIDER, 'Known')}")
-    for key in ("base_url", "key", "price", "api_version", "project", "location"):
+    for key in ("base_url", "key", "price", "api_version", "project", "location", "user"):
         if not isinstance(entry.get(key, ""), str):
             raise EngineError(f"{key} must be text in quotes")
     for key in ("allow_http", "allow_private"):
@@ -131,7 +131,7 @@ def _provider(name: str, entry: object) -> Provider:
     if not url:
         raise EngineError('base_url is missing. Write base_url = "https://HOST/v1"')
     may = reach(url, http=entry.get("allow_http", False), private=entry.get("allow_private", False))
-    more = {key: entry[key] for key in ("api_version", "project", "location") if key in entry}
+    more = {key: entry[key] for key in ("api_version", "project", "location", "user") if key in entry}
     return Provider(name, url, may, entry.get("key", ""), _price(entry), more)
 
 

@@ -1,0 +1,358 @@
+"""What a server has: models, samplers, schedules, VAEs, upscalers, styles, options, extensions.
+
+A name of a study is found by the server's own name, title, hash or alias, and else by what the field calls the same
+sampler (`vocabulary`). A list that a server does not have is None, which is told and never filled with a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+
+from teststrip.errors import EngineError, among, shortened
+from teststrip.hosted.trouble import Trouble
+from teststrip.vocabulary import SAMPLERS, SPACINGS, plainly, sampler_named
+
+API = "/sdapi/v1"
+NO_HASH = "8888888888"
+"""What stable-diffusion.cpp and koboldcpp write for the hash of every model."""
+ACTING = (
+    *(
+        "randn_source",
+        "eta_noise_seed_delta",
+        "CLIP_stop_at_last_layers",
+        "clip_skip",
+        "sd_vae",
+        "sd_unet",
+        "fp8_storage",
+    ),
+    *("token_merging_ratio", "s_min_uncond", "eta_ddim", "eta_ancestral", "emphasis", "prompt_attention", "rho"),
+    *("sd_vae_decode_method", "comma_padding_backtrack", "use_old_karras_scheduler_sigmas", "sd_noise_schedule"),
+    *(
+        "forge_additional_modules",
+        "forge_unet_storage_dtype",
+        "sd_lora",
+        "diffusers_dtype",
+        "use_old_emphasis_implementation",
+    ),
+    *("always_discard_next_to_last_sigma", "sgm_noise_multiplier", "skip_early_cond", "upcast_attn"),
+)
+"""Options of a server that change pictures, where they are there: a part of what answers."""
+
+
+class Unknown(Exception):
+    """A value that the server does not have; the message says what it has."""
+
+
+class Asked(Protocol):
+    """What reads a path of a server; `web.Web` is one."""
+
+    def get(self, path: str) -> Any:
+        """The JSON value at a path; None where there is none. Raises Trouble."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A sampler, a schedule, a VAE or an upscaler.
+
+    Attributes:
+        name: as the server takes it.
+        others: further names of the same thing.
+    """
+
+    name: str
+    others: tuple[str, ...] = ()
+
+    def is_called(self, word: object) -> bool:
+        """Whether this is what the server calls by a word."""
+        return isinstance(word, str) and plainly(word) in {plainly(one) for one in (self.name, *self.others)}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model.
+
+    Attributes:
+        title: as the server takes it.
+        names: every name that it may be called by, in small letters and without the ending of a file.
+        hash: the first ten digits of its SHA-256, or what the server takes for it; "" = not known.
+        sha256: "" = not known.
+    """
+
+    title: str
+    names: frozenset[str]
+    hash: str = ""
+    sha256: str = ""
+
+    def is_called(self, word: str) -> bool:
+        """Whether a word is one of its names or the beginning of its hash."""
+        plain = word.strip().lower()
+        hashes = [one for one in (self.hash, self.sha256) if one]
+        return stem(word) in self.names or (len(plain) >= 8 and any(one.startswith(plain) for one in hashes))
+
+
+@dataclass(frozen=True)
+class Lists:
+    """All that a server said of itself; None = it has no such list."""
+
+    models: Sequence[Checkpoint]
+    samplers: Sequence[Named]
+    schedules: Sequence[Named] | None = None
+    vaes: Sequence[Named] | None = None
+    upscalers: Sequence[Named] | None = None
+    styles: Mapping[str, tuple[str, str]] | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+
+    @property
+    def program(self) -> str:
+        """Which program it is, as far as its options tell."""
+        options = self.options
+        if any(name.startswith("forge_") for name in options):
+            return "Forge"
+        if any(name.startswith("diffusers_") for name in options):
+            return "SD.Next"
+        if "CLIP_stop_at_last_layers" in options:
+            return "A1111"
+        return "a server that speaks their protocol"
+
+    @property
+    def loaded(self) -> Checkpoint | None:
+        """The model that is loaded, as far as it is known."""
+        word = self.options.get("sd_model_checkpoint")
+        found = [one for one in self.models if isinstance(word, str) and (one.title == word or one.is_called(word))]
+        return found[0] if found else self.models[0] if len(self.models) == 1 else None
+
+    @property
+    def acting(self) -> dict[str, object]:
+        """The options that change pictures."""
+        return {name: self.options[name] for name in ACTING if name in self.options}
+
+    def model(self, word: str) -> Checkpoint:
+        """The model of a title, a name or a hash. Raises Unknown."""
+        exact = [one for one in self.models if one.title == word]
+        found = exact or [one for one in self.models if one.is_called(word)]
+        if len(found) == 1:
+            return found[0]
+        titles = [one.title for one in found or self.models]
+        if found:
+            raise Unknown(f"model: {word!r} may be several on this server: {_some(titles)}. Write a whole title")
+        raise Unknown(f"model: the server has no {shortened(word, 80)!r}{among(word, _few(titles), 'It has')}")
+
+    def sampler(self, word: str) -> tuple[Named, str]:
+        """The sampler of a name, and the schedule that the name holds; "" = none. Raises Unknown."""
+        if found := self._sampler(SAMPLERS.get(word, word)):
+            return found, ""
+        for spacing in sorted(SPACINGS, key=len, reverse=True):  # "DPM++ 2M Karras" is two values since A1111 1.9
+            plain = plainly(word)
+            first = plain.removesuffix(f"_{spacing}")
+            if first != plain and self.schedules is not None and (found := self._sampler(first)):
+                return found, self.schedule(spacing).name
+        names = [one.name for one in self.samplers]
+        raise Unknown(
+            f"scheduler: the server has no sampler {shortened(word, 80)!r}{among(word, _few(names), 'It has')}"
+        )
+
+    def _sampler(self, word: str) -> Named | None:
+        by_name = [one for one in self.samplers if one.name == word] or [
+            one for one in self.samplers if one.is_called(word)
+        ]
+        if by_name:
+            return by_name[0]
+        meant = sampler_named(word)
+        if meant is None or not meant[0]:
+            return None
+        alike = [one for one in self.samplers if sampler_named(one.name) == meant]
+        return alike[0] if len(alike) == 1 else None
+
+    def schedule(self, word: str) -> Named:
+        """The schedule of a name. Raises Unknown."""
+        return _named("spacing", word, self.schedules, f"{API}/schedulers")
+
+    def vae(self, word: str) -> Named:
+        """The VAE of a name; Automatic and None are words of these servers. Raises Unknown."""
+        for own in ("Automatic", "None"):
+            if plainly(word) == plainly(own):
+                return Named(own)
+        if "forge_additional_modules" in self.options:
+            raise Unknown("vae: Forge takes a VAE as one of its modules, which are chosen there. Leave it out")
+        if self.vaes is not None and (found := [one for one in self.vaes if stem(one.name) == stem(word)]):
+            return found[0]
+        return _named("vae", word, self.vaes, f"{API}/sd-vae")
+
+    def upscaler(self, word: str) -> Named:
+        """The upscaler of a name, of latents or of pixels. Raises Unknown."""
+        return _named("hires_upscaler", word, self.upscalers, f"{API}/upscalers")
+
+    def style(self, word: str) -> tuple[str, str]:
+        """The prompt and the negative prompt of a style. Raises Unknown."""
+        if self.styles is None:
+            raise Unknown(_no_list("styles", f"{API}/prompt-styles"))
+        if word not in self.styles:
+            raise Unknown(f"styles: the server has no {word!r}{among(word, _few(self.styles), 'It has')}")
+        return self.styles[word]
+
+
+def read(web: Asked) -> Lists:
+    """Ask a server what it has.
+
+    Raises:
+        EngineError: it is not reached, or is no such server.
+    """
+    try:
+        models, samplers = web.get(f"{API}/sd-models"), web.get(f"{API}/samplers")
+        if models is None or samplers is None:
+            raise EngineError(
+                "the server is reached and has no list of models or samplers. Start the web UI with --api, and write"
+                " its base_url without a path"
+            )
+        return Lists(
+            models=_models(models),
+            samplers=_list(samplers, "name", "aliases"),
+            schedules=_optional(web, "schedulers", "label", "name", "aliases"),
+            vaes=_vaes(web),
+            upscalers=_upscalers(web),
+            styles=_styles(web.get(f"{API}/prompt-styles")),
+            options=_table(web.get(f"{API}/options")),
+            extensions=_extensions(web.get(f"{API}/extensions")),
+            version=_version(web),
+        )
+    except Trouble as trouble:
+        raise EngineError(trouble.text) from None
+
+
+def stem(name: str) -> str:
+    """A file's name as models are compared by it: without folder, ending and hash, in small letters.
+
+    >>> stem("sub/Model_A.safetensors [0123abcd]"), stem("model v1.5")
+    ('model_a', 'model v1.5')
+    """
+    plain = name.strip().replace("\\", "/").lower()
+    if plain.endswith("]"):
+        plain = plain.rpartition("[")[0].strip()
+    last = PurePosixPath(plain).name
+    return (
+        last.rpartition(".")[0]
+        if last.endswith((".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".bin", ".sft"))
+        else last
+    )
+
+
+def _models(found: object) -> list[Checkpoint]:
+    models = []
+    for entry in _rows(found):
+        title = _text(entry.get("title")) or _text(entry.get("model_name"))
+        if not title:
+            continue
+        names = {stem(one) for one in (title, _text(entry.get("model_name")), _text(entry.get("filename"))) if one}
+        digest, whole = _text(entry.get("hash")).lower(), _text(entry.get("sha256")).lower()
+        known = not digest.startswith(NO_HASH) and not whole.startswith(NO_HASH)
+        names |= {title.lower(), _text(entry.get("model_name")).lower()} - {""}
+        models.append(Checkpoint(title, frozenset(names), digest if known else "", whole if known else ""))
+    if not models:
+        raise EngineError("the server has no model loaded and lists none. Load one there, and run again")
+    return models
+
+
+def _optional(web: Asked, path: str, name: str, *others: str) -> list[Named] | None:
+    found = web.get(f"{API}/{path}")
+    return None if found is None else _list(found, name, *others)
+
+
+def _vaes(web: Asked) -> list[Named] | None:
+    """VAEs; Forge lists them among its modules."""
+    found = _optional(web, "sd-vae", "model_name")
+    return _optional(web, "sd-modules", "model_name") if found is None else found
+
+
+def _upscalers(web: Asked) -> list[Named] | None:
+    of_pixels, of_latents = _optional(web, "upscalers", "name"), _optional(web, "latent-upscale-modes", "name")
+    return None if of_pixels is None and of_latents is None else [*(of_latents or []), *(of_pixels or [])]
+
+
+def _styles(found: object) -> dict[str, tuple[str, str]] | None:
+    if found is None:
+        return None
+    return {
+        _text(entry.get("name")): (_text(entry.get("prompt")), _text(entry.get("negative_prompt")))
+        for entry in _rows(found)
+        if _text(entry.get("name"))
+    }
+
+
+def _extensions(found: object) -> dict[str, str]:
+    """The extensions that are on, each with its commit: scripts that always run are among them."""
+    return {
+        _text(entry.get("name")): _text(entry.get("commit_hash")) or _text(entry.get("version"))
+        for entry in _rows(found)
+        if entry.get("enabled") is True and _text(entry.get("name"))
+    }
+
+
+def _version(web: Asked) -> str:
+    """The version of the program, where it says that without a picture."""
+    for path, keys in ((f"{API}/version", ("hash", "commit", "version")), ("/internal/sysinfo", ("Version",))):
+        try:
+            found = web.get(path)
+        except Trouble as trouble:
+            if trouble.kind in ("again", "timeout"):  # not asked, so not known not to be there
+                raise
+            continue
+        if isinstance(found, dict) and (said := next((_text(found[one]) for one in keys if _text(found.get(one))), "")):
+            return shortened(said, 80)
+    return ""
+
+
+def _list(found: object, name: str, *others: str) -> list[Named]:
+    """Rows that have a name, with further names in fields that hold a text or a list of texts."""
+    named = []
+    for entry in _rows(found):
+        called = _text(entry.get(name)) or next((_text(entry.get(one)) for one in others if _text(entry.get(one))), "")
+        if called:
+            named.append(Named(called, tuple(_texts(entry.get(one) for one in others))))
+    return named
+
+
+def _texts(values: Iterable[object]) -> Iterable[str]:
+    for value in values:
+        yield from (_text(one) for one in (value if isinstance(value, list) else [value]) if _text(one))
+
+
+def _named(setting: str, word: str, known: Sequence[Named] | None, path: str) -> Named:
+    if known is None:
+        raise Unknown(_no_list(setting, path))
+    found = [one for one in known if one.name == word] or [one for one in known if one.is_called(word)]
+    if found:
+        return found[0]
+    names = [one.name for one in known]
+    raise Unknown(f"{setting}: the server has no {shortened(word, 80)!r}{among(word, _few(names), 'It has')}")
+
+
+def _no_list(setting: str, path: str) -> str:
+    return (
+        f"{setting}: the server has no list of these ({path}), so it would not say whether it knows one. Leave it out"
+    )
+
+
+def _few(names: Iterable[str], most: int = 30) -> list[str]:
+    return list(names)[:most]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5])
+
+
+def _rows(found: object) -> list[Mapping[str, Any]]:
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _table(found: object) -> dict[str, object]:
+    return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
