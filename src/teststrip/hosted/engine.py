@@ -134,6 +134,7 @@ class HostedEngine(ABC, Generic[Client]):
             fingerprint=self.fingerprint,
             manners=self._manners,
             purse=self._purse,
+            after=self._guarded,
         )
         yield from self._asking.render(shots)
 
@@ -165,10 +166,22 @@ class HostedEngine(ABC, Generic[Client]):
     def ask(self, shot: Shot) -> Answer:
         """Make one request. Called in threads. Raises Trouble where there is no picture."""
 
-    def _guarded(self, shot: Shot) -> Answer:
-        """One request, whose answer and whose troubles are bounded and hold no key."""
+    def after(self, shot: Shot, ticket: str) -> Answer:
+        """Ask after a request by its ticket. Called in threads. Raises Trouble where there is no picture.
+
+        An engine that never notes a ticket has none to ask after.
+        """
+        raise Trouble("unknown", "this service cannot be asked after a request", paid=None)
+
+    def noted(self, ticket: str) -> None:
+        """Keep how the service can be asked after the request that this thread makes; never with the key in it."""
+        if self._asking is not None and not (self.secret and self.secret in ticket):
+            self._asking.note(ticket)
+
+    def _guarded(self, shot: Shot, ticket: str = "") -> Answer:
+        """One request, or a question after one, whose answer and whose troubles are bounded and hold no key."""
         try:
-            answer = self.ask(shot)
+            answer = self.after(shot, ticket) if ticket else self.ask(shot)
         except Trouble as trouble:
             trouble.text = redacted(trouble.text, self.secret)
             raise
