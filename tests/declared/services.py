@@ -169,7 +169,7 @@ class Fal(Local):
 
 class Flux(Local):
     name, variable, header, path = "flux", "BFL_API_KEY", ("x-key", "{key}"), "/v1"
-    settings: ClassVar = {"model": "flux-2-flex", "width": 16, "height": 16, "steps": 20, "guidance": 4.5}
+    settings: ClassVar = {"model": "flux-2-flex", "width": 64, "height": 64, "steps": 20, "guidance": 4.5}
     bill = 0.05
 
     def submit(self, request: Request) -> Reply:
