@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,44 @@ def test_two_declarations_never_share_a_fingerprint(start: Start) -> None:
     first = HttpEngine(service="flux").fingerprint(shot(service))
     start(Flux, lambda text: text.replace("prompt_upsampling = false", "prompt_upsampling = true"))  # type: ignore[call-arg]
     assert HttpEngine(service="flux").fingerprint(shot(service)) != first
+
+
+def test_a_data_url_is_read_and_another_size_or_seed_than_was_asked_is_no_picture(start: Start) -> None:
+    def changed(text: str) -> str:
+        return text.replace('is = "base64"', 'is = "data url"')
+
+    service = start(Sketch, changed)  # type: ignore[call-arg]
+    drawn = base64.b64encode(png_of("x")).decode()
+    at(service, "submit", Reply(200, {"images": [f"data:image/png;base64,{drawn}"]}))
+    (answer,) = ask(service, shot(service))
+    assert isinstance(answer, Render)
+    at(service, "submit", Reply(200, {"images": [drawn]}))
+    (answer,) = ask(service, shot(service))
+    assert isinstance(answer, Failure)
+    assert answer.reason == "invalid"
+
+    service = start(Flux, lambda text: text.replace('seed = "best effort"', "same_size = true"))  # type: ignore[call-arg]
+    (answer,) = ask(service, shot(service))
+    assert isinstance(answer, Failure)
+    assert answer.text.startswith("a picture of 64x64 was asked for, and one of 16x16 came")
+
+    service = start(Flux, lambda text: text.replace('"best effort"', '"exact"'))  # type: ignore[call-arg]
+    assert HttpEngine(service="flux").seeds_as_opened == "exact"
+    (answer,) = ask(service, shot(service, 5))
+    assert isinstance(answer, Render)
+    result = {"sample": service.address("job0"), "seed": 6}
+    at(service, "poll", Reply(200, {"status": "Ready", "result": result}))
+    (answer,) = ask(service, shot(service, 5))
+    assert isinstance(answer, Failure)
+    assert answer.text == "the seed 5 was asked for, and the service used 6"
+
+
+def test_a_rewritten_prompt_and_the_model_that_answered_are_kept(start: Start) -> None:
+    service = start(Replicate, lambda text: text.replace('version = "version"', 'version = "version"\nprompt = "logs"'))  # type: ignore[call-arg]
+    told = service.told
+    service.told = lambda job, status: told(job, status) | {"logs": "a rewritten owl"}  # type: ignore[method-assign, attr-defined]
+    (answer,) = ask(service, shot(service))
+    assert isinstance(answer, Render)
+    assert answer.facts["revised_prompt"] == "a rewritten owl"
+    assert answer.facts["answered"] == {"model": "v1"}
+    assert answer.facts["request_id"] == "job0"

@@ -225,7 +225,7 @@ class Dialogue:
     def _told_state(self, errand: Errand, said: Said) -> checked.Answer | None:
         """The picture where a poll says that it is there; None where the service works on it."""
         service, states = self._service, self._service.states
-        if said.status in BUSY or said.status >= 500 or (said.status < 300 and said.data is None):
+        if not _final(said):
             return None
         told = message(service, said, self._told)
         if why := refusal(service, said, self._told):
@@ -253,25 +253,20 @@ class Dialogue:
         service = self._service
         if service.result is None:
             return said
-        while True:
-            found = self._again(service.result, replace(errand, said=[said.data, *errand.said]))
-            if (
-                found is not None
-                and found.status not in BUSY
-                and (found.status < 500 and (found.status >= 300 or found.data is not None))
-            ):
-                break
+        asked = replace(errand, said=[said.data, *errand.said])
+        while not _final(found := self._again(service.result, asked)):
             if time.monotonic() + service.every > errand.until:
                 raise _lost("the picture is made, and the service did not hand it over")
             time.sleep(service.every)
-        if found.status >= 300:
-            if why := refusal(service, found, self._told):
-                raise Trouble("refused", f"refused: {why}", paid=self._paid([found.data, *errand.said], errand))
-            told = message(service, found, self._told)
-            if found.status in (401, 402, 403, 404, 410):
-                raise _lost(f"the service does not hand the picture over ({found.status}): {told}")
-            raise Trouble("error", f"the service failed ({found.status}): {told}", paid=None)
-        return found
+        assert found is not None
+        if found.status < 300:
+            return found
+        told = message(service, found, self._told)
+        if why := refusal(service, found, self._told):
+            raise Trouble("refused", f"refused: {why}", paid=self._paid([found.data, *errand.said], errand))
+        if found.status < 400 or found.status in (401, 402, 403, 404, 410):
+            raise _lost(f"the service does not hand the picture over ({found.status}): {told}")
+        raise Trouble("invalid", f"the request is wrong ({found.status}): {told}", paid=None)
 
     def _finish(self, errand: Errand, said: Said) -> checked.Answer:
         """The picture of the last answer, with what the answers say of it."""
@@ -309,6 +304,13 @@ class Dialogue:
             except ValueError as error:
                 raise Trouble("invalid", f"the address cannot be written: {self._told(error)}") from None
         raise Trouble("stop", f"no answer holds the address {' or '.join(step.address)}")
+
+
+def _final(said: Said | None) -> bool:
+    """Whether an answer to what costs nothing is the last word: neither lost, nor busy, nor cut."""
+    if said is None or said.status in BUSY or said.status >= 500:
+        return False
+    return said.status >= 300 or said.data is not None
 
 
 def _lost(text: str, *, ends: bool = False) -> Trouble:

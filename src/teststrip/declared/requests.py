@@ -46,8 +46,9 @@ class Said:
 
     @property
     def wait(self) -> float | None:
-        """Seconds that the service asks to wait."""
-        return asked_to_wait(self.headers, self.body[:LOOKED_AT].decode("utf-8", "replace"))
+        """Seconds that the service asks to wait, by the headers, or by the words of an error."""
+        words = self.body[:LOOKED_AT].decode("utf-8", "replace") if self.status >= 300 else ""
+        return asked_to_wait(self.headers, words)
 
 
 class Client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -59,9 +60,20 @@ def _body(table: Table, key: str) -> Mapping[str, Any] | None:
     found = table.value(key)
     if not isinstance(found, Mapping):
         raise table.error("must be a table of what is sent", key)
+    if not _sendable(found):
+        raise table.error("holds what cannot be sent as JSON, such as a date. Write it as text", key)
     if key == "form" and any(isinstance(value, Mapping | list) for value in found.values()):
         raise table.error("a part of a form is a text, a number or a truth value", key)
     return found
+
+
+def _sendable(value: object) -> bool:
+    """Whether a value of TOML can be written as JSON."""
+    if isinstance(value, Mapping):
+        return all(map(_sendable, value.values()))
+    if isinstance(value, list):
+        return all(map(_sendable, value))
+    return isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _headers(table: Table) -> dict[str, str]:

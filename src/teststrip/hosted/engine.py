@@ -6,6 +6,7 @@ so that a study opens on a machine without client, key and configuration.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
+from urllib.parse import quote
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, first_line, shortened
@@ -175,7 +177,8 @@ class HostedEngine(ABC, Generic[Client]):
 
     def noted(self, ticket: str) -> None:
         """Keep how the service can be asked after the request that this thread makes; never with the key in it."""
-        if self._asking is not None and not (self.secret and self.secret in ticket):
+        spelled = {self.secret, quote(self.secret, safe=""), json.dumps(self.secret)[1:-1]} - {""}
+        if self._asking is not None and not any(word in ticket for word in spelled):
             self._asking.note(ticket)
 
     def _guarded(self, shot: Shot, ticket: str = "") -> Answer:
