@@ -137,6 +137,26 @@ def test_lost_answers_are_asked_after_by_the_next_run_and_nothing_is_paid_twice(
         assert service.spent <= spent(store)["USD"] + 1e-9 <= before + 2e-9
 
 
+def test_a_service_that_echoes_the_key_into_an_address_puts_it_into_no_file(tmp_path: Path, start: Start) -> None:
+    service, folder = start(Flux), tmp_path / "s"
+
+    def echo(request: Request) -> Reply | None:
+        if service.step(request) != "submit":
+            return None
+        reply = service.reply(request)
+        address = f"http://{service.elsewhere}/v1/get_result?key={KEY}&id={reply.body['id']}"
+        return Reply(200, reply.body | {"polling_url": address, "cost": KEY}, billed=service.bill)
+
+    service.instead = echo
+    assert run(study(service, 1), folder).made == 4
+    service.never = True
+    assert run(study(service, 2), folder).failed == 4
+    with Store(folder) as store:
+        assert not any(request.ticket for request in store.requests())
+    for name, data in canaries.files_in(folder):
+        assert KEY.encode() not in data, name
+
+
 def test_a_limit_counts_what_is_lost_and_asking_after_it_needs_no_money(tmp_path: Path, start: Start) -> None:
     service, folder = start(Flux), tmp_path / "s"
     service.never = True
