@@ -158,6 +158,10 @@ class Service:
         """The answer with a picture, or the protocol's own error."""
         raise NotImplementedError
 
+    def read(self, raw: bytes, headers: Mapping[str, str]) -> Any:
+        """The body of a request; JSON unless the protocol has another form."""
+        return json.loads(raw) if raw else None
+
     def prompt(self, request: Request) -> str:
         """What a request wants drawn."""
         raise NotImplementedError
@@ -166,7 +170,7 @@ class Service:
         raw = handler.rfile.read(int(handler.headers.get("content-length", 0)))
         with self._lock:
             headers = {name.lower(): value for name, value in handler.headers.items()}
-            request = Request(len(self.requests), handler.path, headers, json.loads(raw) if raw else None)
+            request = Request(len(self.requests), handler.path, headers, self.read(raw, headers))
             self.requests.append(request)
         reply = self.instead(request) or self.reply(request)
         if reply.billed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from tests.hosted.service import png_of
 from teststrip.errors import EngineError
 from teststrip.hosted.asking import Asking, Manners, OpenPurse
 from teststrip.hosted.checked import Answer, picture
-from teststrip.hosted.trouble import REASONS, Trouble
+from teststrip.hosted.trouble import REASONS, Kind, Trouble
 from teststrip.records import EngineRef, Failure, Fingerprint, Price, Render, Shot
 
 QUICK = Manners(first_wait=0.001, longest_wait=0.005)
@@ -293,3 +294,83 @@ def test_whatever_happens_each_shot_ends_once_and_every_request_has_a_reservatio
         kind = kinds[answer.shot.seed]
         assert isinstance(answer, Render) == (kind in ("picture", "again"))
         assert sent[answer.shot.id] == (3 if kind == "again" else 1)
+
+
+class Named(Book):
+    """A purse that keeps tickets."""
+
+    def __init__(self, lost: dict[str, str] | None = None, *, pay_again: bool = False) -> None:
+        super().__init__()
+        self.lost = lost or {}
+        self.pay_again = pay_again
+
+    def note(self, shot: Shot, ticket: str) -> None:
+        assert threading.get_ident() == self.thread
+        self.log.append(("note", shot.id, ticket))
+
+    def resume(self, shot: Shot) -> str:
+        assert threading.get_ident() == self.thread
+        return self.lost.pop(shot.id, "")
+
+    def anew(self, shot: Shot) -> bool:
+        self.log.append(("anew", shot.id, None))
+        return self.pay_again
+
+
+def named(ask: Callable[[Shot], Answer], after: Callable[[Shot, str], Answer], purse: Named) -> Asking:
+    fingerprint = Fingerprint({"engine": "hosted"})
+    price = Price(0.02, "USD")
+    return Asking(
+        ask, price=lambda _: price, fingerprint=lambda _: fingerprint, manners=QUICK, purse=purse, after=after
+    )
+
+
+@pytest.mark.parametrize("kind", ["again", "stop", "unknown"])
+def test_a_request_that_has_a_name_is_never_sent_again_whatever_goes_wrong(kind: Kind) -> None:
+    (one,) = shots(1)
+    purse = Named()
+    asked: list[str] = []
+
+    def ask(shot: Shot) -> Answer:
+        asked.append(shot.id)
+        running.note("job 7")
+        raise Trouble(kind, "the connection is gone")
+
+    running = named(ask, lambda shot, ticket: drawn(shot), purse)
+    answers: list[Render | Failure] = []
+    with contextlib.suppress(EngineError):
+        answers.extend(running.render([one]))
+    assert asked == [one.id]
+    assert [entry[0] for entry in purse.log] == ["reserve", "note"]
+    if kind != "stop":
+        (answer,) = answers
+        assert isinstance(answer, Failure)
+        assert (answer.reason, answer.retryable) == ("unknown", False)
+
+
+def test_a_lost_request_is_asked_after_by_its_name_and_reserves_nothing() -> None:
+    first, second = shots(2)
+    purse = Named({first.id: "job 7"})
+    tickets: list[str] = []
+
+    def after(shot: Shot, ticket: str) -> Answer:
+        tickets.append(ticket)
+        return drawn(shot)
+
+    answers = list(named(drawn, after, purse).render([first, second]))
+    assert all(isinstance(answer, Render) for answer in answers)
+    assert tickets == ["job 7"]
+    assert [entry[:2] for entry in purse.log] == [("reserve", second.id)]
+
+
+@pytest.mark.parametrize("pay_again", [True, False])
+def test_what_stays_lost_is_bought_anew_by_the_users_word_alone(pay_again: bool) -> None:
+    (one,) = shots(1)
+    purse = Named({one.id: "job 7"}, pay_again=pay_again)
+
+    def gone(shot: Shot, ticket: str) -> Answer:
+        raise Trouble("unknown", "forgotten", paid=None)
+
+    (answer,) = named(drawn, gone, purse).render([one])
+    assert isinstance(answer, Render if pay_again else Failure)
+    assert [entry[0] for entry in purse.log] == ["anew", *["reserve"] * pay_again]

@@ -28,6 +28,7 @@ FOUNDING = {
     "diffusers": {"model"},
     "folder": set(),
     "google": {"seed"},
+    "http": {"seed"},
     "imagen": {"cfg_keep_parallel_frac", "cfg_remove_parallel_component", "cond_scale", "seed"},
     "openai": {"seed"},
     "pattern": {

@@ -3,6 +3,9 @@
 A worker thread makes one request and nothing else. The thread that reads `render` does the rest: it takes shots, asks
 the purse, begins requests and repeats, and hands over answers. Money and folder are therefore touched by one thread,
 and a slow reader slows the requests down.
+
+Where a service names a request, the worker thread notes that name as a *ticket*, and the purse keeps it. A shot whose
+answer was lost is asked after by its ticket before anything is sent anew: that reserves nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from dataclasses import dataclass, field
 from teststrip.errors import EngineError, first_line
 from teststrip.hosted.checked import Answer
 from teststrip.hosted.trouble import LATER, REASONS, Trouble
-from teststrip.protocols import Purse
+from teststrip.protocols import AsksAfter, Purse
 from teststrip.records import Failure, Fingerprint, Price, Render, Shot
 
 LOOKS = 0.5
@@ -71,6 +74,8 @@ class _Try:
         shot: what is asked.
         asked: requests so far.
         last: the trouble of the last request.
+        ticket: how the service is asked after the last request; "" = it cannot be.
+        taken_up: whether the last request is one of an earlier run.
     """
 
     due: float
@@ -78,6 +83,8 @@ class _Try:
     shot: Shot = field(compare=False)
     asked: int = field(default=0, compare=False)
     last: Trouble | None = field(default=None, compare=False)
+    ticket: str = field(default="", compare=False)
+    taken_up: bool = field(default=False, compare=False)
 
 
 class Asking:
@@ -89,6 +96,7 @@ class Asking:
         fingerprint: what answers a shot.
         manners: how the service is asked.
         purse: is asked before each request.
+        after: asks after a request by its ticket, in a thread of its own, and returns the picture. Raises Trouble.
     """
 
     def __init__(
@@ -99,13 +107,16 @@ class Asking:
         fingerprint: Callable[[Shot], Fingerprint],
         manners: Manners,
         purse: Purse,
+        after: Callable[[Shot, str], Answer] | None = None,
     ) -> None:
         self._ask = ask
+        self._after = after
         self._price = price
         self._fingerprint = fingerprint
         self._manners = manners
         self._purse = purse
-        self._answers: queue.SimpleQueue[tuple[_Try, Answer | Trouble, float]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[_Try, Answer | Trouble | str, float]] = queue.SimpleQueue()
+        self._here = threading.local()
         self._waiting: list[_Try] = []
         self._running = 0
         self._count = 0
@@ -114,6 +125,10 @@ class Asking:
         self._ending = False
         self._stop = ""
         self._random = random.SystemRandom()
+
+    def note(self, ticket: str) -> None:
+        """Keep how the service can be asked after the request that this thread makes; called by `ask`."""
+        self._answers.put((self._here.one, ticket, 0.0))
 
     def finish(self) -> None:
         """Begin no further shot and no repeat; `render` answers what is under way and ends."""
@@ -154,7 +169,9 @@ class Asking:
         now = time.monotonic()
         while not self._ending and self._waiting and self._waiting[0].due <= now:
             one = heapq.heappop(self._waiting)
-            if self._purse.reserve(one.shot, self._price(one.shot)):
+            one.ticket = self._lost(one)
+            one.taken_up = bool(one.ticket)
+            if not one.ticket and self._purse.reserve(one.shot, self._price(one.shot)):
                 heapq.heappush(self._waiting, one)
                 self._ending = True
                 return
@@ -163,12 +180,19 @@ class Asking:
             # A daemon, because a request may take minutes and an interrupted program should not wait for it.
             threading.Thread(target=self._work, args=(one,), daemon=True).start()
 
+    def _lost(self, one: _Try) -> str:
+        """The ticket of a request of an earlier run whose answer was lost; "" = there is none."""
+        if self._after is None or one.asked or not isinstance(self._purse, AsksAfter):
+            return ""
+        return self._purse.resume(one.shot)
+
     def _work(self, one: _Try) -> None:
-        """Make one request. Runs in a thread of its own."""
+        """Make one request, or ask after one. Runs in a thread of its own."""
+        self._here.one = one
         began = time.perf_counter()
         answer: Answer | Trouble = Trouble("unknown", "The thread of this request ended before its answer.", paid=None)
         try:
-            answer = self._ask(one.shot)
+            answer = self._after(one.shot, one.ticket) if self._after and one.ticket else self._ask(one.shot)
         except Trouble as trouble:
             answer = trouble
         except Exception as error:  # a fault of a client must not leave its shot without an answer
@@ -184,16 +208,31 @@ class Asking:
             time.sleep(rest)
             return None
         try:
-            done = self._answers.get(timeout=rest)
+            one, answer, seconds = self._answers.get(timeout=rest)
         except queue.Empty:
             return None
+        if isinstance(answer, str):
+            self._keep(one, answer)
+            return None
         self._running -= 1
-        return done
+        return one, answer, seconds
+
+    def _keep(self, one: _Try, ticket: str) -> None:
+        """Write the ticket of the request under way down."""
+        one.ticket = ticket
+        if isinstance(self._purse, AsksAfter):
+            self._purse.note(one.shot, ticket)
 
     def _judged(self, one: _Try, answer: Answer | Trouble, seconds: float) -> Iterator[Render | Failure]:
         if isinstance(answer, Answer):
             self._lost_in_a_row = 0
             yield self._render(one.shot, answer, seconds)
+            return
+        if one.ticket and answer.kind in ("again", "stop"):  # it was sent, so nothing is sent again
+            answer = Trouble("unknown", answer.text, paid=None, ends=answer.ends)
+        if answer.kind == "unknown" and one.taken_up and self._given_up(one):
+            one.last = answer
+            self._wait(one, until=self._quiet_until)
             return
         if answer.kind == "again" and one.asked < self._manners.attempts and not self._ending:
             if (answer.wait or 0.0) <= self._manners.patience:
@@ -203,6 +242,10 @@ class Asking:
                 return
             answer = Trouble("stop", f"{answer.text} The service asks to wait {answer.wait:.0f} s: run again then")
         yield self._failure(one, answer)
+
+    def _given_up(self, one: _Try) -> bool:
+        """Whether a request of an earlier run stays lost and the user allows to pay for another."""
+        return not self._ending and isinstance(self._purse, AsksAfter) and self._purse.anew(one.shot)
 
     def _later(self, asked: int, wait: float | None) -> float:
         """When to ask again: full jitter on a doubling wait, and not before the service wants it."""
@@ -225,7 +268,7 @@ class Asking:
                 yield Failure(one.shot, "error", f"{one.last.text} It was not asked again, because the run ended")
 
     def _failure(self, one: _Try, trouble: Trouble) -> Failure:
-        if trouble.kind == "stop":
+        if trouble.ends:
             self._stop, self._ending = self._stop or trouble.text, True
         elif trouble.kind == "again" and not self._ending:
             self._lost_in_a_row += 1

@@ -1,4 +1,4 @@
-"""The user's own configuration of hosted services: servers by name, and models that the shipped tables do not know.
+"""The user's own configuration of hosted services: servers and declared services by name, and models of the user's own.
 
 A study names a server; only this file says where it is and which key it takes, so that a study can be handed on.
 
@@ -29,6 +29,7 @@ from teststrip.records import BUDGET, Price
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
 
+_TABLES = {"providers": "[providers.NAME]", "models": "[models.openai.NAME]", "services": "[services.NAME]"}
 _PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location", "user")
 
 
@@ -61,11 +62,13 @@ class Configuration:
         path: of the file.
         providers: by name, as they stand in the file.
         models: by service and name, as they stand in the file.
+        services: declared services by name, as they stand in the file; `declared` reads them.
     """
 
     path: Path
     providers: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
 
     def provider(self, name: str) -> Provider:
         """A server by its name.
@@ -97,12 +100,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Configuration:
         return Configuration(path)
     except (OSError, ValueError) as error:
         raise EngineError(f"{path}: cannot be read: {error}") from None
-    if unknown := sorted(data.keys() - {"providers", "models"}):
-        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], ['providers', 'models'], 'Known')}")
-    providers, models = data.get("providers", {}), data.get("models", {})
-    if not isinstance(providers, dict) or not isinstance(models, dict):
-        raise EngineError(f"{path}: providers and models are tables. Write [providers.NAME] or [models.openai.NAME]")
-    return Configuration(path, providers, models)
+    if unknown := sorted(data.keys() - set(_TABLES)):
+        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], _TABLES, 'Known')}")
+    for name, example in _TABLES.items():
+        if not isinstance(data.get(name, {}), dict):
+            raise EngineError(f"{path}: {name} must be tables. Write {example}")
+    return Configuration(path, **data)
 
 
 def where(environment: Mapping[str, str] = os.environ) -> Path:

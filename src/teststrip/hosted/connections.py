@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore2
 import httpx2
 
 from teststrip.errors import EngineError
-from teststrip.hosted.addresses import Reach
 from teststrip.hosted.trouble import Trouble
 
 CONNECT_SECONDS = 15.0
@@ -35,6 +34,14 @@ _OWN = [(b"accept-encoding", b"identity"), (b"connection", b"close")]
 _UNDONE = (b"transfer-encoding", b"content-encoding")
 
 
+class Resolves(Protocol):
+    """Says at which addresses a host may be asked, as `addresses.Reach` does for one host."""
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host. Raises EngineError where it may not be asked, OSError where it has none."""
+        ...
+
+
 class NotSent(httpx2.TransportError):
     """The whole request did not reach the server, so nothing was done and nothing is paid."""
 
@@ -47,7 +54,7 @@ class Forbidden(httpx2.TransportError):
     """The address may not be asked. Nothing was sent."""
 
 
-def client(reach: Reach, *, seconds: float, also: Collection[str] = (), encrypted: bool = True) -> httpx2.Client:
+def client(reach: Resolves, *, seconds: float, also: Collection[str] = (), encrypted: bool = True) -> httpx2.Client:
     """A client for one server; thread-safe.
 
     Args:
@@ -83,7 +90,7 @@ def trouble(error: BaseException) -> Trouble:
 class _Transport(httpx2.BaseTransport):
     """Sends a request and reads the whole answer, bounded in time and bytes."""
 
-    def __init__(self, reach: Reach, seconds: float, headers: Collection[str], *, encrypted: bool = True) -> None:
+    def __init__(self, reach: Resolves, seconds: float, headers: Collection[str], *, encrypted: bool = True) -> None:
         self._seconds = seconds
         self._headers = {name.encode() for name in headers}
         self._pool = httpcore2.ConnectionPool(
@@ -113,7 +120,7 @@ class _Transport(httpx2.BaseTransport):
         try:
             answer = self._pool.handle_request(asked)
             try:
-                body = _read(answer.iter_stream(), until=time.monotonic() + self._seconds)
+                body = _read(answer.iter_stream(), until=time.monotonic() + self._patience(request))
             finally:
                 answer.close()
         except EngineError as error:
@@ -123,6 +130,11 @@ class _Transport(httpx2.BaseTransport):
             raise (Lost if sent.whole else NotSent)(what, request=request) from error
         headers = [one for one in answer.headers if one[0].lower() not in _UNDONE]
         return httpx2.Response(answer.status, headers=headers, stream=httpx2.ByteStream(body), request=request)
+
+    def _patience(self, request: httpx2.Request) -> float:
+        """The longest time of an answer; a request may name a shorter one for itself."""
+        named = request.extensions.get("timeout", {}).get("read")
+        return self._seconds if named is None else min(self._seconds, named)
 
     def close(self) -> None:
         """Close all connections."""
@@ -142,7 +154,7 @@ class _Sent:
 class _Judged(httpcore2.SyncBackend):
     """Connects to the addresses that `Reach` allows; the name stays the one that TLS checks."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Resolves) -> None:
         self._reach = reach
 
     def connect_tcp(

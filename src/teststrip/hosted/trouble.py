@@ -50,14 +50,18 @@ class Trouble(Exception):
         text: one line for people, without secrets.
         paid: what the service surely charged; None = perhaps all that was reserved.
         wait: seconds that the service asks to wait, where it says so.
+        ends: whether no further request should be begun, whatever becomes of this one; so with "stop".
     """
 
-    def __init__(self, kind: Kind, text: str, *, paid: float | None = 0.0, wait: float | None = None) -> None:
+    def __init__(
+        self, kind: Kind, text: str, *, paid: float | None = 0.0, wait: float | None = None, ends: bool = False
+    ) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = " ".join(text.split())
         self.paid = paid
         self.wait = wait
+        self.ends = ends or kind == "stop"
 
 
 def asked_to_wait(headers: Mapping[str, str], text: str = "", *, now: datetime | None = None) -> float | None:

@@ -336,7 +336,9 @@ class Session:
         """The planned shots that are not tried again, and those of them that were perhaps paid."""
         failures = {shot: one for shot, one in self._store.failures().items() if not one.retryable}
         unknown = {shot for shot, one in failures.items() if one.reason == UNKNOWN}
-        final = (set() if retry else failures.keys() - unknown) | (set() if pay_again else unknown)
+        self._account.pay_again = pay_again
+        lost = set() if pay_again else unknown - self._account.after
+        final = (set() if retry else failures.keys() - unknown) | lost
         final = (final - self._done) & set(self.plan.ids()) if final else set()
         return final, final & unknown
 
