@@ -108,7 +108,10 @@ def drive(
     if not isinstance(study, Study):
         study, out = places.of_study(study, out)
     asked, left_out = trial.sound(
-        _read(study, overrides, checked=not without_failing), attempt=without_failing, without_failing=without_failing
+        _read(study, overrides, checked=not without_failing),
+        attempt=without_failing,
+        without_failing=without_failing,
+        ask=executor is None,
     )
     if left_out and say:
         say(trial.left_out(left_out))
