@@ -357,6 +357,8 @@ class ComfyService(Service):
                 node["inputs"][swaps[bad][0]] = swaps[bad][1]
             if bad == "another node" and node["class_type"] == "VAEDecode":
                 node["class_type"] = "VAEDecodeTiled"
+        if bad == "another picture" and len(self.ran) > 1:  # as where another client wrote over the file
+            changed = self.ran[-2][1]
         if bad == "another size":  # the words are right, and the pixels are not
             return png_with(changed, seen=graph)
         said = {"without a word": "", "words cut off": json.dumps(graph)[:100]}.get(bad)

@@ -240,16 +240,9 @@ class Server:
 
     def _bytes(self, image: Mapping[str, Any]) -> bytes:
         asked = {key: str(image.get(key, "")) for key in ("filename", "subfolder", "type")}
-        for more in (2, 1, 0):
-            try:
-                answer = self._wire.answer("GET", "/view", **asked)
-            except (Trouble, Lost):
-                if not more:
-                    raise
-                continue
-            if answer.status_code == 200:
-                return bytes(answer.content)
-            break
+        answer = self._wire.answer("GET", "/view", **asked)
+        if answer.status_code == 200:
+            return bytes(answer.content)
         raise Trouble("error", f"the server does not hand out its picture ({answer.status_code})")
 
     def _where(self, ident: str) -> Where:

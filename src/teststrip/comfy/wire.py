@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,11 @@ from teststrip.hosted.trouble import Trouble
 
 if TYPE_CHECKING:
     import httpx2
+
+
+TRIES = 3
+PAUSE = 0.05
+"""How often a question is put to a server that is not reached, and the seconds before the second time."""
 
 
 class Lost(Exception):
@@ -69,7 +75,17 @@ class Wire:
         raise Trouble("invalid", f"{self.name}: {self.told(why)}")
 
     def answer(self, method: str, path: str, body: object = None, **query: str) -> httpx2.Response:
-        """The answer of a path, whatever its status; raises as `json` does."""
+        """The answer of a path, whatever its status; raises as `json` does. A question is put up to TRIES times."""
+        for number in range(1, TRIES + 1):
+            try:
+                return self._once(method, path, body, query)
+            except Trouble as trouble:
+                if method != "GET" or trouble.kind != "again" or number == TRIES:
+                    raise
+            time.sleep(PAUSE * number)
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, method: str, path: str, body: object, query: Mapping[str, str]) -> httpx2.Response:
         import httpx2
 
         from teststrip.hosted import connections
@@ -79,18 +95,15 @@ class Wire:
         if body is not None:  # written here, because the client's own JSON refuses the NaN that graphs may hold
             content, headers = json.dumps(body).encode(), {**headers, "content-type": "application/json"}
         try:
-            return self._http.request(
-                method, self._base + path, params=query or None, content=content, headers=headers or None
-            )
+            return self._http.request(method, self._base + path, params=query, content=content, headers=headers)
         except httpx2.HTTPError as error:
             self.doubtful = True
             if path == "/prompt" and isinstance(connections.cause(error), connections.Lost):
                 raise Lost from None
             found = connections.trouble(error)
             kind: Literal["stop", "again"] = "stop" if found.kind == "stop" else "again"
-            raise Trouble(
-                kind, f"{self.name} was not reached ({connections.cause(error) or type(error).__name__})."
-            ) from None
+            why = connections.cause(error) or type(error).__name__
+            raise Trouble(kind, f"{self.name} was not reached ({why}).") from None
         except RuntimeError as error:  # the client was closed while a thread waited
             raise Trouble("error", f"the run ended before the picture was made ({error})") from None
 
