@@ -14,7 +14,7 @@ from teststrip.errors import StudyError, among, nearest, shortened
 
 Kind = Literal["INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", ""]
 
-SHOWN = 40
+SHOWN = 60
 """The most choices that a message lists."""
 
 
