@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from teststrip.testing.engine_contract import EngineContract
 pytest.importorskip("httpx2")
 
 OWN = {"family": "sd15", "provider": "here", "first_wait": 0.0, "timeout": 5.0}
-REASONS = {"again": "error", "error": "error", "invalid": "invalid", "blank": "blank"}
+REASONS = {"again": "error", "error": "error", "oom": "oom", "invalid": "invalid", "blank": "blank"}
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_server_that_treats_a_graph_badly_gives_no_picture_but_the_reason(serv
     assert isinstance(answers[2], Render)
     assert isinstance(wrong, Failure)
     assert wrong.reason == REASONS[BAD[bad]], wrong.text
-    assert wrong.retryable == (BAD[bad] in ("again", "error"))
+    assert wrong.retryable == (BAD[bad] in ("again", "error", "oom"))
     times = sum(request.path == "/prompt" and "owl 1" in str(request.body) for request in service.requests)
     assert times == (3 if BAD[bad] == "again" else 1)
 
@@ -197,6 +198,7 @@ def test_a_picture_that_takes_too_long_is_cancelled_on_the_server(service: Comfy
     service.holds = True
     (answer,) = ask(shot(), timeout=1.0)
     assert isinstance(answer, Failure)
+    assert answer.reason == "timeout"
     assert "no picture came in 1 s" in answer.text
     assert len(service.interrupted) == 1
 
@@ -373,6 +375,10 @@ def test_a_server_says_what_it_has_and_how_a_study_begins(service: ComfyService)
 
     asked = studies.study(**json.loads(json.dumps(begun)))
     assert asked.settings["model"] == "sd15.safetensors"
+    Path(os.environ[configuration.VARIABLE]).write_text("")
+    unnamed = ComfyUIEngine.begun(service.url)
+    assert unnamed["engine"] == {"name": "comfyui", "family": "sd15", "provider": "comfyui"}
+    studies.study(**json.loads(json.dumps(unnamed)))  # is read before the configuration knows the server
     with pytest.raises(EngineError, match="'nowhere' is unknown"):
         ComfyUIEngine.served("nowhere")
 

@@ -120,7 +120,7 @@ BAD: dict[str, str] = {
     "no list": "again",
     "forgotten": "again",  # the server was restarted after it had taken the graph
     "failed": "error",
-    "out of memory": "error",
+    "out of memory": "oom",
     "interrupted": "error",
     "failed in silence": "error",
     "gone": "error",  # the file is no longer there

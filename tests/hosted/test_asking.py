@@ -115,7 +115,7 @@ def test_only_what_the_service_did_not_take_is_asked_again(kind) -> None:
     (answer,) = asking(ask).render(shots(1))
     assert isinstance(answer, Failure)
     assert answer.reason == REASONS[kind]
-    assert answer.retryable == (kind == "error")
+    assert answer.retryable == (kind in ("error", "oom", "timeout"))
     assert sum(ask.asked.values()) == 1
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from teststrip import plugins
-from teststrip.comfy.families import CHECKPOINT, DIFFUSION_MODEL
+from teststrip.comfy.families import CHECKPOINT, DIFFUSION_MODEL, FAMILIES
 from teststrip.comfy.nodes import Input
 from teststrip.comfy.pool import HOME
 from teststrip.comfy.server import Server
@@ -37,6 +37,9 @@ SOURCES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }
 """The inputs of nodes that say what a setting may be."""
 
+NAME: Final = "comfyui"
+"""How a study names a server that the configuration does not know yet."""
+
 _FAMILIES: Final = (
     ("z-image", r"z[-_ ]?image"),
     ("qwen-image", r"qwen"),
@@ -57,11 +60,8 @@ def begun(address: str) -> dict[str, object]:
     """The keys of a study of sampler × steps on the server at an address, a URL or a name of the configuration."""
     provider = _provider(address)
     name = provider.name or _named(provider.base_url)
-    if not name and provider.base_url.rstrip("/") != HOME:
-        raise EngineError(
-            f"a study holds no address. Write [providers.NAME] with base_url = {provider.base_url!r} into"
-            f" {configuration.where()}, and ask by NAME"
-        )
+    if not name and provider.base_url != HOME:
+        name = NAME  # a study holds no address; `teststrip init` says what to write into the configuration
     inputs = _asked(provider)
     models = [str(one) for input_ in inputs.get("model", []) for one in input_.choices]
     fitting = [(model, family) for model in models if (family := family_of(model))]
@@ -70,13 +70,14 @@ def begun(address: str) -> dict[str, object]:
     model, family = fitting[0]
     samplers = {str(one) for input_ in inputs.get("scheduler", []) for one in input_.choices}
     axis = [one for one in ("euler", "dpmpp_2m", "euler_ancestral", "uni_pc") if one in samplers][:3]
+    side = FAMILIES[family].side
     steps = [4, 8, 12] if family == "z-image" else [10, 20, 30]
     return {
         "name": "comfyui",
         "prompts": ["an owl at night", "a rose in a vase", "a street after the rain", "a portrait of a sailor"],
         "replicates": 2,
         "engine": {"name": "comfyui", "family": family, **({"provider": name} if name else {})},
-        "settings": {"model": model},
+        "settings": {"model": model, "width": side, "height": side},
         "axes": {**({"scheduler": axis} if len(axis) > 1 else {}), "num_inference_steps": steps},
     }
 

@@ -211,7 +211,7 @@ class Server:
                     until = time.monotonic() + self._seconds
             if time.monotonic() > until:
                 self._cancel(ident)
-                raise Trouble("error", f"no picture came in {self._seconds:g} s; the request was cancelled")
+                raise Trouble("timeout", f"no picture came in {self._seconds:g} s; the request was cancelled")
             if self._closing.wait(pause):
                 raise Trouble("error", "the run ended before the picture was made")
             pause = min(2 * pause, LONGEST_LOOK)
@@ -225,7 +225,8 @@ class Server:
             if name == "execution_interrupted":
                 raise Trouble("error", "the request was interrupted on the server")
             if name == "execution_error":
-                raise Trouble("error", self._wire.told(_failed(table(facts))))
+                said = self._wire.told(_failed(table(facts)))
+                raise Trouble("oom" if "OutOfMemory" in str(table(facts).get("exception_type")) else "error", said)
         if status.get("status_str") == "error":
             raise Trouble("error", "the server says that the graph failed, and not why")
         images = table(table(entry.get("outputs")).get(saver)).get("images")

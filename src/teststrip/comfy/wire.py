@@ -45,7 +45,9 @@ class Wire:
         self.doubtful = False
         self._base = provider.base_url.rstrip("/")
         self._secret = secret
-        self._http: httpx2.Client = connections.client(provider.reach, seconds=seconds)
+        self._http: httpx2.Client = connections.client(
+            provider.reach, seconds=seconds, encrypted=provider.base_url.startswith("https:")
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -129,7 +129,7 @@ class ComfyUIEngine:
         return offered.begun(address)
 
     def check(self, settings: Mapping[str, Value]) -> None:
-        """Raise StudyError or EngineError where graph, model or server is missing, or a value can be no server's."""
+        """Raise StudyError where graph or model is missing, or a value can be no server's."""
         if self._own is None and self._family is None:
             raise StudyError(
                 f"family is missing. Write family = one of {', '.join(FAMILIES)}, or workflow = a file in API format"
@@ -143,7 +143,6 @@ class ComfyUIEngine:
                     raise StudyError(f"{side}: {size} is no multiple of {self._family.multiple}, as the family needs")
         if isinstance(name := settings.get("scheduler"), str) and name not in SAMPLERS:
             _check_sampler(name)
-        self._pool.providers()
 
     def calls(self, settings: Mapping[str, Value]) -> int | None:
         """None: what a sampler calls is the server's own business."""

@@ -231,7 +231,7 @@ class Asking:
             if self._lost_in_a_row >= self._manners.give_up:
                 self._ending = True
                 self._stop = f"{trouble.text} So it went with {self._lost_in_a_row} images in a row: run again later"
-        elif trouble.kind in ("refused", "invalid", "blank", "error"):
+        elif trouble.kind in ("refused", "invalid", "blank", "oom", "nan", "error"):
             self._lost_in_a_row = 0  # the service answers
         times = f" ({one.asked} times)" if one.asked > 1 else ""
         return Failure(one.shot, REASONS[trouble.kind], f"{trouble.text}{times}", trouble.kind in LATER, trouble.paid)

@@ -11,12 +11,15 @@ from typing import Literal
 
 from teststrip.records import Reason
 
-Kind = Literal["refused", "invalid", "blank", "error", "again", "unknown", "stop"]
+Kind = Literal["refused", "invalid", "blank", "oom", "nan", "timeout", "error", "again", "unknown", "stop"]
 """What follows from a trouble.
 
     refused   the content policy says no: kept, never asked again, never a score
     invalid   a wrong request, or an answer that holds no picture: not asked again unless the user says `--retry`
     blank     a picture of one colour: as invalid
+    oom       the server has too little memory: a later run asks again
+    nan       the server computed values that are not finite: as invalid
+    timeout   no answer came in time from a server that costs nothing: a later run asks again
     error     answered without a picture, by chance perhaps: a later run asks again
     again     the service is busy or was not reached: asked again in this run, later and later
     unknown   sent, and no whole answer: perhaps paid, asked again only by the user's word
@@ -27,12 +30,15 @@ REASONS: dict[Kind, Reason] = {
     "refused": "refused",
     "invalid": "invalid",
     "blank": "blank",
+    "oom": "oom",
+    "nan": "nan",
+    "timeout": "timeout",
     "error": "error",
     "again": "error",
     "unknown": "unknown",
     "stop": "error",
 }
-LATER: frozenset[Kind] = frozenset({"error", "again", "stop"})
+LATER: frozenset[Kind] = frozenset({"error", "again", "oom", "stop", "timeout"})
 """The kinds after which a later run tries a shot again of its own accord."""
 
 
