@@ -24,6 +24,7 @@ OLD = Path(__file__).parent / "old"
 DIGESTS = json.loads((OLD / "ids.json").read_text(encoding="utf-8"))
 
 FOUNDING = {
+    "comfyui": {"seed"},
     "craiyon": {"seed", "supercondition_factor", "temperature", "top_k"},
     "diffusers": {"model"},
     "folder": set(),
