@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from teststrip import study as studies
-from teststrip.errors import UsageError
+from teststrip.errors import EngineError, UsageError
 from teststrip.folder import STUDY_FILE
-from teststrip.hosted import configuration
+from teststrip.hosted import addresses, configuration
 from teststrip.verbs import catalogue
 
 
@@ -61,10 +62,19 @@ def _provider(engine: object, address: str) -> str:
     found = configuration.read()
     if not isinstance(name, str) or name in found.providers:
         return ""
-    allowed = (
+    return f"# {found.path}\n[providers.{name}]\nbase_url = {json.dumps(address)}{_allowed(address)}"
+
+
+def _allowed(address: str) -> str:
+    """What the user allows by hand for a server that is not on this machine.
+
+    >>> _allowed("http://127.0.0.1:7860"), _allowed("https://studio.example.com")
+    ('', '\\nallow_private = true    # where the address is one of your own network')
+    """
+    with suppress(EngineError):
+        if addresses.reach(address).private:
+            return ""
+    plain = (
         "" if address.startswith("https://") else "\nallow_http = true       # no encryption: in your own network only"
     )
-    return (
-        f"# {found.path}\n[providers.{name}]\nbase_url = {json.dumps(address)}{allowed}"
-        "\nallow_private = true    # where the address is one of your own network"
-    )
+    return f"{plain}\nallow_private = true    # where the address is one of your own network"
