@@ -32,7 +32,7 @@ class Served(Protocol):
 
     @classmethod
     def begun(cls, address: str) -> Mapping[str, object]:
-        """The keys of a study file that fits this server: name, prompts, engine, settings, axes, question.
+        """The keys of a study file that fit this server: name, engine, settings, axes; the template has the others.
 
         Args:
             address: as in `served`.

@@ -373,12 +373,14 @@ def test_a_server_says_what_it_has_and_how_a_study_begins(service: ComfyService)
         assert begun["engine"] == {"name": "comfyui", "family": "sd15", "provider": "here"}
     from teststrip import study as studies
 
-    asked = studies.study(**json.loads(json.dumps(begun)))
+    asked = studies.study(prompts=["an owl"], **json.loads(json.dumps(begun)))
     assert asked.settings["model"] == "sd15.safetensors"
     Path(os.environ[configuration.VARIABLE]).write_text("")
     unnamed = ComfyUIEngine.begun(service.url)
     assert unnamed["engine"] == {"name": "comfyui", "family": "sd15", "provider": "comfyui"}
-    studies.study(**json.loads(json.dumps(unnamed)))  # is read before the configuration knows the server
+    studies.study(
+        prompts=["an owl"], **json.loads(json.dumps(unnamed))
+    )  # is read before the configuration knows the server
     with pytest.raises(EngineError, match="'nowhere' is unknown"):
         ComfyUIEngine.served("nowhere")
 

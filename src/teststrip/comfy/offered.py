@@ -74,8 +74,6 @@ def begun(address: str) -> dict[str, object]:
     steps = [4, 8, 12] if family == "z-image" else [10, 20, 30]
     return {
         "name": "comfyui",
-        "prompts": ["an owl at night", "a rose in a vase", "a street after the rain", "a portrait of a sailor"],
-        "replicates": 2,
         "engine": {"name": "comfyui", "family": family, **({"provider": name} if name else {})},
         "settings": {"model": model, "width": side, "height": side},
         "axes": {**({"scheduler": axis} if len(axis) > 1 else {}), "num_inference_steps": steps},

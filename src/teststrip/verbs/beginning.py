@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def begin(file: Path, *, engine: str | None = None, address: str = "") -> Begun:
         raise UsageError(f"{file} is there already. Name another file, or remove it first")
     text, provider = studies.template(), ""
     if engine is not None:
-        keys = catalogue.begun(engine, address)
+        keys = {**tomllib.loads(text), "axes": {}, **catalogue.begun(engine, address)}
         provider = _provider(keys.get("engine"), address)
         text = studies.dump(studies.study(**keys))
     file.write_text(f"#:schema {studies.SCHEMA_FILE}\n\n{text}", encoding="utf-8")

@@ -99,16 +99,9 @@ def study(address: str) -> dict[str, object]:
     size = 1024 if any(word in model.title.lower() for word in ("xl", "flux", "sd3", "pony", "illustrious")) else 512
     return {
         "name": "webui-samplers",
-        "prompts": [
-            "a single blood-red rose with thorns dripping blood",
-            "a flying car against a futuristic city background",
-            "an owl and a pussycat in a pea-green boat",
-        ],
-        "replicates": 4,
         "engine": engine,
         "settings": {"model": model.title, "width": size, "height": size, "guidance_scale": 7.0},
         "axes": {"scheduler": samplers[:_SAMPLERS], "num_inference_steps": list(_STEPS)},
-        "question": {"metrics": ["clip_score", "seconds"]},
     }
 
 
