@@ -584,3 +584,64 @@ def test_a_vae_is_never_drawn_as_another_file_of_its_stem(configured: Callable[.
         assert "vae: asked for 'kl-f8.ckpt', and the server says 'kl-f8.safetensors'" in swapped.text
         assert isinstance(several, Failure)
         assert "may be several on this server: kl-f8.safetensors, kl-f8.ckpt" in several.text
+
+
+class Keeping(WebuiService):
+    """Forge: an option that came with a picture stays after it."""
+
+    kept: dict[str, Any]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return super().options | {"forge_additional_modules": []} | getattr(self, "kept", {})
+
+    def understood(self, body: Any) -> Made:
+        known = super().options
+        sent = {name: value for name, value in body["override_settings"].items() if name in known}
+        self.kept = {**getattr(self, "kept", {}), **sent}
+        return super().understood({**body, "override_settings": {**self.options, **sent}})
+
+
+CPU = {"override_settings": '{"randn_source": "CPU"}'}
+
+
+@pytest.mark.parametrize("order", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+@pytest.mark.parametrize(("own", "key", "value"), [({"clip_skip": 1}, "clip", 2), (CPU, "rng", "CPU")])
+def test_an_option_of_one_picture_acts_in_no_other(
+    configured: Callable[..., None], order: tuple[int, ...], own: dict[str, Any], key: str, value: Any
+) -> None:
+    at_rest = {"clip": 1, "rng": "GPU"}[key]
+    for kind in (WebuiService, Keeping):
+        with kind() as service:
+            configured(service)
+            answers = ask(*(shot(number, **(own if one else {})) for number, one in enumerate(order)), timeout=60.0)
+            assert [type(one) for one in answers] == [Render] * 3, answers
+            assert [made[key] for made in service.made] == [value if one else at_rest for one in order]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("clip", 2), ("sampler", "DDIM"), ("schedule", "Karras"), ("steps", 9), ("cfg_scale", 1.0), ("height", 128)],
+)
+def test_what_is_left_to_the_server_stays_through_a_run(service: WebuiService, name: str, other: Any) -> None:
+    size = {"height": 64} if name == "width" else {"width": 64}
+    asked = [Shot(REF, {"prompt": "an owl", "seed": number, "model": "dream", **size}) for number in range(3)]
+    service.bend = lambda made, request: made.update({name: other}) if request.body["seed"] == 1 else None
+    first, second, third = ask(*asked, timeout=60.0)
+    assert isinstance(first, Render)
+    assert isinstance(third, Render), third
+    assert isinstance(second, Failure)
+    assert "the server changed during the run" in second.text
+
+
+def test_what_is_asked_may_change_in_a_run(service: WebuiService) -> None:
+    some: list[dict[str, Any]] = [
+        {"num_inference_steps": 4, "guidance_scale": 2.0},
+        {"scheduler": "Euler", "spacing": "Karras"},
+        {"scheduler": "Euler"},
+        {"spacing": "Karras"},
+        {"width": 128},
+        {},
+    ]
+    answers = ask(*(shot(number, **one) for number, one in enumerate([*some, *reversed(some)])), timeout=60.0)
+    assert all(isinstance(one, Render) for one in answers), answers

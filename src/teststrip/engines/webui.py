@@ -77,9 +77,10 @@ class WebuiEngine:
         self._lists: Lists | None = None
         self._asking: Asking | None = None
         self._tasks = Tasks()
-        self._lock = threading.Lock()  # protects the two tables below, which the threads of requests share
-        self._steady: dict[tuple[str, str], dict[str, str]] = {}
+        self._lock = threading.Lock()  # protects the three tables below, which the threads of requests share
+        self._steady: dict[tuple[str, ...], str] = {}
         self._hashes: dict[str, str] = {}
+        self._sent: set[str] = set()
 
     @classmethod
     def served(cls, address: str) -> Mapping[str, Setting]:
@@ -120,7 +121,7 @@ class WebuiEngine:
         if self._lists is None:
             return ""
         try:
-            order(settings, self._lists)
+            self._ordered(settings, self._lists)
         except (Unknown, StudyError) as unknown:
             return str(unknown)
         return ""
@@ -199,7 +200,7 @@ class WebuiEngine:
         if self._lists is None:  # `render` has asked
             raise EngineError("the server was not asked")
         try:
-            asked = order(shot.settings, self._lists)
+            asked = self._ordered(shot.settings, self._lists)
         except (Unknown, StudyError) as unknown:
             raise Trouble("invalid", str(unknown)) from None
         web = self._connected()
@@ -211,6 +212,15 @@ class WebuiEngine:
                     interrupt(web, {task})
                 raise
         return self._judged(asked, said(answer), web)
+
+    def _ordered(self, settings: Mapping[str, Value], found: Lists) -> Order:
+        """The order of a picture, which sets back what another order of this run may set: Forge keeps options."""
+        with self._lock:
+            sent = frozenset(self._sent)
+        asked = order(settings, found, sent)
+        with self._lock:
+            self._sent.update(asked.options)
+        return asked
 
     def _judged(self, asked: Order, answer: Said, web: Web) -> checked.Answer:
         """The picture of an answer, if the server made it as it was asked."""
@@ -233,16 +243,15 @@ class WebuiEngine:
 
     def _keep_steady(self, asked: Order, answer: Said) -> None:
         """Check that the server is the one that it was at its first picture of this model and VAE. Raises Trouble."""
-        key = (asked.model.title if asked.model else "", asked.vae.name if asked.vae else "")
-        now = checking.steady(answer)
+        now = checking.steady(asked, answer)
+        digest = next(iter(answer.values(("sd_model_hash",), ("modelhash",))), None)
         with self._lock:
-            before = self._steady.setdefault(key, now)
-            if asked.model and (digest := now.get("sd_model_hash") or now.get("modelhash")):
+            before = {key: self._steady.setdefault(key, value) for key, value in now.items()}
+            if asked.model and isinstance(digest, str) and digest != lists.NO_HASH:
                 self._hashes.setdefault(asked.model.title, digest)
-        own = {checking.ECHOES[name][0] for name in asked.overrides if name in checking.ECHOES}
-        for name in sorted((before.keys() | now.keys()) - own):
-            if before.get(name) != now.get(name):
-                was, is_now = before.get(name, "nothing"), now.get(name, "nothing")
+        for key, is_now in sorted(now.items()):
+            if is_now != before[key]:
+                name, was = key[0], before[key]
                 raise Trouble("invalid", f"the server changed during the run: its {name} was {was}, and is {is_now}")
 
 

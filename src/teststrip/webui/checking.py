@@ -42,6 +42,18 @@ STEADY = (
     *("module1", "module2", "module3"),  # Forge's: VAE and text encoders
 )
 """Keys of an infotext that must stay through a run, for one model and one VAE."""
+OWN_CHOICE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "clip_skip": (("clip_skip",), ("clipskip",), ()),
+    "scheduler": (("sampler_name",), ("sampler",), ("spacing",)),
+    "spacing": ((), ("scheduletype", "scheduler"), ("scheduler",)),
+    "num_inference_steps": (("steps",), ("steps",), ()),
+    "guidance_scale": (("cfg_scale",), ("cfgscale",), ()),
+    "distilled_cfg_scale": (("distilled_cfg_scale",), ("distilledcfgscale",), ()),
+    "width": (("width",), (), ("height",)),
+    "height": (("height",), (), ("width",)),
+}
+"""Settings that a server chooses where they are not asked for: its keys in `info` and infotext, and what its choice may
+depend on. A choice must stay through a run, for one model and one VAE."""
 _LORA = re.compile(r"<lora:([^:<>]+)")
 _SHOWN = 120
 
@@ -91,16 +103,26 @@ def held(order: Order, said: Said) -> Held:
     return Held(tuple(against), tuple(dict.fromkeys(unconfirmed)))
 
 
-def steady(said: Said) -> dict[str, str]:
-    """What must stay through a run, as far as the answer says it."""
-    found: dict[str, str] = {}
+def steady(order: Order, said: Said) -> dict[tuple[str, ...], str]:
+    """What must stay through a run, without what the order itself sets; "nothing" where the answer does not say it.
+
+    Returns:
+        What the answer says, by its name, model, VAE, and what else it may depend on.
+    """
+    under = (order.model.title if order.model else "", order.vae.name if order.vae else "")
+    own = {ECHOES[name][0] for name in order.overrides if name in ECHOES}
+    found: dict[tuple[str, ...], str] = {}
     for key in STEADY:
-        value = next(iter(said.values(text=(key,))), None)
-        if value is not None:
-            found[key] = str(value)
+        if key not in own:
+            found[key, *under] = str(next(iter(said.values(text=(key,))), "nothing"))
     for name in ("sd_model_hash", "sd_vae_hash", "version"):
-        if isinstance(value := said.info.get(name), str) and value != NO_HASH:
-            found[name] = value
+        value = said.info.get(name)
+        if isinstance(value, str) and value != NO_HASH:
+            found[name, *under] = value
+    for name, (info, text, on) in OWN_CHOICE.items():
+        if order.settings.get(name) is None and not (name == "spacing" and order.schedule is not None):
+            scope = (str(order.settings.get(one)) for one in on)
+            found[name, *under, *scope] = str(next(iter(said.values(info, text)), "nothing"))
     return found
 
 

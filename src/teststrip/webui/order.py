@@ -6,7 +6,7 @@ request, no second seed, no face restoration, no tiling, and the model that was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,9 +68,21 @@ class Order:
         times = float(self.settings.get("hires_upscale") or 1)
         return int(width * times), int(height * times)
 
+    @property
+    def options(self) -> Mapping[str, object]:
+        """The options of the server that go with the picture."""
+        found: Mapping[str, object] = self.body["override_settings"]
+        return found
 
-def order(settings: Mapping[str, Value], lists: Lists) -> Order:
+
+def order(settings: Mapping[str, Value], lists: Lists, sent: Iterable[str] = ()) -> Order:
     """The order of a picture.
+
+    Args:
+        settings: of the picture.
+        lists: what the server has.
+        sent: options that go with other pictures. Where this one does not set them, it sends what the server had when
+            it was asked, because Forge keeps what came with the picture before.
 
     Raises:
         Unknown: the server does not have a value.
@@ -106,7 +118,7 @@ def order(settings: Mapping[str, Value], lists: Lists) -> Order:
         overrides=own,
         spacings=frozenset(SPACINGS) | {plainly(one.name) for one in lists.schedules or ()},
     )
-    return replace(found, body=_body(found, lists))
+    return replace(found, body=_body(found, lists, sent))
 
 
 def _found(settings: Mapping[str, Value], name: str, find: Any) -> Any:
@@ -114,7 +126,7 @@ def _found(settings: Mapping[str, Value], name: str, find: Any) -> Any:
     return None if value in (None, "") else find(str(value))
 
 
-def _body(order: Order, lists: Lists) -> dict[str, Any]:
+def _body(order: Order, lists: Lists, sent: Iterable[str]) -> dict[str, Any]:
     settings = order.settings
     body: dict[str, Any] = {
         "prompt": str(settings["prompt"]),
@@ -129,7 +141,7 @@ def _body(order: Order, lists: Lists) -> dict[str, Any]:
         "send_images": True,
         "save_images": False,
         "styles": list(order.styles),
-        "override_settings": _options(order, lists),
+        "override_settings": _options(order, lists, sent),
         "override_settings_restore_afterwards": True,
     }
     body |= {ours: settings[name] for name, ours in FIELDS.items() if settings.get(name) is not None}
@@ -148,8 +160,8 @@ def _body(order: Order, lists: Lists) -> dict[str, Any]:
     return body
 
 
-def _options(order: Order, lists: Lists) -> dict[str, object]:
-    options = dict(order.overrides)
+def _options(order: Order, lists: Lists, sent: Iterable[str]) -> dict[str, object]:
+    options = {name: lists.options[name] for name in sorted(sent) if name in lists.options} | order.overrides
     if order.model is not None:
         options["sd_model_checkpoint"] = order.model.title
     if order.vae is not None:
