@@ -562,3 +562,25 @@ def test_a_picture_keeps_what_the_server_wrote_into_it(service: WebuiService) ->
     (answer,) = ask(shot(7))
     assert isinstance(answer, Render)
     assert "Seed: 7" in Picture.open(io.BytesIO(answer.data)).text["parameters"]  # type: ignore[attr-defined]
+
+
+class TwoFiles(WebuiService):
+    """Has one VAE in two files of one stem."""
+
+    def lists(self) -> dict[str, Any]:
+        names = ("kl-f8.safetensors", "kl-f8.ckpt")
+        return {**super().lists(), "/sdapi/v1/sd-vae": [{"model_name": name} for name in names]}
+
+
+def test_a_vae_is_never_drawn_as_another_file_of_its_stem(configured: Callable[..., None]) -> None:
+    with TwoFiles() as service:
+        configured(service)
+        files = ("kl-f8.safetensors", "kl-f8.ckpt")
+        assert all(isinstance(one, Render) for one in ask(*(shot(vae=name) for name in files)))
+        assert [made["vae"] for made in service.made] == list(files)
+        service.bend = swap(vae="kl-f8.safetensors")
+        (swapped, several) = ask(shot(vae="kl-f8.ckpt"), shot(vae="kl-f8"))
+        assert isinstance(swapped, Failure)
+        assert "vae: asked for 'kl-f8.ckpt', and the server says 'kl-f8.safetensors'" in swapped.text
+        assert isinstance(several, Failure)
+        assert "may be several on this server: kl-f8.safetensors, kl-f8.ckpt" in several.text

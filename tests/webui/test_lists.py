@@ -98,3 +98,41 @@ def test_whatever_a_server_answers_is_a_list_or_an_error_that_says_so(answer: An
         return
     assert found.models
     assert isinstance(found.program, str)
+
+
+FILES = st.lists(
+    st.sampled_from(["kl-f8.ckpt", "kl-f8.safetensors", "KL-F8.pt", "kl_f8.ckpt", "soft.pt", "soft"]),
+    min_size=1,
+    unique=True,
+)
+
+
+@given(FILES)
+def test_every_file_of_a_server_finds_itself_in_any_order_of_the_list(names: list[str]) -> None:
+    found = Lists(
+        [Checkpoint(name, frozenset({stem(name)})) for name in names],
+        [Named("Euler")],
+        vaes=[Named(name) for name in names],
+        upscalers=[Named(name) for name in names],
+    )
+    for name in names:
+        assert found.vae(name).name == found.model(name).title == found.upscaler(name).name == name
+        loaded = Lists(found.models, found.samplers, options={"sd_model_checkpoint": name}).loaded
+        assert loaded is not None
+        assert loaded.title == name
+    for word in ("kl-f8", "soft.ckpt"):
+        alike = [name for name in names if stem(name) == stem(word) and not (name == "soft.pt" and "." in word)]
+        for find in (found.vae, found.model):
+            if len(alike) == 1:
+                assert str(getattr(find(word), "name", "") or getattr(find(word), "title", "")) == alike[0]
+            else:
+                with pytest.raises(Unknown, match="may be several" if alike else "the server has no"):
+                    find(word)
+
+
+def test_names_that_differ_in_their_spelling_alone_stay_two() -> None:
+    found = lists(["Euler a", "euler_a"])
+    assert found.sampler("euler_a")[0].is_called("euler_a")
+    assert not found.sampler("euler_a")[0].is_called("Euler a")
+    with pytest.raises(Unknown, match="scheduler: 'EULER A' may be several on this server: Euler a, euler_a"):
+        found.sampler("EULER A")

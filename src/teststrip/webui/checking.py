@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from teststrip.errors import shortened
 from teststrip.imports.notes import number
 from teststrip.vocabulary import plainly
-from teststrip.webui.lists import NO_HASH, stem
+from teststrip.webui.lists import NO_HASH, same_file
 from teststrip.webui.order import AUTOMATIC, Order
 from teststrip.webui.said import Said
 
@@ -170,7 +170,7 @@ def _names(order: Order, said: Said) -> Iterator[_Rule]:
     if (vae := order.vae) is not None and vae.name != "Automatic":
         none = vae.name == "None"
         found = [value for value in said.values(("sd_vae_name",), ("vae",)) if not (none and value in ("None", ""))]
-        same: Callable[[object], bool] = lambda value: not none and stem(str(value)) == stem(vae.name)  # noqa: E731
+        same: Callable[[object], bool] = lambda value: not none and same_file(str(value), vae.name)  # noqa: E731
         yield _Rule("vae", vae.name, same, found, silent=none and (bool(said.parts) or "sd_vae_name" in said.info))
     if (model := order.model) is not None:
         hashes = [value for value in said.values(("sd_model_hash",), ("modelhash",)) if value and value != NO_HASH]
@@ -184,7 +184,7 @@ def _names(order: Order, said: Said) -> Iterator[_Rule]:
             )
         # A file may be renamed while its hash stays, so a name is asked only where no hash answers.
         if not hashes or not (model.hash or model.sha256):
-            yield _Rule("model", model.title, lambda value: stem(str(value)) in model.names, _models(said))
+            yield _Rule("model", model.title, lambda value: model.is_file(str(value)), _models(said))
     if order.styles:
         styles = list(said.values(("styles",)))
         yield _Rule("styles", " + ".join(order.styles), lambda value: value in order.styles, styles, silent=True)

@@ -6,8 +6,9 @@ sampler (`vocabulary`). A list that a server does not have is None, which is tol
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from teststrip.hosted.trouble import Trouble
 from teststrip.vocabulary import SAMPLERS, SPACINGS, plainly, sampler_named
 
 API = "/sdapi/v1"
+ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".bin", ".sft")
+"""Endings of models' files."""
 NO_HASH = "8888888888"
 """What stable-diffusion.cpp and koboldcpp write for the hash of every model."""
 ACTING = (
@@ -61,14 +64,18 @@ class Named:
     Attributes:
         name: as the server takes it.
         others: further names of the same thing.
+        rivals: the names of other things of the list, none of which is this one, however alike they are.
     """
 
     name: str
     others: tuple[str, ...] = ()
+    rivals: frozenset[str] = field(default=frozenset(), compare=False)
 
     def is_called(self, word: object) -> bool:
         """Whether this is what the server calls by a word."""
-        return isinstance(word, str) and plainly(word) in {plainly(one) for one in (self.name, *self.others)}
+        if not isinstance(word, str) or (word in self.rivals and word != self.name):
+            return False
+        return plainly(word) in {plainly(one) for one in (self.name, *self.others)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,12 @@ class Checkpoint:
         """Whether a word is one of its names or the beginning of its hash."""
         plain = word.strip().lower()
         hashes = [one for one in (self.hash, self.sha256) if one]
-        return stem(word) in self.names or (len(plain) >= 8 and any(one.startswith(plain) for one in hashes))
+        return self.is_file(word) or (len(plain) >= 8 and any(one.startswith(plain) for one in hashes))
+
+    def is_file(self, word: str) -> bool:
+        """Whether a word is one of its names, and no file of another ending."""
+        endings = {ending(word), ending(self.title)} - {""}
+        return stem(word) in self.names and len(endings) < 2
 
 
 @dataclass(frozen=True)
@@ -124,8 +136,10 @@ class Lists:
     def loaded(self) -> Checkpoint | None:
         """The model that is loaded, as far as it is known."""
         word = self.options.get("sd_model_checkpoint")
-        found = [one for one in self.models if isinstance(word, str) and (one.title == word or one.is_called(word))]
-        return found[0] if found else self.models[0] if len(self.models) == 1 else None
+        if isinstance(word, str):
+            with contextlib.suppress(Unknown):
+                return self.model(word)
+        return self.models[0] if len(self.models) == 1 else None
 
     @property
     def acting(self) -> dict[str, object]:
@@ -158,16 +172,13 @@ class Lists:
         )
 
     def _sampler(self, word: str) -> Named | None:
-        by_name = [one for one in self.samplers if one.name == word] or [
-            one for one in self.samplers if one.is_called(word)
-        ]
-        if by_name:
-            return by_name[0]
+        if found := _called("scheduler", word, self.samplers):
+            return found
         meant = sampler_named(word)
         if meant is None or not meant[0]:
             return None
         alike = [one for one in self.samplers if sampler_named(one.name) == meant]
-        return alike[0] if len(alike) == 1 else None
+        return _apart(alike[0], self.samplers) if len(alike) == 1 else None
 
     def schedule(self, word: str) -> Named:
         """The schedule of a name. Raises Unknown."""
@@ -180,8 +191,11 @@ class Lists:
                 return Named(own)
         if "forge_additional_modules" in self.options:
             raise Unknown("vae: Forge takes a VAE as one of its modules, which are chosen there. Leave it out")
-        if self.vaes is not None and (found := [one for one in self.vaes if stem(one.name) == stem(word)]):
-            return found[0]
+        if self.vaes is not None:
+            exact = [one for one in self.vaes if one.name == word]
+            alike = exact or [one for one in self.vaes if same_file(one.name, word)]
+            if found := _only("vae", word, alike):
+                return found
         return _named("vae", word, self.vaes, f"{API}/sd-vae")
 
     def upscaler(self, word: str) -> Named:
@@ -231,15 +245,34 @@ def stem(name: str) -> str:
     >>> stem("sub/Model_A.safetensors [0123abcd]"), stem("model v1.5")
     ('model_a', 'model v1.5')
     """
+    return _last(name).removesuffix(ending(name))
+
+
+def ending(name: str) -> str:
+    """The ending of a model's file; "" where a name has none.
+
+    >>> ending("sub/Model_A.safetensors [0123abcd]"), ending("model v1.5")
+    ('.safetensors', '')
+    """
+    last = _last(name)
+    return next((one for one in ENDINGS if last.endswith(one)), "")
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two names may be of one file: one stem, and no two endings.
+
+    >>> same_file("a.ckpt", "a.safetensors"), same_file("a.ckpt", "A"), same_file("sub/a.ckpt", "a.ckpt")
+    (False, True, True)
+    """
+    return stem(one) == stem(other) and len({ending(one), ending(other)} - {""}) < 2
+
+
+def _last(name: str) -> str:
+    """A file's name without folder and hash, in small letters."""
     plain = name.strip().replace("\\", "/").lower()
     if plain.endswith("]"):
         plain = plain.rpartition("[")[0].strip()
-    last = PurePosixPath(plain).name
-    return (
-        last.rpartition(".")[0]
-        if last.endswith((".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".bin", ".sft"))
-        else last
-    )
+    return PurePosixPath(plain).name
 
 
 def _models(found: object) -> list[Checkpoint]:
@@ -325,11 +358,29 @@ def _texts(values: Iterable[object]) -> Iterable[str]:
 def _named(setting: str, word: str, known: Sequence[Named] | None, path: str) -> Named:
     if known is None:
         raise Unknown(_no_list(setting, path))
-    found = [one for one in known if one.name == word] or [one for one in known if one.is_called(word)]
-    if found:
-        return found[0]
+    if found := _called(setting, word, known):
+        return found
     names = [one.name for one in known]
     raise Unknown(f"{setting}: the server has no {shortened(word, 80)!r}{among(word, _few(names), 'It has')}")
+
+
+def _called(setting: str, word: str, known: Sequence[Named]) -> Named | None:
+    """What a list calls so: by the very name, else by an alias as it is written, else by either plainly spelled."""
+    exact = [one for one in known if one.name == word] or [one for one in known if word in one.others]
+    found = _only(setting, word, exact or [one for one in known if one.is_called(word)])
+    return found and _apart(found, known)
+
+
+def _apart(found: Named, known: Sequence[Named]) -> Named:
+    return replace(found, rivals=frozenset(one.name for one in known if one.name != found.name))
+
+
+def _only(setting: str, word: str, found: Sequence[Named]) -> Named | None:
+    """The one that was found; None where there is none. Raises Unknown where there are several."""
+    names = list(dict.fromkeys(one.name for one in found))
+    if len(names) > 1:
+        raise Unknown(f"{setting}: {word!r} may be several on this server: {_some(names)}. Write a whole name")
+    return found[0] if found else None
 
 
 def _no_list(setting: str, path: str) -> str:
