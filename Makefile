@@ -72,7 +72,7 @@ site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dea
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[$(EXTRAS),openvino,parquet,dev]'
 	$(PIP) --no-deps imagen-pytorch einops beartype kornia kornia_rs
-	$(BIN)/python -c "import diffusers, torchao.quantization, transformers.modeling_utils" 2>/dev/null # once, before two workers do
+	$(BIN)/python -W ignore -m compileall -q $$(ls -d .venv/lib/python3*/site-packages/torchao) # warns while it is compiled
 	touch $@
 
 # Browser tests use Debian's chromium and firefox-esr; any chromium, chrome or firefox on the PATH will do.

@@ -260,18 +260,23 @@ def test_a_local_engine_and_two_services_stand_on_one_page_and_no_seed_is_paired
         assert spent(store)["USD"] == pytest.approx(12 * BILL + 12 * 0.1)
 
 
-def test_what_a_hostile_server_says_is_stored_read_and_verified(tmp_path: Path, service: OpenAIService) -> None:
+@pytest.mark.parametrize("lies", [False, True], ids=["in what nobody asked", "in what was asked, too"])
+def test_what_a_hostile_server_says_is_stored_read_and_verified(
+    tmp_path: Path, service: OpenAIService, lies: bool
+) -> None:
     odd = f"{KEY} \x1b[2J \u202e \ud800 \0 <script>" + "x" * 100_000
 
     def hostile(request: Request) -> Reply:
         body = body_of(request)
         body["data"][0]["revised_prompt"] = odd
-        return Reply(200, body | {"quality": odd, "background": odd}, billed=BILL)
+        return Reply(200, body | {"background": odd} | ({"quality": odd} if lies else {}), billed=BILL)
 
     service.instead = hostile
     outcome = drive(study(1), tmp_path / "s", trackers=[])
     outcome.result.close()
-    assert outcome.made == 2
+    assert (outcome.made, outcome.failed) == ((0, 2) if lies else (2, 0)), (
+        "another quality than was asked is no picture"
+    )
     with Store(tmp_path / "s") as store:
         assert store.verify() == []
     for name, data in canaries.files_in(tmp_path / "s"):

@@ -243,7 +243,7 @@ def test_an_answer_that_is_not_compared_would_lie_in_a_wrong_cell(tmp_path: Path
 def test_engines_ask_shows_what_a_server_has(service: WebuiService) -> None:
     told = command("engines", "webui", "--ask", service.url)
     assert told.exit_code == 0, told.output
-    assert "DPM++ 2M, Euler a, Euler, DDIM" in told.output
+    assert all(name in told.output for name in ("DPM++ 2M", "Euler a", "DDIM")), told.output
     assert DREAM in told.output
     as_json = json.loads(command("engines", "webui", "--ask", service.url, "--json").output)
     by_name = {knob["name"]: knob for knob in as_json["settings"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import date
 from pathlib import Path
 
@@ -143,6 +144,16 @@ def test_a_key_that_fits_into_no_header_is_refused_and_not_repeated(odd: str) ->
 
 
 def test_an_echoed_key_is_taken_out_of_messages() -> None:
-    for echo in ("sk-proj-********abcd", "sk-canary-7Q2key", "AIzaSy***xyz", "Bearer abc.def-ghi="):
+    basic = "Basic " + base64.b64encode(b"user:canary-7Q2key").decode()
+    for echo in (
+        "sk-proj-********abcd",
+        "sk-canary-7Q2key",
+        "AIzaSy***xyz",
+        "Bearer abc.def-ghi=",
+        basic,
+        "Basic ab**c=",
+    ):
         assert keys.redacted(f"wrong key {echo}, see docs", "") == "wrong key [key], see docs"
     assert keys.redacted("key plain-text here", "plain-text") == "key [key] here"
+    words = "Basic Authentication is needed, or basic authorisation"
+    assert keys.redacted(words, "") == words
