@@ -161,7 +161,8 @@ def _body(order: Order, lists: Lists, sent: Iterable[str]) -> dict[str, Any]:
 
 
 def _options(order: Order, lists: Lists, sent: Iterable[str]) -> dict[str, object]:
-    options = {name: lists.options[name] for name in sorted(sent) if name in lists.options} | order.overrides
+    options: dict[str, object] = {name: lists.options[name] for name in sorted(sent) if name in lists.options}
+    options.update(order.overrides)
     if order.model is not None:
         options["sd_model_checkpoint"] = order.model.title
     if order.vae is not None:
