@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from teststrip.errors import EngineError
 from teststrip.vocabulary import NO_SAMPLERS, SAMPLER_NAMES, SAMPLERS, plainly, sampler_named
-from teststrip.webui.lists import Checkpoint, Lists, Named, Unknown, read, stem
+from teststrip.webui.lists import Checkpoint, Lists, Named, Unknown, stem
+from teststrip.webui.reading import read
 
 NAMES = st.sets(
     st.sampled_from(sorted({*SAMPLERS.values(), *SAMPLER_NAMES, *NO_SAMPLERS, "Restart 2", "My sampler"})), min_size=1

@@ -20,8 +20,8 @@ from teststrip.hosted.engine import OPTIONS, by_name
 from teststrip.hosted.trouble import Trouble
 from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
 from teststrip.servers import NOT_ASKED
-from teststrip.webui import checking, lists, served
-from teststrip.webui.lists import API, Lists, Unknown, stem
+from teststrip.webui import checking, reading, served
+from teststrip.webui.lists import API, NO_HASH, Lists, Unknown, stem
 from teststrip.webui.order import Order, order
 from teststrip.webui.said import Said, said
 from teststrip.webui.settings import LONGEST_PROMPT, OWN_OPTIONS, SETTINGS, check, overrides
@@ -114,7 +114,7 @@ class WebuiEngine:
     def meet(self) -> None:
         """Ask the server what it has, as `servers.Meets` says."""
         if self._lists is None:
-            self._lists = lists.read(self._connected())
+            self._lists = reading.read(self._connected())
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
         """Why the server cannot make this; "" also as long as the server was not asked."""
@@ -247,7 +247,7 @@ class WebuiEngine:
         digest = next(iter(answer.values(("sd_model_hash",), ("modelhash",))), None)
         with self._lock:
             before = {key: self._steady.setdefault(key, value) for key, value in now.items()}
-            if asked.model and isinstance(digest, str) and digest != lists.NO_HASH:
+            if asked.model and isinstance(digest, str) and digest != NO_HASH:
                 self._hashes.setdefault(asked.model.title, digest)
         for key, is_now in sorted(now.items()):
             if is_now != before[key]:
@@ -267,7 +267,7 @@ def _facts(answer: Said, unconfirmed: Sequence[str]) -> dict[str, object]:
             ("version", ("version",), ("version",)),
         )
     }
-    answered = {name: str(value)[:200] for name, value in first.items() if value not in (None, "", lists.NO_HASH)}
+    answered = {name: str(value)[:200] for name, value in first.items() if value not in (None, "", NO_HASH)}
     facts: dict[str, object] = {"answered": answered} if answered else {}
     if isinstance(sampler := next(iter(answer.values(("sampler_name",), ("sampler",))), None), str):
         facts["scheduler"] = sampler[:200]

@@ -10,8 +10,8 @@ from teststrip.hosted import configuration
 from teststrip.hosted.addresses import reach
 from teststrip.hosted.configuration import Provider
 from teststrip.records import Setting
-from teststrip.webui import lists
-from teststrip.webui.lists import Lists
+from teststrip.webui import reading
+from teststrip.webui.lists import Lists, Named
 from teststrip.webui.settings import SETTINGS
 
 HOME = "http://127.0.0.1:7860"
@@ -61,7 +61,7 @@ def asked(provider: Provider) -> Lists:
         raise plugins.missing(error) from error
     web = Web(provider, seconds=30.0)
     try:
-        return lists.read(web)
+        return reading.read(web)
     finally:
         web.close()
 
@@ -105,5 +105,5 @@ def study(address: str) -> dict[str, object]:
     }
 
 
-def _names(known: Iterable[lists.Named] | None) -> list[str] | None:
+def _names(known: Iterable[Named] | None) -> list[str] | None:
     return None if known is None else [one.name for one in known]
