@@ -23,9 +23,9 @@ from teststrip.comfy.workflows import PREFIX, Workflow
 from teststrip.errors import EngineError, StudyError, first_line, nearest, shortened
 from teststrip.hosted import checked
 from teststrip.hosted.asking import Asking, Manners, OpenPurse
-from teststrip.hosted.engine import OPERATION, OPTIONS, by_name
+from teststrip.hosted.engine import OPERATION, OPTIONS
 from teststrip.hosted.trouble import Trouble
-from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value, by_name
 from teststrip.servers import NOT_ASKED
 
 LONGEST_PROMPT: Final = 100_000  # characters; models read fewer tokens

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from teststrip.errors import EngineError, PictureError, StoreError, StudyError, among
@@ -20,7 +19,7 @@ from teststrip.imports import index
 from teststrip.imports.index import Index, Kept
 from teststrip.pictures import decode, small
 from teststrip.pictures.pixels import MAX_BYTES
-from teststrip.records import NONE, Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
+from teststrip.records import NONE, Failure, Fingerprint, Render, Seeds, Setting, Shot, Value, by_name
 from teststrip.store import inside
 from teststrip.vocabulary import STEPS
 
@@ -29,10 +28,6 @@ VERSION: Final = 1
 MOST_CHOICES: Final = 1000
 LARGEST_LIST: Final = 512 * 2**20
 _REMEDY: Final = "Name the folder `imported` that `teststrip import` wrote"
-
-
-def _by_name(*settings: Setting) -> Mapping[str, Setting]:
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 _ASKED: Final = (
@@ -53,7 +48,7 @@ class FolderEngine:
         EngineError: there is no list of pictures.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(
+    options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("source", "str", "", doc="The folder of imported pictures, from the study file on."),
         Setting("paired", "bool", False, doc="A seed means the same noise in all settings; `import` finds it out."),  # noqa: FBT003
     )
@@ -64,7 +59,7 @@ class FolderEngine:
 
     def __init__(self, *, source: str = "", paired: bool = False) -> None:
         self._folder = Path(source) if source else None
-        self._index, self._settings = _opened(self._folder) if self._folder else (Index(), _by_name(*_ASKED))
+        self._index, self._settings = _opened(self._folder) if self._folder else (Index(), by_name(*_ASKED))
         self._unstudied = self._settings.keys() - self._index.aside - {"prompt", "seed"}
         self._paired = paired
         self._by_prompt: dict[str, list[Kept]] = defaultdict(list)
@@ -225,7 +220,7 @@ def _read(path: Path, changed: int, size: int) -> tuple[Index, Mapping[str, Sett
     for one in found.pictures:
         for name, value in one.settings.items():
             values.setdefault(name, {})[value] = None
-    return found, _by_name(*_ASKED, *(_setting(name, list(own)) for name, own in sorted(values.items())))
+    return found, by_name(*_ASKED, *(_setting(name, list(own)) for name, own in sorted(values.items())))
 
 
 def _setting(name: str, values: Sequence[Value]) -> Setting:

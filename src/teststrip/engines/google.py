@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import EngineError
 from teststrip.hosted import checked, contradicted, predict
-from teststrip.hosted.engine import OPTIONS, HostedEngine, by_name
+from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import count
 from teststrip.hosted.trouble import Trouble, asked_to_wait
-from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value
+from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
     from teststrip.hosted.configuration import Provider

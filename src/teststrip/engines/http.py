@@ -16,10 +16,10 @@ from teststrip.errors import EngineError, StudyError
 from teststrip.hosted import checked, configuration
 from teststrip.hosted.addresses import reach
 from teststrip.hosted.configuration import Provider
-from teststrip.hosted.engine import OPTIONS, HostedEngine, by_name
+from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.trouble import Trouble
-from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value, digest_of
+from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value, by_name, digest_of
 
 if TYPE_CHECKING:
     from teststrip.declared.dialogue import Dialogue

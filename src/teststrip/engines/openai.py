@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.hosted import checked, contradicted
-from teststrip.hosted.engine import OPTIONS, HostedEngine, by_name
+from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import AUTO, cost, count, most, size_of
 from teststrip.hosted.trouble import Trouble, asked_to_wait
-from teststrip.records import Price, Setting, Shot, Value
+from teststrip.records import Price, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI

@@ -16,9 +16,9 @@ from teststrip import plugins
 from teststrip.errors import EngineError, StudyError
 from teststrip.hosted import checked
 from teststrip.hosted.asking import Asking, Manners, OpenPurse
-from teststrip.hosted.engine import OPTIONS, by_name
+from teststrip.hosted.engine import OPTIONS
 from teststrip.hosted.trouble import Trouble
-from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot, Value, by_name
 from teststrip.servers import NOT_ASKED
 from teststrip.webui import checking, reading, served
 from teststrip.webui.lists import API, NO_HASH, Lists, Unknown, stem

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
@@ -27,14 +26,9 @@ from teststrip.hosted.keys import key, redacted
 from teststrip.hosted.models import Model, Table
 from teststrip.hosted.trouble import Trouble
 from teststrip.protocols import Purse
-from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value, by_name
 
 Client = TypeVar("Client")
-
-
-def by_name(*settings: Setting) -> Mapping[str, Setting]:
-    """Settings by their names, as a table that cannot be changed."""
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 OPTIONS = (

@@ -41,6 +41,7 @@ from teststrip.records.asked import (
     Setting,
     Shot,
     Study,
+    by_name,
 )
 from teststrip.records.canonical import Value, canonical_json, digest_of, plain
 from teststrip.records.concluded import (
@@ -137,6 +138,7 @@ __all__ = [
     "Value",
     "Verdict",
     "Yardstick",
+    "by_name",
     "canonical_json",
     "digest_of",
     "plain",
