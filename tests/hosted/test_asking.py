@@ -141,6 +141,27 @@ def test_repeats_have_an_end_and_the_last_trouble_is_told() -> None:
     assert sum(ask.asked.values()) == 4
 
 
+@pytest.mark.parametrize(("price", "most"), [(Price(0.02, "USD"), 2), (None, 2), (Price(0.0, "USD"), 5)])
+def test_what_the_service_may_have_charged_is_asked_again_once(price: Price | None, most: int) -> None:
+    def requests(*troubles: Trouble) -> int:
+        ask = Once(*troubles)
+        list(
+            Asking(
+                ask,
+                price=lambda shot: price,
+                fingerprint=lambda shot: Fingerprint({"engine": "hosted"}),
+                manners=Manners(attempts=5, first_wait=0.001),
+                purse=OpenPurse(),
+            ).render(shots(1))
+        )
+        return sum(ask.asked.values())
+
+    failed, busy = Trouble("again", "failed", paid=None), Trouble("again", "busy")
+    assert requests(*[failed] * 9) == most
+    assert requests(*[busy] * 9) == 5
+    assert requests(failed, busy, busy) == 4, "what is surely free is asked again as before"
+
+
 def test_the_service_s_own_waiting_time_is_kept_by_all_shots() -> None:
     times = []
 

@@ -7,6 +7,7 @@ stands what both need of an engine: settings, prices, what a seed gives, and wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -133,6 +134,7 @@ class HttpEngine(HostedEngine["Dialogue"]):
         from teststrip.declared.dialogue import Dialogue
         from teststrip.declared.requests import Client
 
+        self._manners = replace(self._manners, idempotent=bool(self.declared.idempotency))
         client = Client(self.declared, secret, self._timeout)
         dialogue = Dialogue(self.declared, client, seconds=self._timeout, told=self.told, note=self.noted)
         return dialogue, client.close

@@ -49,10 +49,12 @@ class Manners:
 
     Attributes:
         threads: the most requests at a time.
-        attempts: the most requests for one shot, where each before was surely not answered with a picture.
+        attempts: the most requests for one shot, where each before was surely not answered with a picture; two, where
+            the service may have charged for them.
         first_wait: seconds before the first repeat, at most; twice as long before each further one.
         longest_wait: seconds before a repeat, at most, unless the service asks for more.
         patience: the most seconds that the service may ask to wait; beyond, the run stops.
+        idempotent: the service charges once for two requests of one shot, so that a lost one may be sent again.
         give_up: so many shots in a row without success, each after all its attempts, stop the run.
     """
 
@@ -62,6 +64,7 @@ class Manners:
     longest_wait: float = 60.0
     patience: float = 300.0
     give_up: int = 5
+    idempotent: bool = False
 
 
 @dataclass(order=True)
@@ -75,6 +78,7 @@ class _Try:
         asked: requests so far.
         last: the trouble of the last request.
         ticket: how the service is asked after the last request; "" = it cannot be.
+        charged: requests so far that the service may have charged without a picture.
         taken_up: whether the last request is one of an earlier run.
     """
 
@@ -82,6 +86,7 @@ class _Try:
     number: int
     shot: Shot = field(compare=False)
     asked: int = field(default=0, compare=False)
+    charged: int = field(default=0, compare=False)
     last: Trouble | None = field(default=None, compare=False)
     ticket: str = field(default="", compare=False)
     taken_up: bool = field(default=False, compare=False)
@@ -234,7 +239,7 @@ class Asking:
             one.last = answer
             self._wait(one, until=self._quiet_until)
             return
-        if answer.kind == "again" and one.asked < self._manners.attempts and not self._ending:
+        if answer.kind == "again" and self._repeats(one, answer):
             if (answer.wait or 0.0) <= self._manners.patience:
                 self._purse.settle(one.shot, answer.paid)
                 one.last = answer
@@ -242,6 +247,13 @@ class Asking:
                 return
             answer = Trouble("stop", f"{answer.text} The service asks to wait {answer.wait:.0f} s: run again then")
         yield self._failure(one, answer)
+
+    def _repeats(self, one: _Try, trouble: Trouble) -> bool:
+        """Whether a shot is asked again: once at most where the service may have charged, and would charge again."""
+        price = self._price(one.shot)
+        costs = price is None or price.amount > 0
+        one.charged += costs and trouble.paid is None and not self._manners.idempotent
+        return one.charged <= 1 and one.asked < self._manners.attempts and not self._ending
 
     def _given_up(self, one: _Try) -> bool:
         """Whether a request of an earlier run stays lost and the user allows to pay for another."""
@@ -278,7 +290,10 @@ class Asking:
         elif trouble.kind in ("refused", "invalid", "blank", "oom", "nan", "error"):
             self._lost_in_a_row = 0  # the service answers
         times = f" ({one.asked} times)" if one.asked > 1 else ""
-        return Failure(one.shot, REASONS[trouble.kind], f"{trouble.text}{times}", trouble.kind in LATER, trouble.paid)
+        # Services forget the names of requests, so a later run must not send a perhaps paid one again by itself.
+        lost = trouble.kind == "again" and trouble.paid is None and self._manners.idempotent
+        kind = "unknown" if lost else trouble.kind
+        return Failure(one.shot, REASONS[kind], f"{trouble.text}{times}", kind in LATER, trouble.paid)
 
     def _render(self, shot: Shot, answer: Answer, seconds: float) -> Render:
         price = {} if answer.paid is None else {"price": answer.paid}
