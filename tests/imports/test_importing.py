@@ -637,6 +637,27 @@ def test_graphs_of_comfyui_become_a_study_and_what_is_odd_about_them_is_in_the_r
     assert "image-to-image" in (tmp_path / "out" / "report-full.md").read_text("utf-8")
 
 
+def test_what_only_nodes_of_a_graph_differ_in_is_an_axis_and_no_replicate(tmp_path: Path) -> None:
+    pictures = {}
+    for n, (seed, layer, b1) in enumerate((s, layer, b) for s in (1, 2) for layer in (-1, -2) for b in (1.1, 1.2)):
+        last = {"class_type": "CLIPSetLastLayer", "inputs": {"stop_at_clip_layer": layer, "clip": ["4", 1]}}
+        free = {"class_type": "FreeU", "inputs": {"model": ["4", 0], "b1": b1, "b2": 1.4}}
+        graph = changed(
+            PLAIN,
+            n3={"seed": seed, "model": ["21", 0]},
+            n6={"clip": ["20", 0]},
+            n7={"clip": ["20", 0]},
+            n9={"filename_prefix": f"mine{n}"},
+            n20=last,
+            n21=free,
+        )
+        pictures[f"p{n}"] = with_texts(drawn("an owl", n), prompt=json.dumps(graph))
+    found = prepared(put(tmp_path / "in", **pictures))
+    assert axes(found) == {"clip_skip": ("0", "1"), "freeu_b1": ("1.1", "1.2")}
+    assert (found.design.seeds, found.design.paired, found.design.constants["freeu_b2"]) == ((1, 2), True, 1.4)
+    importing.write(found, tmp_path / "out")
+
+
 def test_photos_keep_their_bytes_and_small_copies_are_made(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
