@@ -10,8 +10,8 @@ from tests.imports import files
 from tests.imports.graphs import FLUX, PLAIN, TWO, WORKFLOW, changed, texts
 
 from teststrip.imports import Understood, read
-from teststrip.imports.formats.comfyui_rest import MOST, TOO_MANY
 from teststrip.imports.graph import MOST_STEPS, of_prompt
+from teststrip.imports.leftover import MOST, TOO_MANY
 
 OLD = {"Random seed after every gen": True}
 KARRAS = {"scheduler": "DPMSolverMultistepScheduler", "scheduler.use_karras_sigmas": True}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from teststrip.imports.formats import comfyui_rest
+from teststrip.imports import leftover
 from teststrip.imports.graph import Graph, Link, Node, of_prompt, of_workflow
 from teststrip.imports.notes import IMAGE_TO_IMAGE, Notes, number
 from teststrip.imports.tables import read_json
@@ -48,7 +48,7 @@ def read(said: Said) -> Understood | None:
         notes.remark(TWO_SAMPLERS.format(len(samplers)))
     walk = _Walk(graph, samplers[0], notes)
     walk.take_down()
-    comfyui_rest.take_down(graph, end, walk.known, notes)
+    leftover.take_down(graph, end, walk.known, notes)
     return notes.understood()
 
 
