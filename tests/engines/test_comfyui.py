@@ -203,6 +203,17 @@ def test_a_picture_that_takes_too_long_is_cancelled_on_the_server(service: Comfy
     assert len(service.interrupted) == 1
 
 
+def test_a_queue_that_stands_still_is_not_waited_for_beyond_the_time_out(service: ComfyService) -> None:
+    service.holds = True
+    service._running.append(("foreign", {"1": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}}}))
+    engine = ComfyUIEngine(**OWN | {"timeout": 0.5, "attempts": 1})
+    (answer,) = engine.render([shot()])
+    engine.close()
+    assert isinstance(answer, Failure)
+    assert (answer.reason, len(service.deleted)) == ("timeout", 1)
+    assert "while its queue stood still. Restart it if it draws nothing" in answer.text
+
+
 def test_closing_cancels_our_own_requests_and_no_other(service: ComfyService) -> None:
     service.holds = True
     foreign = ("foreign", {"1": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}}})

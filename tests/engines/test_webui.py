@@ -410,12 +410,15 @@ def test_user_and_password_come_from_the_environment_and_are_in_no_message(
         service.password = PASSWORD
         configured(service, 'user = "env:WEBUI_USER"\nkey = "env:WEBUI_PASSWORD"\n')
         service.answer = lambda answer, request: (
-            answer if request.body["seed"] else Reply(500, {"error": f"{PASSWORD} {USER}"})
+            answer
+            if request.body["seed"]
+            else Reply(500, {"error": f"{PASSWORD} {USER} [{request.headers['authorization'].split()[1]}]"})
         )
         failure, render = ask(shot(0), shot(1))
         assert isinstance(render, Render), render
         assert isinstance(failure, Failure)
         assert PASSWORD not in failure.text
+        assert base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode() not in failure.text
         monkeypatch.setenv("WEBUI_PASSWORD", "wrong")
         with pytest.raises(EngineError, match=r'wants a user and a password \(401.*Write user = "env:NAME"'):
             ask(shot())

@@ -113,7 +113,9 @@ def test_a_plan_believes_that_the_server_is_what_it_was(tmp_path: Path, service:
     service.loaded = "real.safetensors [c0d1994c73]"
     assert len(forecast.of(file, tmp_path / "s", ask=True).done) == 6  # the study names its model
     service.close()
-    with pytest.raises(EngineError, match="the server was not reached"):
+    with pytest.raises(
+        EngineError, match=r"the server at http://127.0.0.1:\d+ was not reached .* Start the web UI with --api"
+    ):
         drive(asked, tmp_path / "s", trackers=[])
 
 

@@ -56,6 +56,10 @@ def init(
 
     if engine is None and then is not None:
         raise UsageError(f"one file is enough: {file} or {then}. A server's address goes with --engine")
+    if engine and file.endswith(".toml"):
+        raise UsageError(
+            f"the server's address is missing. Write: teststrip init --engine {engine} http://HOST:PORT {file}"
+        )
     path = (then or Path(STUDY_FILE)) if engine else Path(file)
     begun = beginning.begin(path, engine=engine, address=file if engine else "")
     out.print(

@@ -14,7 +14,6 @@ from teststrip.comfy.pool import HOME
 from teststrip.comfy.server import Server
 from teststrip.errors import EngineError
 from teststrip.hosted import configuration
-from teststrip.hosted.addresses import reach
 from teststrip.hosted.configuration import Provider
 from teststrip.hosted.keys import key
 from teststrip.hosted.trouble import Trouble
@@ -52,14 +51,14 @@ _OTHERS: Final = r"sd3|sd_3|stable.?cascade|wan[-_ 0-9.]|ltx|hunyuan|inpaint|ref
 
 def served(address: str, settings: Mapping[str, Setting]) -> dict[str, Setting]:
     """These settings with the choices and bounds of the server at an address, a URL or a name of the configuration."""
-    inputs = _asked(_provider(address))
+    inputs = _asked(configuration.read().at(address))
     return {name: _narrowed(setting, inputs.get(name, [])) for name, setting in settings.items()}
 
 
 def begun(address: str) -> dict[str, object]:
     """The keys of a study of sampler × steps on the server at an address, a URL or a name of the configuration."""
-    provider = _provider(address)
-    name = provider.name or _named(provider.base_url)
+    provider = configuration.read().at(address)
+    name = provider.name
     if not name and provider.base_url != HOME:
         name = NAME  # a study holds no address; `teststrip init` says what to write into the configuration
     inputs = _asked(provider)
@@ -100,28 +99,6 @@ def family_of(model: str) -> str:
     if re.search(_OTHERS, model, re.IGNORECASE):
         return ""
     return next((family for family, words in _FAMILIES if re.search(words, model, re.IGNORECASE)), "sd15")
-
-
-def _provider(address: str) -> Provider:
-    """The server that an address names."""
-    known = configuration.read()
-    if address in known.providers:
-        return known.provider(address)
-    if "://" not in address and ("." not in address and ":" not in address):
-        return known.provider(address)  # says that there is none, and which there are
-    url = address if "://" in address else f"http://{address}"
-    return Provider("", url.rstrip("/"), reach(url))
-
-
-def _named(url: str) -> str:
-    """The name under which the configuration has a URL; "" = none."""
-    known = configuration.read()
-    same = (
-        name
-        for name, entry in known.providers.items()
-        if isinstance(entry, Mapping) and str(entry.get("base_url", "")).rstrip("/") == url.rstrip("/")
-    )
-    return next(same, "")
 
 
 def _asked(provider: Provider) -> dict[str, list[Input]]:

@@ -192,10 +192,11 @@ class Server:
     def _ended(self, ident: str) -> Mapping[str, Any]:
         """What the history says of the graph when it was run."""
         until, pause, reached = time.monotonic() + self._seconds, FIRST_LOOK, time.monotonic()
+        line: tuple[str, ...] | None = None
         while True:
             try:
                 # The queue first, because a graph that leaves the queue between the two looks is in the history.
-                where = self._where(ident)
+                ahead = self._ahead(ident)
                 entry = self._history(ident)
             except Trouble as trouble:
                 if trouble.kind != "again" or time.monotonic() - reached > SILENCE:
@@ -204,14 +205,15 @@ class Server:
                 reached = time.monotonic()
                 if entry:
                     return entry
-                if where == "absent":
+                if ahead is None:
                     self._wire.doubtful = True
                     raise Trouble("again", f"{self.name} no longer knows the graph: it was restarted, or emptied.")
-                if where == "pending":  # others are served first
-                    until = time.monotonic() + self._seconds
+                if ahead != line:  # others are served first, and the server goes on with them
+                    line, until = ahead, time.monotonic() + self._seconds
             if time.monotonic() > until:
                 self._cancel(ident)
-                raise Trouble("timeout", f"no picture came in {self._seconds:g} s; the request was cancelled")
+                still = " while its queue stood still. Restart it if it draws nothing" if line else ""
+                raise Trouble("timeout", f"no picture came in {self._seconds:g} s{still}; the request was cancelled")
             if self._closing.wait(pause):
                 raise Trouble("error", "the run ended before the picture was made")
             pause = min(2 * pause, LONGEST_LOOK)
@@ -248,13 +250,16 @@ class Server:
 
     def _where(self, ident: str) -> Where:
         """Where a graph stands in the queue."""
+        ahead = self._ahead(ident)
+        return "absent" if ahead is None else "pending" if ahead else "running"
+
+    def _ahead(self, ident: str) -> tuple[str, ...] | None:
+        """The graphs up to this one in the queue; none where it runs, None where the server does not have it."""
         queue = table(self._wire.json("GET", "/queue"))
-        for name, where in (("queue_running", "running"), ("queue_pending", "pending")):
-            rows = queue.get(name)
-            for row in rows if isinstance(rows, list) else []:
-                if isinstance(row, list) and len(row) > 1 and row[1] == ident:
-                    return where  # type: ignore[return-value]
-        return "absent"
+        running, pending = _ids(queue.get("queue_running")), _ids(queue.get("queue_pending"))
+        if ident in running:
+            return ()
+        return (*running, *pending[: pending.index(ident)], ident) if ident in pending else None
 
     def _history(self, ident: str) -> Mapping[str, Any]:
         return table(table(self._wire.json("GET", f"/history/{quote(ident, safe='')}")).get(ident))
@@ -269,6 +274,12 @@ class Server:
                 self._wire.answer("POST", "/interrupt", {"prompt_id": ident})
         except (Trouble, Lost):
             pass
+
+
+def _ids(rows: object) -> list[str]:
+    """The names of graphs in a part of the queue."""
+    found = rows if isinstance(rows, list) else []
+    return [str(row[1]) for row in found if isinstance(row, list) and len(row) > 1]
 
 
 def _failed(facts: Mapping[str, Any]) -> str:

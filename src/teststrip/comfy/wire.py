@@ -105,7 +105,8 @@ class Wire:
             found = connections.trouble(error)
             kind: Literal["stop", "again"] = "stop" if found.kind == "stop" else "again"
             why = connections.cause(error) or type(error).__name__
-            raise Trouble(kind, f"{self.name} was not reached ({why}).") from None
+            remedy = "Start ComfyUI there, or name another server by provider."
+            raise Trouble(kind, f"{self.name} was not reached ({why}). {remedy}") from None
         except RuntimeError as error:  # the client was closed while a thread waited
             raise Trouble("error", f"the run ended before the picture was made ({error})") from None
 

@@ -86,6 +86,22 @@ class Configuration:
         except EngineError as error:
             raise EngineError(f"{self.path}: providers.{name}: {error}") from None
 
+    def at(self, address: str) -> Provider:
+        """The server at an address that the user writes by hand: as the file has it, by name or URL, or the URL itself.
+
+        Raises:
+            EngineError: it is neither a name nor a URL, or its entry is wrong.
+        """
+        if "://" not in address:
+            if address not in self.providers and re.search("[.:]", address):
+                raise EngineError(f"{address!r} is no address of a server. Write http://{address}")
+            return self.provider(address)
+        url = address.rstrip("/")
+        for name, entry in self.providers.items():
+            if isinstance(entry, Mapping) and str(entry.get("base_url", "")).rstrip("/") == url:
+                return self.provider(name)
+        return Provider("", url, reach(url, http=True, private=True))
+
 
 def read(environment: Mapping[str, str] = os.environ) -> Configuration:
     """The user's configuration; an empty one where there is no file.

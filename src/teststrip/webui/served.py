@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from teststrip import plugins
@@ -31,24 +31,6 @@ def server(name: str | None) -> Provider:
     return Provider("", HOME, reach(HOME)) if name is None else configuration.read().provider(name)
 
 
-def named(address: str) -> Provider:
-    """The server at an address, with user and password where the user's configuration has them.
-
-    Args:
-        address: a URL that the user wrote, or the name of a server.
-
-    Raises:
-        EngineError: it is neither.
-    """
-    if "://" not in address:
-        return server(address)
-    found = configuration.read()
-    for name, entry in found.providers.items():
-        if isinstance(entry, Mapping) and str(entry.get("base_url", "")).rstrip("/") == address.rstrip("/"):
-            return found.provider(name)
-    return Provider("", address, reach(address, http=True, private=True))
-
-
 def asked(provider: Provider) -> Lists:
     """What a server has.
 
@@ -68,7 +50,7 @@ def asked(provider: Provider) -> Lists:
 
 def settings(address: str) -> dict[str, Setting]:
     """The settings by name, with the server's choices; without those of which it has no list."""
-    found = asked(named(address))
+    found = asked(configuration.read().at(address))
     choices = {
         "model": [one.title for one in found.models],
         "scheduler": [one.name for one in found.samplers],
@@ -89,7 +71,7 @@ def settings(address: str) -> dict[str, Setting]:
 
 def study(address: str) -> dict[str, object]:
     """The keys of a study of samplers and steps for a server: all else is as the server has it."""
-    provider = named(address)
+    provider = configuration.read().at(address)
     found = asked(provider)
     engine: dict[str, object] = {"name": "webui"}
     if provider.base_url.rstrip("/") != HOME:

@@ -42,6 +42,7 @@ class Web:
         self.base = provider.base_url.rstrip("/")
         self.secret = key(provider.key)
         self._headers = _basic(provider.more.get("user", ""), self.secret)
+        self._token = self._headers.get("authorization", "").removeprefix("Basic ")
         encrypted = not self.base.startswith("http://")
         self._client = connections.client(provider.reach, seconds=seconds, encrypted=encrypted)
 
@@ -71,7 +72,7 @@ class Web:
     def told(self, text: object) -> str:
         """A text of the server for people: one line, without the password, not too long."""
         line = "a page of HTML" if str(text).lstrip().startswith("<") else " ".join(str(text).split())
-        return shortened(redacted(line, self.secret), 300)
+        return shortened(redacted(redacted(line, self._token), self.secret), 300)
 
     def _patiently(self, path: str) -> httpx2.Response:
         """The answer to a question that may be asked twice: a broken connection is not what a server has."""
@@ -89,7 +90,7 @@ class Web:
         try:
             return self._client.request(method, self.base + path, json=body, headers=self._headers, timeout=limit)
         except httpx2.HTTPError as error:
-            raise _lost(error) from None
+            raise _lost(error, self.base) from None
 
     def _read(self, answer: httpx2.Response, path: str) -> Any:
         if answer.status_code != 200:
@@ -135,14 +136,15 @@ def _basic(user: str, password: str) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(whole.encode()).decode()}
 
 
-def _lost(error: httpx2.HTTPError) -> Trouble:
+def _lost(error: httpx2.HTTPError, base: str) -> Trouble:
     """What follows from a request without an answer. Nothing is paid, so what was lost may be asked again."""
     behind = connections.cause(error)
     why = str(behind or type(error).__name__)
     if isinstance(behind, connections.Forbidden):
         return Trouble("stop", why)
     if isinstance(behind, connections.NotSent):
-        return Trouble("again", f"the server was not reached ({why}).")
+        remedy = "Start the web UI with --api, or name another server by provider."
+        return Trouble("again", f"the server at {base} was not reached ({why}). {remedy}")
     if "Timeout" in why:
         return Trouble("timeout", f"no whole answer came in time ({why})")
     return Trouble("again", f"the connection broke before a whole answer came ({why}).")
