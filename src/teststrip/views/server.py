@@ -76,7 +76,7 @@ def serve(
             announce(f"http://{name}:{gate.port}{at}#launch={gate.code()}")
 
         pages = Pages(feed, gate, link, patience.body_seconds)
-        voting = Voting(Poll(result.folder, feed.rows), gate, patience.body_seconds)
+        voting = Voting(Poll(result.folder, feed.rows), gate, patience.body_seconds, feed.look)
         config = uvicorn.Config(
             application(pages, gate, voting.routes),
             http=partial(Connection, room or Room(), patience.header_seconds),  # type: ignore[arg-type]  # is only called

@@ -6,6 +6,7 @@ Knows HTTP and JSON; `voting` decides what is shown and what counts, and `gate` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,10 +36,11 @@ class Voting:
         poll: of the study.
         gate: knows who asks.
         body_seconds: until the body of a request must have arrived.
+        look: reads what a run has made since.
     """
 
-    def __init__(self, poll: Poll, gate: Gate, body_seconds: float) -> None:
-        self._poll, self._gate, self._body_seconds = poll, gate, body_seconds
+    def __init__(self, poll: Poll, gate: Gate, body_seconds: float, look: Callable[[], object]) -> None:
+        self._poll, self._gate, self._body_seconds, self._look = poll, gate, body_seconds, look
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -105,7 +107,15 @@ class Voting:
             return refused(Refusal(503, "The study cannot be read now. Try again."))
         state |= {"owner": self._is_owner(booth)} | ({} if counted is None else {"counted": counted})
         # The next pairs are prepared when the rater has the answer already.
-        return JSONResponse(state, headers={"Cache-Control": "no-store"}, background=BackgroundTask(booth.fill))
+        return JSONResponse(
+            state, headers={"Cache-Control": "no-store"}, background=BackgroundTask(self._prepare, booth)
+        )
+
+    def _prepare(self, booth: Booth) -> None:
+        # A ledger that `verify --rebuild` takes away is back later, and a rater who waits asks again.
+        with contextlib.suppress(StoreError, OSError):
+            self._look()
+            booth.fill()
 
     async def _table(self, request: Request) -> dict[str, Any] | Response:
         try:

@@ -103,7 +103,7 @@ const Booth = (() => {
     useEffect(() => {
       /** @param {KeyboardEvent} event */
       function onKey(event) {
-        if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || /** @type {Element} */ (event.target).matches("input")) return;
+        if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || document.activeElement?.matches("input")) return;
         const frame = document.querySelector(".frame");
         const next = pair && frame && Zoom.onKey(event.key, pan, pair.size, frame.getBoundingClientRect());
         if (KEYS[event.key]) vote(KEYS[event.key]);
@@ -161,11 +161,11 @@ const Booth = (() => {
   /** @param {{ballot: Ballot, polled: Polled, onUndo: () => void}} props */
   function Done({ ballot, polled, onUndo }) {
     return html`<${Note} title=${polled.votes ? "Thank you" : "Nothing to compare yet"}>
-      <p>${polled.votes ? `You have seen every pair there is. ${counted(polled)}.` : "There are no two pictures of one prompt and one seed. Come back when more were made."}</p>
-      <p class="row">${ballot.download && polled.votes > 0 && html`<button type="button" class="answer strong" onClick=${ballot.download}>Download votes</button>`}
+      <p>${polled.votes ? `You have seen every pair there is: ${polled.votes} ${polled.votes === 1 ? "vote" : "votes"}.` : "There are no two pictures of one prompt and one seed. Come back when more were made."}</p>
+      <p class="row">${ballot.download && polled.votes > 0 && html`<button type="button" class="answer primary" onClick=${ballot.download}>Download votes</button>`}
         ${polled.undo && html`<button type="button" class="button" onClick=${onUndo}>Undo the last one</button>`}
         ${polled.owner && html`<a class="button" href="./">Back to the study</a>`}</p>
-      ${ballot.download && polled.votes > 0 && html`<p class="soft">Send the file to who asked you. It holds your answers and the name that you chose.</p>`}</${Note}>`;
+      ${ballot.download && polled.votes > 0 && html`<p class="soft">Send the file to the person who asked you. It holds your answers and the name that you chose.</p>`}</${Note}>`;
   }
 
   /** @param {{ballot: Ballot, onNamed: () => void}} props */
@@ -182,7 +182,7 @@ const Booth = (() => {
       <p>Say which of two pictures is better. Nothing tells how they were made. Your answers stay in this browser until you download them.</p>
       <div class="row"><label>Your name, or any word <input maxlength="60" value=${name} autofocus
         onInput=${(/** @type {any} */ event) => setName(event.target.value)} onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter") begin(event); }} /></label>
-        <button type="button" class="answer strong" onClick=${begin} disabled=${!name.trim()}>Begin</button></div></${Note}>`;
+        <button type="button" class="answer primary" onClick=${begin} disabled=${!name.trim()}>Begin</button></div></${Note}>`;
   }
 
   /** @param {{title: string, children?: unknown}} props */
