@@ -243,7 +243,7 @@ def names(asked: str) -> tuple[str, ...]:
     (('rater-1', 'rater-2'), ('Ana', 'Ben'))
     """
     if asked.isascii() and asked.isdigit():
-        return tuple(f"rater-{n + 1}" for n in range(int(asked)))
+        return tuple(f"rater-{n + 1}" for n in range(min(int(asked[:6]), 1000)))
     return tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
 
 
