@@ -45,10 +45,6 @@ class Pair:
     right: Side
     kind: PairKind = "asked"
 
-    def swapped(self, kind: PairKind) -> Pair:
-        """The pair with its sides exchanged."""
-        return Pair(self.right, self.left, kind)
-
 
 @dataclass(frozen=True, slots=True)
 class Vote:

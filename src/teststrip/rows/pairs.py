@@ -87,7 +87,10 @@ class Balanced:
         repeated = {_unordered(pair) for pair in own if pair.kind == "repeat"}
         early = [pair for pair in own[: -REPEATED_AFTER or None] if pair.kind == "asked" and pair.left in self._cells]
         left = [pair for pair in early if _unordered(pair) not in repeated and pair.right in self._cells]
-        return self._coin.choice(left).swapped("repeat") if left else None
+        if not left:
+            return None
+        chosen = self._coin.choice(left)
+        return Pair(chosen.right, chosen.left, "repeat")
 
     def _asked(self, own: Sequence[Pair], shown: Sequence[Pair]) -> Pair | None:
         """A new pair of the block that was asked least, with the cells that were shown least."""
