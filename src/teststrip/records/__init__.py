@@ -3,6 +3,7 @@
     asked       settings, prompts, axes, study, shots       concluded   comparisons, findings
     answered    renders, failures, images, scores, rows     events      what trackers are notified of
     canonical   the one spelling that hashes are taken of   heeded      what was not taken as it was written
+    votes       pairs of pictures and what raters chose
 
 Words: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
 
@@ -67,6 +68,7 @@ from teststrip.records.concluded import (
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 from teststrip.records.heeded import Encoded, Heard, Incomparable, OtherSize, Reading
 from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
+from teststrip.records.votes import Choice, Pair, PairKind, RaterKind, Side, Vote
 
 __all__ = [
     "BUDGET",
@@ -84,6 +86,7 @@ __all__ = [
     "Card",
     "Cell",
     "Changed",
+    "Choice",
     "Comparison",
     "Concluded",
     "Contrast",
@@ -108,6 +111,8 @@ __all__ = [
     "Look",
     "OtherSize",
     "Outcome",
+    "Pair",
+    "PairKind",
     "Picture",
     "Planned",
     "Price",
@@ -117,6 +122,7 @@ __all__ = [
     "PromptFile",
     "Question",
     "QuestionChange",
+    "RaterKind",
     "Reading",
     "Reason",
     "Render",
@@ -130,12 +136,14 @@ __all__ = [
     "Setting",
     "Shape",
     "Shot",
+    "Side",
     "Started",
     "Study",
     "TagEffect",
     "Together",
     "Value",
     "Verdict",
+    "Vote",
     "Yardstick",
     "canonical_json",
     "digest_of",
