@@ -3,7 +3,7 @@
     asked       settings, prompts, axes, study, shots       concluded   comparisons, findings
     answered    renders, failures, images, scores, rows     events      what trackers are notified of
     canonical   the one spelling that hashes are taken of   heeded      what was not taken as it was written
-    votes       pairs of pictures and what raters chose
+    votes       pairs of pictures and what raters chose     voted       win rates, agreement, probes of raters
 
 Words: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
 
@@ -68,6 +68,7 @@ from teststrip.records.concluded import (
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 from teststrip.records.heeded import Encoded, Heard, Incomparable, OtherSize, Reading
 from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
+from teststrip.records.voted import MINIMUM_RATERS, Care, Foretold, Place, Probe, ProbeKind, Share, VotesNeeded, WinRate
 from teststrip.records.votes import Choice, Pair, PairKind, RaterKind, Side, Vote
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "MADE_WIDTH",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
+    "MINIMUM_RATERS",
     "NONE",
     "NO_ROW",
     "Across",
@@ -84,6 +86,7 @@ __all__ = [
     "Answer",
     "Axis",
     "Card",
+    "Care",
     "Cell",
     "Changed",
     "Choice",
@@ -101,6 +104,7 @@ __all__ = [
     "Fidelity",
     "Finding",
     "Fingerprint",
+    "Foretold",
     "Heard",
     "Image",
     "Incomparable",
@@ -114,8 +118,11 @@ __all__ = [
     "Pair",
     "PairKind",
     "Picture",
+    "Place",
     "Planned",
     "Price",
+    "Probe",
+    "ProbeKind",
     "Prompt",
     "PromptDistance",
     "PromptEffect",
@@ -135,6 +142,7 @@ __all__ = [
     "Seeds",
     "Setting",
     "Shape",
+    "Share",
     "Shot",
     "Side",
     "Started",
@@ -144,6 +152,8 @@ __all__ = [
     "Value",
     "Verdict",
     "Vote",
+    "VotesNeeded",
+    "WinRate",
     "Yardstick",
     "canonical_json",
     "digest_of",
