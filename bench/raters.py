@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from bench import polls
@@ -55,11 +56,9 @@ def poll(rng: Rng, world: Poll = WORLD, votes: int = VOTES, *, circle: float = 0
         circle: by how much each level of the first three beats the next one, and the third the first.
     """
     drawn = polls.draw(rng, world, 1)
-    pictures = np.arange(world.prompts * world.seeds * len(world.cells)).reshape(world.prompts, world.seeds, -1)
-    booth = choice.Booth(strengths.of(layout_of(world)), pictures, rng)
     found: list[Vote] = []
     for rater in range(world.raters):
-        offers = booth.listed(votes)
+        offers = _offers(rng, world, votes)
         won = _answers(rng, drawn, offers, rater, circle)
         seconds = rng.lognormal(0.5, 0.5, len(offers)) + 0.45
         found += [
@@ -67,6 +66,25 @@ def poll(rng: Rng, world: Poll = WORLD, votes: int = VOTES, *, circle: float = 0
             for i, (offer, one, time) in enumerate(zip(offers, won, seconds, strict=True))
         ]
     return found
+
+
+LISTS = 24
+"""Lists of pairs that are made once for a world; the sides of every pair are drawn anew each time."""
+
+
+@cache
+def _listed(levels: tuple[int, ...], prompts: int, seeds: int, votes: int, number: int) -> tuple[Offer, ...]:
+    world = Poll(tuple((0.0,) * size for size in levels), prompts=prompts, seeds=seeds)
+    pictures = np.arange(prompts * seeds * len(world.cells)).reshape(prompts, seeds, -1)
+    booth = choice.Booth(strengths.of(layout_of(world)), pictures, np.random.default_rng(number))
+    return tuple(booth.listed(votes))
+
+
+def _offers(rng: Rng, world: Poll, votes: int) -> list[Offer]:
+    levels = tuple(map(len, world.levels))
+    listed = _listed(levels, world.prompts, world.seeds, votes, int(rng.integers(LISTS)))
+    turned = {place: rng.random() < 0.5 for place in dict.fromkeys(offer.place for offer in listed)}
+    return [replace(offer, left=offer.right, right=offer.left) if turned[offer.place] else offer for offer in listed]
 
 
 def _answers(rng: Rng, drawn: polls.Drawn, offers: list[Offer], rater: int, circle: float) -> polls.Array:

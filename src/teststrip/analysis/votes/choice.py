@@ -148,11 +148,13 @@ class Booth:
         worth = gains(curvature(self.strengths, table[:, 2], table[:, 3]), self.strengths, pairs)
         worth = worth * (1 + 1e-6 * self.rng.random(worth.shape))
         seen = {offer.place for offer in own}
+        cells = self.pictures.shape[-1]
+        code = np.array([cells, 1])
         for prompt, seed in self._order(table):
             there = self.pictures[prompt, seed]
             first, second = there[pairs[:, 0]], there[pairs[:, 1]]
             free = (first >= 0) & (second >= 0) & (first != second)
-            free &= [(prompt, seed, int(a), int(b)) not in seen for a, b in pairs]
+            free &= ~np.isin(pairs @ code, [low * cells + high for p, s, low, high in seen if (p, s) == (prompt, seed)])
             if free.any():
                 one, other = pairs[np.argmax(np.where(free, worth, -1.0))]
                 return self._turned(prompt, seed, int(one), int(other))

@@ -6,8 +6,9 @@ together. It accuses no one: it says where a person should look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from scipy import stats
@@ -19,44 +20,57 @@ from teststrip.records import MINIMUM_PROMPTS, Place, Probe, ProbeKind, RaterKin
 
 SURE = 0.01
 """So rarely a careful set of votes makes one probe fire."""
+SIDE: ProbeKind = "favours a side"
 SAME_KEY = 0.95
 LEAST = 20
 """Votes of a rater below which pressing the same key is no habit."""
 FAST = 400
 """Milliseconds; two pictures are not compared in less (choices between two lit lamps take 300)."""
-HASTY, MISSED = 0.05, 0.20
+HASTY, MISSED = 0.05, 0.10
 """Shares of hasty answers and of missed catches that a careful rater may have."""
-CARRIED = 0.25
-"""A rater decides alone where the others' difference is so small a part of the whole one, or points the other way."""
+CARRIED = 1 / 3
+"""A rater decides alone where the others see so small a part of the surest difference, or its opposite."""
 
 
 def probes(
-    votes: Sequence[Vote], places: Mapping[str, Place], strengths: Strengths, *, kind: RaterKind = "person"
+    votes: Sequence[Vote],
+    places: Mapping[str, Place],
+    strengths: Strengths,
+    *,
+    kind: RaterKind = "person",
+    asked: Collection[ProbeKind] = get_args(ProbeKind),
 ) -> tuple[Probe, ...]:
-    """Ask all probes.
+    """Ask probes.
 
     Args:
         votes: in the order of time.
         places: of each shot by its id.
         strengths: what the study asks.
         kind: persons and judges are never counted together.
+        asked: which probes; all by default.
     """
     own = [vote for vote in votes if vote.rater_kind == kind]
     by_rater = {rater: [vote for vote in own if vote.rater == rater] for rater in sorted({v.rater for v in own})}
     found: list[Probe] = []
     for name, ask in OF_A_RATER.items():
-        if not (kind == "judge" and name == "answers too fast"):
+        # A judge is a program, and may be as fast as it is.
+        if name in asked and not (kind == "judge" and name == "answers too fast"):
             found += _of_raters(name, ask, by_rater)
-    for rater in {probe.rater for probe in found if probe.kind == "always the same key" and probe.fires}:
-        # The key says it all; the side that it favours is no second finding.
-        found = [
-            replace(one, fires=False) if one.rater == rater and one.kind == "favours a side" else one for one in found
-        ]
+    # One key says it all; the side that it favours is no second finding.
+    stuck = {rater for rater, cast in by_rater.items() if _same_key(cast)[2] < SURE}
+    found = [replace(one, fires=one.fires and one.rater not in stuck) if one.kind == SIDE else one for one in found]
     ballots = read(own, places, kind=kind)
-    if ballots.weight.size:
+    if not ballots.weight.size:
+        return tuple(found)
+    if "tires" in asked:
         found += _tires(own, places, strengths, by_rater, kind)
-        found += [_circles(ballots, strengths), _parts(ballots, strengths)]
-        found += _alone(ballots, strengths, list(dict.fromkeys(v.rater for v in own if v.pair.kind == "asked")))
+    if "goes in circles" in asked:
+        found.append(_circles(ballots, strengths))
+    if "parts that never meet" in asked:
+        found.append(_parts(ballots, strengths))
+    if "decides alone" in asked:
+        raters = list(dict.fromkeys(v.rater for v in own if v.pair.kind == "asked"))
+        found += _alone(ballots, strengths, raters)
     return tuple(found)
 
 
@@ -175,21 +189,30 @@ def _parts(ballots: Ballots, strengths: Strengths) -> Probe:
     design = strengths.design(ballots.left, ballots.right)[:, :-1]
     rank = int(np.linalg.matrix_rank(design)) if design.size else 0
     apart = design.shape[1] - rank
-    return Probe("parts that never meet", "", 1.0 + apart, 1.0, float("nan"), ballots.won.size, fires=apart > 0)
+    return Probe(
+        "parts that never meet",
+        "",
+        1.0 + apart,
+        1.0,
+        float("nan"),
+        ballots.won.size,
+        fires=apart > 0 and ballots.won.size >= LEAST,
+    )
 
 
 def _alone(ballots: Ballots, strengths: Strengths, raters: Sequence[str]) -> Iterator[Probe]:
-    """Whether a difference that the votes show is gone without one rater."""
+    """Whether the surest difference that the votes show is gone without one rater."""
     if ballots.raters < 2:
         return
     whole = winning.judge(ballots, strengths)
     shown = np.flatnonzero(whole.verdict == "different")
+    surest = shown[np.argsort(whole.p[shown])[:1]]
     for number, rater in enumerate(raters):
         left = np.where(ballots.rater == number, 0.0, ballots.weight)
         design = strengths.design(ballots.left, ballots.right)
         fit = davidson.fit(design, ballots.won, left, strengths.precision)
         without = winning.log_odds(fit, strengths.weights)[0]
-        parts = without[shown] / whole.sample.mean[shown]
+        parts = without[surest] / whole.sample.mean[surest]
         value = float(parts.min(initial=1.0))
         votes = int((ballots.rater == number).sum())
         yield Probe("decides alone", rater, value, 1.0, float("nan"), votes, fires=value < CARRIED)

@@ -20,6 +20,7 @@ from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.votes.davidson import Fit
 
 Groups = NDArray[np.intp]
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Moved:
     @property
     def degrees(self) -> Array:
         """Of freedom: the number of groups that would tell as much if all told alike, less one."""
-        found: Array = 1 / np.maximum((self.shares**2).sum(axis=-2), 1e-12) - 1
+        found: Array = 1 / np.maximum((self.shares**2).sum(axis=-2), TINY) - 1
         return found
 
 
@@ -72,7 +73,9 @@ def without(fit: Fit, groups: Groups, count: int, gradients: Array) -> Moved:
     turned = np.swapaxes(gradients, -1, -2)
     aimed = np.linalg.solve(fit.hessian, turned)  # [..., D + 1, quantities]
     told = (aimed[..., None, :, :] * (within @ aimed[..., None, :, :])).sum(axis=-2)
-    shares = told / np.maximum(told.sum(axis=-2, keepdims=True), 1e-300)
+    total = told.sum(axis=-2, keepdims=True)
+    # A quantity of which no vote tells has no shares.
+    shares = np.where(total > TINY, told / np.maximum(total, TINY), 0.0)
     return Moved(changes @ turned, shares, member.any(axis=-1))
 
 
@@ -99,7 +102,7 @@ def _curvature(member: Array, fit: Fit) -> Array:
     kinds[size, :] = kinds[:, size] = 1
     kinds[size, size] = 2
     products = full[..., :, None] * full[..., None, :] * fit.curvatures[..., kinds]
-    flat = member @ products.reshape(*products.shape[:-2], -1)
+    flat = member @ products.reshape(*products.shape[:-2], (size + 1) ** 2)
     found: Array = flat.reshape(*flat.shape[:-1], size + 1, size + 1)
     return found
 

@@ -40,9 +40,9 @@ class Strengths:
     precision: Array
 
     @property
-    def planned(self) -> Array:
+    def planned(self) -> NDArray[np.bool_]:
         """[contrasts] whether each is planned."""
-        return np.array([contrast.planned for contrast in self.contrasts])
+        return np.array([contrast.planned for contrast in self.contrasts], dtype=bool)
 
     def design(self, left: NDArray[np.intp], right: NDArray[np.intp]) -> Array:
         """The columns of votes: cells on the left minus cells on the right, then the side itself; [..., K + 1].
@@ -69,7 +69,7 @@ def of(layout: Layout, contrasts: Sequence[WeightedContrast] | None = None) -> S
     kept = tuple(
         contrast for contrast, weights in zip(asked, on_cells, strict=True) if weights.any() and basis.shape[1]
     )
-    weights = np.array([one for one in on_cells if one.any()]).reshape(len(kept), -1)
+    weights = np.array([one for one in on_cells if one.any()]).reshape(len(kept), len(layout.cells))
     size = basis.shape[1]
     precision = np.full(size + 1, size / (PRIOR_SD**2 * max(len(layout.cells), 1)))
     precision[-1] = 1 / POSITION_SD**2

@@ -27,6 +27,10 @@ FLOOR = 0.05
 """A spread that so small a share of samples shows by luck is not believed: raters of one mind are no certainty."""
 
 
+UNSEEN = 3.0
+"""So many votes for a side may be missing by luck, at 95 %, where all are ties: none of n seen means up to 3 / n."""
+
+
 @dataclass(frozen=True)
 class Won:
     """What votes say of each contrast; arrays [..., contrasts].
@@ -121,7 +125,7 @@ def judge(ballots: Ballots, strengths: Strengths, *, scope: Scope = WIDE, margin
     error, raters, meant = _error(used, fit, gradients, scope)
     alone = np.einsum("...kd,...de,...ke->...k", gradients, fit.covariance, gradients)
     least = special.chdtri(np.maximum(error.degrees, 1), 1 - FLOOR) / np.maximum(error.degrees, 1)
-    se = np.sqrt(np.maximum(error.variance, least * alone))
+    se = np.sqrt(np.maximum(error.variance, (least + UNSEEN / decided(fit)[..., None]) * alone))
     nominal = np.broadcast_to(error.nominal, value.shape)
     prompts = np.broadcast_to(used.prompts_there()[..., None] * 1.0, value.shape)
     sample = Sample(value, se, error.degrees, prompts, np.zeros_like(value), nominal)
@@ -152,6 +156,14 @@ def judge(ballots: Ballots, strengths: Strengths, *, scope: Scope = WIDE, margin
         raters=raters,
         raters_meant=meant,
     )
+
+
+def decided(fit: Fit) -> Array:
+    """How many votes for a side the model expects; at least a small number."""
+    difference = np.matmul(fit.design, fit.beta[..., :-1, None])[..., 0]
+    sides = 1 - davidson.chances(difference, fit.beta[..., -1:]).tie
+    found: Array = np.maximum((fit.weight * sides).sum(axis=-1), 1e-3)
+    return found
 
 
 def as_rates(odds: Interval) -> Interval:
