@@ -68,7 +68,18 @@ from teststrip.records.concluded import (
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 from teststrip.records.heeded import Encoded, Heard, Incomparable, OtherSize, Reading
 from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
-from teststrip.records.voted import MINIMUM_RATERS, Care, Foretold, Place, Probe, ProbeKind, Share, VotesNeeded, WinRate
+from teststrip.records.voted import (
+    MINIMUM_RATERS,
+    Care,
+    Foretold,
+    Place,
+    Polled,
+    Probe,
+    ProbeKind,
+    Share,
+    VotesNeeded,
+    WinRate,
+)
 from teststrip.records.votes import Choice, Pair, PairKind, RaterKind, Side, Vote
 
 __all__ = [
@@ -120,6 +131,7 @@ __all__ = [
     "Picture",
     "Place",
     "Planned",
+    "Polled",
     "Price",
     "Probe",
     "ProbeKind",

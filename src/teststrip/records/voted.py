@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teststrip.records.concluded import Contrast, Scope, Verdict
+from teststrip.records.votes import RaterKind
 
 EVEN = 0.5
 """The win rate of two settings that are chosen equally often."""
@@ -174,6 +175,29 @@ class Foretold:
     prompts: int
     ceiling: float
     recommends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """All that the votes of one kind of rater say of a study.
+
+    Attributes:
+        kind: persons or judges.
+        margin: a win rate so far from one half is one that matters, 0..1.
+        rates: of all contrasts; these prompts first, then prompts like these.
+        care: of all raters together, then of each.
+        alpha: how far raters agree (Krippendorff); NaN = they had no pair in common.
+        probes: what was asked about how the votes came about.
+        foretold: of each metric, how many votes it foretells.
+    """
+
+    kind: RaterKind
+    margin: float
+    rates: tuple[WinRate, ...]
+    care: tuple[Care, ...]
+    alpha: float
+    probes: tuple[Probe, ...]
+    foretold: tuple[Foretold, ...]
 
 
 @dataclass(frozen=True, slots=True)

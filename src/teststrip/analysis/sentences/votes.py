@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import math
 
-from teststrip.analysis.sentences.phrases import at_least, capital, contrast, count, fixed, listed, percent
-from teststrip.records import Care, Foretold, Probe, ProbeKind, Share, VotesNeeded, WinRate
+from teststrip.analysis.sentences.phrases import (
+    against,
+    at_least,
+    capital,
+    contrast,
+    count,
+    fixed,
+    from_to,
+    listed,
+    percent,
+)
+from teststrip.records import Care, Contrast, Foretold, Polled, Probe, ProbeKind, Share, VotesNeeded, WinRate
 from teststrip.records.voted import EVEN
 from teststrip.vocabulary import spoken
 
@@ -17,7 +27,7 @@ def win_rate(found: WinRate, margin: float) -> str:
         found: what the votes say of it.
         margin: of a win rate about one half, 0..1.
     """
-    scope = f"{_scope(found)}, {_axes(found)}, {contrast(found.asked)}"
+    scope = f"{_scope(found)}, {_axes(found)}, {_asked(found.asked)}"
     rate, interval = percent(found.rate), _between(found.low, found.high)
     if found.verdict == "insufficient design":
         votes, prompts = count(found.votes, "vote"), count(found.prompts, "prompt")
@@ -36,6 +46,15 @@ def _scope(found: WinRate) -> str:
     if found.raters_meant:
         return f"{where} and raters like these {found.raters}"
     return f"{where} and {'this rater' if found.raters == 1 else f'these {found.raters} raters'}"
+
+
+def _asked(asked: Contrast) -> str:
+    """A contrast as a choice between two sides."""
+    if asked.kind == "trend":
+        return f"{against(asked.plus[0], asked.minus[0])} on the straight line through all levels"
+    if asked.kind == "bend":
+        return f"the middle against the straight line {from_to(asked)}"
+    return contrast(asked)
 
 
 def _axes(found: WinRate) -> str:
@@ -119,7 +138,7 @@ def foretold(found: Foretold) -> str:
         f"({_between(found.low, found.high)}, {count(found.votes, 'vote')}; a coin foretells 50 %)."
     )
     if not math.isnan(found.ceiling):
-        told += f" By your own repeats {percent(found.ceiling)} is the most that can be foretold."
+        told += f" By the repeats about {percent(found.ceiling)} is the most that can be foretold."
     if not found.recommends:
         told += " It recommends nothing here, since it may foretell no more than a coin."
     return told
@@ -136,3 +155,13 @@ def needed(found: VotesNeeded) -> str:
     return (
         f"{capital(aim)} takes about {found.votes:,} votes ({decided}); {at_least(found.power)} of studies then see it."
     )
+
+
+def told(found: Polled) -> tuple[str, ...]:
+    """All that votes say, a claim a line: planned contrasts, how was voted, what is odd, metrics."""
+    lines = [win_rate(one, found.margin) for one in found.rates if one.planned]
+    lines += care(found.care[0])
+    lines.append(agreement(found.alpha))
+    lines += map(odd, found.probes)
+    lines += map(foretold, found.foretold)
+    return tuple(line for line in lines if line)

@@ -6,6 +6,7 @@
     spread      how sure an estimate is, by prompts, seeds and raters   choice      which pair to show next
     winning     win rates, their intervals and verdicts
 
-The room knows arrays and records; the ledger, the page and the words for people are elsewhere. To add a probe, write a
-function in `probes` and a planted set of votes that makes exactly this probe fire.
+`conclude.of_votes` is the door for callers: votes in, one record out. The room knows arrays and records; the ledger,
+the page and the words for people are elsewhere. To add a probe, write a function in `probes` and a planted set of votes
+that makes exactly this probe fire.
 """
