@@ -106,9 +106,9 @@ def test_krippendorffs_own_example_has_his_alpha() -> None:
     [
         (votes.LIVELY, 200, WIDE, False),
         (votes.LIVELY, 80, WIDE, True),
-        (replace(votes.LIVELY, prompts=6), 120, WIDE, False),
+        (replace(votes.LIVELY, prompts=8, prompt_sd=0.9), 240, WIDE, False),
         (votes.LIVELY, 200, HERE, False),
-        (replace(votes.LIVELY, prompts=12, raters=8, rater_sd=0.4), 200, WIDE, False),
+        (replace(votes.LIVELY, prompts=12, raters=8, rater_sd=0.8), 300, WIDE, False),
     ],
 )
 def test_intervals_hold_the_truth(world: polls.Poll, count: int, scope: str, chosen: bool) -> None:
@@ -283,6 +283,11 @@ def test_the_prices_are_those_of_textbooks() -> None:
     assert price.to_be_alike(0.03, ties=0.0).votes == pytest.approx(2_380, abs=5)
     direct = price.share_of_a_vote(votes.asked(replace(votes.PLAIN, levels=((0.0, 0.0),))))
     assert direct == pytest.approx([1.0], abs=0.02)
+    seen, alike = price.of_study(votes.asked(replace(votes.PLAIN, levels=((0.0, 0.0),))))
+    assert seen.votes == pytest.approx(price.to_see(0.6).votes, rel=0.03)
+    assert alike.votes == pytest.approx(price.to_be_alike().votes, rel=0.03)
+    more = price.of_study(votes.asked(votes.FIRST))
+    assert min(one.votes for one in more) > 2 * seen.votes
 
 
 def test_a_strength_says_what_its_contrast_asks() -> None:

@@ -89,3 +89,22 @@ def share_of_a_vote(strengths: Strengths, pictures: int | None = None) -> Array:
     variance = ((asked @ np.linalg.inv(known)) * asked).sum(axis=1)
     found: Array = 1 / (variance * count * information)
     return found
+
+
+def of_study(
+    strengths: Strengths, *, rate: float = 0.6, margin: float = RATE_MARGIN, ties: float = USUAL_TIES
+) -> tuple[VotesNeeded, VotesNeeded]:
+    """What all planned contrasts of a study cost together, the dearest of them deciding: to see a rate, to be alike.
+
+    Args:
+        strengths: what is asked.
+        rate: a win rate that is to be seen.
+        margin: within which two settings are alike.
+        ties: the share of votes for neither side.
+    """
+    shares = share_of_a_vote(strengths)
+    least = float(shares.min(initial=1.0))
+    return (
+        to_see(rate, ties=ties, family=max(len(shares), 1), share=least),
+        to_be_alike(margin, ties=ties, share=least),
+    )
