@@ -18,6 +18,9 @@ from teststrip.analysis.votes.ballots import Ballots
 from teststrip.records import MINIMUM_DEGREES, Card, Foretold, Scope
 from teststrip.records.voted import EVEN
 
+LUCKY = 2.0
+"""Votes may look as if they were so many times as many, where groups are alike by luck; a bound for few groups."""
+
 
 def foretold(
     ballots: Ballots, values: Array, card: Card, layout: Layout, *, scope: Scope = WIDE, ceiling: float = float("nan")
@@ -83,7 +86,7 @@ def _interval(share: float, size: int, variance: float, degrees: float, groups: 
     """Wilson's interval for so many independent votes as tell as much, its quantile Student's over the groups."""
     own = share * (1 - share)
     # Votes of one mind scatter nowhere; then only as many groups as there are can be counted.
-    independent = min(own / variance, float(size)) if variance > 0 and own > 0 else float(groups)
+    independent = min(own / variance, LUCKY * size) if variance > 0 and own > 0 else float(groups)
     square = float(special.stdtrit(degrees, 0.975)) ** 2 / independent
     middle, half = share + square / 2, (square * own + square**2 / 4) ** 0.5
     return (middle - half) / (1 + square), (middle + half) / (1 + square)
