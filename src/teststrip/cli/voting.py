@@ -50,13 +50,13 @@ def vote(
 @votes.command()
 def show(folder: Folder, yes: Yes = False, as_json: Json = False) -> None:
     """Tell how many votes there are, whose, and of which kind."""
-    from teststrip.rows.pairs import Balanced
+    from teststrip.results import polling
     from teststrip.store.votes import VoteFile
 
     with opened(folder, yes=yes) as result:
         file = VoteFile(result.folder)
         cast = file.votes()
-        needed = Balanced(result.rows()).needed(cast)
+        needed = polling.chooser(result.study)(result.rows()).needed(cast)
     raters: dict[str, Counter[str]] = {}
     for vote in cast:
         raters.setdefault(vote.rater, Counter())[vote.choice] += 1
@@ -80,12 +80,14 @@ def page(
     yes: Yes = False,
 ) -> None:
     """Write a page to vote on without a server, in one file: to mail, or to put on any host."""
+    from teststrip.results import polling
     from teststrip.views import printed
     from teststrip.views.voting import Poll
 
     with opened(folder, yes=yes) as result:
         where = target or Path(f"vote-{result.folder.name}.html")
-        written = printed.write(Poll(result.folder, result.rows), result.folder, where, pairs)
+        poll = Poll(result.folder, result.rows, chooser=polling.chooser(result.study))
+        written = printed.write(poll, result.folder, where, pairs)
     out.print(f"wrote {where} with {count(written, 'pair')}", markup=False)
 
 

@@ -1,7 +1,7 @@
 """Which pair of pictures a rater sees next: a balanced random order, the plainest that is fair to every setting.
 
-A pair is two pictures of one prompt and one seed in two cells. A choice by statistics takes the place of `Balanced` by
-being another `NextPair`. Knows rows and votes; nothing of pages, bytes and models.
+A pair is two pictures of one prompt and one seed in two cells. Up to 64 settings another `NextPair`, a choice by
+statistics (`results.polling`), takes the place of `Balanced`. Knows rows and votes; nothing of pages, bytes and models.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from teststrip.errors import UsageError
+from teststrip.results import polling
 from teststrip.views.connections import PATIENCE, Connection, Patience, Room
 from teststrip.views.feed import REST, Feed, Rest
 from teststrip.views.gate import VOTING, Gate, is_loopback
@@ -76,7 +77,8 @@ def serve(
             announce(f"http://{name}:{gate.port}{at}#launch={gate.code()}")
 
         pages = Pages(feed, gate, link, patience.body_seconds)
-        voting = Voting(Poll(result.folder, feed.rows), gate, patience.body_seconds, feed.look)
+        poll = Poll(result.folder, feed.rows, chooser=polling.chooser(result.study))
+        voting = Voting(poll, gate, patience.body_seconds, feed.look)
         config = uvicorn.Config(
             application(pages, gate, voting.routes),
             http=partial(Connection, room or Room(), patience.header_seconds),  # type: ignore[arg-type]  # is only called
