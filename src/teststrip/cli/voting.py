@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import Folder, Json, Yes, opened, out, print_json
+from teststrip.cli.words import Folder, Json, Yes, opened, out, print_json, print_text
 from teststrip.errors import UsageError
 
 app = typer.Typer()
@@ -49,20 +50,24 @@ def vote(
 
 @votes.command()
 def show(folder: Folder, yes: Yes = False, as_json: Json = False) -> None:
-    """Tell how many votes there are, whose, and of which kind."""
+    """Tell how many votes there are and whose, and what they say, with intervals."""
+    from teststrip.analysis.sentences import votes as words
     from teststrip.results import polling
     from teststrip.store.votes import VoteFile
+    from teststrip.views import report
 
     with opened(folder, yes=yes) as result:
         file = VoteFile(result.folder)
         cast = file.votes()
         needed = polling.chooser(result.study)(result.rows()).needed(cast)
+        polled = result.polled
     raters: dict[str, Counter[str]] = {}
     for vote in cast:
         raters.setdefault(vote.rater, Counter())[vote.choice] += 1
     if as_json:
         kinds = Counter(vote.pair.kind for vote in cast)
-        print_json({"votes": len(cast), "needed": needed, "kinds": kinds, "raters": raters, "damaged": file.damaged})
+        counts = {"votes": len(cast), "needed": needed, "kinds": kinds, "raters": raters, "damaged": file.damaged}
+        print_json({**counts, "polled": report.plain([asdict(one) for one in polled])})
         return
     out.print(f"{count(len(cast), 'vote')}, {needed or 'none'} still needed", markup=False)
     for name, said in raters.items():
@@ -70,6 +75,8 @@ def show(folder: Folder, yes: Yes = False, as_json: Json = False) -> None:
         out.print(f"  {name}: {count(said.total(), 'vote')} ({shares})", markup=False)
     if file.damaged:
         out.print(f"{count(file.damaged, 'line')} of the votes' file cannot be read and do not count", markup=False)
+    for one in polled:
+        print_text("\n".join(["", words.headline(one), *(f"  * {line}" for line in words.told(one))]) + "\n")
 
 
 @votes.command()

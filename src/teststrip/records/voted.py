@@ -189,6 +189,7 @@ class Polled:
         alpha: how far raters agree (Krippendorff); NaN = they had no pair in common.
         probes: what was asked about how the votes came about.
         foretold: of each metric, how many votes it foretells.
+        left_out: raters whose votes count for nothing here but `care` and `probes`, because they chose one side always.
     """
 
     kind: RaterKind
@@ -198,6 +199,7 @@ class Polled:
     alpha: float
     probes: tuple[Probe, ...]
     foretold: tuple[Foretold, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Telling:
         # A new generator each time, so that no rater can work out the next side from earlier ones.
         booth = replace(self._booth, rng=np.random.default_rng())
         offer = booth.next(self._offers(own), self._offers(others))
-        return offer and self._pair(offer)
+        return self._pair(offer) if offer else None
 
     def needed(self, votes: Sequence[Vote]) -> int:
         """Votes until a preference of 60 : 40 shows, or until each pair was asked where there are fewer."""

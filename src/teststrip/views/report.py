@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import fidelity
+from teststrip.analysis.sentences import fidelity, votes
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     between,
@@ -73,6 +73,8 @@ def full_text(result: Result) -> str:
     lines = [f"{summary.study.name}: {brief.size(summary)}", ""]
     for claim, *more in summary.points():
         lines += [f"  * {claim}", *(f"    - {line}" for line in more)]
+    for head, *said in _voted(summary):
+        lines += ["", head, *(f"  * {line}" for line in said)]
     return "\n".join([*lines, *text_tables.tables(summary), "", "", IN_SD, *summary.outlook]) + "\n"
 
 
@@ -85,7 +87,7 @@ def full_markdown(result: Result) -> str:
 def as_json(result: Result) -> dict[str, Any]:
     """Everything the report says as plain JSON values; NaN and infinity become None."""
     summary = summaries.of(result)
-    found: dict[str, Any] = _plain(
+    found: dict[str, Any] = plain(
         {
             "study": summary.study.name,
             "places": summary.places,
@@ -105,9 +107,16 @@ def as_json(result: Result) -> dict[str, Any]:
             "fingerprints": list(summary.fingerprints),
             "scored_by": dict(summary.scored_by),
             "versions": summary.versions(),
+            **({"votes": [asdict(one) for one in summary.polled]} if summary.polled else {}),
         }
     )
     return found
+
+
+def _voted(summary: Summary) -> Iterator[tuple[str, ...]]:
+    """For each kind of rater a head, and all that the votes say."""
+    for one in summary.polled:
+        yield (votes.headline(one), *votes.told(one))
 
 
 def _record(finding: Finding) -> dict[str, Any]:
@@ -133,7 +142,7 @@ def best_as_json(result: Result, metric: str | None = None, budget: str | None =
     """Each recommendation as plain JSON values."""
     return {
         "study": result.study.name,
-        "recommendations": _plain([asdict(m) for m in result.advice(metric, budget=budget)]),
+        "recommendations": plain([asdict(m) for m in result.advice(metric, budget=budget)]),
     }
 
 
@@ -142,6 +151,8 @@ def _full_markdown(summary: Summary, drawn: frozenset[str]) -> str:
     for claim, *more in summary.points() or [("Nothing to conclude from yet.",)]:
         lines += [f"- {escape(claim)}", *(f"  - {escape(line)}" for line in more)]
     lines += ["", brief.LEGEND, ""]
+    for head, *said in _voted(summary):
+        lines += [f"## {escape(head)}", "", *(f"- {escape(line)}" for line in said), ""]
     for metric in summary.cards:
         lines += _metric(summary, metric, drawn)
     lines += ["## What this design can see", "", IN_SD, "", *(f"- {escape(line)}" for line in summary.outlook), ""]
@@ -276,7 +287,7 @@ def _appendix(summary: Summary) -> Iterator[str]:
 
 
 def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
-    text = json.dumps(_plain(facts), indent=1, sort_keys=True, ensure_ascii=False).replace("```", "` ` `")
+    text = json.dumps(plain(facts), indent=1, sort_keys=True, ensure_ascii=False).replace("```", "` ` `")
     yield from (f"{head}:", "", "```json", text, "```", "")
 
 
@@ -284,9 +295,10 @@ def _file_name(summary: Summary) -> str:
     return f"{STUDY_FILE} --out {summary.study.name}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON can have it: NaN and infinity become None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -20,6 +20,23 @@ from teststrip.records.voted import EVEN
 from teststrip.vocabulary import spoken
 
 
+def headline(found: Polled) -> str:
+    """Whose votes are told, how many, and what is compared."""
+    everyone = found.care[0]
+    raters = len({one.rater for one in found.care if one.rater})
+    who = count(raters, "rater" if found.kind == "person" else "judge")
+    return f"What the votes say ({count(everyone.votes, 'vote')} by {who}, blind)"
+
+
+def short(found: Polled) -> tuple[str, ...]:
+    """What a short report tells of votes: verdicts for the wider scope where there are some, and what is odd."""
+    planned = [one for one in found.rates if one.planned]
+    wide = [one for one in planned if one.scope == "prompts like these" and one.verdict != "insufficient design"]
+    here = [one for one in planned if one.scope != "prompts like these"]
+    lines = [left_out(found), *(win_rate(one, found.margin) for one in wide or here), *map(odd, found.probes)]
+    return tuple(line for line in lines if line)
+
+
 def win_rate(found: WinRate, margin: float) -> str:
     """A contrast in one sentence, its scope first.
 
@@ -157,9 +174,19 @@ def needed(found: VotesNeeded) -> str:
     )
 
 
+def left_out(found: Polled) -> str:
+    """Whose votes no verdict rests on, and why; empty where all votes count."""
+    if not found.left_out:
+        return ""
+    who = listed(found.left_out)
+    if not found.rates:
+        return f"No verdict: nearly all votes of {who} are for one side, so they say nothing of the settings."
+    return f"Votes of {who} do not count here: nearly all of them are for one side, whatever stood there."
+
+
 def told(found: Polled) -> tuple[str, ...]:
     """All that votes say, a claim a line: planned contrasts, how was voted, what is odd, metrics."""
-    lines = [win_rate(one, found.margin) for one in found.rates if one.planned]
+    lines = [left_out(found), *(win_rate(one, found.margin) for one in found.rates if one.planned)]
     lines += care(found.care[0])
     lines.append(agreement(found.alpha))
     lines += map(odd, found.probes)

@@ -41,6 +41,8 @@ def of_votes(
 ) -> Polled:
     """All that the votes of one kind of rater say.
 
+    Votes of raters who chose one side always say nothing of settings, so no verdict rests on them (decision 61).
+
     Args:
         votes: of the study, in the order of time.
         shots: the id of the shot of each row of the columns that the layout was read from.
@@ -50,15 +52,20 @@ def of_votes(
         margin: a win rate so far from one half is one that matters, 0..1.
     """
     places, asked = places_of(layout, shots), strengths.of(layout)
-    cast = ballots.read(votes, places, kind=kind, prompts=len(layout.prompts), seeds=max(len(layout.replicates), 1))
     own = [vote for vote in votes if vote.rater_kind == kind]
-    again = [pair for rater in {vote.rater for vote in own} for pair in agreement.repeated(_of(own, rater))]
+    left_out = probes.one_sided(own)
+    heard = [vote for vote in own if vote.rater not in left_out]
+    cast = ballots.read(heard, places, kind=kind, prompts=len(layout.prompts), seeds=max(len(layout.replicates), 1))
+    again = [pair for rater in {vote.rater for vote in heard} for pair in agreement.repeated(_of(heard, rater))]
     best = agreement.ceiling(again)
     return Polled(
         kind=kind,
         margin=margin,
         rates=tuple(
-            row for scope in get_args(Scope) for row in winning.judge(cast, asked, scope=scope, margin=margin).rows()
+            row
+            for scope in get_args(Scope)
+            if cast.weight.size
+            for row in winning.judge(cast, asked, scope=scope, margin=margin).rows()
         ),
         care=agreement.care(own, kind=kind),
         alpha=agreement.between_raters(own, kind=kind),
@@ -66,8 +73,10 @@ def of_votes(
         foretold=tuple(
             one
             for card, values in metrics
+            if cast.weight.size
             for one in scale.foretold(cast, values, card, layout, scope=WIDE, ceiling=best)
         ),
+        left_out=left_out,
     )
 
 

@@ -91,6 +91,23 @@ def _probe(name: ProbeKind, rater: str, answer: Answer) -> Probe:
     return Probe(name, rater, value, expected, p, count, fires=p < SURE)
 
 
+def one_sided(votes: Sequence[Vote]) -> tuple[str, ...]:
+    """The raters whose votes are no answers: nearly all of them are for the left picture, or for the right one.
+
+    A rater who always says "tie" is not among them, since that is what a careful rater says where nothing differs.
+
+    Args:
+        votes: of raters of one kind.
+    """
+    found = []
+    for rater in dict.fromkeys(vote.rater for vote in votes):
+        own = [vote for vote in votes if vote.rater == rater and vote.pair.kind != "catch"]
+        sides = sum(WON[vote.choice] != 0 for vote in own)
+        if _same_key(own)[2] < SURE and 2 * sides > len(own):
+            found.append(rater)
+    return tuple(found)
+
+
 def _side(votes: Sequence[Vote]) -> Answer:
     """Sides are drawn by a coin, so a rater without a favourite side presses both keys alike."""
     said = [WON[vote.choice] for vote in votes if vote.pair.kind != "catch" and WON[vote.choice]]
