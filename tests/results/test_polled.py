@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from tests import studies
 
+from teststrip.errors import UsageError
 from teststrip.records import Row
 from teststrip.records.votes import Choice, Pair, Vote
 from teststrip.results import Result, open_result, polled, polling
 from teststrip.store.votes import VoteFile
+from teststrip.verbs import export
 from teststrip.verbs.run import drive
 from teststrip.views import board, report
 
@@ -137,3 +140,48 @@ def test_each_vote_is_counted_on_both_of_its_pictures(result: Result) -> None:
     first: Pair = asked[0].pair
     won = {row.image.shot_id: row.scores["votes_won"] for row in rows if row.image}
     assert won[first.left.shot if asked[0].choice == "left" else first.right.shot] >= 1
+
+
+def test_best_by_votes_takes_the_cheapest_setting_that_loses_against_none(result: Result) -> None:
+    vote(result, prefers_guidance, 600)
+    vote(result, prefers_guidance, 600, "ben")
+    made = polled.best(result)
+    assert dict(made.levels)["guidance_scale"] == "7"
+    assert made.rivals == 5
+    assert made.behind >= 2
+    said = report.best_by_votes(result)
+    assert "guidance 7" in said
+    assert report.best_by_votes_as_json(result)["by_votes"]["sentence"] in said
+
+
+HEIGHTS = {("1", "4"): 1.0, ("1", "8"): 0.0, ("4", "4"): -3.0, ("4", "8"): 3.0, ("7", "4"): 1.0, ("7", "8"): 0.0}
+"""Of settings. By sums of axes (1, 8) or (7, 8) would be the best."""
+
+
+def prefers_one_setting(left: Row, right: Row) -> Choice:
+    one, other = (HEIGHTS[tuple(label for _, label in row.planned.cell.levels)] for row in (left, right))
+    coin = random.Random(left.planned.shot.id + right.planned.shot.id).random()
+    return "left" if coin < 1 / (1 + math.exp(other - one)) else "right"
+
+
+def test_best_by_votes_compares_whole_settings_and_not_sums_of_axes(result: Result) -> None:
+    vote(result, prefers_one_setting, 600)
+    made = polled.best(result)
+    assert made.levels == (("guidance_scale", "4"), ("num_inference_steps", "8"))
+    assert made.behind >= 1
+
+
+def test_best_by_votes_needs_votes_and_says_so(result: Result) -> None:
+    with pytest.raises(UsageError, match="no one has voted"):
+        polled.best(result)
+    vote(result, always_left, 60)
+    assert report.best_by_votes(result).startswith("No recommendation by votes")
+
+
+def test_exports_have_the_votes_on_each_picture_and_none_where_there_are_none(result: Result) -> None:
+    assert b"votes_won" not in export.csv(result)
+    vote(result, prefers_guidance, 60)
+    head, *lines = export.csv(result).decode().splitlines()
+    place = head.split(",").index("votes_won")
+    asked = sum(one.pair.kind == "asked" for one in VoteFile(result.folder).votes())
+    assert sum(float(line.split(",")[place]) for line in lines) == asked

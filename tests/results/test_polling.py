@@ -115,3 +115,12 @@ def test_one_setting_gives_no_pair_and_very_many_are_asked_in_a_balanced_order(t
     many = study_of(["a"], [f"level {n}" for n in range(polling.MOST_CELLS + 1)], steps=(4,))
     choose = polling.chooser(many)(list(rows_of(many, tmp_path_factory.mktemp("many"))))
     assert isinstance(choose, Balanced)
+
+
+def test_a_study_has_a_price_in_votes_before_there_are_pictures() -> None:
+    see, alike = polling.price(STUDY)
+    assert (see.aim, alike.aim) == ("different", "equivalent")
+    assert see.votes > polling.price(study_of(["a"], ["w", "x"], steps=(4,)))[0].votes
+    assert polling.price(study_of(["a"], ["w"], steps=(4,))) == ()
+    dear = study_of(["a"], [f"level {n}" for n in range(14)], steps=(4, 8))
+    assert polling.price(dear)[0].votes > see.votes

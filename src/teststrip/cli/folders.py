@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -57,14 +57,21 @@ def best(
         str | None, typer.Option(help="Only by this score. Default: each that says which end is good.")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="What a picture may cost: 4s, '50 calls' or '0.02 USD'.")] = None,
+    by: Annotated[Literal["scores", "votes"], typer.Option(help="What decides: scores, or raters' votes.")] = "scores",
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Name the cheapest setting that is not worse, or say why none can be named."""
     from teststrip.views import report as reports
 
+    if by == "votes" and metric:
+        raise UsageError("--metric names a score, and --by votes goes by votes. Leave one of them out")
     with opened(folder, yes=yes) as result:
-        if as_json:
+        if by == "votes" and as_json:
+            print_json(reports.best_by_votes_as_json(result, budget))
+        elif by == "votes":
+            print_text(reports.best_by_votes(result, budget))
+        elif as_json:
             print_json(reports.best_as_json(result, metric, budget))
         else:
             print_text(reports.best_text(result, metric, budget))

@@ -203,6 +203,54 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True)
+class Preferred:
+    """The setting to use by votes, or why there is none.
+
+    Attributes:
+        kind: persons or judges.
+        levels: (axis, label of its level) for each axis; empty = there is no choice.
+        label: the setting in words.
+        best: the setting that was chosen most, in words.
+        settled: the choice is proved not to lose against any other setting by more than the margin.
+        reason: why there is no choice; "" = there is one.
+        rate: how often the choice wins against the best one, 0..1.
+        low, high: its 95 % interval.
+        cost: of a picture; NaN = unknown.
+        unit: how to write a cost.
+        saves: the share of the best setting's cost that the choice saves; 0 where that may be noise.
+        rivals: how many other settings were compared.
+        behind: how many of them surely lose against the best.
+        votes: how many counted.
+        prompts: how many prompts they are about.
+        scope: what the choice is for.
+        margin: a win rate so far from one half is one that matters, 0..1.
+        budget: as written, or "".
+        left_out: raters whose votes do not count.
+    """
+
+    kind: RaterKind
+    levels: tuple[tuple[str, str], ...] = ()
+    label: str = ""
+    best: str = ""
+    settled: bool = False
+    reason: str = ""
+    rate: float = EVEN
+    low: float = float("nan")
+    high: float = float("nan")
+    cost: float = float("nan")
+    unit: str = ""
+    saves: float = 0.0
+    rivals: int = 0
+    behind: int = 0
+    votes: int = 0
+    prompts: int = 0
+    scope: Scope = "prompts like these"
+    margin: float = RATE_MARGIN
+    budget: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class VotesNeeded:
     """How many votes an answer costs.
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from teststrip.errors import UsageError
 from teststrip.folder import VOTES_FILE
-from teststrip.records import Polled, RaterKind, Row
+from teststrip.records import Polled, Preferred, RaterKind, Row
 from teststrip.records.votes import Vote
 from teststrip.store.votes import VoteFile
 
@@ -47,7 +48,27 @@ def of(result: Result) -> tuple[Polled, ...]:
     return tuple(conclude.of_votes(votes, shots, layout, metrics=metrics, kind=kind) for kind in kinds)
 
 
-def counted(rows: Iterable[Row], votes: Sequence[Vote]) -> Sequence[Row]:
+def best(result: Result, budget: str | None = None) -> Preferred:
+    """The setting to use by the votes of persons; where none voted, by those of judges.
+
+    Raises:
+        UsageError: no one voted, there is nothing to compare, or the budget cannot be read.
+    """
+    votes = votes_in(result.folder)
+    if not votes:
+        raise UsageError(f"no one has voted on {result.study.name!r} yet. Run: teststrip vote {result.folder}")
+    from teststrip.analysis.advice import by_votes
+    from teststrip.results import polling
+
+    cells = len({row.planned.cell for row in result.rows()})
+    if not 2 <= cells <= polling.MOST_CELLS:
+        raise UsageError(f"votes rank 2 to {polling.MOST_CELLS} settings, and this study has {cells}")
+    kind: RaterKind = "person" if any(vote.rater_kind == "person" for vote in votes) else "judge"
+    shots = polling.shots(result.rows())
+    return by_votes.of_votes(votes, shots, result.columns(), result.study, budget=budget, kind=kind)
+
+
+def counted(rows: Iterable[Row], votes: Sequence[Vote]) -> tuple[Row, ...]:
     """The rows with the votes on each picture beside its scores: won, lost and tied, of all raters together.
 
     Args:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from teststrip import plan as planning
 from teststrip.records import PairKind, Place, Row, Study, VotesNeeded
 from teststrip.records.votes import Pair, Side, Vote
 from teststrip.rows import tables
@@ -49,6 +50,18 @@ def prices(strengths: Strengths, layout: Layout) -> tuple[VotesNeeded, VotesNeed
     share = 1 / (max(len(factor.labels) for factor in layout.factors) - 1)
     family = int(strengths.planned.sum())
     return price.to_see(0.6, family=family, share=share), price.to_be_alike(share=share)
+
+
+def price(study: Study) -> tuple[VotesNeeded, ...]:
+    """What the planned contrasts of a study cost in votes, before there are pictures; empty where none can be asked."""
+    from teststrip.analysis.numbers import columns
+    from teststrip.analysis.votes import strengths
+
+    rows = [Row(one) for one in planning.of(study)]
+    if not 1 < len({row.planned.cell for row in rows}) <= MOST_CELLS:
+        return ()
+    layout = columns.read(tables.columns(study, rows), study.axes)
+    return prices(strengths.of(layout), layout)
 
 
 def shots(rows: Sequence[Row]) -> list[str]:

@@ -29,6 +29,7 @@ from teststrip.analysis.sentences.phrases import seeds as counted_seeds
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
+from teststrip.results import polled
 from teststrip.store import inside
 from teststrip.views import brief, charts, text_tables
 from teststrip.views import summary as summaries
@@ -136,6 +137,18 @@ def best_text(result: Result, metric: str | None = None, budget: str | None = No
         ]
         lines += [*(f"  Note: {limit}" for limit in made.limits), ""]
     return "\n".join(lines) if lines else "No metric here says which end is good: name one with --metric.\n"
+
+
+def best_by_votes(result: Result, budget: str | None = None) -> str:
+    """What `teststrip best --by votes` prints: the recommendation and its settings."""
+    made = polled.best(result, budget)
+    return "\n".join([votes.preferred(made), *(f"  {axis} = {label}" for axis, label in made.levels)]) + "\n"
+
+
+def best_by_votes_as_json(result: Result, budget: str | None = None) -> dict[str, Any]:
+    """The recommendation by votes as plain JSON values."""
+    made = polled.best(result, budget)
+    return {"study": result.study.name, "by_votes": plain({**asdict(made), "sentence": votes.preferred(made)})}
 
 
 def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from teststrip.analysis.sentences.phrases import (
     fixed,
     from_to,
     listed,
+    number,
     percent,
 )
-from teststrip.records import Care, Contrast, Foretold, Polled, Probe, ProbeKind, Share, VotesNeeded, WinRate
+from teststrip.records import Care, Contrast, Foretold, Polled, Preferred, Probe, ProbeKind, Share, VotesNeeded, WinRate
 from teststrip.records.voted import EVEN
 from teststrip.vocabulary import spoken
 
@@ -159,6 +160,40 @@ def foretold(found: Foretold) -> str:
     if not found.recommends:
         told += " It recommends nothing here, since it may foretell no more than a coin."
     return told
+
+
+def preferred(found: Preferred) -> str:
+    """The recommendation by votes, in a sentence or two."""
+    said = _choice(found)
+    if found.left_out and found.label:
+        return f"{said} Votes of {listed(found.left_out)} do not count: nearly all of them are for one side."
+    return said
+
+
+def _choice(found: Preferred) -> str:
+    prompts = "this prompt" if found.prompts == 1 else f"these {found.prompts} prompts"
+    opening = "For prompts like these" if found.scope == "prompts like these" else f"On {prompts}"
+    if found.reason:
+        return f"No recommendation by votes: {found.reason}."
+    cost = f" ({number(found.cost)} {found.unit}".rstrip() + " a picture)" if math.isfinite(found.cost) else ""
+    within = f" within {found.budget}" if found.budget else ""
+    if not found.settled:
+        return (
+            f"{opening}, no winner yet by {count(found.votes, 'vote')}: {found.label} was chosen most of "
+            f"{found.rivals + 1} settings{within}, and of the others {found.behind} surely lose against it. "
+            f"If you must choose now: {found.label}{cost}."
+        )
+    saved = f", and it saves {percent(found.saves)}" if found.saves >= 0.005 else ""
+    points = fixed(100 * found.margin, 0)
+    if found.label != found.best:
+        return (
+            f"{opening}, use {found.label}{cost}: by {count(found.votes, 'vote')} it loses against no setting{within} "
+            f"by more than {points} points{saved}. It is chosen in {percent(found.rate)} of votes against {found.best} "
+            f"({_between(found.low, found.high)}), which was chosen most."
+        )
+    proof = "every other setting surely loses against it" if found.behind == found.rivals else ""
+    proof = proof or f"it loses against no setting{within} by more than {points} points"
+    return f"{opening}, use {found.label}{cost}: by {count(found.votes, 'vote')} {proof}."
 
 
 def needed(found: VotesNeeded) -> str:

@@ -16,6 +16,7 @@ from teststrip.analysis.numbers import effects
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.effects import WeightedContrast
+from teststrip.records import Contrast
 
 PRIOR_SD = 3.0
 """Of the strength of a cell, in log odds: 95 wins of 100 lie one prior SD from none; 50 votes outweigh it."""
@@ -74,6 +75,26 @@ def of(layout: Layout, contrasts: Sequence[WeightedContrast] | None = None) -> S
     precision = np.full(size + 1, size / (PRIOR_SD**2 * max(len(layout.cells), 1)))
     precision[-1] = 1 / POSITION_SD**2
     return Strengths(kept, basis, weights @ basis if kept else np.zeros((0, size)), precision)
+
+
+def whole(layout: Layout, pairs: Sequence[tuple[int, int]]) -> Strengths:
+    """Each cell has a strength of its own, and whole cells are compared.
+
+    Args:
+        layout: the axes.
+        pairs: of cells, each pair a contrast.
+    """
+    size = len(layout.cells)
+    basis: Array = np.linalg.svd(np.eye(size) - 1 / size)[0][:, : size - 1]
+    axes = tuple(range(len(layout.factors)))
+    contrasts = tuple(
+        WeightedContrast(Contrast("settings", layout.levels(one), layout.levels(other)), axes, np.zeros(0))
+        for one, other in pairs
+    )
+    weights = np.array([basis[one] - basis[other] for one, other in pairs]).reshape(len(pairs), size - 1)
+    precision = np.full(size, (size - 1) / (PRIOR_SD**2 * size))
+    precision[-1] = 1 / POSITION_SD**2
+    return Strengths(contrasts, basis, weights, precision)
 
 
 def _span(layout: Layout, contrasts: Sequence[WeightedContrast]) -> Array:
