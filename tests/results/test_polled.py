@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bench import scripted_rater
 from tests import studies
 
 from teststrip.errors import UsageError
+from teststrip.metrics.pixels import colourfulness
+from teststrip.pictures.pixels import decode
 from teststrip.records import Row
 from teststrip.records.votes import Choice, Pair, Vote
 from teststrip.results import Result, open_result, polled, polling
@@ -185,3 +188,22 @@ def test_exports_have_the_votes_on_each_picture_and_none_where_there_are_none(re
     place = head.split(",").index("votes_won")
     asked = sum(one.pair.kind == "asked" for one in VoteFile(result.folder).votes())
     assert sum(float(line.split(",")[place]) for line in lines) == asked
+
+
+def test_the_scripted_rater_of_the_docs_sees_pixels_alone_and_votes_as_a_judge(result: Result) -> None:
+    assert scripted_rater.vote(result, 60) == 60
+    votes = VoteFile(result.folder).votes()
+    assert {one.rater_kind for one in votes} == {"judge"}
+    rows = {row.image.shot_id: row.image.path for row in result.rows() if row.image}
+    agreed = decided = 0
+    for one in votes:
+        left, right = (
+            colourfulness(decode((result.folder / rows[side.shot]).read_bytes()))
+            for side in (one.pair.left, one.pair.right)
+        )
+        if one.choice in ("left", "right") and abs(left - right) > 3 * scripted_rater.EYE:
+            decided += 1
+            agreed += (one.choice == "left") == (left > right)
+    assert decided >= 5
+    assert agreed >= 0.9 * decided
+    assert result.polled[0].kind == "judge"

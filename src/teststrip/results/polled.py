@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import Any, Protocol, get_args
 
 from teststrip.errors import UsageError
 from teststrip.folder import VOTES_FILE
-from teststrip.records import Polled, Preferred, RaterKind, Row
+from teststrip.records import Card, Polled, Preferred, RaterKind, Row, Study
 from teststrip.records.votes import Vote
 from teststrip.store.votes import VoteFile
 
-if TYPE_CHECKING:
-    from teststrip.results.result import Result
-
 TALLIES = ("votes_won", "votes_lost", "votes_tied")
 """Names of the columns that count the votes on a picture."""
+
+
+class Source(Protocol):
+    """What is read here of a `Result`."""
+
+    study: Study
+
+    @property
+    def folder(self) -> Path:
+        """Of the study."""
+
+    @property
+    def cards(self) -> Mapping[str, Card]:
+        """What is known of each metric."""
+
+    def rows(self) -> Sequence[Row]:
+        """Each planned shot and what became of it."""
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The table that analysis reads."""
 
 
 def votes_in(folder: Path) -> tuple[Vote, ...]:
@@ -25,7 +42,7 @@ def votes_in(folder: Path) -> tuple[Vote, ...]:
     return VoteFile(folder).votes() if (folder / VOTES_FILE).exists() else ()
 
 
-def of(result: Result) -> tuple[Polled, ...]:
+def of(result: Source) -> tuple[Polled, ...]:
     """What the votes say, of persons first, then of judges; empty where no one voted or nothing can be compared."""
     votes = votes_in(result.folder)
     if not votes or not result.study.axes:
@@ -48,7 +65,7 @@ def of(result: Result) -> tuple[Polled, ...]:
     return tuple(conclude.of_votes(votes, shots, layout, metrics=metrics, kind=kind) for kind in kinds)
 
 
-def best(result: Result, budget: str | None = None) -> Preferred:
+def best(result: Source, budget: str | None = None) -> Preferred:
     """The setting to use by the votes of persons; where none voted, by those of judges.
 
     Raises:
