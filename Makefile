@@ -41,6 +41,7 @@ campaign: .venv/.installed-dev  ## long kill tests, all hostile folders, simulat
 	$(PYTEST) --tier quick --hypothesis-profile campaign
 	$(BIN)/python -m bench.calibration
 	$(BIN)/python -m bench.verdicts
+	$(BIN)/python -m bench.votes
 	$(BIN)/python -m tools.environments
 
 bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results

@@ -33,8 +33,11 @@ from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from teststrip.cli.watching import LivePage
     from teststrip.protocols import Tracker
+    from teststrip.records import Study, VotesNeeded
     from teststrip.verbs.outcome import Outcome
 
 app = typer.Typer()
@@ -87,6 +90,7 @@ def plan(
     ask: Annotated[
         bool, typer.Option("--ask", help="Ask the engine's own server whether it has all that the study names.")
     ] = False,
+    votes: Annotated[bool, typer.Option("--votes", help="Also say what answers cost in raters' votes.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing else."""
@@ -95,6 +99,7 @@ def plan(
 
     overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing, ask=ask)
     made = registered(overview.study, overview.folder) if register else None
+    priced = _priced(overview.study) if votes else ()
     unknown = calibrate and overview.summary.left and not overview.timed and forecast.measurable(overview)
     if not as_json:
         for line in forecast.lines(overview):
@@ -103,12 +108,30 @@ def plan(
         err.print("[dim]no earlier images to judge by: making two images to estimate the time ...[/]")
         overview = forecast.calibrated(overview)
     if as_json:
-        print_json({**forecast.as_json(overview), **({"registered": asdict(made)} if made else {})})
+        in_votes = {"votes": [asdict(one) for one in priced]} if votes else {}
+        print_json({**forecast.as_json(overview), **({"registered": asdict(made)} if made else {}), **in_votes})
     else:
         out.print(forecast.time_line(overview), markup=False)
+        if votes:
+            _print_priced(priced)
         if made:
             out.print(f"Registered: {overview.folder / REGISTERED_FILE}, {made.at}, after {made.images:,} images")
             out.print(f"Digest: {made.digest}")
+
+
+def _priced(study: Study) -> Sequence[VotesNeeded]:
+    from teststrip.results import polling
+
+    return polling.price(study)
+
+
+def _print_priced(priced: Sequence[VotesNeeded]) -> None:
+    from teststrip.analysis.sentences import votes as words
+
+    for line in map(words.needed, priced):
+        out.print(f"Votes: {line}", markup=False)
+    if not priced:
+        out.print("Votes: this study has no two settings to compare, or more than can be weighed", markup=False)
 
 
 @app.command()

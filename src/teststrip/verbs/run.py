@@ -34,7 +34,7 @@ from teststrip.records import (
     Started,
     Study,
 )
-from teststrip.results import Result
+from teststrip.results import Result, polled
 from teststrip.store import Store, inputs, inside
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import places, resume, score, trial
@@ -299,7 +299,7 @@ class Session:
         """Notify the trackers that the run is over, and of what is concluded."""
         outcome = self.outcome
         outcome.interrupted = self.stopped.is_set()
-        rows = tuple(self.result.rows())
+        rows = polled.counted(self.result.rows(), polled.votes_in(self.result.folder))
         self._notify(Concluded(outcome.made, outcome.failed, self.conclude(), outcome.interrupted, rows))
 
     def close(self) -> None:
