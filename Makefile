@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 EXTRAS = diffusers
-PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Python compiles what it imports: of the thousands of modules that are installed, most never are.
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 # `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 MEASURED = analysis pictures store study
@@ -40,6 +41,7 @@ campaign: .venv/.installed-dev  ## long kill tests, all hostile folders, simulat
 	$(PYTEST) --tier quick --hypothesis-profile campaign
 	$(BIN)/python -m bench.calibration
 	$(BIN)/python -m bench.verdicts
+	$(BIN)/python -m bench.votes
 	$(BIN)/python -m tools.environments
 
 bench: .venv/.installed-dev  ## side-by-side timings, written to bench/results
@@ -71,6 +73,7 @@ site: .venv/.installed-dev  ## the documentation as a site, in build/site; a dea
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[$(EXTRAS),openvino,parquet,dev]'
 	$(PIP) --no-deps imagen-pytorch einops beartype kornia kornia_rs
+	$(BIN)/python -W ignore -m compileall -q $$(ls -d .venv/lib/python3*/site-packages/torchao) # warns while it is compiled
 	touch $@
 
 # Browser tests use Debian's chromium and firefox-esr; any chromium, chrome or firefox on the PATH will do.

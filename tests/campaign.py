@@ -98,12 +98,71 @@ SIBLINGS = (
     "test_the_number_of_rows_is_found_once_on_a_machine",
     "test_never_more_than_300_pictures_are_in_the_document[layout=wall",
     "test_plain_guidance_by_a_guider_is_that_of_the_pipeline[sdxl]",
+    # One of each kind stays: the others are the same law with another value, family or verb.
+    "each_of_its_levels_changes_the_picture[samplers_by_name]",
+    "each_of_its_levels_changes_the_picture[cache_threshold]",
+    "each_of_its_levels_changes_the_picture[eight_bits_and_steps]",
+    "each_of_its_levels_changes_the_picture[eight_bits_and_a_cache]",
+    "each_of_its_levels_changes_the_picture[gguf_of_flux]",
+    "with_the_same_options[sd15-{'scheduler': 'EulerDiscreteScheduler'",
+    "'scheduler.algorithm_type': 'sde-dpmsolver++'}]",
+    "with_the_same_options[flux-{'scheduler.max_shift'",
+    "with_the_same_options[sd3-{'scheduler.invert_sigmas'",
+    "with_the_same_options[sd3-{'scheduler.use_karras_sigmas'",
+    "gives_without_compel[{}-sd15]",
+    "gives_without_compel[{'negative_prompt': 'ugly'}-sdxl]",
+    "gives_without_compel[{'negative_prompt': ''}",
+    "test_texts_of_one_digest_have_one_picture_and_others_have_two[other-sdxl]",
+    "test_texts_of_one_digest_have_one_picture_and_others_have_two[other-sd3]",
+    "test_texts_of_one_digest_have_one_picture_and_others_have_two[case-sd3]",
+    "test_texts_of_one_digest_have_one_picture_and_others_have_two[long-sdxl]",
+    "test_texts_of_one_digest_have_one_picture_and_others_have_two[long-sd3]",
+    "makes_of_the_list[sdxl-DPMSolverMultistepScheduler",
+    "makes_of_the_list[sd15-EulerDiscreteScheduler-StableDiffusionSigmas",
+    "makes_of_the_list[sd3",
+    "test_a_picture_that_is_painted_in_is_the_one_that_diffusers_makes[sdxl]",
+    "test_a_picture_that_is_painted_in_is_the_one_that_diffusers_makes[flux]",
+    "test_a_window_that_ends_makes_the_picture_of_the_callback_of_diffusers[sdxl]",
+    "test_the_trackers_contract_finds_a_planted_fault[shows nothing twice]",
+    "test_the_trackers_contract_finds_a_planted_fault[killed]",
+    "test_a_full_output_is_one_line_and_exit_code_2[run study.toml --out done --json]",
+    "test_a_full_output_is_one_line_and_exit_code_2[report done --markdown]",
+    "test_a_full_output_is_one_line_and_exit_code_2[best done --json]",
+    "exit_code_of_shells[run study.toml --out done --json]",
+    "exit_code_of_shells[report done --markdown]",
+    "exit_code_of_shells[best done --json]",
+    "test_a_dead_link_or_name_fails_the_site[[gone](nowhere.md)]",
+    "test_a_dead_link_or_name_fails_the_site[::: teststrip.nowhere]",
+    "test_wandb.py::test_a_study_that_was_moved_is_written_anew_where_it_is_now",
+    "test_wandb.py::test_nothing_lies_outside_the_study",
+    "plainly_and_in_batches_at_the_cost_foretold[hidream]",
+    "TestImagenKeepsTheContract::test_it_can_be_closed_twice_and_before_any_work",
+    "TestImagenKeepsTheContract::test_good_settings_pass_the_check_and_cost_something",
+    "TestImagenKeepsTheContract::test_it_makes_pictures_again_after_it_was_closed",
+    "test_imagen.py::test_weights_that_do_not_fit_their_configuration_fail_their_own_shots",
+    "test_what_cannot_be_made_is_left_out_on_the_users_word_alone",
+    "test_two_studies_of_one_name_in_a_shared_folder_are_two_runs",
+    "test_a_model_that_takes_lists_is_converted_too",
+    "test_the_bare_install_lists_its_parts",
+    "test_a_sample_of_harmed_folders_does_no_harm[words1]",
+    "test_six_models_in_the_order_of_the_plan_were_loaded_again_and_again",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[costs alone-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[a distance first-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[words left out-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[shared seeds-after]",
+    "test_plan_and_report_say_the_same_of_what_a_design_can_see[nothing varied-after]",
+    "test_a_kept_margin_does_not_move_when_the_study_grows[sizes1-3]",
+    "test_a_kept_margin_does_not_move_when_the_study_grows[sizes2-2]",
+    "test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_same_command_does[15]",
 )
 """Parts of the names of tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if any(part in item.nodeid for part in SIBLINGS):
             item.add_marker(pytest.mark.slow)
+    whole = config.args == config.getini("testpaths") and config.getoption("tier") != "quick"
+    if whole and (gone := [part for part in SIBLINGS if not any(part in item.nodeid for item in items)]):
+        raise pytest.UsageError(f"tests/campaign.py names tests that there are no more: {', '.join(gone)}")

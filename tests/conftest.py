@@ -15,10 +15,10 @@ if "TESTSTRIP_CACHE" not in os.environ:  # what tests measure and hash is nothin
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.tiers", "tests.campaign", "tests.untraced"]
+pytest_plugins = ["tests.tiers", "tests.campaign", "tests.untraced", "tests.frozen"]
 
 # Two profiles: CI tries the same examples each time; `make campaign` tries new ones, and many more.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("teststrip", patient, derandomize=True, max_examples=40)
+settings.register_profile("teststrip", patient, derandomize=True, max_examples=25)
 settings.register_profile("campaign", patient, derandomize=False, max_examples=1000, print_blob=True)
 settings.load_profile("teststrip")  # Hypothesis loads the profile of --hypothesis-profile afterwards

@@ -89,6 +89,8 @@ def test_init_writes_a_file_that_plans_and_never_overwrites(tmp_path: Path) -> N
     command("init", cwd=tmp_path)
     assert "images" in command("plan", "study.toml", "--no-calibrate", cwd=tmp_path).stdout
     assert "is there already" in command("init", cwd=tmp_path, code=2).stderr
+    said = command("init", "--engine", "webui", "new.toml", cwd=tmp_path, code=2).stderr
+    assert "the server's address is missing" in said
 
 
 def test_plan_as_json_is_one_object_with_the_counts(folder: Path) -> None:

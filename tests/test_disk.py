@@ -48,7 +48,7 @@ MAKERS = {
     "verbs/export.py",
 }
 # `Path.write_text` and `write_bytes` follow a link: only into temporary folders, or files of the user's own.
-WRITERS = {"cli/studies.py", "trackers/trackio.py", "trackers/mlflow/runs.py", "trackers/tensorboard.py"}
+WRITERS = {"verbs/beginning.py", "trackers/trackio.py", "trackers/mlflow/runs.py", "trackers/tensorboard.py"}
 # `shutil` and W&B's library need folders of their own inside a tracker's, which `content.own_folder` has looked at.
 LOOKED_AT = {"trackers/wandb/tracker.py", "trackers/tensorboard.py", "trackers/content.py"}
 

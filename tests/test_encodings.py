@@ -17,7 +17,8 @@ import teststrip
 from teststrip.screen import PLAIN, PLAINLY, RAISED, Screen
 
 ENCODINGS = ("ascii", "cp1252", "cp437", "cp932", "koi8-r", "latin-1", "utf-8", "utf-16")
-SOURCES = sorted(Path(teststrip.__file__).parent.rglob("*.py"))
+READ = "dalle_mini/text.py"  # its emoji are looked for in prompts, and never printed
+SOURCES = sorted(path for path in Path(teststrip.__file__).parent.rglob("*.py") if not path.as_posix().endswith(READ))
 ANY = st.text(st.characters() | st.characters(categories=["Cs", "So", "Sm"]))
 
 

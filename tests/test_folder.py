@@ -19,7 +19,9 @@ def test_the_docs_list_every_part_with_its_sentence():
     assert rows in text
 
 
-@pytest.mark.parametrize("name", [folder.LEDGER_FILE, folder.LOCK_FILE, folder.REPORT_FILE, folder.THUMBS])
+@pytest.mark.parametrize(
+    "name", [folder.LEDGER_FILE, folder.LOCK_FILE, folder.REPORT_FILE, folder.THUMBS, folder.VOTES_FILE]
+)
 def test_no_other_module_spells_the_name_of_a_part(name):
     found = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
@@ -47,4 +49,7 @@ def test_a_run_makes_no_part_that_is_not_listed(tmp_path):
         f"{folder.TRACKERS}/",
         f"{folder.IMPORTED}/",
         folder.REGISTERED_FILE,
+        folder.VOTES_FILE,
+        folder.VOTES_LOCK_FILE,
+        f"{folder.BALLOTS}/",
     }

@@ -57,7 +57,10 @@ FIXTURES = {"models": "torch"}
 LIBRARIES = {"torch", "diffusers", "transformers", "accelerate", "peft", "openvino"}
 # What Python tells its audit hooks before it starts a process.
 STARTS = {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
-ASKS = {"lscpu"}  # NumPy 1.26 asks it for the processor when `numpy.testing` is loaded
+ASKS = {
+    "lscpu",
+    "uname",
+}  # for the processor: NumPy 1.26 when `numpy.testing` is loaded, and `platform` for clients of services
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,9 @@ STUDY_FILE = "study.toml"
 REGISTERED_FILE = "registered.toml"
 LEDGER_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
+VOTES_FILE = "votes.jsonl"
+VOTES_LOCK_FILE = "votes.lock"
+BALLOTS = "ballots"
 IMAGES = "images"
 INPUTS = "inputs"
 THUMBS = "thumbs"
@@ -32,6 +35,9 @@ PARTS: Mapping[str, str] = MappingProxyType(
         REGISTERED_FILE: "The question as `plan --register` wrote it down; only there when it was registered.",
         LEDGER_FILE: "The ledger: which picture belongs to which shot, failures, payments, scores, study texts, looks.",
         LOCK_FILE: "Says which process writes here; empty when none does.",
+        VOTES_FILE: "Which of two pictures raters chose, a vote a line with a check; only there when there are votes.",
+        VOTES_LOCK_FILE: "Says which process writes votes; empty when none does.",
+        f"{BALLOTS}/": "Which pictures stand on each page that votes without a server: the page must not say it.",
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
         f"{INPUTS}/": "Copies of the pictures that prompts give to the model; only there when they give some.",
         f"{THUMBS}/": "Small copies of pictures longer than 256 pixels; made again where they are missing.",

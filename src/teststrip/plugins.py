@@ -34,6 +34,7 @@ EXTRAS = {
     "compel": "compel",
     "openai": "openai",
     "google": "google",
+    "httpx2": "web",
 }
 
 

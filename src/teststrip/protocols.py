@@ -254,6 +254,27 @@ class Purse(Protocol):
 
 
 @runtime_checkable
+class AsksAfter(Protocol):
+    """Optional: a purse that keeps by which words a service is asked after a request whose answer was lost."""
+
+    def note(self, shot: Shot, ticket: str) -> None:
+        """Write down how the request under way for this shot can be asked after."""
+        ...
+
+    def resume(self, shot: Shot) -> str:
+        """Take up the request for this shot whose answer was lost. Its reservation counts already.
+
+        Returns:
+            its ticket; "" = there is none, and a new request must be reserved.
+        """
+        ...
+
+    def anew(self, shot: Shot) -> bool:
+        """Whether a request that was taken up and stays lost is given up, and a new one may be paid."""
+        ...
+
+
+@runtime_checkable
 class Pays(Protocol):
     """Optional: an engine, or an executor of engines, that asks a purse before it sends anything that costs."""
 

@@ -67,6 +67,37 @@ def test_a_place_without_a_picture_fails_for_good(known: Path, settings: dict[st
     assert (answer.reason, answer.retryable, answer.text) == ("invalid", False, text)
 
 
+def handed(engine: FolderEngine, *seeds: int, **settings: Value) -> list[str]:
+    """The picture that each seed gets, or why it gets none."""
+    answers = engine.render([asked(seed=seed, **settings) for seed in seeds])
+    return [str(one.facts["imported"]) if isinstance(one, Render) else one.text for one in answers]
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("seeds", [(1, 2), (2, 3, 4), (5, 0)])
+def test_no_picture_of_paired_ones_stands_at_two_seeds(tmp_path: Path, paired: bool, seeds: tuple[int, ...]) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for seed in seeds:
+        for steps in (20, 30):
+            (source / f"{seed} {steps}.png").write_bytes(a1111("an owl", seed, steps=steps))
+    importing.write(importing.prepare(source), tmp_path / "out")
+    found = handed(FolderEngine(source=str(tmp_path / "out" / "imported"), paired=paired), *range(7))
+    assert len(set(found) - {found[6]}) == len(seeds)
+    assert [seed for seed in range(7) if found[seed] != found[6]] == sorted(seeds)
+    assert found[6].endswith("none for this place")
+
+
+def test_a_picture_stands_at_one_of_its_numbers_in_a_cell(known: Path) -> None:
+    first = plan.seeds_of("an owl", 1)[0]
+    engine = FolderEngine(source=str(known))
+    picture, why = handed(engine, first, 1)
+    assert len(picture) == 64
+    assert why == f"the picture of this place stands at seed {first} already"
+    assert handed(engine, first, 2**32 - 1) == [picture, handed(engine, 2**32 - 1)[0]]
+    assert handed(engine, 1, num_inference_steps=30)[0] not in (picture, why)
+
+
 def test_a_value_that_no_picture_has_is_an_error_before_the_run(known: Path) -> None:
     engine = FolderEngine(source=str(known))
     with pytest.raises(StudyError, match="num_inference_steps: no picture has '21'"):

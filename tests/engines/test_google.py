@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hosted.google_service import BILL, KEY, TROUBLES, USAGE, WITHOUT, GoogleService
+from tests.hosted.google_service import BILL, KEY, TROUBLES, USAGE, WITHOUT, GoogleService, coded, drawn, finished
 from tests.hosted.service import Fault, Reply, png_of
 
 from teststrip.engines.google import GoogleEngine, cost
@@ -73,20 +73,53 @@ class TestPredictKeepsTheContract(TestGeminiKeepsTheContract):
 
 
 def test_the_request_is_what_was_asked_and_the_answer_is_known(service: GoogleService) -> None:
-    asked = {"aspect_ratio": "16:9", "image_size": "2K", "temperature": 0.5, "thinking_level": "LOW", "safety": "OFF"}
-    (answer,) = ask(shot(2**31 + 5, **asked))
+    asked = {"aspect_ratio": "16:9", "image_size": "512", "temperature": 0.5, "thinking_level": "LOW", "safety": "OFF"}
+    (answer,) = ask(shot(2**31 + 5, **asked), timeout=30.0)  # the first request loads the client
     assert isinstance(answer, Render)
     (request,) = service.requests
     config = request.body["generationConfig"]
     assert config["responseModalities"] == ["IMAGE"]
-    assert config["imageConfig"] == {"aspectRatio": "16:9", "imageSize": "2K"}
+    assert config["imageConfig"] == {"aspectRatio": "16:9", "imageSize": "512"}
     assert list(config["thinkingConfig"].values()) == ["LOW"]
     assert (config["seed"], config["temperature"], config["candidateCount"]) == (5, 0.5, 1)
     assert {one["threshold"] for one in request.body["safetySettings"]} == {"OFF"}
-    assert answer.data == png_of("an owl", 5, request.path)
+    assert answer.data == png_of("an owl", 5, request.path, size=(683, 384))
     assert answer.facts["sent_seed"] == 5
     assert answer.facts["answered"] == {"model": "gemini-3.1-flash-image-001"}
     assert answer.facts["usage"]["thoughtsTokenCount"] == 300  # type: ignore[index]
+
+
+def answered(size: tuple[int, int]) -> Any:
+    """An answer of both protocols with a picture of this size."""
+    picture = coded(png_of("x", size=size))
+    both = finished("STOP", drawn(picture)) | {"predictions": [{"bytesBase64Encoded": picture}]}
+    return lambda _: Reply(200, both, billed=BILL)
+
+
+@pytest.mark.parametrize(
+    ("options", "asked", "size", "kept"),
+    [
+        (OWN, {"aspect_ratio": "16:9"}, (16, 16), False),
+        (OWN, {"aspect_ratio": "4:5"}, (56, 72), True),
+        (OWN, {"aspect_ratio": "3:4"}, (56, 80), False),
+        (OWN, {"image_size": "512"}, (256, 256), False),
+        (OWN, {"image_size": "512"}, (384, 384), True),
+        (OWN, {"image_size": "512"}, (800, 800), False),
+        (OWN, {}, (24, 16), True),
+        (PREDICT, {"aspect_ratio": "3:4"}, (56, 80), True),
+        (PREDICT, {"aspect_ratio": "3:4"}, (16, 16), False),
+        (PREDICT, {"image_size": "1K"}, (512, 512), False),
+    ],
+)
+def test_a_picture_of_another_shape_or_size_is_invalid_and_paid(
+    service: GoogleService, options: Any, asked: dict[str, Any], size: tuple[int, int], kept: bool
+) -> None:
+    service.instead = answered(size)
+    (answer,) = ask(shot(**asked), **options)
+    assert isinstance(answer, Render if kept else Failure)
+    if isinstance(answer, Failure):
+        assert (answer.reason, answer.paid) == ("invalid", 0.1)
+        assert f"was asked for, and one of {size[0]}x{size[1]} came" in answer.text
 
 
 def test_an_endpoint_of_one_s_own_is_asked_by_imagen_s_protocol(service: GoogleService) -> None:
@@ -131,8 +164,8 @@ def test_an_error_of_the_service_is_of_its_class(service: GoogleService, name: s
         return
     (answer,) = ask(shot(), **options, attempts=3)
     assert isinstance(answer, Failure)
-    assert answer.reason == ("error" if kind == "again" else kind)
-    assert len(service.requests) == (3 if kind == "again" else 1)
+    assert answer.reason == ("error" if kind.startswith("again") else kind)
+    assert len(service.requests) == {"again": 3, "again once": 2}.get(kind, 1)
     assert "<html>" not in answer.text
 
 

@@ -19,7 +19,7 @@ from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, body
 from tests.hosted.service import Fault, Reply, Request, patiently, png_of
 
 from teststrip import study as studies
-from teststrip.errors import StudyError
+from teststrip.errors import EngineError, StudyError
 from teststrip.hosted import configuration
 from teststrip.pictures import pixel_digest
 from teststrip.records import Study
@@ -196,6 +196,21 @@ def test_a_run_killed_between_request_and_answer_leaves_unknown_images_that_only
         assert spent(store)["USD"] == pytest.approx(8 * BILL)
 
 
+def test_a_service_that_says_no_in_the_middle_leaves_a_finished_page_of_what_was_paid(
+    tmp_path: Path, service: OpenAIService
+) -> None:
+    service.instead = lambda request: TROUBLES["no money"][0] if request.number >= 7 else None
+    with pytest.raises(EngineError, match="says no"):
+        drive(study(6, threads=1), tmp_path / "s", trackers=[])
+    page = (tmp_path / "s" / "page" / "data.js").read_text(encoding="utf-8")
+    assert "under way" not in page
+    assert "7 of 12 images" in (tmp_path / "s" / "report.md").read_text(encoding="utf-8")
+    service.instead = lambda request: None
+    outcome = drive(study(6, threads=1), tmp_path / "s", trackers=[])
+    outcome.result.close()
+    assert outcome.made == 5
+
+
 def test_no_key_is_in_any_byte_that_comes_out(tmp_path: Path, service: OpenAIService) -> None:
     file = tmp_path / "hosted.toml"
     file.write_text(studies.dump(study(3)), encoding="utf-8")
@@ -245,18 +260,23 @@ def test_a_local_engine_and_two_services_stand_on_one_page_and_no_seed_is_paired
         assert spent(store)["USD"] == pytest.approx(12 * BILL + 12 * 0.1)
 
 
-def test_what_a_hostile_server_says_is_stored_read_and_verified(tmp_path: Path, service: OpenAIService) -> None:
+@pytest.mark.parametrize("lies", [False, True], ids=["in what nobody asked", "in what was asked, too"])
+def test_what_a_hostile_server_says_is_stored_read_and_verified(
+    tmp_path: Path, service: OpenAIService, lies: bool
+) -> None:
     odd = f"{KEY} \x1b[2J \u202e \ud800 \0 <script>" + "x" * 100_000
 
     def hostile(request: Request) -> Reply:
         body = body_of(request)
         body["data"][0]["revised_prompt"] = odd
-        return Reply(200, body | {"quality": odd, "background": odd}, billed=BILL)
+        return Reply(200, body | {"background": odd} | ({"quality": odd} if lies else {}), billed=BILL)
 
     service.instead = hostile
     outcome = drive(study(1), tmp_path / "s", trackers=[])
     outcome.result.close()
-    assert outcome.made == 2
+    assert (outcome.made, outcome.failed) == ((0, 2) if lies else (2, 0)), (
+        "another quality than was asked is no picture"
+    )
     with Store(tmp_path / "s") as store:
         assert store.verify() == []
     for name, data in canaries.files_in(tmp_path / "s"):

@@ -36,8 +36,8 @@ TROUBLES: dict[str, tuple[Reply, str]] = {
     "too many a day": (quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), "stop"),
     "no free tier": (error(429, "RESOURCE_EXHAUSTED", "Quota exceeded for metric, limit: 0"), "stop"),
     "overloaded": (error(503, "UNAVAILABLE", "The model is overloaded."), "again"),
-    "broken": (error(500, "INTERNAL", "An internal error has occurred."), "again"),
-    "broken in HTML": (Reply(502, b"<html><h1>Bad gateway</h1>", {"content-type": "text/html"}), "again"),
+    "broken": (error(500, "INTERNAL", "An internal error has occurred."), "again once"),
+    "broken in HTML": (Reply(502, b"<html><h1>Bad gateway</h1>", {"content-type": "text/html"}), "again once"),
     "too slow": (error(504, "DEADLINE_EXCEEDED", "Deadline expired."), "unknown"),
     "a wrong key": (error(400, "INVALID_ARGUMENT", "API key not valid.", {"reason": "API_KEY_INVALID"}), "stop"),
     "another country": (error(400, "FAILED_PRECONDITION", "User location is not supported."), "stop"),
@@ -89,6 +89,13 @@ WITHOUT: dict[str, tuple[Any, str]] = {
 """Answers of status 200 without a picture for the cell, and what follows from each."""
 
 
+def size_of(ratio: str | None, size: str | None) -> tuple[int, int]:
+    """Width and height as they were asked for; a small picture where no size was."""
+    wide, high = map(int, (ratio or "1:1").split(":"))
+    side = {None: 16, "512": 512, "1K": 1024, "2K": 2048, "4K": 4096}[size]
+    return round(side * (wide / high) ** 0.5), round(side * (high / wide) ** 0.5)
+
+
 class GoogleService(Service):
     path = ""
 
@@ -97,14 +104,17 @@ class GoogleService(Service):
             if request.headers.get("authorization") != f"Bearer {KEY}":
                 return TROUBLES["not allowed"][0]
             asked = request.body["parameters"]
-            data = png_of(self.prompt(request), asked.get("seed"), asked.get("guidanceScale"))
+            size = size_of(asked.get("aspectRatio"), asked.get("sampleImageSize"))
+            data = png_of(self.prompt(request), asked.get("seed"), asked.get("guidanceScale"), size=size)
             prediction = {"bytesBase64Encoded": coded(data), "mimeType": "image/png"}
             return Reply(200, {"predictions": [prediction]}, billed=0.04)
         if request.headers.get("x-goog-api-key") != KEY:
             return TROUBLES["a wrong key"][0]
         config = request.body["generationConfig"]
         thought = {"thought": True, "text": "An owl has feathers."}
-        data = png_of(self.prompt(request), config.get("seed"), request.path)
+        image = config.get("imageConfig", {})
+        size = size_of(image.get("aspectRatio"), image.get("imageSize"))
+        data = png_of(self.prompt(request), config.get("seed"), request.path, size=size)
         said = finished("STOP", thought, drawn(coded(data)))
         return Reply(200, said | {"modelVersion": "gemini-3.1-flash-image-001", "responseId": "r1"}, billed=BILL)
 

@@ -48,8 +48,8 @@ TROUBLES: dict[str, tuple[Reply, str]] = {
     "moved elsewhere": (Reply(302, b"", {"location": "http://169.254.169.254/"}), "stop"),
     "too fast": (error(429, "Limit 5, Used 5. Please try again in 0.01s.", "rate_limit_exceeded"), "again"),
     "busy": (error(503, "Overloaded.", headers={"retry-after": "0.01"}), "again"),
-    "broken": (error(500, "The server had an error."), "again"),
-    "broken in HTML": (Reply(502, b"<html><h1>Bad gateway</h1>", {"content-type": "text/html"}), "again"),
+    "broken": (error(500, "The server had an error."), "again once"),
+    "broken in HTML": (Reply(502, b"<html><h1>Bad gateway</h1>", {"content-type": "text/html"}), "again once"),
     "a proxy that gave up": (Reply(524, b"<html>A timeout occurred</html>", {"content-type": "text/html"}), "unknown"),
     "a gateway that gave up": (Reply(504, b"", {}), "unknown"),
 }

@@ -27,7 +27,18 @@ from teststrip import pictures
 Phase = Literal["accepted", "read", "headers", "half", "whole"]
 """When a fault happens: before the request is read, before the answer, after its head, in its body, after it."""
 
-Way = Literal["close", "reset", "stall", "drip"]
+Way = Literal["close", "reset", "stall", "drip", "head", "hints"]
+"""How a fault goes on. The last three send without end: spaces, the letters of a head, interim answers."""
+
+DRIPS: Mapping[Way, tuple[bytes, bytes]] = {
+    "drip": (b"", b" "),
+    "head": (b"HTTP/1.1 200 OK\r\nX-Letters: ", b"a"),
+    "hints": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+}
+"""What is sent first, and what then again and again."""
+
+LONGEST_DRIP = 8.0
+"""Seconds after which a drip ends, so that a client without a time limit fails its test and does not hang it."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,10 @@ class Service:
         """The answer with a picture, or the protocol's own error."""
         raise NotImplementedError
 
+    def read(self, raw: bytes, headers: Mapping[str, str]) -> Any:
+        """The body of a request; JSON unless the protocol has another form."""
+        return json.loads(raw) if raw else None
+
     def prompt(self, request: Request) -> str:
         """What a request wants drawn."""
         raise NotImplementedError
@@ -166,7 +181,7 @@ class Service:
         raw = handler.rfile.read(int(handler.headers.get("content-length", 0)))
         with self._lock:
             headers = {name.lower(): value for name, value in handler.headers.items()}
-            request = Request(len(self.requests), handler.path, headers, json.loads(raw) if raw else None)
+            request = Request(len(self.requests), handler.path, headers, self.read(raw, headers))
             self.requests.append(request)
         reply = self.instead(request) or self.reply(request)
         if reply.billed is not None:
@@ -189,12 +204,15 @@ class Service:
     def _end(self, connection: socket.socket, way: Way) -> None:
         if way == "stall":
             self.stalled.wait(30)
-        elif way == "drip":
-            while not self.stalled.wait(0.02):
+        elif way in DRIPS:
+            until = time.monotonic() + LONGEST_DRIP
+            send, again = DRIPS[way]
+            while time.monotonic() < until and not self.stalled.wait(0.02):
                 try:
-                    connection.sendall(b" ")
+                    connection.sendall(send)
                 except OSError:
                     break
+                send = again
         elif way == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from tests.hosted.service import png_of
 from teststrip.errors import EngineError
 from teststrip.hosted.asking import Asking, Manners, OpenPurse
 from teststrip.hosted.checked import Answer, picture
-from teststrip.hosted.trouble import REASONS, Trouble
+from teststrip.hosted.trouble import REASONS, Kind, Trouble
 from teststrip.records import EngineRef, Failure, Fingerprint, Price, Render, Shot
 
 QUICK = Manners(first_wait=0.001, longest_wait=0.005)
@@ -115,7 +116,7 @@ def test_only_what_the_service_did_not_take_is_asked_again(kind) -> None:
     (answer,) = asking(ask).render(shots(1))
     assert isinstance(answer, Failure)
     assert answer.reason == REASONS[kind]
-    assert answer.retryable == (kind == "error")
+    assert answer.retryable == (kind in ("error", "oom", "timeout"))
     assert sum(ask.asked.values()) == 1
 
 
@@ -138,6 +139,27 @@ def test_repeats_have_an_end_and_the_last_trouble_is_told() -> None:
     assert isinstance(answer, Failure)
     assert (answer.reason, answer.retryable, answer.text) == ("error", True, "the service is busy. (4 times)")
     assert sum(ask.asked.values()) == 4
+
+
+@pytest.mark.parametrize(("price", "most"), [(Price(0.02, "USD"), 2), (None, 2), (Price(0.0, "USD"), 5)])
+def test_what_the_service_may_have_charged_is_asked_again_once(price: Price | None, most: int) -> None:
+    def requests(*troubles: Trouble) -> int:
+        ask = Once(*troubles)
+        list(
+            Asking(
+                ask,
+                price=lambda shot: price,
+                fingerprint=lambda shot: Fingerprint({"engine": "hosted"}),
+                manners=Manners(attempts=5, first_wait=0.001),
+                purse=OpenPurse(),
+            ).render(shots(1))
+        )
+        return sum(ask.asked.values())
+
+    failed, busy = Trouble("again", "failed", paid=None), Trouble("again", "busy")
+    assert requests(*[failed] * 9) == most
+    assert requests(*[busy] * 9) == 5
+    assert requests(failed, busy, busy) == 4, "what is surely free is asked again as before"
 
 
 def test_the_service_s_own_waiting_time_is_kept_by_all_shots() -> None:
@@ -248,6 +270,30 @@ def test_a_fault_of_a_client_fails_its_shot_alone_and_is_not_paid_again() -> Non
     assert (answers[1].reason, answers[1].paid) == ("invalid", None)
 
 
+class _SaysNothing(Exception):
+    def __str__(self) -> str:
+        raise ValueError("not even a text")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("end", [GeneratorExit, KeyboardInterrupt, _SaysNothing])
+def test_a_thread_that_ends_without_an_answer_leaves_its_shot_unknown_and_nobody_waiting(
+    end: type[BaseException],
+) -> None:
+    def ask(shot: Shot) -> Answer:
+        if shot.seed == 1:
+            raise end
+        return drawn(shot)
+
+    before = set(threading.enumerate())
+    answers = {answer.shot.seed: answer for answer in asking(ask).render(shots(3))}
+    for thread in set(threading.enumerate()) - before:  # a thread that dies later is reported in another test
+        thread.join(10)
+    assert isinstance(answers[2], Render)
+    assert isinstance(answers[1], Failure)
+    assert (answers[1].reason, answers[1].paid) == ("unknown", None)
+
+
 TROUBLES = st.lists(
     st.sampled_from(["again", "refused", "invalid", "blank", "error", "unknown", "picture"]), min_size=1, max_size=30
 )
@@ -272,3 +318,83 @@ def test_whatever_happens_each_shot_ends_once_and_every_request_has_a_reservatio
         kind = kinds[answer.shot.seed]
         assert isinstance(answer, Render) == (kind in ("picture", "again"))
         assert sent[answer.shot.id] == (3 if kind == "again" else 1)
+
+
+class Named(Book):
+    """A purse that keeps tickets."""
+
+    def __init__(self, lost: dict[str, str] | None = None, *, pay_again: bool = False) -> None:
+        super().__init__()
+        self.lost = lost or {}
+        self.pay_again = pay_again
+
+    def note(self, shot: Shot, ticket: str) -> None:
+        assert threading.get_ident() == self.thread
+        self.log.append(("note", shot.id, ticket))
+
+    def resume(self, shot: Shot) -> str:
+        assert threading.get_ident() == self.thread
+        return self.lost.pop(shot.id, "")
+
+    def anew(self, shot: Shot) -> bool:
+        self.log.append(("anew", shot.id, None))
+        return self.pay_again
+
+
+def named(ask: Callable[[Shot], Answer], after: Callable[[Shot, str], Answer], purse: Named) -> Asking:
+    fingerprint = Fingerprint({"engine": "hosted"})
+    price = Price(0.02, "USD")
+    return Asking(
+        ask, price=lambda _: price, fingerprint=lambda _: fingerprint, manners=QUICK, purse=purse, after=after
+    )
+
+
+@pytest.mark.parametrize("kind", ["again", "stop", "unknown"])
+def test_a_request_that_has_a_name_is_never_sent_again_whatever_goes_wrong(kind: Kind) -> None:
+    (one,) = shots(1)
+    purse = Named()
+    asked: list[str] = []
+
+    def ask(shot: Shot) -> Answer:
+        asked.append(shot.id)
+        running.note("job 7")
+        raise Trouble(kind, "the connection is gone")
+
+    running = named(ask, lambda shot, ticket: drawn(shot), purse)
+    answers: list[Render | Failure] = []
+    with contextlib.suppress(EngineError):
+        answers.extend(running.render([one]))
+    assert asked == [one.id]
+    assert [entry[0] for entry in purse.log] == ["reserve", "note"]
+    if kind != "stop":
+        (answer,) = answers
+        assert isinstance(answer, Failure)
+        assert (answer.reason, answer.retryable) == ("unknown", False)
+
+
+def test_a_lost_request_is_asked_after_by_its_name_and_reserves_nothing() -> None:
+    first, second = shots(2)
+    purse = Named({first.id: "job 7"})
+    tickets: list[str] = []
+
+    def after(shot: Shot, ticket: str) -> Answer:
+        tickets.append(ticket)
+        return drawn(shot)
+
+    answers = list(named(drawn, after, purse).render([first, second]))
+    assert all(isinstance(answer, Render) for answer in answers)
+    assert tickets == ["job 7"]
+    assert [entry[:2] for entry in purse.log] == [("reserve", second.id)]
+
+
+@pytest.mark.parametrize("pay_again", [True, False])
+def test_what_stays_lost_is_bought_anew_by_the_users_word_alone(pay_again: bool) -> None:
+    (one,) = shots(1)
+    purse = Named({one.id: "job 7"}, pay_again=pay_again)
+
+    def gone(shot: Shot, ticket: str) -> Answer:
+        raise Trouble("unknown", "forgotten", paid=None)
+
+    (answer,) = named(drawn, gone, purse).render([one])
+    assert isinstance(answer, Render if pay_again else Failure)
+    assert [entry[0] for entry in purse.log] == ["anew", *["reserve"] * pay_again]

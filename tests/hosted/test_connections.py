@@ -51,6 +51,31 @@ def test_what_was_read_and_not_answered_whole_is_lost(service: Service, way, pha
     assert len(service.billed) == 1
 
 
+@pytest.mark.parametrize("way", ["head", "hints"])
+@pytest.mark.parametrize("own", [None, 0.3])
+def test_the_time_of_an_answer_bounds_its_head_and_all_interim_answers(service: Service, way, own) -> None:
+    service.spoil = lambda _: Fault(way, "read")
+    began = time.monotonic()
+    seconds, more = (0.3, {}) if own is None else (30.0, {"timeout": own})
+    with connections.client(reach(service.url), seconds=seconds) as client, pytest.raises(connections.Lost):
+        client.post(service.url, json="an owl", **more)
+    assert time.monotonic() - began < 3.0
+    assert len(service.billed) == 1
+
+
+def test_the_time_of_an_answer_bounds_an_encrypted_head_too(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = certificate(tmp_path, "localhost")
+    service.encrypt(file)
+    service.spoil = lambda _: Fault("head", "read")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    url, began = service.url.replace("http://127.0.0.1", "https://localhost"), time.monotonic()
+    with connections.client(reach(url), seconds=0.3) as client, pytest.raises(connections.Lost):
+        client.post(url, json="an owl")
+    assert time.monotonic() - began < 3.0
+
+
 @pytest.mark.parametrize("way", ["close", "reset"])
 def test_a_connection_that_ends_after_the_answer_does_no_harm(service: Service, way) -> None:
     service.spoil = lambda _: Fault(way, "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import date
 from pathlib import Path
 
@@ -93,6 +94,18 @@ def test_without_a_file_there_are_no_servers(tmp_path: Path) -> None:
         none.provider("studio")
 
 
+def test_a_server_is_found_by_what_a_person_writes(file) -> None:
+    allowed = "allow_http = true\nallow_private = true\n"
+    found = file(f'[providers.lan]\nbase_url = "http://192.168.1.20:8188/"\nkey = "env:K"\n{allowed}')
+    for written in ("lan", "http://192.168.1.20:8188", "http://192.168.1.20:8188/"):
+        assert (found.at(written).name, found.at(written).key) == ("lan", "env:K"), written
+    assert found.at("http://10.0.0.9:7860/").base_url == "http://10.0.0.9:7860"
+    with pytest.raises(EngineError, match=r"'10.0.0.9:7860' is no address of a server. Write http://10.0.0.9:7860"):
+        found.at("10.0.0.9:7860")
+    with pytest.raises(EngineError, match="'studio' is unknown"):
+        found.at("studio")
+
+
 def test_a_server_is_read_whole(file) -> None:
     found = file(
         '[providers.studio]\nbase_url = "http://127.0.0.1:8000/v1"\nkey = "env:K"\nprice = "0.02 USD"\n'
@@ -143,6 +156,16 @@ def test_a_key_that_fits_into_no_header_is_refused_and_not_repeated(odd: str) ->
 
 
 def test_an_echoed_key_is_taken_out_of_messages() -> None:
-    for echo in ("sk-proj-********abcd", "sk-canary-7Q2key", "AIzaSy***xyz", "Bearer abc.def-ghi="):
+    basic = "Basic " + base64.b64encode(b"user:canary-7Q2key").decode()
+    for echo in (
+        "sk-proj-********abcd",
+        "sk-canary-7Q2key",
+        "AIzaSy***xyz",
+        "Bearer abc.def-ghi=",
+        basic,
+        "Basic ab**c=",
+    ):
         assert keys.redacted(f"wrong key {echo}, see docs", "") == "wrong key [key], see docs"
     assert keys.redacted("key plain-text here", "plain-text") == "key [key] here"
+    words = "Basic Authentication is needed, or basic authorisation"
+    assert keys.redacted(words, "") == words

@@ -11,6 +11,7 @@ from tests.imports.graphs import FLUX, PLAIN, TWO, WORKFLOW, changed, texts
 
 from teststrip.imports import Understood, read
 from teststrip.imports.graph import MOST_STEPS, of_prompt
+from teststrip.imports.leftover import MOST, TOO_MANY
 
 OLD = {"Random seed after every gen": True}
 KARRAS = {"scheduler": "DPMSolverMultistepScheduler", "scheduler.use_karras_sigmas": True}
@@ -51,6 +52,15 @@ def test_a_sampler_in_parts_is_put_together_and_flux_has_two_guidances() -> None
         "lora_scale": 0.75,
         "width": 1024,
         "height": 1024,
+        "vaeloader_vae_name": "ae.safetensors",
+        "dualcliploader_clip_name1": "t5",
+        "dualcliploader_clip_name2": "l",
+        "dualcliploader_type": "flux",
+        "unetloader_weight_dtype": "default",
+        "modelsamplingflux_max_shift": 1.15,
+        "modelsamplingflux_base_shift": 0.5,
+        "modelsamplingflux_width": 1024,
+        "modelsamplingflux_height": 1024,
     }
 
 
@@ -182,3 +192,84 @@ def test_nan_in_a_graph_is_no_reason_to_lose_it() -> None:
     found = read(files.png({"prompt": said}))
     assert found is not None
     assert found.settings == SETTINGS
+
+
+def more(graph: dict[str, Any]) -> dict[str, object]:
+    """The settings besides those of the plain graph."""
+    return {name: value for name, value in understood(graph).settings.items() if SETTINGS.get(name) != value}
+
+
+def on_the_way(kind: str, *, number: str = "20", model: str = "4", **inputs: object) -> dict[str, Any]:
+    """The plain graph with a node between its model and its sampler."""
+    node = {"class_type": kind, "inputs": {"model": [model, 0], **inputs}}
+    return changed(PLAIN, **{"n3": {"model": [number, 0]}, f"n{number}": node})
+
+
+@pytest.mark.parametrize(("layer", "skipped"), [(-1, 0), (-2, 1), (-24, 23)])
+def test_the_last_layer_that_is_used_is_read_as_layers_that_are_skipped(layer: int, skipped: int) -> None:
+    node = {"class_type": "CLIPSetLastLayer", "inputs": {"stop_at_clip_layer": layer, "clip": ["4", 1]}}
+    graph = changed(PLAIN, n20=node, n6={"clip": ["20", 0]}, n7={"clip": ["20", 0]})
+    assert more(graph) == {"clip_skip": skipped}
+    assert more(changed(graph, n20={"stop_at_clip_layer": 3})) == {"clipsetlastlayer_stop_at_clip_layer": 3}
+
+
+@pytest.mark.parametrize("value", [1.1, 7, True, False, "nearest-exact"])
+def test_an_input_that_no_reader_knows_is_a_setting_of_its_own(value: object) -> None:
+    assert more(on_the_way("FreeU_V2", b1=value)) == {"freeu_v2_b1": value}
+
+
+def test_of_several_nodes_of_a_class_each_has_settings_of_its_own() -> None:
+    graph = changed(
+        on_the_way("FreeU", b1=1.1, model="21"),
+        n21={"class_type": "FreeU", "inputs": {"b1": 1.3, "model": ["4", 0]}},
+        n8={"samples": ["22", 0]},
+        n22={"class_type": "LatentUpscaleBy", "inputs": {"samples": ["3", 0], "scale_by": 1.5}},
+    )
+    assert more(graph) == {"freeu_b1": 1.1, "freeu_2_b1": 1.3, "latentupscaleby_scale_by": 1.5}
+
+
+def test_the_other_samplers_settings_are_there_under_its_own_name() -> None:
+    found = understood(changed(TWO, n3={"cfg": 2.5})).settings
+    assert (found["guidance_scale"], found["ksampler_cfg"], found["ksampleradvanced_start_at_step"]) == (5.0, 2.5, 24)
+    assert found["checkpointloadersimple_ckpt_name"] == "sd15.safetensors"
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        {"n9": {"filename_prefix": "anna", "quality": 80}},
+        {"n8": {"images": ["30", 0]}, "n30": {"class_type": "PreviewBridge", "inputs": {"x": 1}}},
+        {"n8": {"more": ["30", 0]}, "n30": {"class_type": "Note", "inputs": {"text": "mine"}}},
+        {"n8": {"more": ["30", 0]}, "n30": {"class_type": "Wildcards", "inputs": {"seed": 5, "noise_seed": 6}}},
+        {"n8": {"noise_seed": ["30", 0]}, "n30": {"class_type": "PrimitiveInt", "inputs": {"value": 5}}},
+        {"n8": {"control_after_generate": "fixed", "api_key": "mine", "nothing": None}},
+        {"n30": {"class_type": "FreeU", "inputs": {"b1": 1.1}}},  # no node needs it
+    ],
+    ids=["saver", "preview", "note", "seeds", "seed of a primitive", "no settings", "not upstream"],
+)
+def test_what_changes_no_picture_is_no_setting(nodes: dict[str, Any]) -> None:
+    assert more(changed(PLAIN, **nodes)) == {}
+
+
+def test_an_input_that_cannot_be_a_setting_is_said() -> None:
+    found = understood(on_the_way("Stack", loras={"on": True}, **{"???": 1}, text="a" * 501))
+    assert {one.key for one in found.unread} == {"Stack loras", "0 Stack ???", "Stack text"}
+    assert found.settings == SETTINGS
+
+
+def test_no_node_says_one_of_our_settings_by_its_name() -> None:
+    assert more(on_the_way("LoRA", scale=0.5)) == {"lora_node_scale": 0.5}
+    found = understood(on_the_way("模", guidance_scale=0.5))
+    assert (found.settings, found.unread[0].key) == (SETTINGS, "0 模 guidance_scale")
+
+
+@pytest.mark.parametrize("size", [400, 4000])
+def test_of_more_inputs_than_are_read_the_nearest_are_there_and_it_is_said(size: int) -> None:
+    graph = dict(PLAIN)
+    for n in range(100, 100 + size):
+        graph[str(n)] = {"class_type": "Node" * 9, "inputs": {"next": [str(n + 1), 0], "a": n, "b" * 500: 1}}
+    graph = changed(graph, n8={"more": ["100", 0]})
+    found = understood(graph)
+    assert found.settings["nodenodenodenodenodenodenodenodenode_a"] == 100
+    assert len(found.settings) + len(found.unread) <= MOST + len(SETTINGS)
+    assert found.remarks == (TOO_MANY,)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tomllib
+import uuid
 import zlib
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,33 @@ def test_midjourney_becomes_an_unpaired_study_and_its_user_is_in_no_byte(tmp_pat
     assert secret in next(iter(source.iterdir())).read_bytes()
 
 
+@pytest.mark.parametrize("form", ["png", "jpg", "webp"])
+def test_the_user_of_a_file_that_has_midjourneys_name_alone_is_in_no_byte(tmp_path: Path, form: str) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    rows = ["file,prompt,stylize"]
+    artist = USER.encode() + b"\0"
+    for n in range(4):
+        name = f"{USER}_an_owl_{uuid.UUID(int=n + 1)}_{n % 4}.{form}"
+        data = with_texts(drawn("an owl", n), Author=USER, Description=f"an owl by {USER}", Artist=USER)
+        if form != "png":
+            packet = files.xmp(f"<dc:creator>{USER}</dc:creator>")
+            data = files.photo({0x013B: artist}, form={"jpg": "JPEG", "webp": "WEBP"}[form], xmp=packet, seed=n)
+        (source / name).write_bytes(data)
+        rows.append(f"{name},an owl,{100 + 150 * (n % 2)}")
+    (source / "t.csv").write_text("\n".join(rows))
+    importing.write(prepared(source), tmp_path / "out")
+    kept = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(kept) == 6
+    assert not [path.name for path in kept if USER.encode() in path.read_bytes() or USER in path.name]
+
+
+def test_the_author_of_another_tools_picture_stays(tmp_path: Path) -> None:
+    source = put(tmp_path / "in", a=with_texts(a1111("an owl", 1), Author=USER), b=a1111("an owl", 2))
+    importing.write(prepared(source), tmp_path / "out")
+    assert set(digests(source).values()) <= set(digests(tmp_path / "out").values())
+
+
 def test_the_four_pictures_of_a_job_are_replicates_in_their_order(tmp_path: Path) -> None:
     found = prepared(midjourney(tmp_path / "mj", PROMPTS[:1]))
     places = {(one.picture.said.job, one.picture.said.index): one.replicate for one in found.design.placed}
@@ -189,6 +217,47 @@ def test_pictures_without_any_words_become_a_study_by_a_table_alone(tmp_path: Pa
     found = prepared(source)
     assert axes(found) == {"quality": ("high", "low")}
     assert found.design.prompts == ("a café, at night",)
+
+
+def test_a_row_is_for_the_file_that_it_names_and_for_no_other_of_that_name(tmp_path: Path) -> None:
+    source = put(tmp_path / "in", a=drawn("an owl", 1))
+    put(source / "old", b=drawn("a cat", 2), c=drawn("a cat", 3))
+    (source / "t.csv").write_text("file,prompt,steps\na.png,an owl,10\nb.png,an owl,20\n")
+    (source / "old" / "t.csv").write_text("file,prompt,steps\nc.png,an owl,30\n")
+    found = prepared(source).source
+    said = {one.name: (one.said.prompt, dict(one.said.settings)) for one in found.pictures}
+    assert said["old/b.png"] == ("", {})
+    assert said["a.png"] == ("an owl", {"num_inference_steps": 10})
+    assert said["old/c.png"] == ("an owl", {"num_inference_steps": 30})
+    assert found.missing == ("b.png",)
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "why"),
+    [
+        ("steps", ("20", "50"), "num_inference_steps is '20' and '50'"),
+        ("prompt", ("an owl", "a cat"), "prompt is 'an owl' and 'a cat'"),
+        ("seed", ("1", "2"), "seed is '1' and '2'"),
+        ("sampler", ("DPM++ 2M", "DPM++ 2M Karras"), "sampler is 'scheduler DPM"),
+    ],
+)
+def test_two_tables_that_contradict_each_other_are_both_named(
+    tmp_path: Path, head: str, rows: tuple[str, str], why: str
+) -> None:
+    source = put(tmp_path / "in" / "sub", p=drawn("an owl", 1)).parent
+    (source / "a.csv").write_text(f"file,{head}\nsub/p.png,{rows[0]}\n")
+    (source / "sub" / "b.csv").write_text(f"file,{head}\np.png,{rows[1]}\n")
+    with pytest.raises(UsageError, match=f"^a.csv and sub/b.csv contradict each other on sub/p.png: {why}"):
+        prepared(source)
+
+
+def test_tables_that_agree_are_put_together(tmp_path: Path) -> None:
+    source = put(tmp_path / "in", p=drawn("an owl", 1))
+    (source / "a.csv").write_text("file,prompt,steps\np.png,an owl,20\n")
+    (source / "b.csv").write_text("file,steps,cfg\np.png,20,7\n")
+    (one,) = prepared(source).source.pictures
+    assert (one.said.prompt, one.said.settings) == ("an owl", {"num_inference_steps": 20, "guidance_scale": 7.0})
+    assert prepared(source).source.tables == ("a.csv", "b.csv")
 
 
 def test_a_table_about_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -566,6 +635,27 @@ def test_graphs_of_comfyui_become_a_study_and_what_is_odd_about_them_is_in_the_r
         said_of = {str(row.image.facts["said"]) for row in result.rows() if row.image}
     assert said_of == {"['image-to-image: the picture was made from another picture']"}
     assert "image-to-image" in (tmp_path / "out" / "report-full.md").read_text("utf-8")
+
+
+def test_what_only_nodes_of_a_graph_differ_in_is_an_axis_and_no_replicate(tmp_path: Path) -> None:
+    pictures = {}
+    for n, (seed, layer, b1) in enumerate((s, layer, b) for s in (1, 2) for layer in (-1, -2) for b in (1.1, 1.2)):
+        last = {"class_type": "CLIPSetLastLayer", "inputs": {"stop_at_clip_layer": layer, "clip": ["4", 1]}}
+        free = {"class_type": "FreeU", "inputs": {"model": ["4", 0], "b1": b1, "b2": 1.4}}
+        graph = changed(
+            PLAIN,
+            n3={"seed": seed, "model": ["21", 0]},
+            n6={"clip": ["20", 0]},
+            n7={"clip": ["20", 0]},
+            n9={"filename_prefix": f"mine{n}"},
+            n20=last,
+            n21=free,
+        )
+        pictures[f"p{n}"] = with_texts(drawn("an owl", n), prompt=json.dumps(graph))
+    found = prepared(put(tmp_path / "in", **pictures))
+    assert axes(found) == {"clip_skip": ("0", "1"), "freeu_b1": ("1.1", "1.2")}
+    assert (found.design.seeds, found.design.paired, found.design.constants["freeu_b2"]) == ((1, 2), True, 1.4)
+    importing.write(found, tmp_path / "out")
 
 
 def test_photos_keep_their_bytes_and_small_copies_are_made(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ const test = require("node:test");
 const { load, raw } = require("./load.js");
 
 const htmPreact = { html: () => null, render() {}, useEffect() {}, useLayoutEffect() {}, useMemo() {}, useRef() {}, useState: () => [] };
-const get = load(["board.js", "numbers.js", "view.js", "store.js", "takeaway.js"], { htmPreact, addEventListener() {} });
+const get = load(["board.js", "numbers.js", "view.js", "hooks.js", "store.js", "takeaway.js"], { htmPreact, addEventListener() {} });
 const [Board, TakeAway] = [get("Board"), get("TakeAway")];
 
 test("a word of a shell stays one word", () => {

@@ -24,16 +24,19 @@ OLD = Path(__file__).parent / "old"
 DIGESTS = json.loads((OLD / "ids.json").read_text(encoding="utf-8"))
 
 FOUNDING = {
+    "comfyui": {"seed"},
     "craiyon": {"seed", "supercondition_factor", "temperature", "top_k"},
     "diffusers": {"model"},
     "folder": set(),
     "google": {"seed"},
+    "http": {"seed"},
     "imagen": {"cfg_keep_parallel_frac", "cfg_remove_parallel_component", "cond_scale", "seed"},
     "openai": {"seed"},
     "pattern": {
         *("negative_prompt", "seed", "guidance_scale", "num_inference_steps"),
         *("scheduler", "eta", "width", "height"),
     },
+    "webui": {"seed"},
 }
 """Settings whose default stands in the ids of the first studies. No setting may join them."""
 

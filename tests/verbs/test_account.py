@@ -54,6 +54,45 @@ def test_an_answer_settles_what_was_reserved(tmp_path: Path) -> None:
         assert account.spent(store) == {"USD": pytest.approx(0.2 + 0 + 0.1 + 0.25)}
 
 
+def test_a_lost_request_with_a_ticket_is_taken_up_on_its_own_reservation_until_it_is_answered(tmp_path: Path) -> None:
+    with Store(tmp_path / "s", write=True) as store:
+        purse = Account(store, DOLLAR)
+        for number in (1, 2):
+            purse.reserve(shot(number), Price(0.25, "USD"))
+        purse.note(shot(1), "job 7")  # and then the run dies
+    for _ in range(2):  # the run that takes the request up dies, too
+        with Store(tmp_path / "s", write=True) as store:
+            purse = Account(store, DOLLAR)
+            assert purse.after == {shot(1).id}
+            assert (purse.resume(shot(2)), purse.resume(shot(1)), purse.resume(shot(1))) == ("", "job 7", "")
+            assert account.spent(store) == {"USD": pytest.approx(0.5)}
+    with Store(tmp_path / "s", write=True) as store:
+        purse = Account(store, DOLLAR)
+        assert purse.resume(shot(1)) == "job 7"
+        assert not purse.anew(shot(1))
+        store.add(answer := render(1, price=0.1))
+        purse.close(answer)
+        assert [request.state for request in store.requests()] == ["settled", "unknown"]
+        assert account.spent(store) == {"USD": pytest.approx(0.35)}
+        assert purse.reserve(shot(3), Price(0.66, "USD")) != ""
+        assert purse.reserve(shot(3), Price(0.65, "USD")) == ""  # as much is left as was not spent
+        assert store.verify() == []
+
+
+def test_a_ticket_that_leads_nowhere_is_given_up_by_the_users_word_alone(tmp_path: Path) -> None:
+    with Store(tmp_path / "s", write=True) as store:
+        purse = Account(store, DOLLAR)
+        purse.reserve(shot(1), Price(0.25, "USD"))
+        purse.note(shot(1), "job 7")
+    with Store(tmp_path / "s", write=True) as store:
+        purse = Account(store, DOLLAR)
+        purse.pay_again = True
+        purse.resume(shot(1))
+        assert purse.anew(shot(1))
+        assert purse.reserve(shot(1), Price(0.25, "USD")) == ""
+        assert account.spent(store) == {"USD": pytest.approx(0.5)}
+
+
 def test_what_a_dead_run_left_open_is_unknown_stays_spent_and_is_told(tmp_path: Path) -> None:
     with Store(tmp_path / "s", write=True) as store:
         purse = Account(store, DOLLAR)

@@ -74,8 +74,7 @@ def test_every_asset_is_shipped_with_its_licence() -> None:
     folder = Path(page.__file__).parent / "assets"
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     known = {
-        *page.STYLES,
-        *page.SCRIPTS,
+        *(source for sources in page.JOINED.values() for source in sources),
         page.FONT,
         *page.LICENCES,
         "index.html",
@@ -92,7 +91,7 @@ def test_every_asset_is_shipped_with_its_licence() -> None:
         assert Path(licence).name in said
 
 
-@pytest.mark.parametrize("name", page.SCRIPTS[1:])
+@pytest.mark.parametrize("name", sorted({*page.SCRIPTS[1:], *page.VOTE_SCRIPTS[1:]}))
 def test_each_script_is_one_idea_below_400_lines(name: str) -> None:
     lines = page.source(name).decode().splitlines()
     assert len(lines) < 400

@@ -2,6 +2,7 @@
 
     studies   init, plan, run                          parts   engines, metrics, trackers, doctor, schema
     importing import
+    voting    vote, votes show, votes page, votes add
     folders   report, best, compare, verify, ...       words   what all commands share
     opening   the browser, and a tunnel to it          edge    what the system refuses
     watching  the live page of `run --view`            libraries  what Diffusers and others say
@@ -21,7 +22,7 @@ from rich.markup import escape
 
 from teststrip import __version__
 from teststrip.characters import printable
-from teststrip.cli import folders, importing, libraries, parts, studies
+from teststrip.cli import folders, importing, libraries, parts, studies, voting
 from teststrip.cli.edge import fault, refused
 from teststrip.cli.words import INTERRUPTED, err, out
 from teststrip.errors import TeststripError, shortened
@@ -46,8 +47,9 @@ def top(
         raise typer.Exit
 
 
-for commands in (studies.app, importing.app, folders.app, parts.app):
+for commands in (studies.app, importing.app, folders.app, voting.app, parts.app):
     app.registered_commands += commands.registered_commands
+app.add_typer(voting.votes, name="votes")
 
 
 def main() -> None:

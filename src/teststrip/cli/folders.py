@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from teststrip.analysis.sentences.phrases import count
+from teststrip.cli.voting import Browser, Host, Port, Raters, Token, serve
 from teststrip.cli.words import (
     PARTIAL,
     Folder,
@@ -57,14 +57,21 @@ def best(
         str | None, typer.Option(help="Only by this score. Default: each that says which end is good.")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="What a picture may cost: 4s, '50 calls' or '0.02 USD'.")] = None,
+    by: Annotated[Literal["scores", "votes"], typer.Option(help="What decides: scores, or raters' votes.")] = "scores",
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Name the cheapest setting that is not worse, or say why none can be named."""
     from teststrip.views import report as reports
 
+    if by == "votes" and metric:
+        raise UsageError("--metric names a score, and --by votes goes by votes. Leave one of them out")
     with opened(folder, yes=yes) as result:
-        if as_json:
+        if by == "votes" and as_json:
+            print_json(reports.best_by_votes_as_json(result, budget))
+        elif by == "votes":
+            print_text(reports.best_by_votes(result, budget))
+        elif as_json:
             print_json(reports.best_as_json(result, metric, budget))
         else:
             print_text(reports.best_text(result, metric, budget))
@@ -115,21 +122,15 @@ def verify(
 @app.command()
 def view(
     folder: Folder,
-    host: Annotated[str, typer.Option(help="Address to listen on. Any but loopback needs --token-from.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port.")] = 0,
-    token_from: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The environment variable that holds the access token.")
-    ] = None,
-    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
+    token_from: Token = None,
+    browser: Browser = True,
+    raters: Raters = None,
     yes: Yes = False,
 ) -> None:
     """Show the live page in the browser, while a study runs or afterwards. Ctrl-C ends it."""
-    from teststrip.cli.opening import Announcer
-    from teststrip.views import server
-
-    token = _secret(token_from)
-    with opened(folder, yes=yes) as result, Announcer(browser=browser) as announce:
-        server.serve(result, host=host, port=port, token=token, announce=announce)
+    serve(folder, raters=raters, host=host, port=port, token_from=token_from, browser=browser, yes=yes)
 
 
 def _targets() -> Iterable[str]:
@@ -179,15 +180,6 @@ def export(
     with opened(folder, yes=yes) as result:
         written = exports.write(result, to, target, **{key: value for key, value in asked.items() if value is not None})
     out.print(f"wrote {written}", markup=False)
-
-
-def _secret(variable: str | None) -> str | None:
-    """A secret by the name of its environment variable, because every user of a machine can read its command lines."""
-    if variable is None:
-        return None
-    if not os.environ.get(variable):
-        raise UsageError(f"--token-from {variable}: there is no such environment variable, or it is empty")
-    return os.environ[variable]
 
 
 def _pairs(words: Sequence[str]) -> dict[str, Any]:

@@ -36,8 +36,20 @@ Scheduler = Annotated[
 
 
 @app.command()
-def engines(name: Engine = None, model: Model = None, scheduler: Scheduler = None, as_json: Json = False) -> None:
+def engines(
+    name: Engine = None,
+    model: Model = None,
+    scheduler: Scheduler = None,
+    ask: Annotated[
+        str | None,
+        typer.Option("--ask", help="Ask this server, by URL or by its name in your configuration, what it has."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List what makes images; with a name: its settings, known names and options; with a model: what that takes."""
+    if ask is not None:
+        _tell_server(name, ask, as_json=as_json)
+        return
     asked: dict[str, Value] = {key: one for key, one in {"model": model, "scheduler": scheduler}.items() if one}
     if asked and not name:
         raise UsageError("name the engine, too. Write: teststrip engines diffusers --model NAME")
@@ -68,6 +80,20 @@ def _tell_engine(name: str) -> None:
     more = "; those with a yes may be axes, too" if set(engine.options) - engine.operation else ""
     out.print(f"\nWritten under [engine] in the study file{more}:", markup=False)
     out.print(options)
+
+
+def _tell_server(name: str | None, address: str, *, as_json: bool) -> None:
+    from teststrip.verbs import catalogue
+
+    if not name:
+        raise UsageError("name the engine, too. Write: teststrip engines webui --ask URL")
+    if as_json:
+        print_json(catalogue.of_server(name, address))
+        return
+    found = catalogue.served(name, address)
+    out.print(f"[bold]{name}[/]  {escape(address)}")
+    _tell_groups({"Settings of this server": tuple(found.values())})
+    out.print(f"\nA study that fits it: [bold]teststrip init --engine {name} {escape(address)}[/]")
 
 
 def _tell_model(name: str, asked: Mapping[str, Value], *, as_json: bool) -> None:

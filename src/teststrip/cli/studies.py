@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -34,8 +33,11 @@ from teststrip.errors import UsageError
 from teststrip.folder import REGISTERED_FILE, STUDY_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from teststrip.cli.watching import LivePage
     from teststrip.protocols import Tracker
+    from teststrip.records import Study, VotesNeeded
     from teststrip.verbs.outcome import Outcome
 
 app = typer.Typer()
@@ -43,21 +45,33 @@ app = typer.Typer()
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(help="Where to write it: a file, or a folder that gets a study.toml.")] = Path(
-        "study.toml"
-    ),
+    file: Annotated[
+        str, typer.Argument(help="A file, or a folder that gets a study.toml. With --engine: the server's address.")
+    ] = STUDY_FILE,
+    then: Annotated[Path | None, typer.Argument(help="With --engine: the file or folder.", show_default=False)] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="Ask a server for a study that fits it: --engine webui http://127.0.0.1:7860"),
+    ] = None,
 ) -> None:
-    """Write a commented study file to start from."""
-    from teststrip import study as studies
+    """Write a commented study file to start from; with an engine and a server's address, one that fits the server."""
+    from teststrip.verbs import beginning
 
-    if file.is_dir():
-        file /= STUDY_FILE
-    if file.exists():
-        raise UsageError(f"{file} is there already. Name another file, or remove it first")
-    file.write_text(f"#:schema {studies.SCHEMA_FILE}\n\n{studies.template()}", encoding="utf-8")
-    file.with_name(studies.SCHEMA_FILE).write_text(json.dumps(studies.schema()) + "\n", encoding="utf-8")
-    out.print(f"wrote {file}, and {studies.SCHEMA_FILE} beside it, by which editors complete and check the file")
-    out.print(f"Next: [bold]teststrip plan {file}[/]")
+    if engine is None and then is not None:
+        raise UsageError(f"one file is enough: {file} or {then}. A server's address goes with --engine")
+    if engine and file.endswith(".toml"):
+        raise UsageError(
+            f"the server's address is missing. Write: teststrip init --engine {engine} http://HOST:PORT {file}"
+        )
+    path = (then or Path(STUDY_FILE)) if engine else Path(file)
+    begun = beginning.begin(path, engine=engine, address=file if engine else "")
+    out.print(
+        f"wrote {begun.file}, and {begun.schema} beside it, by which editors complete and check the file", markup=False
+    )
+    if begun.provider:
+        out.print("The study names the server; your own configuration says where it is. Add to it:", markup=False)
+        out.print(f"\n{begun.provider}\n", markup=False)
+    out.print(f"Next: [bold]teststrip plan {escape(str(begun.file))}[/]")
 
 
 @app.command()
@@ -73,14 +87,19 @@ def plan(
     register: Annotated[
         bool, typer.Option("--register", help="Write the question into the folder and print its digest.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the engine's own server whether it has all that the study names.")
+    ] = False,
+    votes: Annotated[bool, typer.Option("--votes", help="Also say what answers cost in raters' votes.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show cells, images, what is done, cost, time, disk and what the design can see. Changes nothing else."""
     from teststrip.verbs import forecast
     from teststrip.verbs.register import register as registered
 
-    overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing)
+    overview = forecast.of(study, out_dir, overrides or [], attempt=attempt, without_failing=without_failing, ask=ask)
     made = registered(overview.study, overview.folder) if register else None
+    priced = _priced(overview.study) if votes else ()
     unknown = calibrate and overview.summary.left and not overview.timed and forecast.measurable(overview)
     if not as_json:
         for line in forecast.lines(overview):
@@ -89,12 +108,30 @@ def plan(
         err.print("[dim]no earlier images to judge by: making two images to estimate the time ...[/]")
         overview = forecast.calibrated(overview)
     if as_json:
-        print_json({**forecast.as_json(overview), **({"registered": asdict(made)} if made else {})})
+        in_votes = {"votes": [asdict(one) for one in priced]} if votes else {}
+        print_json({**forecast.as_json(overview), **({"registered": asdict(made)} if made else {}), **in_votes})
     else:
         out.print(forecast.time_line(overview), markup=False)
+        if votes:
+            _print_priced(priced)
         if made:
             out.print(f"Registered: {overview.folder / REGISTERED_FILE}, {made.at}, after {made.images:,} images")
             out.print(f"Digest: {made.digest}")
+
+
+def _priced(study: Study) -> Sequence[VotesNeeded]:
+    from teststrip.results import polling
+
+    return polling.price(study)
+
+
+def _print_priced(priced: Sequence[VotesNeeded]) -> None:
+    from teststrip.analysis.sentences import votes as words
+
+    for line in map(words.needed, priced):
+        out.print(f"Votes: {line}", markup=False)
+    if not priced:
+        out.print("Votes: this study has no two settings to compare, or more than can be weighed", markup=False)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from teststrip.errors import UsageError
 from teststrip.screen import Screen
 
 if TYPE_CHECKING:
@@ -97,6 +99,19 @@ def tell(found: Told, *, as_json: bool) -> None:
     else:
         for line in found.lines():
             out.print(line, markup=False)
+
+
+def secret(variable: str | None) -> str | None:
+    """A secret by the name of its environment variable, because every user of a machine can read its command lines.
+
+    Raises:
+        UsageError: there is no such variable, or it is empty.
+    """
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise UsageError(f"--token-from {variable}: there is no such environment variable, or it is empty")
+    return os.environ[variable]
 
 
 def opened(folder: Path, *, yes: bool) -> Result:

@@ -91,9 +91,9 @@ def _config(part: Path) -> dict[str, Any]:
 def _refused(pipeline: str, parts: Mapping[str, Any], given: Mapping[str, Value]) -> str:
     import diffusers
 
-    kind = getattr(diffusers, pipeline)
-    with quietly("diffusers"), warnings.catch_warnings():
+    with quietly("diffusers", "transformers"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        kind = getattr(diffusers, pipeline)  # its module loads whatever the pipeline knows of Transformers
         try:
             pipe = _without_models(kind, parts)
             _check(kind, pipe, {})

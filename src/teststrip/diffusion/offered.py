@@ -26,6 +26,7 @@ from teststrip.diffusion import (
 )
 from teststrip.records import Setting, Value
 from teststrip.vocabulary import GUIDER
+from teststrip.weights.loading import DEVICE
 
 OPTIONS: Final = (
     Setting(
@@ -38,13 +39,7 @@ OPTIONS: Final = (
     Setting("variant", "str", "", doc='Weight files, for example "fp16"; "" = the plain ones, or the only ones.'),
     Setting("config", "str", "", doc='Folder with the configuration of a single-file model; "" = from the hub.'),
     Setting("safety_checker", "bool", default=True, doc="Whether a model's safety checker looks at the pictures."),
-    Setting(
-        "device",
-        "str",
-        "auto",
-        choices=("auto", "cuda", "mps", "cpu"),
-        doc="Where the model runs; auto is cuda, else mps, else cpu.",
-    ),
+    DEVICE,
     Setting(
         "offload",
         "str",

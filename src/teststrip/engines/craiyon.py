@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from teststrip.dalle_mini import folder, text
@@ -28,18 +27,16 @@ from teststrip.records import (
     Setting,
     Shot,
     Value,
+    by_name,
     digest_of,
 )
 from teststrip.weights.digests import Digests
+from teststrip.weights.loading import DEVICE
 
 if TYPE_CHECKING:
     from teststrip.dalle_mini.sampling import Draw, Model
 
 LESS_MEMORY: Final = 'Write [engine] dtype = "float16", or device = "cpu"'
-
-
-def _by_name(*settings: Setting) -> Mapping[str, Setting]:
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 class CraiyonEngine:
@@ -48,7 +45,7 @@ class CraiyonEngine:
     `options` describes the arguments.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(
+    options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting(
             "dtype",
             "str",
@@ -56,18 +53,12 @@ class CraiyonEngine:
             choices=("auto", "float32", "float16", "bfloat16"),
             doc="Number format of encoder and decoder; auto is float32 on a CPU, else float16.",
         ),
-        Setting(
-            "device",
-            "str",
-            "auto",
-            choices=("auto", "cuda", "mps", "cpu"),
-            doc="Where the model runs; auto is cuda, else mps, else cpu.",
-        ),
+        DEVICE,
     )
     operation: ClassVar[frozenset[str]] = frozenset({"device"})
     seeds: ClassVar[Seeds] = "exact"
     loads: ClassVar[frozenset[str]] = frozenset({"model"})
-    settings: ClassVar[Mapping[str, Setting]] = _by_name(
+    settings: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("prompt", "str", doc="What to draw, in English; beyond ASCII only emoji are read."),
         Setting("model", "str", is_name=True, doc="A folder with config.json, vocabulary and three .safetensors."),
         Setting("seed", "int", 0, low=0, high=2**32 - 1, doc="Of the noise that image tokens are drawn with."),

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, groupby
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from teststrip.diffusion import (
@@ -50,13 +49,9 @@ from teststrip.diffusion.order import WEIGHTS, files_key, load_key, model_by_mod
 from teststrip.diffusion.plain import PlainCalls
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.plugins import missing, version_of
-from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Reading, Render, Seeds, Setting, Shot, Value, by_name
 from teststrip.vocabulary import GUIDER
 from teststrip.weights.digests import Digests
-
-
-def _by_name(*settings: Setting) -> Mapping[str, Setting]:
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 class DiffusersEngine:
@@ -65,7 +60,7 @@ class DiffusersEngine:
     `options` describes the arguments.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(*offered.OPTIONS)
+    options: ClassVar[Mapping[str, Setting]] = by_name(*offered.OPTIONS)
     operation: ClassVar[frozenset[str]] = frozenset({"device", "offload", "keep", "batch"})
     seeds: ClassVar[Seeds] = "exact"
     loads: ClassVar[frozenset[str]] = WEIGHTS
@@ -115,7 +110,7 @@ class DiffusersEngine:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """The knobs of all text-to-image pipelines of the installed Diffusers; `check` says which ones a model has."""
-        return _by_name(*offered.every())
+        return by_name(*offered.every())
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """Raise StudyError for a model, scheduler or LoRA that cannot be used, or a knob that the pipeline lacks.

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from teststrip.errors import EngineError, PictureError, StoreError, StudyError, among
@@ -20,7 +19,7 @@ from teststrip.imports import index
 from teststrip.imports.index import Index, Kept
 from teststrip.pictures import decode, small
 from teststrip.pictures.pixels import MAX_BYTES
-from teststrip.records import NONE, Failure, Fingerprint, Render, Seeds, Setting, Shot, Value
+from teststrip.records import NONE, Failure, Fingerprint, Render, Seeds, Setting, Shot, Value, by_name
 from teststrip.store import inside
 from teststrip.vocabulary import STEPS
 
@@ -29,10 +28,6 @@ VERSION: Final = 1
 MOST_CHOICES: Final = 1000
 LARGEST_LIST: Final = 512 * 2**20
 _REMEDY: Final = "Name the folder `imported` that `teststrip import` wrote"
-
-
-def _by_name(*settings: Setting) -> Mapping[str, Setting]:
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 _ASKED: Final = (
@@ -53,7 +48,7 @@ class FolderEngine:
         EngineError: there is no list of pictures.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(
+    options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("source", "str", "", doc="The folder of imported pictures, from the study file on."),
         Setting("paired", "bool", False, doc="A seed means the same noise in all settings; `import` finds it out."),  # noqa: FBT003
     )
@@ -64,15 +59,16 @@ class FolderEngine:
 
     def __init__(self, *, source: str = "", paired: bool = False) -> None:
         self._folder = Path(source) if source else None
-        self._index, self._settings = _opened(self._folder) if self._folder else (Index(), _by_name(*_ASKED))
+        self._index, self._settings = _opened(self._folder) if self._folder else (Index(), by_name(*_ASKED))
         self._unstudied = self._settings.keys() - self._index.aside - {"prompt", "seed"}
         self._paired = paired
         self._by_prompt: dict[str, list[Kept]] = defaultdict(list)
         self._numbers = frozenset(picture.number for picture in self._index.pictures)
-        self._most = 1 + max((picture.replicate for picture in self._index.pictures), default=0)
+        self._counted = self._replicates_that_count()
         for picture in self._index.pictures:
             self._by_prompt[picture.prompt].append(picture)
         self._here: dict[object, Sequence[Kept]] = {}
+        self._handed: dict[object, int] = {}
 
     @property
     def settings(self) -> Mapping[str, Setting]:
@@ -127,9 +123,11 @@ class FolderEngine:
         own = self._by_prompt.get(shot.prompt)
         if not own:
             return "no picture has this prompt"
-        here = self._matching(shot.prompt, _asked(shot.settings))
+        asked = _asked(shot.settings)
+        here = self._matching(shot.prompt, asked)
         if found := [one for one in here if shot.seed == self._numbered(one, shot.seed)]:
-            return found[0]
+            first = self._handed.setdefault((found[0].file, _key(shot.prompt, asked)), shot.seed)
+            return found[0] if first == shot.seed else f"the picture of this place stands at seed {first} already"
         if not here:
             return "no picture of this prompt has these settings"
         there = "is 1 picture" if len(here) == 1 else f"are {len(here)} pictures"
@@ -137,7 +135,7 @@ class FolderEngine:
 
     def _matching(self, prompt: str, asked: Mapping[str, Value]) -> Sequence[Kept]:
         """The pictures of a prompt with these settings; kept, because each of them is asked for."""
-        key = (prompt, tuple(sorted(asked.items(), key=str)))
+        key = _key(prompt, asked)
         if key not in self._here:
             own = self._by_prompt.get(prompt, ())
             self._here[key] = [one for one in own if all(one.settings.get(n, NONE) == v for n, v in asked.items())]
@@ -147,11 +145,19 @@ class FolderEngine:
         """The number of a picture in the study that asks: the import's own one, or another with these pictures.
 
         The first asks by the numbers of the list alone, so that a place whose picture is missing gets no other one.
-        Another study counts its replicates, or has seeds of its own for each prompt, which the list knows as well.
+        Another study has seeds of its own for each prompt, which the list knows as well, or counts its replicates from
+        0. Replicates count only where pictures are not paired: among seeds of tools, 0 is a seed like any other.
         """
         if seed in self._numbers:
             return picture.number
-        return picture.replicate if seed < self._most else picture.derived
+        return picture.replicate if seed < self._counted else picture.derived
+
+    def _replicates_that_count(self) -> int:
+        """How many first seeds may number replicates: none where pictures are paired, or stand at their own seeds."""
+        pictures = self._index.pictures
+        if self._paired or any(one.number != one.derived for one in pictures):
+            return 0
+        return 1 + max((one.replicate for one in pictures), default=0)
 
     def _render(self, shot: Shot, kept: Kept) -> Render | Failure:
         assert self._folder is not None
@@ -184,6 +190,10 @@ def _asked(settings: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in settings.items() if name not in ("prompt", "seed") and value is not None}
 
 
+def _key(prompt: str, asked: Mapping[str, Value]) -> object:
+    return prompt, tuple(sorted(asked.items(), key=str))
+
+
 def _word(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -210,7 +220,7 @@ def _read(path: Path, changed: int, size: int) -> tuple[Index, Mapping[str, Sett
     for one in found.pictures:
         for name, value in one.settings.items():
             values.setdefault(name, {})[value] = None
-    return found, _by_name(*_ASKED, *(_setting(name, list(own)) for name, own in sorted(values.items())))
+    return found, by_name(*_ASKED, *(_setting(name, list(own)) for name, own in sorted(values.items())))
 
 
 def _setting(name: str, values: Sequence[Value]) -> Setting:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import EngineError
-from teststrip.hosted import checked, predict
-from teststrip.hosted.engine import OPTIONS, HostedEngine, by_name
+from teststrip.hosted import checked, contradicted, predict
+from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import count
 from teststrip.hosted.trouble import Trouble, asked_to_wait
-from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value
+from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
     from teststrip.hosted.configuration import Provider
@@ -143,8 +143,12 @@ class GoogleEngine(HostedEngine[Any]):
             facts["request_id"] = request
         if self._predicts:
             price = self.provider.price
-            return predict.picture(answer, facts, paid=price.amount if price else None, told=self.told)
-        return self._candidate(answer, facts, self._paid(answer, shot))
+            found = predict.picture(answer, facts, paid=price.amount if price else None, told=self.told)
+            contradicted.by_shape(found, shot.settings, within=predict.RATIO)
+            return found
+        found = self._candidate(answer, facts, self._paid(answer, shot))
+        contradicted.by_shape(found, shot.settings)
+        return found
 
     def _generated(self, shot: Shot, seed: int) -> tuple[str, Mapping[str, str]]:
         """The answer of the Gemini API: body and headers."""

@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, get_args
 
 from teststrip.errors import EngineError, MissingExtra, StudyError
@@ -20,8 +19,9 @@ from teststrip.imagen import knobs
 from teststrip.imagen.models import Model, read
 from teststrip.imagen.process import Process, ProcessGone
 from teststrip.pictures import digest_of_pixels, encode_png, is_blank, small
-from teststrip.records import Failure, Fingerprint, Reason, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Reason, Render, Seeds, Setting, Shot, Value, by_name
 from teststrip.weights.digests import Digests
+from teststrip.weights.loading import DEVICE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,26 +44,16 @@ MOST_TEXT: Final = 300
 """Characters of what an error says; a prompt in it may be of any length."""
 
 
-def _by_name(*settings: Setting) -> Mapping[str, Setting]:
-    return MappingProxyType({setting.name: setting for setting in settings})
-
-
 class ImagenEngine:
     """Draws with models of imagen-pytorch, in a process of its own; one call a picture.
 
     In a batch, the noise of a picture would depend on the pictures beside it. `options` describes the arguments.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(
+    options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("ema", "bool", default=True, doc="Whether a checkpoint's averaged weights draw, where it has them."),
         Setting("text_encoder", "str", "", doc='Folder of the T5 that reads prompts; "" = the model\'s own.'),
-        Setting(
-            "device",
-            "str",
-            "auto",
-            choices=("auto", "cuda", "mps", "cpu"),
-            doc="Where the model runs; auto is cuda, else mps, else cpu.",
-        ),
+        DEVICE,
         Setting(
             "patience",
             "float",
@@ -77,7 +67,7 @@ class ImagenEngine:
     seeds: ClassVar[Seeds] = "exact"
     loads: ClassVar[frozenset[str]] = frozenset({"model"})
 
-    settings: Mapping[str, Setting] = _by_name(
+    settings: Mapping[str, Setting] = by_name(
         Setting("prompt", "str", doc="The text, read by the model's T5."),
         Setting("seed", "int", 0, low=0, high=2**32 - 1, doc="Of all noise of this one picture."),
         Setting("model", "str", optional=True, is_name=True, doc="A folder, or a checkpoint of the trainer (.pt)."),

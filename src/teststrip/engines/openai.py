@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import EngineError, StudyError, among
-from teststrip.hosted import checked
-from teststrip.hosted.engine import OPTIONS, HostedEngine, by_name
+from teststrip.hosted import checked, contradicted
+from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import AUTO, cost, count, most, size_of
 from teststrip.hosted.trouble import Trouble, asked_to_wait
-from teststrip.records import Price, Setting, Shot, Value
+from teststrip.records import Price, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
@@ -186,9 +186,12 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         if revised := getattr(first, "revised_prompt", None):
             facts["revised_prompt"] = str(revised)
         size = shot.settings.get("size")
-        return checked.picture(
+        answer = checked.picture(
             encoded, facts=_known(facts), paid=paid, size=None if size in AUTO else size_of(str(size))
         )
+        said = facts.get("answered")
+        contradicted.by_word(answer, shot.settings, said if isinstance(said, dict) else {}, self.told)
+        return answer
 
     def _paid(self, facts: Mapping[str, object], shot: Shot) -> float | None:
         """What was paid by the tokens of the answer; of a server of the user's own, what the user says."""

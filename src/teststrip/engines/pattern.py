@@ -14,12 +14,11 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, cast, get_args
 
 from teststrip.errors import EngineError, StudyError, among
 from teststrip.pictures import digest_of_pixels, encode_png, small
-from teststrip.records import Failure, Fingerprint, Reason, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Reason, Render, Seeds, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +30,6 @@ VERSION: Final = 1
 SCHEDULERS: Final = ("DDIMScheduler", "DPMSolverMultistepScheduler", "EulerAncestralDiscreteScheduler")
 WAVES: Final = 3
 MOST_PIXELS: Final = 64_000_000  # as many as the reader of pictures accepts
-
-
-def _by_name(*settings: Setting) -> Mapping[str, Setting]:
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 class PatternEngine:
@@ -51,7 +46,7 @@ class PatternEngine:
         EngineError: `fail` cannot be read.
     """
 
-    options: ClassVar[Mapping[str, Setting]] = _by_name(
+    options: ClassVar[Mapping[str, Setting]] = by_name(
         Setting("seconds", "float", 0.0, low=0, high=3600, doc="Sleep this many seconds for each picture."),
         Setting("spin", "float", 0.0, low=0, high=3600, doc="Compute this many seconds for each picture."),
         Setting("fail", "str", "", doc='Shots that fail: "guidance_scale=9; refused: seed=3, num_inference_steps=50".'),
@@ -61,7 +56,7 @@ class PatternEngine:
     operation: ClassVar[frozenset[str]] = frozenset(options)
     seeds: ClassVar[Seeds] = "exact"
 
-    settings: Mapping[str, Setting] = _by_name(
+    settings: Mapping[str, Setting] = by_name(
         Setting("prompt", "str", doc="The text; chooses subject and colours."),
         Setting("negative_prompt", "str", "", doc="The text to keep away from; turns the colours a little."),
         Setting("seed", "int", 0, low=0, high=2**32 - 1, doc="Layout and noise."),

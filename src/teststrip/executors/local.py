@@ -14,6 +14,7 @@ from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError
 from teststrip.protocols import Attempts, Engine, LooksAhead, Pays, Purse, Rehearses
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
+from teststrip.servers import Meets
 
 
 def open_engine(ref: EngineRef) -> Engine:
@@ -65,9 +66,11 @@ class LocalExecutor:
         return self._engines[ref.key]
 
     def open(self, engines: Iterable[EngineRef]) -> None:
-        """Open these engines now, as `Executor.open` says."""
+        """Open these engines now, as `Executor.open` says, and let those that have a server ask it what it has."""
         for ref in engines:
-            self.engine(ref)
+            engine = self.engine(ref)
+            if isinstance(engine, Meets):
+                engine.meet()
 
     def fingerprint(self, shot: Shot) -> Fingerprint:
         """What will answer this shot, as `Executor.fingerprint` says."""

@@ -6,6 +6,7 @@
     keys            from the environment or the keyring
     models          dated tables of models: state, values, prices
     checked         from the bytes of an answer to a picture, or to a trouble
+    contradicted    whether a picture is the one that was asked for
     tokens          what pictures cost by the token, before and after
     engine          what all hosted engines do alike
     predict         Imagen's protocol, for endpoints of the user's own

@@ -3,6 +3,9 @@
 A worker thread makes one request and nothing else. The thread that reads `render` does the rest: it takes shots, asks
 the purse, begins requests and repeats, and hands over answers. Money and folder are therefore touched by one thread,
 and a slow reader slows the requests down.
+
+Where a service names a request, the worker thread notes that name as a *ticket*, and the purse keeps it. A shot whose
+answer was lost is asked after by its ticket before anything is sent anew: that reserves nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from dataclasses import dataclass, field
 from teststrip.errors import EngineError, first_line
 from teststrip.hosted.checked import Answer
 from teststrip.hosted.trouble import LATER, REASONS, Trouble
-from teststrip.protocols import Purse
+from teststrip.protocols import AsksAfter, Purse
 from teststrip.records import Failure, Fingerprint, Price, Render, Shot
 
 LOOKS = 0.5
@@ -46,10 +49,12 @@ class Manners:
 
     Attributes:
         threads: the most requests at a time.
-        attempts: the most requests for one shot, where each before was surely not answered with a picture.
+        attempts: the most requests for one shot, where each before was surely not answered with a picture; two, where
+            the service may have charged for them.
         first_wait: seconds before the first repeat, at most; twice as long before each further one.
         longest_wait: seconds before a repeat, at most, unless the service asks for more.
         patience: the most seconds that the service may ask to wait; beyond, the run stops.
+        idempotent: the service charges once for two requests of one shot, so that a lost one may be sent again.
         give_up: so many shots in a row without success, each after all its attempts, stop the run.
     """
 
@@ -59,6 +64,7 @@ class Manners:
     longest_wait: float = 60.0
     patience: float = 300.0
     give_up: int = 5
+    idempotent: bool = False
 
 
 @dataclass(order=True)
@@ -71,13 +77,19 @@ class _Try:
         shot: what is asked.
         asked: requests so far.
         last: the trouble of the last request.
+        ticket: how the service is asked after the last request; "" = it cannot be.
+        charged: requests so far that the service may have charged without a picture.
+        taken_up: whether the last request is one of an earlier run.
     """
 
     due: float
     number: int
     shot: Shot = field(compare=False)
     asked: int = field(default=0, compare=False)
+    charged: int = field(default=0, compare=False)
     last: Trouble | None = field(default=None, compare=False)
+    ticket: str = field(default="", compare=False)
+    taken_up: bool = field(default=False, compare=False)
 
 
 class Asking:
@@ -89,6 +101,7 @@ class Asking:
         fingerprint: what answers a shot.
         manners: how the service is asked.
         purse: is asked before each request.
+        after: asks after a request by its ticket, in a thread of its own, and returns the picture. Raises Trouble.
     """
 
     def __init__(
@@ -99,13 +112,16 @@ class Asking:
         fingerprint: Callable[[Shot], Fingerprint],
         manners: Manners,
         purse: Purse,
+        after: Callable[[Shot, str], Answer] | None = None,
     ) -> None:
         self._ask = ask
+        self._after = after
         self._price = price
         self._fingerprint = fingerprint
         self._manners = manners
         self._purse = purse
-        self._answers: queue.SimpleQueue[tuple[_Try, Answer | Trouble, float]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[_Try, Answer | Trouble | str, float]] = queue.SimpleQueue()
+        self._here = threading.local()
         self._waiting: list[_Try] = []
         self._running = 0
         self._count = 0
@@ -114,6 +130,10 @@ class Asking:
         self._ending = False
         self._stop = ""
         self._random = random.SystemRandom()
+
+    def note(self, ticket: str) -> None:
+        """Keep how the service can be asked after the request that this thread makes; called by `ask`."""
+        self._answers.put((self._here.one, ticket, 0.0))
 
     def finish(self) -> None:
         """Begin no further shot and no repeat; `render` answers what is under way and ends."""
@@ -154,7 +174,9 @@ class Asking:
         now = time.monotonic()
         while not self._ending and self._waiting and self._waiting[0].due <= now:
             one = heapq.heappop(self._waiting)
-            if self._purse.reserve(one.shot, self._price(one.shot)):
+            one.ticket = self._lost(one)
+            one.taken_up = bool(one.ticket)
+            if not one.ticket and self._purse.reserve(one.shot, self._price(one.shot)):
                 heapq.heappush(self._waiting, one)
                 self._ending = True
                 return
@@ -163,17 +185,25 @@ class Asking:
             # A daemon, because a request may take minutes and an interrupted program should not wait for it.
             threading.Thread(target=self._work, args=(one,), daemon=True).start()
 
+    def _lost(self, one: _Try) -> str:
+        """The ticket of a request of an earlier run whose answer was lost; "" = there is none."""
+        if self._after is None or one.asked or not isinstance(self._purse, AsksAfter):
+            return ""
+        return self._purse.resume(one.shot)
+
     def _work(self, one: _Try) -> None:
-        """Make one request. Runs in a thread of its own."""
+        """Make one request, or ask after one. Runs in a thread of its own."""
+        self._here.one = one
         began = time.perf_counter()
-        answer: Answer | Trouble
+        answer: Answer | Trouble = Trouble("unknown", "The thread of this request ended before its answer.", paid=None)
         try:
-            answer = self._ask(one.shot)
+            answer = self._after(one.shot, one.ticket) if self._after and one.ticket else self._ask(one.shot)
         except Trouble as trouble:
             answer = trouble
         except Exception as error:  # a fault of a client must not leave its shot without an answer
             answer = Trouble("invalid", f"{type(error).__name__}: {first_line(error)}"[:300], paid=None)
-        self._answers.put((one, answer, time.perf_counter() - began))
+        finally:  # `render` waits for an answer of each thread, whatever ended it
+            self._answers.put((one, answer, time.perf_counter() - began))
 
     def _next(self) -> tuple[_Try, Answer | Trouble, float] | None:
         """The next answer; None where a repeat is due before one comes, or it is time to look at the purse."""
@@ -183,18 +213,33 @@ class Asking:
             time.sleep(rest)
             return None
         try:
-            done = self._answers.get(timeout=rest)
+            one, answer, seconds = self._answers.get(timeout=rest)
         except queue.Empty:
             return None
+        if isinstance(answer, str):
+            self._keep(one, answer)
+            return None
         self._running -= 1
-        return done
+        return one, answer, seconds
+
+    def _keep(self, one: _Try, ticket: str) -> None:
+        """Write the ticket of the request under way down."""
+        one.ticket = ticket
+        if isinstance(self._purse, AsksAfter):
+            self._purse.note(one.shot, ticket)
 
     def _judged(self, one: _Try, answer: Answer | Trouble, seconds: float) -> Iterator[Render | Failure]:
         if isinstance(answer, Answer):
             self._lost_in_a_row = 0
             yield self._render(one.shot, answer, seconds)
             return
-        if answer.kind == "again" and one.asked < self._manners.attempts and not self._ending:
+        if one.ticket and answer.kind in ("again", "stop"):  # it was sent, so nothing is sent again
+            answer = Trouble("unknown", answer.text, paid=None, ends=answer.ends)
+        if answer.kind == "unknown" and one.taken_up and self._given_up(one):
+            one.last = answer
+            self._wait(one, until=self._quiet_until)
+            return
+        if answer.kind == "again" and self._repeats(one, answer):
             if (answer.wait or 0.0) <= self._manners.patience:
                 self._purse.settle(one.shot, answer.paid)
                 one.last = answer
@@ -202,6 +247,17 @@ class Asking:
                 return
             answer = Trouble("stop", f"{answer.text} The service asks to wait {answer.wait:.0f} s: run again then")
         yield self._failure(one, answer)
+
+    def _repeats(self, one: _Try, trouble: Trouble) -> bool:
+        """Whether a shot is asked again: once at most where the service may have charged, and would charge again."""
+        price = self._price(one.shot)
+        costs = price is None or price.amount > 0
+        one.charged += costs and trouble.paid is None and not self._manners.idempotent
+        return one.charged <= 1 and one.asked < self._manners.attempts and not self._ending
+
+    def _given_up(self, one: _Try) -> bool:
+        """Whether a request of an earlier run stays lost and the user allows to pay for another."""
+        return not self._ending and isinstance(self._purse, AsksAfter) and self._purse.anew(one.shot)
 
     def _later(self, asked: int, wait: float | None) -> float:
         """When to ask again: full jitter on a doubling wait, and not before the service wants it."""
@@ -224,17 +280,20 @@ class Asking:
                 yield Failure(one.shot, "error", f"{one.last.text} It was not asked again, because the run ended")
 
     def _failure(self, one: _Try, trouble: Trouble) -> Failure:
-        if trouble.kind == "stop":
+        if trouble.ends:
             self._stop, self._ending = self._stop or trouble.text, True
         elif trouble.kind == "again" and not self._ending:
             self._lost_in_a_row += 1
             if self._lost_in_a_row >= self._manners.give_up:
                 self._ending = True
                 self._stop = f"{trouble.text} So it went with {self._lost_in_a_row} images in a row: run again later"
-        elif trouble.kind in ("refused", "invalid", "blank", "error"):
+        elif trouble.kind in ("refused", "invalid", "blank", "oom", "nan", "error"):
             self._lost_in_a_row = 0  # the service answers
         times = f" ({one.asked} times)" if one.asked > 1 else ""
-        return Failure(one.shot, REASONS[trouble.kind], f"{trouble.text}{times}", trouble.kind in LATER, trouble.paid)
+        # Services forget the names of requests, so a later run must not send a perhaps paid one again by itself.
+        lost = trouble.kind == "again" and trouble.paid is None and self._manners.idempotent
+        kind = "unknown" if lost else trouble.kind
+        return Failure(one.shot, REASONS[kind], f"{trouble.text}{times}", kind in LATER, trouble.paid)
 
     def _render(self, shot: Shot, answer: Answer, seconds: float) -> Render:
         price = {} if answer.paid is None else {"price": answer.paid}

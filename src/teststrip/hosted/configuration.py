@@ -1,4 +1,4 @@
-"""The user's own configuration of hosted services: servers by name, and models that the shipped tables do not know.
+"""The user's own configuration of hosted services: servers and declared services by name, and models of the user's own.
 
 A study names a server; only this file says where it is and which key it takes, so that a study can be handed on.
 
@@ -29,7 +29,8 @@ from teststrip.records import BUDGET, Price
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
 
-_PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location")
+_TABLES = {"providers": "[providers.NAME]", "models": "[models.openai.NAME]", "services": "[services.NAME]"}
+_PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location", "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Provider:
         reach: which addresses they may go to.
         key: a reference, as `keys.key` takes it.
         price: the most that a picture costs there; None = unknown.
-        more: what else the protocol needs: api_version, project, location.
+        more: what else the protocol needs: api_version, project, location, user.
     """
 
     name: str
@@ -61,11 +62,13 @@ class Configuration:
         path: of the file.
         providers: by name, as they stand in the file.
         models: by service and name, as they stand in the file.
+        services: declared services by name, as they stand in the file; `declared` reads them.
     """
 
     path: Path
     providers: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
 
     def provider(self, name: str) -> Provider:
         """A server by its name.
@@ -83,6 +86,22 @@ class Configuration:
         except EngineError as error:
             raise EngineError(f"{self.path}: providers.{name}: {error}") from None
 
+    def at(self, address: str) -> Provider:
+        """The server at an address that the user writes by hand: as the file has it, by name or URL, or the URL itself.
+
+        Raises:
+            EngineError: it is neither a name nor a URL, or its entry is wrong.
+        """
+        if "://" not in address:
+            if address not in self.providers and re.search("[.:]", address):
+                raise EngineError(f"{address!r} is no address of a server. Write http://{address}")
+            return self.provider(address)
+        url = address.rstrip("/")
+        for name, entry in self.providers.items():
+            if isinstance(entry, Mapping) and str(entry.get("base_url", "")).rstrip("/") == url:
+                return self.provider(name)
+        return Provider("", url, reach(url, http=True, private=True))
+
 
 def read(environment: Mapping[str, str] = os.environ) -> Configuration:
     """The user's configuration; an empty one where there is no file.
@@ -97,12 +116,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Configuration:
         return Configuration(path)
     except (OSError, ValueError) as error:
         raise EngineError(f"{path}: cannot be read: {error}") from None
-    if unknown := sorted(data.keys() - {"providers", "models"}):
-        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], ['providers', 'models'], 'Known')}")
-    providers, models = data.get("providers", {}), data.get("models", {})
-    if not isinstance(providers, dict) or not isinstance(models, dict):
-        raise EngineError(f"{path}: providers and models are tables. Write [providers.NAME] or [models.openai.NAME]")
-    return Configuration(path, providers, models)
+    if unknown := sorted(data.keys() - set(_TABLES)):
+        raise EngineError(f"{path}: unknown table {unknown[0]!r}{among(unknown[0], _TABLES, 'Known')}")
+    for name, example in _TABLES.items():
+        if not isinstance(data.get(name, {}), dict):
+            raise EngineError(f"{path}: {name} must be tables. Write {example}")
+    return Configuration(path, **data)
 
 
 def where(environment: Mapping[str, str] = os.environ) -> Path:
@@ -121,7 +140,7 @@ def _provider(name: str, entry: object) -> Provider:
         raise EngineError("must be a table")
     if unknown := sorted(entry.keys() - set(_PROVIDER)):
         raise EngineError(f"unknown key {unknown[0]!r}{among(unknown[0], _PROVIDER, 'Known')}")
-    for key in ("base_url", "key", "price", "api_version", "project", "location"):
+    for key in ("base_url", "key", "price", "api_version", "project", "location", "user"):
         if not isinstance(entry.get(key, ""), str):
             raise EngineError(f"{key} must be text in quotes")
     for key in ("allow_http", "allow_private"):
@@ -131,7 +150,7 @@ def _provider(name: str, entry: object) -> Provider:
     if not url:
         raise EngineError('base_url is missing. Write base_url = "https://HOST/v1"')
     may = reach(url, http=entry.get("allow_http", False), private=entry.get("allow_private", False))
-    more = {key: entry[key] for key in ("api_version", "project", "location") if key in entry}
+    more = {key: entry[key] for key in ("api_version", "project", "location", "user") if key in entry}
     return Provider(name, url, may, entry.get("key", ""), _price(entry), more)
 
 

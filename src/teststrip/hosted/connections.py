@@ -4,19 +4,22 @@ Imports httpx2, which the official clients bring; engines import this module whe
 
 A connection serves one request: a server that closes an idle connection in the instant in which a request is written
 would otherwise look as if it had taken the request and kept the answer.
+
+The time of an answer is bounded where bytes are read, so that no part of an answer is left out: a server may drip the
+letters of a head, or send interim answers (status 103) without end.
 """
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore2
 import httpx2
 
 from teststrip.errors import EngineError
-from teststrip.hosted.addresses import Reach
 from teststrip.hosted.trouble import Trouble
 
 CONNECT_SECONDS = 15.0
@@ -35,6 +38,14 @@ _OWN = [(b"accept-encoding", b"identity"), (b"connection", b"close")]
 _UNDONE = (b"transfer-encoding", b"content-encoding")
 
 
+class Resolves(Protocol):
+    """Says at which addresses a host may be asked, as `addresses.Reach` does for one host."""
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host. Raises EngineError where it may not be asked, OSError where it has none."""
+        ...
+
+
 class NotSent(httpx2.TransportError):
     """The whole request did not reach the server, so nothing was done and nothing is paid."""
 
@@ -47,16 +58,17 @@ class Forbidden(httpx2.TransportError):
     """The address may not be asked. Nothing was sent."""
 
 
-def client(reach: Reach, *, seconds: float, also: Collection[str] = ()) -> httpx2.Client:
+def client(reach: Resolves, *, seconds: float, also: Collection[str] = (), encrypted: bool = True) -> httpx2.Client:
     """A client for one server; thread-safe.
 
     Args:
         reach: where its requests may go.
         seconds: the longest time from the end of the sending to the end of the answer.
         also: names of headers that are sent besides HEADERS, in small letters.
+        encrypted: False = the server is only asked without TLS, so that no certificates need be loaded (50 ms).
     """
     timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
-    transport = _Transport(reach, seconds, HEADERS | set(also))
+    transport = _Transport(reach, seconds, HEADERS | set(also), encrypted=encrypted)
     return httpx2.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)
 
 
@@ -82,13 +94,12 @@ def trouble(error: BaseException) -> Trouble:
 class _Transport(httpx2.BaseTransport):
     """Sends a request and reads the whole answer, bounded in time and bytes."""
 
-    def __init__(self, reach: Reach, seconds: float, headers: Collection[str]) -> None:
-        self._seconds = seconds
+    def __init__(self, reach: Resolves, seconds: float, headers: Collection[str], *, encrypted: bool = True) -> None:
         self._headers = {name.encode() for name in headers}
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=httpx2.create_ssl_context(),
+            ssl_context=httpx2.create_ssl_context() if encrypted else None,
             max_keepalive_connections=0,
-            network_backend=_Judged(reach),
+            network_backend=_Judged(reach, seconds),
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -112,7 +123,7 @@ class _Transport(httpx2.BaseTransport):
         try:
             answer = self._pool.handle_request(asked)
             try:
-                body = _read(answer.iter_stream(), until=time.monotonic() + self._seconds)
+                body = _read(answer.iter_stream())
             finally:
                 answer.close()
         except EngineError as error:
@@ -141,8 +152,9 @@ class _Sent:
 class _Judged(httpcore2.SyncBackend):
     """Connects to the addresses that `Reach` allows; the name stays the one that TLS checks."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Resolves, seconds: float) -> None:
         self._reach = reach
+        self._seconds = seconds
 
     def connect_tcp(
         self,
@@ -152,8 +164,8 @@ class _Judged(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        connect: Callable[[str], httpcore2.NetworkStream] = lambda address: super(_Judged, self).connect_tcp(  # noqa: E731
-            address, port, timeout, local_address, socket_options
+        connect: Callable[[str], httpcore2.NetworkStream] = lambda address: _Bounded(  # noqa: E731
+            super(_Judged, self).connect_tcp(address, port, timeout, local_address, socket_options), self._seconds
         )
         try:
             addresses = self._reach.resolve(host, port)
@@ -167,11 +179,49 @@ class _Judged(httpcore2.SyncBackend):
         return connect(addresses[-1])
 
 
-def _read(parts: Iterable[bytes], *, until: float) -> bytes:
+class _Bounded(httpcore2.NetworkStream):
+    """A stream whose reads after a write share one time limit.
+
+    A read's own limit begins anew with each byte. The limit here is the shorter one of a request's own and `seconds`.
+    """
+
+    def __init__(self, stream: httpcore2.NetworkStream, seconds: float) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Some bytes. Raises ReadTimeout where the reads since the last write take too long together."""
+        now, longest = time.monotonic(), self._seconds if timeout is None else min(timeout, self._seconds)
+        self._until = now + longest if self._until is None else self._until
+        if now >= self._until:
+            raise httpcore2.ReadTimeout("the answer takes too long")
+        return self._stream.read(max_bytes, min(longest, self._until - now))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all bytes."""
+        self._until = None
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """The encrypted stream, bounded as this one. The handshake has the time of a connect."""
+        return _Bounded(self._stream.start_tls(ssl_context, server_hostname, timeout), self._seconds)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What is known of the connection."""
+        return self._stream.get_extra_info(info)
+
+
+def _read(parts: Iterable[bytes]) -> bytes:
     """All parts of an answer.
 
     Raises:
-        httpcore2.ReadTimeout: they take too long together, as from a server that sends a byte now and then.
         httpcore2.ReadError: they are larger than any picture.
     """
     body = bytearray()
@@ -179,6 +229,4 @@ def _read(parts: Iterable[bytes], *, until: float) -> bytes:
         body += part
         if len(body) > MOST_BYTES:
             raise httpcore2.ReadError(f"the answer is larger than {MOST_BYTES // 2**20} MB")
-        if time.monotonic() > until:
-            raise httpcore2.ReadTimeout("the answer takes too long")
     return bytes(body)

@@ -6,13 +6,14 @@ so that a study opens on a machine without client, key and configuration.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
+from urllib.parse import quote
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, first_line, shortened
@@ -25,14 +26,9 @@ from teststrip.hosted.keys import key, redacted
 from teststrip.hosted.models import Model, Table
 from teststrip.hosted.trouble import Trouble
 from teststrip.protocols import Purse
-from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value
+from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value, by_name
 
 Client = TypeVar("Client")
-
-
-def by_name(*settings: Setting) -> Mapping[str, Setting]:
-    """Settings by their names, as a table that cannot be changed."""
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 OPTIONS = (
@@ -134,6 +130,7 @@ class HostedEngine(ABC, Generic[Client]):
             fingerprint=self.fingerprint,
             manners=self._manners,
             purse=self._purse,
+            after=self._guarded,
         )
         yield from self._asking.render(shots)
 
@@ -165,10 +162,23 @@ class HostedEngine(ABC, Generic[Client]):
     def ask(self, shot: Shot) -> Answer:
         """Make one request. Called in threads. Raises Trouble where there is no picture."""
 
-    def _guarded(self, shot: Shot) -> Answer:
-        """One request, whose answer and whose troubles are bounded and hold no key."""
+    def after(self, shot: Shot, ticket: str) -> Answer:
+        """Ask after a request by its ticket. Called in threads. Raises Trouble where there is no picture.
+
+        An engine that never notes a ticket has none to ask after.
+        """
+        raise Trouble("unknown", "this service cannot be asked after a request", paid=None)
+
+    def noted(self, ticket: str) -> None:
+        """Keep how the service can be asked after the request that this thread makes; never with the key in it."""
+        spelled = {self.secret, quote(self.secret, safe=""), json.dumps(self.secret)[1:-1]} - {""}
+        if self._asking is not None and not any(word in ticket for word in spelled):
+            self._asking.note(ticket)
+
+    def _guarded(self, shot: Shot, ticket: str = "") -> Answer:
+        """One request, or a question after one, whose answer and whose troubles are bounded and hold no key."""
         try:
-            answer = self.ask(shot)
+            answer = self.after(shot, ticket) if ticket else self.ask(shot)
         except Trouble as trouble:
             trouble.text = redacted(trouble.text, self.secret)
             raise

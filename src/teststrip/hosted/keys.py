@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from teststrip.errors import EngineError, MissingExtra
 
 # How services echo a key in a message, whole or with stars in its middle: "sk-proj-****abcd", "AIza...".
-_ECHOED = re.compile(r"\b(?:sk|pk|rk)-[\w*.-]{4,}|\bAIza[\w*.-]{4,}|\bBearer\s+[\w*.~+/-]{4,}=*", re.IGNORECASE)
+_ECHOED = re.compile(
+    r"\b(?:sk|pk|rk)-[\w*.-]{4,}|\bAIza[\w*.-]{4,}|\bBearer\s+[\w*.~+/-]{4,}=*"
+    # Base64 has a digit, a capital letter or a sign behind its first letter; "basic authentication" has none.
+    r"|\bBasic\s+(?-i:(?=[\w*+/-]+[0-9A-Z*+/=_]))[\w*+/-]{4,}=*",
+    re.IGNORECASE,
+)
 
 
 def key(reference: str, *, environment: Mapping[str, str] = os.environ) -> str:

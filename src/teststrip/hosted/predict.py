@@ -43,6 +43,9 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 IN_WORDS = {"negative_prompt": "negativePrompt", "guidance_scale": "guidanceScale", "aspect_ratio": "aspectRatio"}
 IN_WORDS |= {"image_size": "sampleImageSize", "person_generation": "personGeneration"}
 
+RATIO = 0.08
+"""How far a picture's width to height may be from the ratio: Imagen's own 3:4 is 896x1280, 7 % off."""
+
 
 def body(prompt: str, settings: Mapping[str, Value], seed: int) -> dict[str, Any]:
     """The request for one picture."""

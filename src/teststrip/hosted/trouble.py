@@ -11,12 +11,15 @@ from typing import Literal
 
 from teststrip.records import Reason
 
-Kind = Literal["refused", "invalid", "blank", "error", "again", "unknown", "stop"]
+Kind = Literal["refused", "invalid", "blank", "oom", "nan", "timeout", "error", "again", "unknown", "stop"]
 """What follows from a trouble.
 
     refused   the content policy says no: kept, never asked again, never a score
     invalid   a wrong request, or an answer that holds no picture: not asked again unless the user says `--retry`
     blank     a picture of one colour: as invalid
+    oom       the server has too little memory: a later run asks again
+    nan       the server computed values that are not finite: as invalid
+    timeout   no answer came in time from a server that costs nothing: a later run asks again
     error     answered without a picture, by chance perhaps: a later run asks again
     again     the service is busy or was not reached: asked again in this run, later and later
     unknown   sent, and no whole answer: perhaps paid, asked again only by the user's word
@@ -27,12 +30,15 @@ REASONS: dict[Kind, Reason] = {
     "refused": "refused",
     "invalid": "invalid",
     "blank": "blank",
+    "oom": "oom",
+    "nan": "nan",
+    "timeout": "timeout",
     "error": "error",
     "again": "error",
     "unknown": "unknown",
     "stop": "error",
 }
-LATER: frozenset[Kind] = frozenset({"error", "again", "stop"})
+LATER: frozenset[Kind] = frozenset({"error", "again", "oom", "stop", "timeout"})
 """The kinds after which a later run tries a shot again of its own accord."""
 
 
@@ -44,14 +50,18 @@ class Trouble(Exception):
         text: one line for people, without secrets.
         paid: what the service surely charged; None = perhaps all that was reserved.
         wait: seconds that the service asks to wait, where it says so.
+        ends: whether no further request should be begun, whatever becomes of this one; so with "stop".
     """
 
-    def __init__(self, kind: Kind, text: str, *, paid: float | None = 0.0, wait: float | None = None) -> None:
+    def __init__(
+        self, kind: Kind, text: str, *, paid: float | None = 0.0, wait: float | None = None, ends: bool = False
+    ) -> None:
         super().__init__(text)
         self.kind = kind
         self.text = " ".join(text.split())
         self.paid = paid
         self.wait = wait
+        self.ends = ends or kind == "stop"
 
 
 def asked_to_wait(headers: Mapping[str, str], text: str = "", *, now: datetime | None = None) -> float | None:

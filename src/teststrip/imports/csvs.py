@@ -75,6 +75,27 @@ def over(said: Understood | None, row: Understood) -> Understood:
     )
 
 
+def contradiction(one: Understood, other: Understood) -> str:
+    """The first thing that two rows of one file say differently; "" where both can be true.
+
+    A sampler is one thing with its options: "DPM++ 2M" and "DPM++ 2M Karras" contradict each other.
+    """
+    first, second = _things(one), _things(other)
+    differ = (name for name, said in first.items() if second.get(name, said) != said)
+    return next((f"{name} is {first[name][:60]!r} and {second[name][:60]!r}" for name in differ), "")
+
+
+def _things(row: Understood) -> dict[str, str]:
+    things = {name: text for name, text in (("prompt", row.prompt), ("seed", row.seed)) if text}
+    sampler = [f"{name} {value}" for name, value in sorted(row.settings.items()) if _of_sampler(name)]
+    things |= {"sampler": ", ".join(sampler)} if "scheduler" in row.settings else {}
+    return things | {name: str(value) for name, value in row.settings.items() if not _of_sampler(name)}
+
+
+def _of_sampler(name: str) -> bool:
+    return name.partition(".")[0] in ("scheduler", "spacing")
+
+
 def _without_sampler(settings: Mapping[str, Value], row: Mapping[str, Value]) -> dict[str, Value]:
     """The settings, without the options of a sampler that the table replaces."""
     if "scheduler" not in row:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from teststrip.errors import MissingWeights, first_line
 from teststrip.protocols import Item
-from teststrip.records import Card, Fingerprint, Setting
-from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
+from teststrip.records import Card, Fingerprint, Setting, by_name
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen
 
 if TYPE_CHECKING:
     import numpy as np

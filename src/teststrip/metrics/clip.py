@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from teststrip.protocols import Item
-from teststrip.records import Card, Fingerprint, Setting, Study
-from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
+from teststrip.records import Card, Fingerprint, Setting, Study, by_name
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen
 from teststrip.weights.loading import EMBEDDED_SCORER
 from teststrip.weights.places import EMBEDDED
 

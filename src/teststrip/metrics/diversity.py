@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from teststrip.errors import DesignError
 from teststrip.protocols import Item
-from teststrip.records import Card, Cell, Fingerprint, Row, Setting
-from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
+from teststrip.records import Card, Cell, Fingerprint, Row, Setting, by_name
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen
 
 if TYPE_CHECKING:
     import numpy as np

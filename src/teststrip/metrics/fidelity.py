@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, ClassVar
 from teststrip import vocabulary
 from teststrip.pictures import distances
 from teststrip.protocols import Item
-from teststrip.records import Card, Fingerprint, Row, Setting
-from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen, by_name
+from teststrip.records import Card, Fingerprint, Row, Setting, by_name
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION, Chosen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import MissingWeights
 from teststrip.protocols import Item
-from teststrip.records import Card, Fingerprint, Setting
-from teststrip.weights.encoder import BATCH, DEVICE, REVISION, by_name
+from teststrip.records import Card, Fingerprint, Setting, by_name
+from teststrip.weights.encoder import BATCH, DEVICE, REVISION
 from teststrip.weights.loading import PROCESSOR_FILES, Weights, find, load, read
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@
     sheet        a labelled grid of pictures
     distances    how far two decoded pictures are apart
     texts        what other tools wrote into a file
+    blind        two pictures that only their pixels tell apart
     stealth      a text in the lowest bits of the alpha channel
 
 Nothing outside this room opens a picture.

@@ -3,6 +3,7 @@
     asked       settings, prompts, axes, study, shots       concluded   comparisons, findings
     answered    renders, failures, images, scores, rows     events      what trackers are notified of
     canonical   the one spelling that hashes are taken of   heeded      what was not taken as it was written
+    votes       pairs of pictures and what raters chose     voted       win rates, agreement, probes of raters
 
 Words: axis = factor, level = value of a factor, replicate = paired seed, prompt = block, cell = setting = arm.
 
@@ -41,6 +42,7 @@ from teststrip.records.asked import (
     Setting,
     Shot,
     Study,
+    by_name,
 )
 from teststrip.records.canonical import Value, canonical_json, digest_of, plain
 from teststrip.records.concluded import (
@@ -67,6 +69,20 @@ from teststrip.records.concluded import (
 from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
 from teststrip.records.heeded import Encoded, Heard, Incomparable, OtherSize, Reading
 from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
+from teststrip.records.voted import (
+    MINIMUM_RATERS,
+    Care,
+    Foretold,
+    Place,
+    Polled,
+    Preferred,
+    Probe,
+    ProbeKind,
+    Share,
+    VotesNeeded,
+    WinRate,
+)
+from teststrip.records.votes import Choice, Pair, PairKind, RaterKind, Side, Vote
 
 __all__ = [
     "BUDGET",
@@ -75,6 +91,7 @@ __all__ = [
     "MADE_WIDTH",
     "MINIMUM_DEGREES",
     "MINIMUM_PROMPTS",
+    "MINIMUM_RATERS",
     "NONE",
     "NO_ROW",
     "Across",
@@ -82,8 +99,10 @@ __all__ = [
     "Answer",
     "Axis",
     "Card",
+    "Care",
     "Cell",
     "Changed",
+    "Choice",
     "Comparison",
     "Concluded",
     "Contrast",
@@ -98,6 +117,7 @@ __all__ = [
     "Fidelity",
     "Finding",
     "Fingerprint",
+    "Foretold",
     "Heard",
     "Image",
     "Incomparable",
@@ -108,15 +128,23 @@ __all__ = [
     "Look",
     "OtherSize",
     "Outcome",
+    "Pair",
+    "PairKind",
     "Picture",
+    "Place",
     "Planned",
+    "Polled",
+    "Preferred",
     "Price",
+    "Probe",
+    "ProbeKind",
     "Prompt",
     "PromptDistance",
     "PromptEffect",
     "PromptFile",
     "Question",
     "QuestionChange",
+    "RaterKind",
     "Reading",
     "Reason",
     "Render",
@@ -129,14 +157,20 @@ __all__ = [
     "Seeds",
     "Setting",
     "Shape",
+    "Share",
     "Shot",
+    "Side",
     "Started",
     "Study",
     "TagEffect",
     "Together",
     "Value",
     "Verdict",
+    "Vote",
+    "VotesNeeded",
+    "WinRate",
     "Yardstick",
+    "by_name",
     "canonical_json",
     "digest_of",
     "plain",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 from teststrip.records.canonical import Value, digest_of
@@ -41,6 +42,15 @@ class Setting:
     doc: str = ""
     tells_none: bool = False
     is_name: bool = False
+
+
+def by_name(*settings: Setting) -> Mapping[str, Setting]:
+    """Settings by their names, as a table that cannot be changed.
+
+    >>> list(by_name(Setting("width", "int"), Setting("height", "int")))
+    ['width', 'height']
+    """
+    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from teststrip.analysis.sentences.answers import told
 from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import StoreError, UsageError
 from teststrip.folder import STUDY_FILE
-from teststrip.records import Across, Card, Finding, Fingerprint, KeptMargin, Look, Planned, Row, Study
+from teststrip.records import Across, Card, Finding, Fingerprint, KeptMargin, Look, Planned, Polled, Row, Study
 from teststrip.records.concluded import one_line
 from teststrip.records.looked import Registration
-from teststrip.results import grids, looked, notebook, registered, seeding
+from teststrip.results import grids, looked, notebook, polled, registered, seeding
 from teststrip.results.moment import Moment
 from teststrip.rows import choice, grid, tables
 from teststrip.store import Store, files, inside
@@ -244,6 +244,11 @@ class Result:
     def across(self) -> Across | None:
         """What several scores say together; None where there is one score alone."""
         return analysis.across_scores(self.findings, self.cards)
+
+    @property
+    def polled(self) -> tuple[Polled, ...]:
+        """What raters' votes say, read anew each time, because raters vote at any time; empty where no one voted."""
+        return polled.of(self)
 
     def frame(self) -> pd.DataFrame:
         """One row an image: settings, seed, seconds, digest, path and every score."""

@@ -54,6 +54,7 @@ class FolderLock:
 
     Args:
         folder: of the study.
+        name: of the lock file. The votes have a lock of their own.
         glance_seconds: for so long a busy lock may be a reader's look at it (`holder`), which takes microseconds.
 
     Raises:
@@ -62,12 +63,12 @@ class FolderLock:
         OSError: the file system has no locks or no room, or the lock file is a link or no regular file.
     """
 
-    def __init__(self, folder: Path, *, glance_seconds: float = 0.05) -> None:
+    def __init__(self, folder: Path, *, name: str = LOCK_FILE, glance_seconds: float = 0.05) -> None:
         # A stranger's folder may have a link there: what it points to would be emptied.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        self._file = os.open(folder / LOCK_FILE, flags, 0o644)
+        self._file = os.open(folder / name, flags, 0o644)
         try:
-            _refuse_others(self._file)
+            _refuse_others(self._file, name)
             try:
                 _take(self._file)
             except OSError as error:
@@ -80,7 +81,9 @@ class FolderLock:
             os.close(self._file)
             if error.errno not in _BUSY:
                 raise
-            raise FolderBusy(f"{folder}: {_described(folder)} is writing here. Wait for it, or stop it.") from error
+            raise FolderBusy(
+                f"{folder}: {_described(folder, name)} is writing here. Wait for it, or stop it."
+            ) from error
 
     def _sign(self) -> None:
         who = {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
@@ -94,9 +97,9 @@ class FolderLock:
         os.close(self._file)
 
 
-def _refuse_others(file: int) -> None:
+def _refuse_others(file: int, name: str) -> None:
     if not stat.S_ISREG(os.fstat(file).st_mode):
-        raise OSError(errno.EINVAL, f"{LOCK_FILE} is no regular file")
+        raise OSError(errno.EINVAL, f"{name} is no regular file")
 
 
 def holder(folder: Path) -> dict[str, object] | None:
@@ -107,7 +110,7 @@ def holder(folder: Path) -> dict[str, object] | None:
     Returns:
         a table with pid, host and since; None when the lock is free, even if a killed process left its name there.
     """
-    who = _signed(folder)
+    who = _signed(folder, LOCK_FILE)
     return who if who and _held(folder) else None
 
 
@@ -124,17 +127,17 @@ def _held(folder: Path) -> bool:
     return False
 
 
-def _signed(folder: Path) -> dict[str, object] | None:
+def _signed(folder: Path, name: str) -> dict[str, object] | None:
     try:
-        found = json.loads(inside.read(folder, LOCK_FILE, _MOST_BYTES))
+        found = json.loads(inside.read(folder, name, _MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
-def _described(folder: Path) -> str:
+def _described(folder: Path, name: str) -> str:
     # A process that has just taken the lock may not have written its name yet.
-    who = _signed(folder) or {}
+    who = _signed(folder, name) or {}
     if not who:
         return "another process"
     return f"process {who.get('pid')} on {who.get('host')}, since {who.get('since')},"

@@ -31,6 +31,12 @@ def settle(ledger: Ledger, request: Request, state: str, paid: float | None) -> 
         connection.execute("UPDATE requests SET state = ?, paid = ? WHERE sequence = ?", (state, paid, request.number))
 
 
+def note(ledger: Ledger, request: Request, ticket: str) -> None:
+    """Write down how the service can be asked after a request."""
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE requests SET remote_id = ? WHERE sequence = ?", (ticket, request.number))
+
+
 def every(ledger: Ledger) -> Iterator[Request]:
     """All requests, the newest last."""
     return ledger.read(REQUESTS)

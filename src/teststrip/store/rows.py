@@ -75,6 +75,7 @@ class Request:
         currency: of the amounts; NO_CURRENCY where the price was not known.
         reserved: the most that the request can cost.
         paid: what was paid; None = not known, perhaps all that was reserved.
+        ticket: how the service can be asked after it; "" = it cannot.
     """
 
     number: int
@@ -83,6 +84,7 @@ class Request:
     currency: str
     reserved: float
     paid: float | None
+    ticket: str = ""
 
     @property
     def counted(self) -> float:
@@ -253,7 +255,7 @@ def incident(row: Row) -> Incident:
 
 def request(row: Row) -> Request:
     """A request to a paid service."""
-    number, shot_id, state, currency, reserved, paid = row
+    number, shot_id, state, currency, reserved, paid, ticket = row
     return Request(
         number=_whole(number, "number"),
         shot_id=_name(shot_id, "shot"),
@@ -261,6 +263,7 @@ def request(row: Row) -> Request:
         currency=_name(currency, "currency"),
         reserved=_number(reserved, "reservation", low=0),
         paid=None if paid is None else _number(paid, "payment", low=0),
+        ticket="" if ticket is None else _text(ticket),
     )
 
 
@@ -288,7 +291,7 @@ METRICS = Kind("scores", "metric", metric)
 STUDIES = Kind("studies", "name, text, at", remembered, order="sequence")
 EVENTS = Kind("events", "kind, at, facts", incident, order="sequence")
 LOOKS = Kind("looks", "at, study, question, facts", looks.read, order="sequence")
-REQUESTS = Kind("requests", "sequence, shot_id, state, currency, reserved, paid", request, order="sequence")
+REQUESTS = Kind("requests", "sequence, shot_id, state, currency, reserved, paid, remote_id", request, order="sequence")
 
 KINDS: tuple[Kind[object], ...] = (IMAGES, FAILURES, ATTEMPTS, SCORES, STUDIES, EVENTS, LOOKS, REQUESTS)
 """What `verify` reads of each table; shots and fingerprints are checked against their ids."""

@@ -157,6 +157,10 @@ class Store:
         """Write down what became of a request (`requests.settle`)."""
         requests.settle(self._ledger, request, state, paid)
 
+    def note(self, request: Request, ticket: str) -> None:
+        """Write down how the service can be asked after a request (`requests.note`)."""
+        requests.note(self._ledger, request, ticket)
+
     def requests(self) -> Iterator[Request]:
         """All requests to paid services, the newest last."""
         return requests.every(self._ledger)

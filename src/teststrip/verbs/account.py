@@ -1,7 +1,8 @@
 """The money of a study's folder: what was reserved, paid and lost, and the limit that nothing may exceed.
 
 A request is written down before it is sent, and completed when its answer is stored. What a dead run left in between is
-*unknown*: perhaps paid. It keeps its reservation, and is asked again by the user's word alone.
+*unknown*: perhaps paid. It keeps its reservation, and is asked again by the user's word alone. Where the service gave
+the request a name, the next run asks after it first, which costs nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from teststrip.store.rows import NO_CURRENCY, Request
 
 UNKNOWN: Final = "unknown"
 _NOTHING = 1e-9  # what sums of floats are off by, in any currency
-_LOST = "was sent, and the run ended before an answer came: perhaps paid"
+_ENDED = "was sent, and the run ended before an answer came: perhaps paid"
 
 
 class Account:
@@ -31,11 +32,13 @@ class Account:
         stopped: whether the user stopped the run.
 
     Attributes:
+        pay_again: whether the user allows to pay for a lost request a second time.
         broke: why nothing more was sent; "" = the money was enough.
         ended: as `Purse.ended`.
     """
 
     def __init__(self, store: Store, limit: Price | None, stopped: Callable[[], bool] = lambda: False) -> None:
+        self.pay_again = False
         self.broke = ""
         self.ended = stopped
         self._store = store
@@ -45,6 +48,12 @@ class Account:
         if limit is not None:  # a ledger that was made anew from its pictures knows no requests
             self._spent[limit.currency] = max(self._spent[limit.currency], _shown(store))
         self._mend()
+        self._lost = _lost(store)
+
+    @property
+    def after(self) -> frozenset[str]:
+        """The ids of shots whose lost requests can be asked after."""
+        return frozenset(self._lost)
 
     def reserve(self, shot: Shot, price: Price | None) -> str:
         """As `Purse.reserve`; the row is on the disk when this returns."""
@@ -58,6 +67,24 @@ class Account:
     def settle(self, shot: Shot, paid: float | None) -> None:
         """As `Purse.settle`."""
         self._complete(self._open.pop(shot.id), "failed", paid)
+
+    def note(self, shot: Shot, ticket: str) -> None:
+        """As `AsksAfter.note`; the row is on the disk when this returns."""
+        self._store.note(self._open[shot.id], ticket)
+
+    def resume(self, shot: Shot) -> str:
+        """As `AsksAfter.resume`."""
+        request = self._lost.pop(shot.id, None)
+        if request is None:
+            return ""
+        self._open[shot.id] = request
+        return request.ticket
+
+    def anew(self, shot: Shot) -> bool:
+        """As `AsksAfter.anew`: by the user's word alone; the lost request keeps its reservation."""
+        if self.pay_again:
+            self._complete(self._open.pop(shot.id), UNKNOWN, None)
+        return self.pay_again
 
     def close(self, answer: Render | Failure) -> None:
         """Settle the request whose answer is stored; nothing where the shot cost nothing."""
@@ -82,7 +109,7 @@ class Account:
     def _complete(self, request: Request, state: str, paid: float | None) -> None:
         self._store.settle(request, state, paid)
         if paid is not None:
-            self._spent[request.currency] += paid - request.reserved
+            self._spent[request.currency] += paid - request.counted
 
     def _mend(self) -> None:
         """Settle what a dead run left open: paid where the picture is there, and else unknown."""
@@ -94,8 +121,14 @@ class Account:
                 self._complete(request, "settled", price)
                 continue
             if (shot := self._store.shot(request.shot_id)) is not None:
-                self._store.fail(Failure(shot, UNKNOWN, _LOST, retryable=False, paid=None))
+                self._store.fail(Failure(shot, UNKNOWN, _ENDED, retryable=False, paid=None))
             self._complete(request, UNKNOWN, None)
+
+
+def _lost(store: Store) -> dict[str, Request]:
+    """By shot, the last request, where its answer was lost and the service can be asked after it."""
+    last = {request.shot_id: request for request in store.requests()}
+    return {shot: request for shot, request in last.items() if request.state == UNKNOWN and request.ticket}
 
 
 def spent(store: Store) -> Mapping[str, float]:

@@ -14,6 +14,7 @@ from teststrip import plugins
 from teststrip.errors import TeststripError, UsageError
 from teststrip.protocols import Engine, Grouped, Names
 from teststrip.records import Setting, Value
+from teststrip.servers import Served
 
 Told = Mapping[str, object]
 
@@ -58,6 +59,33 @@ def of_model(name: str, settings: Mapping[str, Value]) -> Told:
         **settings,
         "groups": {title: [asdict(one) for one in knobs] for title, knobs in found.items()},
     }
+
+
+def served(name: str, address: str) -> Mapping[str, Setting]:
+    """What the server at an address has, as the settings of an engine.
+
+    Raises:
+        UsageError: there is no such engine, or it asks no server.
+        EngineError: the server is not reached, or is none of the engine's kind.
+    """
+    return _asks(name).served(address)
+
+
+def of_server(name: str, address: str) -> Told:
+    """What the server at an address has, for programs."""
+    return {"name": name, "server": address, "settings": [asdict(one) for one in served(name, address).values()]}
+
+
+def begun(name: str, address: str) -> Mapping[str, object]:
+    """The keys of a study that fits the server at an address. Raises as `served`."""
+    return _asks(name).begun(address)
+
+
+def _asks(name: str) -> Served:
+    kind = plugins.load("engines", name)
+    if not isinstance(kind, Served):
+        raise UsageError(f"engine {name!r} asks no server of yours. Leave the address out")
+    return kind
 
 
 def about(kind: type) -> str:

@@ -36,6 +36,7 @@ FOR: Mapping[str, str] = {
     "compel": "reads weights in prompts, as (red:1.2)",
     "openai": "asks OpenAI's image models, and services like them",
     "google": "asks Google's image models",
+    "web": "asks web UIs, and services that you declare",
 }
 """What each extra of the package is for."""
 

@@ -18,6 +18,7 @@ from teststrip.characters import printable
 from teststrip.errors import UsageError, among
 from teststrip.folder import CHARTS
 from teststrip.records import NONE, Concluded, Started
+from teststrip.results import polled
 from teststrip.rows import tables
 from teststrip.store import inside
 from teststrip.study.place import Place
@@ -113,7 +114,7 @@ def notify(result: Result, to: str, **options: object) -> str:
     """
     table = {to: {**result.study.trackers.get(to, {}), **options}}
     tracker = opened(to, read_trackers(table, Place("trackers"))[to], patient=True)
-    rows = tuple(result.rows())
+    rows = polled.counted(result.rows(), polled.votes_in(result.folder))
     made, failures = tables.counts(rows)
     try:
         tracker.on_event(Started(result.study, total=len(rows), done=made, folder=str(result.folder)))
@@ -185,7 +186,7 @@ def _table(result: Result) -> pd.DataFrame:
     """One row an image, with paths as seen from the study folder, so that the table can leave this machine."""
     import pandas as pd
 
-    return pd.DataFrame.from_records(tables.records(result.rows()))
+    return pd.DataFrame.from_records(tables.records(polled.counted(result.rows(), polled.votes_in(result.folder))))
 
 
 def _is_csv(to: str, suffix: str) -> bool:

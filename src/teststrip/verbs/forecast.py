@@ -29,6 +29,7 @@ from teststrip.protocols import Priced, Remarks
 from teststrip.records import Cell, EngineRef, Fingerprint, Planned, PromptFile, Study
 from teststrip.results import scores, seeding
 from teststrip.results.result import Result
+from teststrip.servers import Meets
 from teststrip.store import Store
 from teststrip.study import samplers, syntax
 from teststrip.verbs import account as budget
@@ -81,6 +82,7 @@ def of(
     *,
     attempt: bool = False,
     without_failing: bool = False,
+    ask: bool = False,
 ) -> Forecast:
     """The forecast of a study file or of a run's folder. Reads the folder if there is one, and changes nothing.
 
@@ -90,16 +92,17 @@ def of(
         overrides: changes to the study file, KEY=VALUE each.
         attempt: whether a picture of each level is made, to see whether it can be.
         without_failing: whether what cannot be made is left out.
+        ask: whether engines that have a server ask it what it has; otherwise nothing is sent anywhere.
 
     Raises:
         StudyError: the study asks for something that does not exist or cannot be made.
     """
     path, out = places.of_study(path, out)
     reader = studies.reopen if without_failing else studies.read
-    study, left_out = trial.sound(reader(path, overrides), attempt=attempt, without_failing=without_failing)
+    study, left_out = trial.sound(reader(path, overrides), attempt=attempt, without_failing=without_failing, ask=ask)
     plan = planning.of(study)
     folder = out or places.RUNS / study.name
-    done, pace, size = _history(plan, folder)
+    done, pace, size = _history(plan, folder, ask=ask)
     spent = budget.spent_in(folder)
     summary = _warned(plan.summary(done, pace=pace, image_bytes=size))
     read = readings.of(plan)
@@ -112,7 +115,7 @@ def of(
         pace,
         frozenset(done),
         outlook.of_study(distinct, plan.cells, _pilot(study, plan, folder), paired_seeds=seeding.paired(study)),
-        _remarks(plan),
+        _remarks(plan, ask=ask),
         (
             *([trial.left_out(left_out)] if left_out else []),
             *syntax.hints(study),
@@ -250,14 +253,16 @@ def _design(summary: planning.PlanSummary) -> str:
 
 
 def _history(
-    plan: planning.Plan, folder: Path
+    plan: planning.Plan, folder: Path, *, ask: bool
 ) -> tuple[set[str], dict[str, planning.Measured], planning.Measured | None]:
     """What the folder knows: ids of shots with an image, pace by the name of the engine, mean size of an image."""
     if not (folder / LEDGER_FILE).is_file():
         return set(), {}, None
     with Store(folder) as store:
         with LocalExecutor() as executor:
-            today = resume.fingerprints(plan, executor)
+            if ask:
+                executor.open(map(plan.engine, plan.cells))
+            today = resume.believed(store, resume.fingerprints(plan, executor))
         done = resume.current(plan, store, today)
         if not done:
             return set(), {}, None
@@ -282,10 +287,12 @@ def _by_maker(plan: planning.Plan, today: Mapping[Cell, Fingerprint]) -> dict[st
     return found
 
 
-def _remarks(plan: planning.Plan) -> tuple[str, ...]:
+def _remarks(plan: planning.Plan, *, ask: bool) -> tuple[str, ...]:
     """The remarks of engines, each with the number of cells that it is about."""
     found: dict[str, int] = {}
     with LocalExecutor() as executor:
+        if ask:
+            executor.open(map(plan.engine, plan.cells))
         for cell in plan.cells:
             engine = executor.engine(plan.engine(cell))
             said = engine.remark(plan.first(cell).shot.settings) if isinstance(engine, Remarks) else ""
@@ -301,8 +308,8 @@ def _samples(plan: planning.Plan) -> dict[str, tuple[EngineRef, list[Planned]]]:
         cells = [cell for cell in plan.cells if plan.engine(cell) == ref]
         with LocalExecutor() as executor:
             engine = executor.engine(ref)
-            if isinstance(engine, Priced):
-                continue  # nothing is bought to learn how long it takes
+            if isinstance(engine, Priced | Meets):
+                continue  # nothing is bought, and no server is asked, to learn how long it takes
             cheapest = min(cells, key=lambda cell: engine.calls(plan.first(cell).shot.settings) or 0)
         places = [(prompt, 0) for prompt in plan.study.prompts[:2]]
         if len(places) == 1 and plan.study.replicates > 1:

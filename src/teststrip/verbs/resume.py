@@ -13,6 +13,7 @@ from teststrip.folder import LEDGER_FILE
 from teststrip.plan import Plan
 from teststrip.protocols import Executor
 from teststrip.records import Cell, Fingerprint, Planned
+from teststrip.servers import NOT_ASKED
 from teststrip.store import Store, rows
 
 RECIPE = "recipe"
@@ -52,6 +53,20 @@ def current(plan: Plan, store: Store, today: Mapping[Cell, Fingerprint]) -> set[
     """The ids of planned shots that have an image under the fingerprint that their cell has today."""
     by_answer = {answer: store.done({answer}) for answer in {one.id for one in today.values()}}
     return {shot for cell, shot in plan.placed() if shot in by_answer[today[cell].id]}
+
+
+def believed(store: Store, today: Mapping[Cell, Fingerprint]) -> dict[Cell, Fingerprint]:
+    """Fingerprints of engines that have not asked their server, each as the folder's last picture of its kind had it.
+
+    A plan asks no server, so what the server would say is believed to be what it said.
+    """
+    known = list(store.fingerprints().values())
+    found: dict[str, Fingerprint] = {}
+    for one in today.values():
+        asked = {name: fact for name, fact in one.facts.items() if name != NOT_ASKED}
+        alike = [was for was in known if NOT_ASKED in one.facts and asked.items() <= was.facts.items()]
+        found[one.id] = alike[-1] if alike else one
+    return {cell: found[one.id] for cell, one in today.items()}
 
 
 def again(

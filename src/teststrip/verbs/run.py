@@ -16,7 +16,7 @@ from typing import Self
 
 from teststrip import plan as planning
 from teststrip import study as studies
-from teststrip.errors import PictureError, UsageError
+from teststrip.errors import EngineError, PictureError, UsageError
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import PAGE, STUDY_FILE
 from teststrip.protocols import Executor, Pays, Tracker
@@ -34,7 +34,7 @@ from teststrip.records import (
     Started,
     Study,
 )
-from teststrip.results import Result
+from teststrip.results import Result, polled
 from teststrip.store import Store, inputs, inside
 from teststrip.trackers.listeners import Listeners
 from teststrip.verbs import places, resume, score, trial
@@ -104,11 +104,17 @@ def drive(
 
     Returns:
         What this run did.
+
+    Raises:
+        EngineError: an engine stopped the run. What was made before is kept, scored and shown.
     """
     if not isinstance(study, Study):
         study, out = places.of_study(study, out)
     asked, left_out = trial.sound(
-        _read(study, overrides, checked=not without_failing), attempt=without_failing, without_failing=without_failing
+        _read(study, overrides, checked=not without_failing),
+        attempt=without_failing,
+        without_failing=without_failing,
+        ask=executor is None,
     )
     if left_out and say:
         say(trial.left_out(left_out))
@@ -122,17 +128,26 @@ def drive(
         executor=executor,
         page=views,
     )
+    halted: EngineError | None = None
     with session:
         with stopping(session.stopped):
             if say and limit is None and not without_failing:
                 for sentence in session.doubts():
                     say(sentence)
-            session.make(islice(session.todo(), limit))
+            try:
+                session.make(islice(session.todo(), limit))
+            except EngineError as error:  # a key that is not valid, no more money: what is there is shown all the same
+                if not session.outcome.made:
+                    raise
+                halted = error
             session.score()
         session.conclude()
         if views:
             session.write_views()
         session.announce()
+    if halted:
+        session.result.close()
+        raise halted
     return session.outcome
 
 
@@ -284,7 +299,7 @@ class Session:
         """Notify the trackers that the run is over, and of what is concluded."""
         outcome = self.outcome
         outcome.interrupted = self.stopped.is_set()
-        rows = tuple(self.result.rows())
+        rows = polled.counted(self.result.rows(), polled.votes_in(self.result.folder))
         self._notify(Concluded(outcome.made, outcome.failed, self.conclude(), outcome.interrupted, rows))
 
     def close(self) -> None:
@@ -321,7 +336,9 @@ class Session:
         """The planned shots that are not tried again, and those of them that were perhaps paid."""
         failures = {shot: one for shot, one in self._store.failures().items() if not one.retryable}
         unknown = {shot for shot, one in failures.items() if one.reason == UNKNOWN}
-        final = (set() if retry else failures.keys() - unknown) | (set() if pay_again else unknown)
+        self._account.pay_again = pay_again
+        lost = set() if pay_again else unknown - self._account.after
+        final = (set() if retry else failures.keys() - unknown) | lost
         final = (final - self._done) & set(self.plan.ids()) if final else set()
         return final, final & unknown
 

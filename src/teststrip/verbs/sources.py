@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from teststrip.analysis.sentences.phrases import count
 from teststrip.errors import PictureError, StoreError, UsageError, among, first_line
 from teststrip.imports import Understood, csvs
 from teststrip.imports.design import Picture
+from teststrip.imports.formats import midjourney
 from teststrip.imports.index import MOST_PICTURES
 from teststrip.imports.notes import KEYS, KINDS, NEGATIVE, Notes, own_name, squeezed
 from teststrip.pictures import decode, digest_of_pixels, sound
@@ -72,18 +72,13 @@ def read(source: Path, renamed: Mapping[str, str]) -> Source:
     if len(paths) > MOST_PICTURES:
         raise UsageError(f"{source}: has {len(paths):,} pictures; the most is {MOST_PICTURES:,}. Import a part of them")
     names = [path.relative_to(folder).as_posix() for path in paths]
-    alone = {name for name, times in Counter(name.rpartition("/")[2] for name in names).items() if times == 1}
-    rows = {
-        name: said.get(name) or (said.get(base) if (base := name.rpartition("/")[2]) in alone else None)
-        for name in names
-    }
     pictures, unreadable = [], []
     for path, name in zip(paths, names, strict=True):
         try:
-            pictures.append(_picture(path, name, rows[name]))
+            pictures.append(_picture(path, name, said.get(name)))
         except (PictureError, StoreError, OSError) as error:
             unreadable.append((name, first_line(error)))
-    there = {*names, *(name.rpartition("/")[2] for name in names)}
+    there = {*names}
     return Source(
         pictures=tuple(_renamed(pictures, renamed)),
         unreadable=tuple(unreadable),
@@ -96,12 +91,15 @@ def read(source: Path, renamed: Mapping[str, str]) -> Source:
 def bytes_of(path: Path, said: Understood | None) -> bytes:
     """The bytes of a picture as they are kept: as they came, but for the name of Midjourney's user.
 
+    A file is Midjourney's by what it says, or by the form of its name where it says nothing that is understood.
+
     Raises:
         OSError: it is a link, no regular file, or too large.
         PictureError: it is no sound picture.
     """
     data = inside.read(path.parent, path.name, MAX_BYTES)
-    return without_author(data) if said is not None and said.tool == "Midjourney" else data
+    from_midjourney = (said is not None and said.tool == midjourney.TOOL) or midjourney.named(path.name)
+    return without_author(data) if from_midjourney else data
 
 
 def _picture(path: Path, name: str, row: Understood | None) -> Picture:
@@ -128,8 +126,13 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _tables(paths: Sequence[Path], folder: Path) -> tuple[dict[str, Understood], list[str]]:
-    """What tables say of files, named from the folder on, and the names of the tables."""
+    """What tables say of files, named from the folder on, and the names of the tables.
+
+    Raises:
+        UsageError: a table cannot be read, or two of them contradict each other.
+    """
     said: dict[str, Understood] = {}
+    by: dict[str, str] = {}
     used = []
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -142,7 +145,11 @@ def _tables(paths: Sequence[Path], folder: Path) -> tuple[dict[str, Understood],
         used.append(name)
         head = name.rpartition("/")[0]
         for file, row in found.items():
-            said.setdefault(f"{head}/{file}".lstrip("/"), row)
+            whole = f"{head}/{file}".lstrip("/")
+            if whole in said and (why := csvs.contradiction(said[whole], row)):
+                raise UsageError(f"{by[whole]} and {name} contradict each other on {whole}: {why}. Correct one of them")
+            said[whole] = csvs.over(said.get(whole), row)
+            by.setdefault(whole, name)
     return said, used
 
 

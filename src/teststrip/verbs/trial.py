@@ -36,13 +36,16 @@ Failing = Mapping[Cell, str]
 """The cells that cannot be made, each with why."""
 
 
-def sound(study: Study, *, attempt: bool = False, without_failing: bool = False) -> tuple[Study, tuple[str, ...]]:
+def sound(
+    study: Study, *, attempt: bool = False, without_failing: bool = False, ask: bool = False
+) -> tuple[Study, tuple[str, ...]]:
     """The study, when all of it can be made as far as can be known; without what cannot where the user wants that.
 
     Args:
         study: as asked.
         attempt: whether a picture of each level is made.
         without_failing: whether what fails is left out, instead of an error.
+        ask: whether engines that have a server ask it what it has.
 
     Returns:
         The study, and a sentence on each thing that was left out.
@@ -52,6 +55,8 @@ def sound(study: Study, *, attempt: bool = False, without_failing: bool = False)
     """
     plan = planning.of(study)
     with LocalExecutor() as executor:
+        if ask:
+            executor.open(map(plan.engine, plan.cells))
         failing = rehearsed(plan, executor, check=without_failing)
         if attempt:
             left = [cell for cell in plan.cells if cell not in failing]

@@ -84,7 +84,9 @@ def verify(result: Result, sample: str = "0", *, executor: Executor | None = Non
     if count:
         executor = executor or LocalExecutor()
         try:
-            _make_again(_spread(rows, count), result, found, executor)
+            chosen = _spread(rows, count)
+            executor.open(row.planned.shot.engine for row in chosen)
+            _make_again(chosen, result, found, executor)
         finally:
             executor.close()
     if any(harmed):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.numbers.effects import scale
 from teststrip.analysis.sentences import costs, headlines
+from teststrip.analysis.sentences import votes as voted
 from teststrip.analysis.sentences.answers import lines, told
 from teststrip.analysis.sentences.phrases import VERDICTS, between, digits_of, fixed, number
 from teststrip.errors import PictureError, StoreError
@@ -44,6 +45,7 @@ def of(result: Result) -> dict[str, Any]:
         warnings=warnings(result),
         across=across.text if across else "",
         head=heads.of(result),
+        votes=[line for one in result.polled for line in (f"{voted.headline(one)}:", *voted.short(one))],
     )
 
 
@@ -61,6 +63,7 @@ def build(
     warnings: Sequence[str] = (),
     across: str = "",
     head: Mapping[str, Any] | None = None,
+    votes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The board of a study and its rows.
 
@@ -72,6 +75,7 @@ def build(
         warnings: sentences to show above them.
         across: what several scores say together, a paragraph to show below them.
         head: what stands at the top (`head.of`); its cards name findings by their place among those given here.
+        votes: what raters say, a paragraph each; the key `votes` stands for a study that has some.
 
     Returns:
         `format, study, axes, prompts, titles, metrics, cells, places, findings, head, across, warnings, progress`.
@@ -111,6 +115,7 @@ def build(
         "across": across,
         "warnings": list(warnings),
         "progress": progress(places),
+        **({"votes": list(votes)} if votes else {}),
     }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from teststrip.analysis.advice.answer import Answer, card
-from teststrip.analysis.sentences import costs, fidelity
+from teststrip.analysis.sentences import costs, fidelity, votes
 from teststrip.analysis.sentences.phrases import count, duration, number
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE
@@ -57,6 +57,7 @@ class Brief:
         axes: how many columns name a setting, with the mark.
         others: how many settings the table leaves out.
         mind: limits, warnings and what is missing, a sentence or two each.
+        votes: for persons and for judges, whose votes they are, and then what they say; empty where no one voted.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Brief:
     axes: int
     others: int
     mind: tuple[str, ...]
+    votes: tuple[tuple[str, ...], ...] = ()
 
 
 def of(summary: Summary) -> Brief:
@@ -91,6 +93,7 @@ def of(summary: Summary) -> Brief:
         axes=1 + len(summary.study.axes),
         others=len(rows) - len(told_rows),
         mind=tuple(dict.fromkeys(_mind(summary))),
+        votes=tuple((votes.headline(one), *votes.short(one)) for one in summary.polled),
     )
 
 
@@ -167,6 +170,8 @@ def text(brief: Brief, more: str, width: int | None = None) -> str:
     lines += [line for said in brief.also for line in (said, "")]
     if brief.found:
         lines += ["What was found", *_bullets(brief.found, "  * ", "    - "), ""]
+    for head, *said in brief.votes:
+        lines += [head, *_bullets([(line,) for line in said], "  * ", ""), ""]
     lines += [*_table(brief, width or sys.maxsize), *([f"  … and {brief.others} more"] if brief.others else []), ""]
     if brief.mind:
         lines += ["Bear in mind", *_bullets([(line,) for line in brief.mind], "  * ", ""), ""]
@@ -204,6 +209,8 @@ def markdown(brief: Brief, drawn: frozenset[str]) -> str:
     if brief.found:
         escaped = [[escape(line) for line in point] for point in brief.found]
         lines += ["## What was found", "", *_bullets(escaped, "- ", "  - "), ""]
+    for head, *told in brief.votes:
+        lines += [f"## {escape(head)}", "", *(f"- {escape(line)}" for line in told), ""]
     lines += [f"![{escape(words)}]({CHARTS}/{name})\n" for name, words in brief.shown.items() if name in drawn]
     lines += ["## Settings", "", *table([escape(head) for head in brief.heads], brief.rows), ""]
     lines += [f"… and {brief.others} more.", ""] if brief.others else []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.folder import LEDGER_FILE
+from teststrip.records import Row
 from teststrip.store import Store, thumbs
 from teststrip.store.lock import holder
 from teststrip.views import board as boards
@@ -154,6 +155,11 @@ class Feed:
         """The whole board, with its version."""
         with self._lock:
             return {**self.board, "version": self.version, "live": True, "root": ""}
+
+    def rows(self) -> Sequence[Row]:
+        """The rows of the study, as they were at the last look."""
+        with self._lock:
+            return self._result.rows()
 
     def file_of(self, digest: str) -> str | None:
         """The path of a picture relative to the folder; None where the board does not show it."""

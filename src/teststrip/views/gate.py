@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+VOTING = "/vote"
+"""The part of the live page that raters see. All else needs the session of the study's owner."""
 FAILURES_A_MINUTE = 10
 CODE_BYTES = 32  # 256 bits
 HEADER = "x-teststrip"
@@ -88,9 +90,12 @@ class Gate:
         self._clock = clock
         self._codes: set[str] = set()
         self._sessions: set[str] = set()
+        self._raters: dict[str, str] = {}
+        self._rater_sessions: dict[str, str] = {}
         self._failures: deque[float] = deque()
         # Cookies do not know ports: without the port in its name, two live pages would end each other's session.
         self.cookie = f"teststrip-{port}"
+        self.rater_cookie = f"teststrip-rater-{port}"
 
     def code(self) -> str:
         """A new one-time code for a link."""
@@ -98,16 +103,25 @@ class Gate:
         self._codes.add(code)
         return code
 
-    def refuse(self, method: str, path: str, headers: Mapping[str, str], session: str | None) -> Refusal | None:
+    def invite(self, rater: str) -> str:
+        """The code of a rater's link. It opens the voting and nothing else, and works until the server ends."""
+        code = secrets.token_urlsafe(CODE_BYTES)
+        self._raters[code] = rater
+        return code
+
+    def refuse(
+        self, method: str, path: str, headers: Mapping[str, str], session: str | None, rater: str | None = None
+    ) -> Refusal | None:
         """Judge a request by its shape and host, then by the page it comes from, then by its session.
 
-        Assets and the page that asks for a code need no session.
+        Assets and the pages that ask for a code need no session.
 
         Args:
             method: of HTTP.
             path: of the URL.
             headers: by their names in lower case, as `single` gives them.
-            session: the value of the cookie.
+            session: the value of the owner's cookie.
+            rater: the value of the cookie of a rater.
 
         Returns:
             Why the request goes no further; None when it may go on.
@@ -118,7 +132,9 @@ class Gate:
             return Refusal(405, "Only GET and POST are understood.")
         if refusal := self._refuse_origin(method, path, headers):
             return refusal
-        if path == "/" or path == "/session" or path.startswith("/assets/"):
+        if path in ("/", VOTING, "/session") or path.startswith("/assets/"):
+            return None
+        if path.startswith(f"{VOTING}/") and self.rater(rater) is not None:
             return None
         if not self.knows(session):
             return Refusal(401, "Open the link that `teststrip view` printed.")
@@ -127,6 +143,21 @@ class Gate:
     def knows(self, session: str | None) -> bool:
         """Whether a cookie's value is a session."""
         return session is not None and any(_equal(session, known) for known in self._sessions)
+
+    def rater(self, session: str | None) -> str | None:
+        """The name of the rater whose session a cookie's value is; None where it is none."""
+        if session is None:
+            return None
+        return next((name for known, name in self._rater_sessions.items() if _equal(session, known)), None)
+
+    def enter_rater(self, code: str) -> str | None:
+        """A new session of a rater for the code of a link; None where no rater has this code."""
+        name = next((name for known, name in self._raters.items() if _equal(known, code)), None)
+        if name is None:
+            return None
+        session = secrets.token_urlsafe(CODE_BYTES)
+        self._rater_sessions[session] = name
+        return session
 
     def enter(self, code: str) -> str | Refusal:
         """A new session for a code, which is used up if it is a one-time code; or why there is none."""
@@ -160,7 +191,9 @@ class Gate:
     def _refuse_origin(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         site = headers.get("sec-fetch-site")
         origin = headers.get("origin")
-        navigation = path == "/" and method == "GET" and headers.get("sec-fetch-mode", "navigate") == "navigate"
+        navigation = (
+            path in ("/", VOTING) and method == "GET" and headers.get("sec-fetch-mode", "navigate") == "navigate"
+        )
         if site not in (None, "same-origin", "none") and not navigation:
             return Refusal(403, "Another page asked for this.")
         if origin is not None and origin != f"http://{headers.get('host', '')}":

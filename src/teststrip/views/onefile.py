@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,7 @@ def html(result: Result, _: str = ".html", *, side: int = LONGEST_INLINE) -> byt
         side: pictures whose longer edge has more pixels are made smaller; the study folder keeps the originals.
     """
     board = boards.shown(boards.of(result), lambda place: _inline(place, result.folder, side))
-    font = "data:font/woff2;base64," + base64.b64encode(page.asset(page.FONT)).decode()
-    style = page.asset(page.STYLE).decode().replace(page.FONT, font)
+    style = page.asset(page.STYLE).decode().replace(page.FONT, page.data_font())
     scripts = [page.data_script({**board, "root": ""}).decode(), page.asset(page.SCRIPT).decode()]
     policy = (
         f"default-src 'none'; script-src {' '.join(map(page.source_of, scripts))}; "

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STYLES = ("tokens.css", "page.css", "answer.css", "lightbox.css", "seeds.css")
 SCRIPTS = (
     "vendor/htm-preact.js",
+    "hooks.js",
     "board.js",
     "numbers.js",
     "phrases.js",
@@ -61,6 +62,7 @@ SCRIPTS = (
     "help.js",
     "answer.js",
     "settings.js",
+    "theme.js",
     "head.js",
     "flip.js",
     "pixels.js",
@@ -73,9 +75,25 @@ SCRIPTS = (
 )
 FONT = "vendor/inter-latin.woff2"
 STYLE, SCRIPT = "teststrip.css", "teststrip.js"
-JOINED = {STYLE: STYLES, SCRIPT: SCRIPTS}
+VOTE_STYLE, VOTE_SCRIPT = "vote.css", "vote.js"
+VOTE_SCRIPTS = (
+    "vendor/htm-preact.js",
+    "hooks.js",
+    "numbers.js",
+    "icons.js",
+    "zoom.js",
+    "theme.js",
+    "ballot.js",
+    "booth.js",
+)
+JOINED = {
+    STYLE: STYLES,
+    SCRIPT: SCRIPTS,
+    VOTE_STYLE: ("tokens.css", "booth.css"),
+    VOTE_SCRIPT: VOTE_SCRIPTS,
+}
 """Assets that are written as one, by the file that a page names."""
-ASSETS = (*JOINED, FONT)
+ASSETS = (STYLE, SCRIPT, FONT)
 """What a page names."""
 LICENCES = ("vendor/LICENSE.htm", "vendor/LICENSE.preact", "vendor/LICENSE.inter")
 
@@ -128,6 +146,12 @@ def index(policy: str) -> bytes:
     scripts = "\n".join(f'<script src="{name}"></script>' for name in ("data.js", f"assets/{SCRIPT}"))
     styles = f'<link rel="stylesheet" href="assets/{STYLE}">'
     return html(policy=policy, styles=styles, scripts=scripts).encode()
+
+
+def voting(policy: str) -> bytes:
+    """index.html of the page to vote on, which asks its server for the pairs."""
+    styles = f'<link rel="stylesheet" href="assets/{VOTE_STYLE}">'
+    return html(policy=policy, styles=styles, scripts=f'<script src="assets/{VOTE_SCRIPT}"></script>').encode()
 
 
 def html(*, policy: str, styles: str, scripts: str) -> str:
@@ -204,6 +228,11 @@ def _with_small(place: Mapping[str, Any], study_folder: Path, put: _Put) -> Mapp
     elif not files.there(study_folder, file):
         raise StoreError(f"{study_folder}: {file} is gone. {files.REMEDY}")
     return {**place, "thumb": thumbs.address(file)} if large and thumbs.there(study_folder, file) else place
+
+
+def data_font() -> str:
+    """The font as a data: address."""
+    return "data:font/woff2;base64," + base64.b64encode(asset(FONT)).decode()
 
 
 def data_address(data: bytes) -> str:

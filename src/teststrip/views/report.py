@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import fidelity
+from teststrip.analysis.sentences import fidelity, votes
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     between,
@@ -29,6 +29,7 @@ from teststrip.analysis.sentences.phrases import seeds as counted_seeds
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE, REPORT_FILE, STUDY_FILE
 from teststrip.records import Comparison, Finding
+from teststrip.results import polled
 from teststrip.store import inside
 from teststrip.views import brief, charts, text_tables
 from teststrip.views import summary as summaries
@@ -73,6 +74,8 @@ def full_text(result: Result) -> str:
     lines = [f"{summary.study.name}: {brief.size(summary)}", ""]
     for claim, *more in summary.points():
         lines += [f"  * {claim}", *(f"    - {line}" for line in more)]
+    for head, *said in _voted(summary):
+        lines += ["", head, *(f"  * {line}" for line in said)]
     return "\n".join([*lines, *text_tables.tables(summary), "", "", IN_SD, *summary.outlook]) + "\n"
 
 
@@ -85,7 +88,7 @@ def full_markdown(result: Result) -> str:
 def as_json(result: Result) -> dict[str, Any]:
     """Everything the report says as plain JSON values; NaN and infinity become None."""
     summary = summaries.of(result)
-    found: dict[str, Any] = _plain(
+    found: dict[str, Any] = plain(
         {
             "study": summary.study.name,
             "places": summary.places,
@@ -105,9 +108,16 @@ def as_json(result: Result) -> dict[str, Any]:
             "fingerprints": list(summary.fingerprints),
             "scored_by": dict(summary.scored_by),
             "versions": summary.versions(),
+            **({"votes": [asdict(one) for one in summary.polled]} if summary.polled else {}),
         }
     )
     return found
+
+
+def _voted(summary: Summary) -> Iterator[tuple[str, ...]]:
+    """For each kind of rater a head, and all that the votes say."""
+    for one in summary.polled:
+        yield (votes.headline(one), *votes.told(one))
 
 
 def _record(finding: Finding) -> dict[str, Any]:
@@ -129,11 +139,23 @@ def best_text(result: Result, metric: str | None = None, budget: str | None = No
     return "\n".join(lines) if lines else "No metric here says which end is good: name one with --metric.\n"
 
 
+def best_by_votes(result: Result, budget: str | None = None) -> str:
+    """What `teststrip best --by votes` prints: the recommendation and its settings."""
+    made = polled.best(result, budget)
+    return "\n".join([votes.preferred(made), *(f"  {axis} = {label}" for axis, label in made.levels)]) + "\n"
+
+
+def best_by_votes_as_json(result: Result, budget: str | None = None) -> dict[str, Any]:
+    """The recommendation by votes as plain JSON values."""
+    made = polled.best(result, budget)
+    return {"study": result.study.name, "by_votes": plain({**asdict(made), "sentence": votes.preferred(made)})}
+
+
 def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:
     """Each recommendation as plain JSON values."""
     return {
         "study": result.study.name,
-        "recommendations": _plain([asdict(m) for m in result.advice(metric, budget=budget)]),
+        "recommendations": plain([asdict(m) for m in result.advice(metric, budget=budget)]),
     }
 
 
@@ -142,6 +164,8 @@ def _full_markdown(summary: Summary, drawn: frozenset[str]) -> str:
     for claim, *more in summary.points() or [("Nothing to conclude from yet.",)]:
         lines += [f"- {escape(claim)}", *(f"  - {escape(line)}" for line in more)]
     lines += ["", brief.LEGEND, ""]
+    for head, *said in _voted(summary):
+        lines += [f"## {escape(head)}", "", *(f"- {escape(line)}" for line in said), ""]
     for metric in summary.cards:
         lines += _metric(summary, metric, drawn)
     lines += ["## What this design can see", "", IN_SD, "", *(f"- {escape(line)}" for line in summary.outlook), ""]
@@ -276,7 +300,7 @@ def _appendix(summary: Summary) -> Iterator[str]:
 
 
 def _facts(head: str, facts: Mapping[str, object]) -> Iterator[str]:
-    text = json.dumps(_plain(facts), indent=1, sort_keys=True, ensure_ascii=False).replace("```", "` ` `")
+    text = json.dumps(plain(facts), indent=1, sort_keys=True, ensure_ascii=False).replace("```", "` ` `")
     yield from (f"{head}:", "", "```json", text, "```", "")
 
 
@@ -284,9 +308,10 @@ def _file_name(summary: Summary) -> str:
     return f"{STUDY_FILE} --out {summary.study.name}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON can have it: NaN and infinity become None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from teststrip.views import board as boards
 from teststrip.views import page
 from teststrip.views.connections import KEY
 from teststrip.views.feed import Feed
-from teststrip.views.gate import HEADERS, PICTURE_HEADERS, POLICY, Gate, Refusal, single
+from teststrip.views.gate import HEADERS, PICTURE_HEADERS, POLICY, VOTING, Gate, Refusal, single
 
 LOOK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
@@ -40,11 +40,11 @@ PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
 KEPT = {**PICTURE_HEADERS, "Cache-Control": "private, max-age=31536000, immutable"}
 NO_PICTURE = Refusal(404, "There is no such picture.")
 DAMAGED = Refusal(404, "This picture is gone or damaged. `teststrip verify` says more.")
-DOOR_ASSETS = ("launch.js", "launch.css")
+DOOR_ASSETS = ("launch.js", "launch.css", page.VOTE_STYLE, page.VOTE_SCRIPT)
 
 
-def application(pages: Pages, gate: Gate) -> Starlette:
-    """The routes, behind the gate."""
+def application(pages: Pages, gate: Gate, voting: Sequence[Route] = ()) -> Starlette:
+    """The routes, behind the gate; `voting` are those of the raters."""
     app = Starlette(
         routes=[
             Route("/", pages.door),
@@ -52,6 +52,7 @@ def application(pages: Pages, gate: Gate) -> Starlette:
             Route("/assets/{name:path}", pages.asset),
             Route("/data.js", pages.data),
             Route("/events", pages.events),
+            *voting,
             Route(f"/{THUMBS}/{{bucket}}/{{digest}}.webp", pages.thumb),
             Route("/{folder:path}/{name}", pages.image),
         ],
@@ -83,23 +84,27 @@ class Pages:
     async def door(self, request: Request) -> Response:
         """The page; without a session, a page that says where to get one."""
         if not self._gate.knows(request.cookies.get(self._gate.cookie)):
-            return _text(page.asset("launch.html"), ".html", 401)
-        return _text(page.index(POLICY), ".html")
+            return text_answer(page.asset("launch.html"), ".html", 401)
+        return text_answer(page.index(POLICY), ".html")
 
     async def enter(self, request: Request) -> Response:
         """A session for a launch code."""
         try:
-            code = json.loads(await asyncio.wait_for(_body(request), self._body_seconds))["code"]
+            code = json.loads(await asyncio.wait_for(body_of(request), self._body_seconds))["code"]
         except TimeoutError:
             # The connection is closed, because uvicorn would wait for the rest of the body all the same.
-            return _refused(Refusal(408, "The code took too long to arrive."), {"Connection": "close"})
+            return refused(Refusal(408, "The code took too long to arrive."), {"Connection": "close"})
         except (ValueError, KeyError, TypeError, RecursionError):
             code = None
         if not isinstance(code, str):
-            return _refused(Refusal(400, "The code could not be read."))
+            return refused(Refusal(400, "The code could not be read."))
+        if (rating := self._gate.enter_rater(code)) is not None:
+            response = JSONResponse({"entered": True})
+            response.set_cookie(self._gate.rater_cookie, rating, httponly=True, samesite="strict", path=VOTING)
+            return response
         session = self._gate.enter(code)
         if isinstance(session, Refusal):
-            return _refused(session)
+            return refused(session)
         self._link()
         response = JSONResponse({"entered": True})
         response.set_cookie(self._gate.cookie, session, httponly=True, samesite="strict", path="/")
@@ -109,27 +114,27 @@ class Pages:
         """A style sheet, script or font."""
         name = request.path_params["name"]
         if name not in page.ASSETS and name not in DOOR_ASSETS:
-            return _refused(Refusal(404, "There is no such asset."))
-        return _text(page.asset(name), Path(name).suffix)
+            return refused(Refusal(404, "There is no such asset."))
+        return text_answer(page.asset(name), Path(name).suffix)
 
     async def data(self, _: Request) -> Response:
         """The board as it stands."""
         body = await run_in_threadpool(lambda: page.data_script(self._feed.snapshot()))
-        return _text(body, ".js")
+        return text_answer(body, ".js")
 
     async def image(self, request: Request) -> Response:
         """A picture that the board shows, and no other file."""
         folder, name = request.path_params["folder"], request.path_params["name"]
         file = self._feed.file_of(Path(name).stem)
         if file is None or file != f"{folder}/{name}":
-            return _refused(NO_PICTURE)
+            return refused(NO_PICTURE)
         return await _picture(partial(files.read_whole, self._feed.folder, file), file)
 
     async def thumb(self, request: Request) -> Response:
         """A small copy of a large picture."""
         file = self._feed.file_of(request.path_params["digest"])
         if file is None or f"/{(small := thumbs.address(file))}" != request.url.path:
-            return _refused(NO_PICTURE)
+            return refused(NO_PICTURE)
         async with self._shrinking:
             return await _picture(partial(thumbs.of, self._feed.folder, file), small)
 
@@ -206,16 +211,18 @@ class _Guard:
 
         # After a refusal the connection is closed where another request could hide in the body of this one.
         ended = {"Connection": "close"} if refusal and refusal.status == 400 else {}
-        await (_refused(refusal, ended) if refusal else self._app)(scope, receive, guarded)
+        await (refused(refusal, ended) if refusal else self._app)(scope, receive, guarded)
 
     def _refuse(self, request: Request) -> Refusal | None:
         headers = single(request.headers.items())
         if isinstance(headers, Refusal):
             return headers
         session = request.cookies.get(self._gate.cookie)
-        if refusal := self._gate.refuse(request.method, request.url.path, headers, session):
+        rater = request.cookies.get(self._gate.rater_cookie)
+        if refusal := self._gate.refuse(request.method, request.url.path, headers, session, rater):
             return refusal
-        if self._gate.knows(session) and not request.scope["state"][KEY].welcome():
+        guest = self._gate.knows(session) or self._gate.rater(rater) is not None
+        if guest and not request.scope["state"][KEY].welcome():
             return Refusal(503, "Too many pages of this study are open. Close some.")
         return None
 
@@ -224,14 +231,15 @@ async def _picture(read: Callable[[], bytes], name: str) -> Response:
     """The bytes of a picture under the type of our own table. Whatever is no sound picture is not there."""
     kind = PICTURES.get(Path(name).suffix)
     if kind is None:
-        return _refused(NO_PICTURE)
+        return refused(NO_PICTURE)
     try:
         return Response(await run_in_threadpool(read), media_type=kind, headers=KEPT)
     except (StoreError, PictureError, OSError):
-        return _refused(DAMAGED)
+        return refused(DAMAGED)
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request) -> bytes:
+    """The body of a request, which is a small one. Raises ValueError where it is not."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -240,9 +248,11 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
+def refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal as an answer, in words for a person."""
     return PlainTextResponse(refusal.reason + "\n", refusal.status, headers)
 
 
-def _text(body: bytes, suffix: str, status: int = 200) -> Response:
+def text_answer(body: bytes, suffix: str, status: int = 200) -> Response:
+    """A page, style sheet, script or font as an answer."""
     return Response(body, status, media_type=TEXTS.get(suffix, "text/plain"), headers={"Cache-Control": "no-store"})

@@ -7,17 +7,20 @@ Puts the parts together and listens: `gate` decides who may ask, `connections` f
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from teststrip.errors import UsageError
+from teststrip.results import polling
 from teststrip.views.connections import PATIENCE, Connection, Patience, Room
 from teststrip.views.feed import REST, Feed, Rest
-from teststrip.views.gate import Gate, is_loopback
+from teststrip.views.gate import VOTING, Gate, is_loopback
 from teststrip.views.routes import LOOK_SECONDS, Pages, application
+from teststrip.views.vote_routes import Voting
+from teststrip.views.voting import Poll
 
 if TYPE_CHECKING:
     from teststrip.results.result import Result
@@ -33,6 +36,9 @@ def serve(
     token: str | None = None,
     announce: Callable[[str], None] = print,
     started: Callable[[Server], None] | None = None,
+    raters: Sequence[str] = (),
+    invite: Callable[[str, str], None] = print,
+    at: str = "/",
     patience: Patience = PATIENCE,
     room: Room | None = None,
     rest: Rest = REST,
@@ -46,6 +52,9 @@ def serve(
         token: at least 32 characters; a standing code for people on other machines.
         announce: is given each link to open. A link works once; when it was used, a new one is announced.
         started: is given the server, whose `stop` ends this call from another thread.
+        raters: names of raters; each gets a link that opens the voting and nothing else, until the server ends.
+        invite: is given each rater's name and link.
+        at: the part of the page that the links of `announce` open.
         patience: with slow clients.
         room: for connections; by default one of usual size.
         rest: of the feed between two looks at the folder.
@@ -65,11 +74,13 @@ def serve(
         name = f"[{host}]" if ":" in host else host
 
         def link() -> None:
-            announce(f"http://{name}:{gate.port}/#launch={gate.code()}")
+            announce(f"http://{name}:{gate.port}{at}#launch={gate.code()}")
 
         pages = Pages(feed, gate, link, patience.body_seconds)
+        poll = Poll(result.folder, feed.rows, chooser=polling.chooser(result.study))
+        voting = Voting(poll, gate, patience.body_seconds, feed.look)
         config = uvicorn.Config(
-            application(pages, gate),
+            application(pages, gate, voting.routes),
             http=partial(Connection, room or Room(), patience.header_seconds),  # type: ignore[arg-type]  # is only called
             ws="none",
             log_level="error",
@@ -79,6 +90,8 @@ def serve(
         )
         server = Server(config, pages.farewell)
         link()
+        for rater in raters:
+            invite(rater, f"http://{name}:{gate.port}{VOTING}#launch={gate.invite(rater)}")
         if started:
             started(server)
         server.run(sockets=[listening])

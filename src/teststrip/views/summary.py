@@ -19,7 +19,7 @@ from teststrip.analysis.power import outlook
 from teststrip.analysis.sentences import costs
 from teststrip.analysis.sentences.answers import lines
 from teststrip.analysis.sentences.phrases import count
-from teststrip.records import Across, Card, Finding, Look, QuestionChange, Row, Study
+from teststrip.records import Across, Card, Finding, Look, Polled, QuestionChange, Row, Study
 from teststrip.results import frames, looked
 from teststrip.rows import dead, heard
 from teststrip.views import head
@@ -61,6 +61,7 @@ class Summary:
         across: what several scores say together; None where there is one score alone.
         fingerprints: facts of what made the pictures.
         scored_by: facts of each metric whose scores these are.
+        polled: what votes say; empty where no one voted.
     """
 
     study: Study
@@ -82,6 +83,7 @@ class Summary:
     across: Across | None
     fingerprints: tuple[Mapping[str, object], ...]
     scored_by: Mapping[str, Mapping[str, object]]
+    polled: tuple[Polled, ...]
 
     @cached_property
     def layout(self) -> columns.Layout:
@@ -227,4 +229,5 @@ def of(result: Result) -> Summary:
         across=result.across,
         fingerprints=tuple(fingerprint.facts for fingerprint in result.fingerprints.values()),
         scored_by={name: by.facts for name, by in result.scored_by.items()},
+        polled=result.polled,
     )

@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
@@ -32,11 +31,6 @@ REVISION: Final = Setting("revision", "str", optional=True, doc="Branch, tag or 
 DEVICE: Final = Setting("device", "str", "auto", doc="auto, cpu, cuda, cuda:1 or mps.")
 BATCH: Final = Setting("batch", "int", 32, low=1, high=4096, doc="Pictures a call of the model.")
 """Options that a metric with a model has, beside the model."""
-
-
-def by_name(*settings: Setting) -> Mapping[str, Setting]:
-    """A metric's options by name."""
-    return MappingProxyType({setting.name: setting for setting in settings})
 
 
 class Encoder:

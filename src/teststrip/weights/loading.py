@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from teststrip.errors import MissingWeights, first_line
+from teststrip.records import Setting
 from teststrip.weights import hub, places
 from teststrip.weights.digests import Digests
 
@@ -32,6 +33,15 @@ UNWANTED = ["*/*", "*.fp16.*", "*.bf16.*", "open_clip*"]
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
+
+DEVICE: Final = Setting(
+    "device",
+    "str",
+    "auto",
+    choices=("auto", "cuda", "mps", "cpu"),
+    doc="Where the model runs; auto is cuda, else mps, else cpu.",
+)
+"""The option of every engine that computes on this machine."""
 
 _DIGESTS = Digests()
 

@@ -147,7 +147,7 @@ def judge(
         differences=found.differences,
         images=found.images,
         sample=sample,
-        outer=_no_surer_than(family, counted.widened(outer, LEVEL)),
+        outer=no_surer_than(family, counted.widened(outer, LEVEL)),
         inner=inner,
         p=p,
         family=family,
@@ -233,7 +233,7 @@ class _Evidence:
         return cls(sample, differences, differences[..., None], np.where(used, count, 0).sum(axis=(-2, -1)))
 
 
-def _no_surer_than(family: Array, outer: Interval) -> Interval:
+def no_surer_than(family: Array, outer: Interval) -> Interval:
     """Intervals that hold 0 where the corrected p does not exclude it, so that no interval says more than the verdict.
 
     Source:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from teststrip.imports import leftover
 from teststrip.imports.graph import Graph, Link, Node, of_prompt, of_workflow
 from teststrip.imports.notes import IMAGE_TO_IMAGE, Notes, number
 from teststrip.imports.tables import read_json
@@ -39,13 +40,15 @@ def read(said: Said) -> Understood | None:
     if graph is None:
         return None
     notes = Notes("ComfyUI")
-    samplers = _samplers(graph)
-    if not samplers:
+    end, samplers = _samplers(graph)
+    if end is None:
         notes.unread("prompt", "", "no node before the saved picture is a sampler")
         return notes.understood()
     if len(samplers) > 1:
         notes.remark(TWO_SAMPLERS.format(len(samplers)))
-    _Walk(graph, samplers[0], notes).take_down()
+    walk = _Walk(graph, samplers[0], notes)
+    walk.take_down()
+    leftover.take_down(graph, end, walk.known, notes)
     return notes.understood()
 
 
@@ -60,14 +63,18 @@ def _text(texts: Texts, name: str) -> str:
     return ""
 
 
-def _samplers(graph: Graph) -> list[Node]:
-    """The samplers upstream of a saved picture, the nearest first; of any node where the graph saves none."""
+def _samplers(graph: Graph) -> tuple[Node | None, list[Node]]:
+    """The node that saves a picture, and the samplers upstream of it, the nearest first.
+
+    Where the graph saves none, all samplers, and the first one as the end.
+    """
     ends = [node for node in graph.nodes.values() if node.is_a("save", "preview", "imageoutput") and node.links]
     ends.sort(key=lambda node: (not node.is_a("save"), not node.id.isdigit(), len(node.id), node.id))
     for end in ends:
         if found := [node for node in graph.upstream(end) if _is_sampler(node)]:
-            return found
-    return [node for node in graph.nodes.values() if _is_sampler(node)] if not ends else []
+            return end, found
+    found = [node for node in graph.nodes.values() if _is_sampler(node)] if not ends else []
+    return (found[0] if found else None), found
 
 
 def _is_sampler(node: Node) -> bool:
@@ -83,6 +90,13 @@ class _Walk:
         self.graph = graph
         self.sampler = sampler
         self.notes = notes
+        self.known: set[tuple[str, str]] = set()
+        """Node and input of each value that was looked at."""
+
+    def _of(self, node: Node, name: str) -> object:
+        """The value of an input; None where it has none of its own."""
+        self.known.add((node.id, name))
+        return node.values.get(name)
 
     def take_down(self) -> None:
         notes, guider = self.notes, self.graph.get(self.sampler.links.get("guider")) or self.sampler
@@ -101,7 +115,7 @@ class _Walk:
     def _value(self, name: str, via: str) -> object:
         """A value of the sampler: written into it, upstream of that input, or upstream of the input `via`."""
         if name in self.sampler.values:
-            return self.sampler.values[name]
+            return self._of(self.sampler, name)
         start = self.graph.get(self.sampler.links.get(name))
         if start is not None:
             return next(self._literals(start), None)
@@ -109,7 +123,7 @@ class _Walk:
         found = self.graph.upstream(start) if start else iter(())
         for node in found:
             if name in node.values:
-                return node.values[name]
+                return self._of(node, name)
             if name in node.links and (inner := self.graph.get(node.links[name])):
                 return next(self._literals(inner), None)
         return None
@@ -119,7 +133,7 @@ class _Walk:
         for node in self.graph.upstream(start):
             for name in ("value", "int", "float", "string", "text", "seed", "number"):
                 if name in node.values:
-                    yield node.values[name]
+                    yield self._of(node, name)
 
     def _number(self, key: str, name: str, via: str) -> None:
         if (value := self._value(name, via)) is not None:
@@ -180,7 +194,7 @@ class _Walk:
 
     def _text(self, node: Node, name: str, depth: int) -> str | None:
         """The text of an input, through primitives and nodes that put texts together."""
-        if isinstance(text := node.values.get(name), str):
+        if isinstance(text := self._of(node, name), str):
             return text
         source = self.graph.get(node.links.get(name))
         self.graph.steps += 1
@@ -192,7 +206,7 @@ class _Walk:
         return self._text(source, names[0], depth - 1) if names else None
 
     def _joined(self, node: Node, depth: int) -> str | None:
-        delimiter = node.values.get("delimiter", node.values.get("separator", ""))
+        delimiter = self._of(node, "delimiter" if "delimiter" in node.values else "separator")
         inputs = [name for name in sorted({*node.values, *node.links}) if name.lower().startswith(("text", "string"))]
         parts = [self._text(node, name, depth - 1) for name in inputs]
         if not parts or None in parts or sum(len(part or "") for part in parts) > _LONGEST:
@@ -210,10 +224,10 @@ class _Walk:
             if node.is_a("empty", "latent") and {"width", "height"} <= {*node.values, *node.links}:
                 for name in ("width", "height"):
                     inner = self.graph.get(node.links.get(name))
-                    value = node.values.get(name) if inner is None else next(self._literals(inner), None)
+                    value = self._of(node, name) if inner is None else next(self._literals(inner), None)
                     if value is not None:
                         self.notes.say(name, value)
-                batch = number(node.values.get("batch_size"))
+                batch = number(self._of(node, "batch_size"))
                 if batch is not None and batch > 1:
                     self.notes.remark(BATCH)
                 return
@@ -232,12 +246,13 @@ class _Walk:
         for node in self.graph.upstream(start, _models) if start else ():
             for name in _MODELS:
                 if isinstance(node.values.get(name), str):
-                    self.notes.say_setting(name, "model", node.values[name])
+                    self.notes.say_setting(name, "model", self._of(node, name))
                     break
-            if isinstance(lora := node.values.get("lora_name"), str):
-                loras.append((lora, node.values.get("strength_model", 1)))
+            if isinstance(node.values.get("lora_name"), str):
+                strength = self._of(node, "strength_model") if "strength_model" in node.values else 1
+                loras.append((str(self._of(node, "lora_name")), strength))
             if "shift" in node.values:
-                self.notes.say_own("shift", node.values["shift"])
+                self.notes.say_own("shift", self._of(node, "shift"))
         if loras:
             self.notes.say_own("lora", " + ".join(name for name, _ in loras))
             scale = loras[0][1] if len(loras) == 1 else " + ".join(str(weight) for _, weight in loras)
@@ -247,7 +262,7 @@ class _Walk:
         """The distilled guidance of Flux, which stands on the way to the text; ComfyUI's cfg is the other one then."""
         start = self.graph.get(positive)
         for node in self.graph.upstream(start) if start else ():
-            if node.is_a("fluxguidance") and (value := number(node.values.get("guidance"))) is not None:
+            if node.is_a("fluxguidance") and (value := number(self._of(node, "guidance"))) is not None:
                 if "guidance_scale" in self.notes.settings:
                     self.notes.put("true_cfg_scale", self.notes.settings.pop("guidance_scale"))
                 self.notes.put("guidance_scale", float(value))

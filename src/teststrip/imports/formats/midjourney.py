@@ -17,6 +17,7 @@ from teststrip.imports.notes import NEGATIVE, Notes, number
 from teststrip.imports.understood import Said, Understood
 from teststrip.pictures.texts import xmp_text
 
+TOOL: Final = "Midjourney"
 _JOB: Final = re.compile(r"\s*Job ID:\s*([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\s*$")
 _IN_NAME: Final = re.compile(r"_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([0-3])(?=\D|$)")
 _FLAG: Final = re.compile(r"(?:(?<=\s)|^)(?:--|—)([A-Za-z]+)(?=\s|$)")
@@ -87,13 +88,22 @@ def read(said: Said) -> Understood | None:
     body = text[: -len(job[0])] if job and job[0] else text
     place = _IN_NAME.search(said.name)
     name = (job[1] if job else "") or (place[1] if place else "") or _guid(packet)
-    notes = Notes("Midjourney")
+    notes = Notes(TOOL)
     known = _flags(body, notes) if body else 0
     if not job and not known and not (_guid(packet) and "trainedAlgorithmicMedia" in packet):
         return None
     if not body:
         notes.unread("prompt", "", "the file has the job's number alone. Write the prompt into a CSV beside it")
     return notes.understood(job=name.lower(), index=int(place[2]) if place else None)
+
+
+def named(file: str) -> bool:
+    """Whether a file's name has the form of Midjourney's: it ends with a job and a place in it.
+
+    >>> named("anna_an_owl_0a1b2c3d-0000-4000-8000-0123456789ab_2.png"), named("owl_2.png")
+    (True, False)
+    """
+    return _IN_NAME.search(file) is not None
 
 
 def _guid(packet: str) -> str:

@@ -22,7 +22,8 @@ const Answer = (() => {
       <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Phrases.count(board.findings.length, "finding")}`}</button>`}
         ${costs.map((line) => html`<span class="costs" key=${line}>${line}</span>`)}</p>
       ${all && html`<ul class="every">${board.findings.map((finding) => html`<li><${Whole} finding=${finding} show=${show} /></li>`)}</ul>
-        ${board.across && html`<p class="across">${board.across}</p>`}`}
+        ${board.across && html`<p class="across">${board.across}</p>`}
+        ${(board.votes || []).map((line) => html`<p class="across" key=${line}>${line}</p>`)}`}
     </section>`;
   }
 

@@ -29,7 +29,7 @@
  * @typedef {{total: number, made: number, failed: number, seconds_left?: number | null, running?: boolean, at?: string}} Progress
  * @typedef {{study: Study, axes: {name: string, kind: string, labels: string[], short?: string[], numbers: number[] | null, logarithmic?: boolean,
  *   settings: Record<string, unknown>[], options?: Record<string, unknown>[]}[], prompts: {id: string, text: string, tags: string[], label?: string, pictures?: Record<string, string>}[], metrics: Metric[],
- *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], head: Head, warnings?: string[], across?: string, progress: Progress, root: string}} RawBoard
+ *   titles: Record<string, string>, cells: Cell[], places: Place[], findings: Finding[], head: Head, warnings?: string[], across?: string, votes?: string[], progress: Progress, root: string, live?: boolean}} RawBoard
  * @typedef {RawBoard & {dims: Dim[], dim: (id: string) => Dim, index: (id: string) => number,
  *   level: (place: Place, id: string) => number, metric: (name: string) => number, pictured: number}} Model
  */

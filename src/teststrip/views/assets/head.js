@@ -12,6 +12,7 @@ const Top = (() => {
         <div class="top-buttons">
           ${board.head.settings && html`<button type="button" class=${"button" + (view.table ? " active" : "")} aria-label="Settings" aria-pressed=${view.table} onClick=${() => Store.set({ table: !view.table })}>${Icon("table")}<span>Settings</span></button>`}
           ${board.metrics.length > 0 && html`<button type="button" class=${"button" + (view.charts ? " active" : "")} aria-label="Charts" aria-pressed=${view.charts} onClick=${() => Store.set({ charts: !view.charts })}>${Icon("charts")}<span>Charts</span></button>`}
+          ${board.live && html`<a class="button" href="vote" aria-label="Vote" title="Compare two pictures at a time, without knowing which is which">${Icon("compare")}<span>Vote</span></a>`}
           <${Sheet.Export} board=${board} view=${view} pivot=${pivot} sizes=${sizes} />
           <${More} board=${board} view=${view} />
         </div>
@@ -65,28 +66,4 @@ const Top = (() => {
   }
 
   return Object.assign(Top, { evidence });
-})();
-
-/** Dark or light: what the system says until a person chooses. */
-const Theme = (() => {
-  const KEY = "teststrip.theme";
-  function start() {
-    try {
-      const chosen = localStorage.getItem(KEY);
-      if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
-    } catch {
-      // No storage: the system's choice stands.
-    }
-  }
-  function toggle() {
-    const root = document.documentElement;
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    try {
-      localStorage.setItem(KEY, root.dataset.theme);
-    } catch {
-      // As above.
-    }
-  }
-  return { start, toggle };
 })();

@@ -7,6 +7,7 @@ const Icon = (() => {
     close: "M5 5l10 10M15 5L5 15",
     down: "M6 8l4 4 4-4",
     left: "M12 5l-5 5 5 5", right: "M8 5l5 5-5 5", up: "M5 12l5-5 5 5", lower: "M5 8l5 5 5-5",
+    back: "M8 5L4 9l4 4M4 9h7a4.500 4.500 0 0 1 0 9H9",
     swap: "M4 7h11l-3-3M16 13H5l3 3",
     filter: "M3.5 5h13M6 10h8M8.5 15h3",
     charts: "M3.5 16.5h13M5 13l3.5-4 3 2.5L16 5",

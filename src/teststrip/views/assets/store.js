@@ -4,8 +4,6 @@
  * `Store.set` takes a part of the view. A step that a person may want to take back (STEPS, opening, closing) adds an
  * entry to the browser's history; all else (sizes, sliders, stars) replaces the current one.
  */
-const { html, render, useEffect, useLayoutEffect, useMemo, useRef, useState } = htmPreact;
-
 const Store = (() => {
   /** What Back takes back. @type {(keyof View)[]} */
   const STEPS = ["rows", "cols", "by", "flip", "pile", "keep", "only", "tag", "layout", "found"];
