@@ -36,6 +36,7 @@ from teststrip.diffusion import backends, loading, models, pipelines
 from teststrip.diffusion.batches import Batches
 from teststrip.engines.diffusers import DiffusersEngine
 from teststrip.records import EngineRef, Render, Shot
+from teststrip.weights.loading import quietly
 
 PROMPTS = (
     "a single blood-red rose with thorns dripping blood",
@@ -223,7 +224,7 @@ def make_thirty(way: str, model: str) -> float:
     """What `peak_megabytes` runs in a process of its own. Returns megabytes."""
     study = Study(model, 50, 1)
     study.cells = [(float(guidance), 4) for guidance in range(5, 10)]
-    with tempfile.TemporaryDirectory() as place, torch.inference_mode(), loading.silence():
+    with tempfile.TemporaryDirectory() as place, torch.inference_mode(), quietly("diffusers", "transformers"):
         folder = Path(place)
         ways: dict[str, Callable[[], Iterator[int]]] = {
             "load": lambda: iter(()),
@@ -247,7 +248,7 @@ def measure(model: str, divide: int, prompts: int) -> dict[str, Any]:
     """All ways, interleaved; seconds for the whole study by each."""
     study = Study(model, divide, prompts)
     total, threads = len(study.shots()), torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as place, torch.inference_mode(), loading.silence():
+    with tempfile.TemporaryDirectory() as place, torch.inference_mode(), quietly("diffusers", "transformers"):
         forward = denoiser(study)
         batch, each = best_batch(forward)
         batches = batches_of(study, "torch")
