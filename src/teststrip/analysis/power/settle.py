@@ -240,7 +240,8 @@ def _draws(directions: int) -> _Lucks:
 @lru_cache(maxsize=32)
 def _luck(degrees: float, directions: int) -> Array:
     """The SD that was seen in units of the true one, of each draw, [draws, 1]: one for all numbers of units."""
-    return np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
+    luck: Array = np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
+    return luck
 
 
 def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> tuple[Array, Array]:
