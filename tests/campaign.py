@@ -161,7 +161,8 @@ SIBLINGS = (
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if any(part in item.nodeid for part in SIBLINGS):
+        name = item.nodeid  # asked for once: pytest puts it together each time
+        if any(part in name for part in SIBLINGS):
             item.add_marker(pytest.mark.slow)
     whole = config.args == config.getini("testpaths") and config.getoption("tier") != "quick"
     if whole and (gone := [part for part in SIBLINGS if not any(part in item.nodeid for item in items)]):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,3 +49,22 @@ def test_few_panels_give_the_integral_of_many(degrees: int) -> None:
         for panels in (60, student.PANELS)
     )
     assert few == pytest.approx(many, abs=1e-6)
+
+
+@given(
+    st.floats(-1e4, 1e4),
+    st.sampled_from([math.atan, math.erf, lambda x: x, lambda x: x**3 + x, lambda x: max(x, -1.0)]),
+)
+def test_a_root_is_found_wherever_a_function_rises_through_zero_and_in_few_steps(
+    at: float, rises: Callable[[float], float]
+) -> None:
+    asked: list[float] = []
+
+    def shifted(x: float) -> float:
+        asked.append(x)
+        return rises(x - at)
+
+    assert student.root(shifted, -1e5, 1e5) == pytest.approx(at, rel=1e-12, abs=1e-12)
+    assert len(asked) <= 60  # bisection takes 65; most of these are spent on the way to where the function bends
+    assert student.root(shifted, at + 1, 1e5) == at + 1
+    assert student.root(shifted, -1e5, at - 1) == at - 1

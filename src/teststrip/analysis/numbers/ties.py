@@ -23,8 +23,8 @@ CORRECTION = 1.0
 By enumeration of all counts of 6 to 120 pairs and margins up to a half: wrong in up to 7.5 % of studies with half a
 pair, in up to 5.5 % with a whole one.
 """
-_ROUNDS = 50
-"""Halvings of a range of 2 until a bound is found."""
+_ROUNDS = 40
+"""Halvings of a range of 2 until a bound is found to 2e-12, on the safe side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,13 @@ class Tally:
         if not np.any(self.few):
             return interval
         quantile = float(special.ndtri(0.5 + level / 2))
-        high = self.size * bound(self.up, self.down, self.pairs, quantile)
-        low = -self.size * bound(self.down, self.up, self.pairs, quantile)
+        # Both ends in one search: that of a single study costs as much as its number of calls of NumPy.
+        ups, downs = np.stack([self.up, self.down]), np.stack([self.down, self.up])
+        most, least = self.size * bound(ups, downs, self.pairs, quantile)
         return Interval(
             interval.mean,
-            np.where(self.few, np.minimum(interval.low, low), interval.low),
-            np.where(self.few, np.maximum(interval.high, high), interval.high),
+            np.where(self.few, np.minimum(interval.low, -least), interval.low),
+            np.where(self.few, np.maximum(interval.high, most), interval.high),
             interval.se,
             interval.prompts,
         )

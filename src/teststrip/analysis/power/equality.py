@@ -69,7 +69,7 @@ class Asked:
         total = 0.0
         for z, share in HERMITE if error else ((0.0, 1.0),):
             margin = self.margin * max(1 + z * error, 0.0)
-            for s, weight in student.spread(prompts - 1, PANELS):
+            for s, weight in _nodes(prompts - 1):
                 half = critical * math.hypot(s * se, margin * error)
                 # The range of the levels' means, each of which has half the variance of a difference.
                 total += share * weight * student.range_cdf((margin - half) / se * math.sqrt(2), self.levels)
@@ -83,7 +83,8 @@ class Asked:
 
     def assurance(self, prompts: int) -> float:
         """The mean chance over what the true spread may be."""
-        return math.fsum(self.chance(prompts, luck) for luck in self.lucks()) / len(self.lucks())
+        lucks = self.lucks()
+        return math.fsum(self.chance(prompts, luck) for luck in lucks) / len(lucks)
 
     def likely(self, prompts: int) -> tuple[float, float]:
         """The chance lies between these two for four of five pilots."""
@@ -95,6 +96,12 @@ class Asked:
     def needed(self) -> int:
         """The fewest prompts that show it in 80 % of studies, on average over pilots; MANY = out of reach."""
         return _needed(self)
+
+
+@lru_cache(maxsize=64)
+def _nodes(degrees: int) -> tuple[tuple[float, float], ...]:
+    """The nodes of `student.spread` that count: the others, a third of all, weigh less than 1e-7 together."""
+    return tuple(node for node in student.spread(degrees, PANELS) if node[1] > 1e-9)
 
 
 @lru_cache(maxsize=256)

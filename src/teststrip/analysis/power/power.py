@@ -82,17 +82,8 @@ def detectable(prompts: int, sd: float, *, power: float = 0.8, alpha: float = 0.
     if prompts < 2:
         return math.inf
     critical = student.quantile(1 - alpha / contrasts / 2, prompts - 1)
-    shift = _shift(lambda shift: _power(prompts, shift, critical) >= power, critical + 40.0)
+    shift = student.root(lambda shift: _power(prompts, shift, critical) - power, 0.0, critical + 40.0)
     return shift * sd / math.sqrt(prompts)
-
-
-def _shift(seen: Callable[[float], bool], most: float) -> float:
-    """The least distance from zero, in standard errors, that is seen; by bisection."""
-    low, high = 0.0, most
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if seen(middle) else (middle, high)
-    return high
 
 
 def _power(prompts: int, shift: float, critical: float) -> float:
@@ -170,7 +161,8 @@ def detectable_here(prompts: int, replicates: int, *, contrasts: int = 1, varian
         outside = (student.normal_cdf(shift - b) + student.normal_cdf(-shift - b) for b in bounds)
         return math.fsum(outside) / len(bounds)
 
-    return _shift(lambda shift: chance(shift) >= SHARE, max(bounds) + 10.0) * sd / math.sqrt(prompts * replicates)
+    shift = student.root(lambda shift: chance(shift) - SHARE, 0.0, max(bounds) + 10.0)
+    return shift * sd / math.sqrt(prompts * replicates)
 
 
 @lru_cache(maxsize=16)

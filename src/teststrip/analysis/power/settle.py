@@ -237,6 +237,13 @@ def _draws(directions: int) -> _Lucks:
     return _Lucks(np.concatenate([means, -means]), shapes, places, rng.permutation(special.ndtri(places)))
 
 
+@lru_cache(maxsize=32)
+def _luck(degrees: float, directions: int) -> Array:
+    """The SD that was seen in units of the true one, of each draw, [draws, 1]: one for all numbers of units."""
+    luck: Array = np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
+    return luck
+
+
 def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> tuple[Array, Array]:
     """Means, and sums of squares within so many blocks, of a sample of so many units around zero: [draws, contrasts].
 
@@ -244,8 +251,8 @@ def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> 
         Bartlett's decomposition of a Wishart matrix; chi-square by Wilson and Hilferty, which makes it smooth in the
         number of units. The true variance is uncertain by the degrees of freedom behind it.
     """
-    root, degrees = question.spread.root, question.spread.degrees
-    luck = np.sqrt(special.chdtri(degrees, 1 - lucks.places) / degrees)[:, None]
+    root = question.spread.root
+    luck = _luck(question.spread.degrees, root.shape[1])
     scattered = lucks.means @ root.T / math.sqrt(units) / luck
     p = root.shape[1]
     freedom = np.maximum(units - blocks - np.arange(p), 0.0)
