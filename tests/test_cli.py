@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from tests import installing, studies
-from tests.command import COMMAND, command, environment
+from tests.command import command, environment, run
 from teststrip import plugins, study
 from teststrip.store import Store
 from teststrip.study.cells import places
 from teststrip.verbs import extent
 
+LITTLE: Mapping[str, Any] = {
+    "prompts": ["a rose", "an owl"],
+    "settings": {"width": 16, "height": 16},
+    "axes": {"guidance_scale": [1, 3]},
+}
 HEAVY = ["numpy", "torch", "diffusers", "transformers", "pandas", "scipy", "PIL"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    studies.write(
-        tmp_path,
-        "study.toml",
-        prompts=["a rose", "an owl"],
-        settings={"width": 16, "height": 16},
-        axes={"guidance_scale": [1, 3]},
-    )
+    studies.write(tmp_path, "study.toml", **LITTLE)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the study of `folder` has run; to be copied."""
+    place = tmp_path_factory.mktemp("made")
+    studies.write(place, "study.toml", **LITTLE)
+    command("run", "study.toml", cwd=place)
+    return place
+
+
+@pytest.fixture
+def finished(made: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own in which the study of `folder` has run."""
+    return shutil.copytree(made, tmp_path / "finished")
 
 
 def modules_after(code: str, cwd: Path) -> set[str]:
@@ -125,13 +142,12 @@ def test_run_report_verify_agree(folder: Path) -> None:
     assert "2 made again: 2 equal to the pixel" in verified
 
 
-def test_verify_finds_a_flipped_bit(folder: Path) -> None:
-    command("run", "study.toml", cwd=folder)
-    victim = next((folder / "runs/little/images").rglob("*.png"))
+def test_verify_finds_a_flipped_bit(finished: Path) -> None:
+    victim = next((finished / "runs/little/images").rglob("*.png"))
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
-    said = command("verify", "runs/little", cwd=folder, code=3).stdout
+    said = command("verify", "runs/little", cwd=finished, code=3).stdout
     assert victim.name in said
 
 
@@ -161,10 +177,9 @@ def test_a_failed_shot_gives_exit_code_3_and_its_reason(folder: Path) -> None:
         (["view", "done", "--host", "0.0.0.0"], "a token of at least 32 characters is needed"),
     ],
 )
-def test_a_wrong_command_gets_one_clear_message_and_exit_code_2(folder: Path, words: list[str], message: str) -> None:
-    if "done" in words:
-        command("run", "study.toml", "--out", "done", cwd=folder)
-    said = command(*words, cwd=folder, code=2).stderr
+def test_a_wrong_command_gets_one_clear_message_and_exit_code_2(finished: Path, words: list[str], message: str) -> None:
+    (finished / "runs/little").rename(finished / "done")
+    said = command(*words, cwd=finished, code=2).stderr
     assert message in " ".join(said.split())
 
 
@@ -172,15 +187,14 @@ VERBS = [["plan", "--no-calibrate"], ["run"], ["report"], ["best"], ["verify"], 
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda words: words[0])
-def test_every_verb_takes_the_study_file_its_folder_or_a_part_of_that_folder(folder: Path, verb: list[str]) -> None:
-    command("run", "study.toml", cwd=folder)
-    before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+def test_every_verb_takes_the_study_file_its_folder_or_a_part_of_that_folder(finished: Path, verb: list[str]) -> None:
+    before = sorted(path.relative_to(finished) for path in finished.rglob("*"))
     said = {
-        command(verb[0], path, *verb[1:], cwd=folder).stdout
+        command(verb[0], path, *verb[1:], cwd=finished).stdout
         for path in ("study.toml", "runs/little", "runs/little/study.toml", "runs/little/report.md")
     }
     assert len(said) == 1
-    after = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    after = sorted(path.relative_to(finished) for path in finished.rglob("*"))
     assert {path.name for path in set(after) ^ set(before)} <= {"little.csv"}
 
 
@@ -258,14 +272,7 @@ def test_a_part_that_does_not_load_keeps_its_line_in_json(tmp_path: Path, monkey
 def test_a_shell_completes_commands_and_names(tmp_path: Path, words: str, offered: set[str]) -> None:
     asked = {"_TESTSTRIP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
     code = "import sys; sys.argv[0] = 'teststrip'; from teststrip.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment(**asked),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run([], program=("-c", code), cwd=tmp_path, env=environment(**asked))
     assert set(done.stdout.split()) == offered, done.stderr
 
 
@@ -313,17 +320,7 @@ def test_an_engine_says_what_one_model_takes_with_its_own_defaults(tmp_path: Pat
 def test_a_list_has_the_width_of_the_terminal_and_whole_lines_in_a_pipe(tmp_path: Path, words: list[str]) -> None:
     narrow = command(*words, cwd=tmp_path, COLUMNS="70").stdout.splitlines()
     assert max(map(len, narrow)) <= 70
-    whole = [
-        line
-        for line in subprocess.run(
-            [sys.executable, "-m", "teststrip", *words],
-            cwd=tmp_path,
-            env=without_columns(),
-            capture_output=True,
-            text=True,
-        ).stdout.splitlines()
-        if line
-    ]
+    whole = [line for line in run(words, cwd=tmp_path, env=without_columns()).stdout.splitlines() if line]
     assert len(whole) < len(narrow)
     assert max(map(len, whole)) > 80
 
@@ -333,9 +330,8 @@ def without_columns() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("words", [[], ["--full"], ["--markdown"], ["--markdown", "--full"]], ids=" ".join)
-def test_report_is_short_unless_all_of_it_is_asked_for(folder: Path, words: list[str]) -> None:
-    command("run", "study.toml", cwd=folder)
-    told = command("report", "study.toml", *words, cwd=folder).stdout
+def test_report_is_short_unless_all_of_it_is_asked_for(made: Path, words: list[str]) -> None:
+    told = command("report", "study.toml", *words, cwd=made).stdout
     assert "4 of 4 images" in told
     assert ("1 SD is what the score changes" in told) == ("--full" in words)
     assert ("# little" in told) == ("--markdown" in words)
@@ -394,14 +390,8 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_a_file_for_the_report(tmp_
     installing.distribution(tmp_path / "site", "odd", {"engines": {"odd": "odd:Odd"}}, text)
     study = tmp_path / "study.toml"
     study.write_text('name = "odd"\nprompts = ["an owl"]\n[engine]\nname = "odd"\n', encoding="utf-8")
-    done = subprocess.run(
-        [*COMMAND, "plan", str(study)],
-        cwd=tmp_path,
-        env=environment(PYTHONPATH=str(tmp_path / "site"), TMPDIR=str(tmp_path)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = environment(PYTHONPATH=str(tmp_path / "site"), TMPDIR=str(tmp_path))
+    done = run(["plan", str(study)], cwd=tmp_path, env=env)
     assert done.returncode == 1
     said = " ".join(done.stderr.split())
     assert said.startswith("teststrip: a fault of Teststrip or of a library under it (ZeroDivisionError: odd ")

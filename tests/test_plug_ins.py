@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import installing
-from tests.command import environment
+from tests.command import command, environment
 
 DOCS = Path(__file__).parents[1] / "docs"
 GUIDES = {
@@ -57,10 +57,7 @@ def test_the_guides_plug_ins_keep_the_contracts_from_outside(plug_in: Path) -> N
 
 def test_the_command_lists_them_beside_the_built_in_ones(plug_in: Path) -> None:
     for word, names in {"engines": ("stripes", "pattern"), "metrics": ("white_share",), "trackers": ("album",)}.items():
-        done = subprocess.run(
-            [sys.executable, "-m", "teststrip", word],
-            cwd=plug_in, env=environment(), capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
+        done = command(word, cwd=plug_in)
         for name in names:
             assert name in done.stdout
 

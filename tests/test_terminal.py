@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import studies
-from tests.command import COMMAND, assert_no_fault, command, environment
+from tests.command import assert_no_fault, command, environment, run
 from teststrip.characters import HOSTILE, printable
 
 EVIL = "\x1b]0;title\x07\x9b31m\u202e\u2066z\u2028"
@@ -129,18 +128,9 @@ PRINTERS: Sequence[Sequence[str]] = (
 )
 
 
-def said_into(room: Path, words: Sequence[str], out: int | None, **more: Callable[[], None]) -> tuple[int, str]:
-    """The exit code and standard error of a command whose standard output goes somewhere."""
-    done = subprocess.run(
-        [*COMMAND, *words],
-        cwd=room,
-        env=environment(),
-        stdout=out,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        **more,
-    )
+def said_into(room: Path, words: Sequence[str], out: int | None, **more: int) -> tuple[int, str]:
+    """The exit code and standard error of a command whose standard output goes somewhere; None is nowhere."""
+    done = run(words, cwd=room, env=environment(), stdout=out, **more)
     assert_no_fault(done.stderr)
     return done.returncode, done.stderr
 
@@ -172,14 +162,10 @@ def test_a_closed_pipe_is_one_line_and_the_exit_code_of_shells(finished: Path, w
 def test_a_run_goes_on_where_standard_error_is_lost(finished: Path, tmp_path: Path) -> None:
     shutil.copy(finished / "study.toml", tmp_path)
     with Path("/dev/full").open("w") as full:
-        words = [*COMMAND, "run", "study.toml", "--out", "new"]
-        done = subprocess.run(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=full, check=False)
+        words = ["run", "study.toml", "--out", "new"]
+        done = run(words, cwd=tmp_path, env=environment(), stderr=full.fileno())
     assert done.returncode == 0
-    assert b"report" in done.stdout
-
-
-def small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    assert "report" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -197,7 +183,7 @@ def small_files() -> None:
 )
 def test_a_target_that_cannot_be_written_is_one_line(finished: Path, words: list[str], where: str) -> None:
     (finished / "folder").mkdir(exist_ok=True)
-    code, said = said_into(finished, words, subprocess.DEVNULL)
+    code, said = said_into(finished, words, None)
     assert code == 2
     assert said.startswith(f"teststrip: {where}"), said
     assert len(said.splitlines()) == 1
@@ -211,7 +197,7 @@ def test_a_target_that_cannot_be_written_is_one_line(finished: Path, words: list
 )  # fmt: skip
 def test_a_file_that_the_system_cuts_is_one_line(finished: Path, tmp_path: Path, words: list[str]) -> None:
     shutil.copytree(finished, tmp_path / "room")
-    code, said = said_into(tmp_path / "room", words, subprocess.DEVNULL, preexec_fn=small_files)
+    code, said = said_into(tmp_path / "room", words, None, largest_file=100)
     assert code == 2, said
     assert len(said.splitlines()[-1].split(". ")) >= 2, "what and remedy"
     drafts = [path.name for path in (tmp_path / "room").rglob(".*.tmp")]
@@ -240,6 +226,6 @@ def read_only(finished: Path, tmp_path: Path):
     ids=" ".join,
 )  # fmt: skip
 def test_no_verb_ends_in_a_traceback_in_a_folder_for_reading(read_only: Path, words: Sequence[str]) -> None:
-    code, said = said_into(read_only, words, subprocess.DEVNULL)
+    code, said = said_into(read_only, words, None)
     assert code in (0, 2), said
     assert code == 0 or len(said.splitlines()) == 1

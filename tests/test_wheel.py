@@ -1,4 +1,8 @@
-"""What `pip install teststrip` gives: the wheel in a fresh environment, with no extra. Asks the package registry."""
+"""What `pip install teststrip` gives: the wheel in a fresh environment, with no extra.
+
+What the wheel requires is linked from the environment of the tests. `make campaign` also has pip install it, which asks
+the package registry, and takes a minute to unpack and compile.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,14 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "guidance_vs_steps.toml"
@@ -34,9 +41,19 @@ class Environment:
         self.teststrip = folder / "venv" / "bin" / "teststrip"
 
     def install(self) -> None:
+        """Install the wheel and what it requires."""
         # Nothing is compiled ahead: most modules of SciPy and pandas are never imported here.
         wheel = f"teststrip @ {self._wheel.as_uri()}"
         pip("--python", self._python, "install", "--no-compile", "--constraint", CONSTRAINTS, wheel)
+
+    def link(self) -> None:
+        """Install the wheel, and link what it requires from the environment of the tests."""
+        pip("--python", self._python, "install", "--no-compile", "--no-deps", self._wheel)
+        (site,) = self.teststrip.parent.parent.glob("lib/python3*/site-packages")
+        (own,) = metadata.distributions(name="teststrip", path=[str(site)])
+        for one in required(own, set()):
+            for name in {file.parts[0] for file in one.files or ()} - {"..", "__pycache__"}:
+                (site / name).symlink_to(str(one.locate_file(name)))
 
     def command(self, *words: str | Path, cwd: Path, code: int = 0) -> str:
         """Run `teststrip WORDS` and return what it printed, errors included."""
@@ -55,10 +72,22 @@ def pip(*words: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def required(one: metadata.Distribution, known: set[str]) -> Iterator[metadata.Distribution]:
+    """The distributions that one requires, each once, with all that those require; without extras."""
+    for requirement in map(Requirement, one.requires or ()):
+        name = canonicalize_name(requirement.name)
+        if name not in known and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            known.add(name)
+            found = metadata.distribution(name)
+            assert requirement.specifier.contains(found.version, prereleases=True), requirement
+            yield found
+            yield from required(found, known)
+
+
+@pytest.fixture(scope="module", params=[Environment.link, pytest.param(Environment.install, marks=pytest.mark.slow)])
+def base(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Environment:
     environment = Environment(tmp_path_factory.mktemp("wheel"))
-    environment.install()
+    request.param(environment)
     return environment
 
 

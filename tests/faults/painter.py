@@ -2,7 +2,7 @@
 and then one look.
 
     python painter.py FOLDER COUNT [FAULT]
-    python painter.py --forks FOLDER COUNT [FAULT]      one such process, forked, for each line of standard input
+    python painter.py --forks [WORDS]       one such process, forked, for each JSON list of further words that is a line
 
 FAULT plants a fault that the harness must find, or dies at an exact place:
 
@@ -17,6 +17,7 @@ The first three have a slow disk, so that a kill meets the moment in which they 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -133,12 +134,12 @@ def main(folder: str, count: str, fault: str = "") -> int:
 
 def serve(words: list[str]) -> int:
     """For each line: fork a painter, say its process id, and when it has ended its exit code."""
-    for _ in sys.stdin:
+    for line in sys.stdin:
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                code = main(*words)
+                code = main(*words, *json.loads(line))
             finally:
                 os._exit(code)
         print(child, flush=True)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -103,8 +103,8 @@ class Forks:
         painter = [sys.executable, str(PAINTER), "--forks", *words]
         self._parent = subprocess.Popen(painter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
-    def __call__(self) -> Child:
-        return _Fork(self._parent)
+    def __call__(self, *words: str) -> Child:
+        return _Fork(self._parent, words)
 
     def __enter__(self) -> Self:
         return self
@@ -114,9 +114,9 @@ class Forks:
 
 
 class _Fork:
-    def __init__(self, parent: subprocess.Popen[bytes]) -> None:
+    def __init__(self, parent: subprocess.Popen[bytes], words: Sequence[str]) -> None:
         self._parent, self._code = parent, None
-        parent.stdin.write(b"\n")
+        parent.stdin.write(json.dumps(words).encode() + b"\n")
         self.pid = int(parent.stdout.readline())
 
     def poll(self) -> int | None:

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,6 +168,7 @@ def keep(file: Path, name: str, found: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore")
     words = argparse.ArgumentParser()
     words.add_argument("kind", choices=CASES)
     words.add_argument("--part", default="0/1", help="every n-th case from the k-th on: k/n")

@@ -8,35 +8,28 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.command import environment
+from tests.command import environment, run
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links, FIFOs and alarms are POSIX")
 
 
-def python(*words: str, timeout: int) -> str:
-    """What a Python process says on standard output."""
+def said(*program: str, words: Sequence[str] = (), timeout: float = 600) -> str:
+    """What a process of Python says on standard output."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env=environment(PYTHONPATH=path, PYTHONWARNINGS="ignore"),
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=timeout,
-        check=True,
-    ).stdout
+    done = run(words, program=program, cwd=ROOT, env=environment(PYTHONPATH=path), timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def swept(*words: str, timeout: int = 600) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(python("-m", "tests.hostile.sweep", *words, timeout=timeout))
+def swept(*words: str, timeout: float = 600) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said("-m", "tests.hostile.sweep", words=words, timeout=timeout))
     return found
 
 
@@ -107,4 +100,4 @@ with Watch(world, world / "mine").over(study) as strayed:
     {STRAYS.get(name) or ALLOWED[name]}
 print(len(strayed))
 """
-    assert (int(python("-c", code, timeout=60)) > 0) == (name in STRAYS)
+    assert (int(said("-c", code)) > 0) == (name in STRAYS)

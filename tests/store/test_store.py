@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.faults import painter
 from tests.faults.painter import FINGERPRINT, LOOK, png, render, shot
-from tests.faults.torture import PAINTER
+from tests.faults.torture import PAINTER, Forks
 
 from teststrip.errors import FolderBusy, PictureError, StoreError
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Score, Shot
@@ -503,37 +503,37 @@ def test_an_older_ledger_is_read_without_being_changed(older, version):
 @pytest.mark.process
 def test_a_migration_killed_at_any_statement_is_finished_by_the_next_run(older, version, tmp_path):
     before = contents(older / "study.sqlite")
-    for number in range(1, 200):
-        copy = shutil.copytree(older, tmp_path / f"copy-{number}")
-        command = [sys.executable, str(PAINTER), str(copy), "6"]
-        killed = subprocess.run([*command, f"statement:{number}"], check=False).returncode == -9
-        with Store(copy, write=True) as store:
-            assert len(store.done()) == 6
-            assert store.attempts() == {shot(9).id: 1}
-        if (copy / f"study-version-{version}.sqlite").exists():
-            assert contents(copy / f"study-version-{version}.sqlite") == before
-        assert not list(copy.glob(".*"))
-        if not killed:
-            break
+    with Forks() as start:
+        for number in range(1, 200):
+            copy = shutil.copytree(older, tmp_path / f"copy-{number}")
+            killed = start(str(copy), "6", f"statement:{number}").wait() == -9
+            with Store(copy, write=True) as store:
+                assert len(store.done()) == 6
+                assert store.attempts() == {shot(9).id: 1}
+            if (copy / f"study-version-{version}.sqlite").exists():
+                assert contents(copy / f"study-version-{version}.sqlite") == before
+            assert not list(copy.glob(".*"))
+            if not killed:
+                break
     assert 15 < number < 150
 
 
 @pytest.mark.process
 def test_a_look_killed_at_any_statement_is_whole_or_absent_and_the_next_run_takes_it(folder, tmp_path):
     seen = set()
-    for number in range(1, 200):
-        copy = shutil.copytree(folder, tmp_path / f"copy-{number}")
-        command = [sys.executable, str(PAINTER), str(copy), "6"]
-        killed = subprocess.run([*command, f"statement:{number}"], check=False).returncode == -9
-        with Store(copy) as store:
-            found = store.looks(LOOK.study)
-            seen.add(len(found))
-            assert [replace(look, at="", number=0) for look in found] == [LOOK] * len(found)
-        assert painter.main(str(copy), "6") == 0
-        with Store(copy) as store:
-            assert len(store.looks(LOOK.study)) == 1
-        if not killed:
-            break
+    with Forks() as start:
+        for number in range(1, 200):
+            copy = shutil.copytree(folder, tmp_path / f"copy-{number}")
+            killed = start(str(copy), "6", f"statement:{number}").wait() == -9
+            with Store(copy) as store:
+                found = store.looks(LOOK.study)
+                seen.add(len(found))
+                assert [replace(look, at="", number=0) for look in found] == [LOOK] * len(found)
+            assert painter.main(str(copy), "6") == 0
+            with Store(copy) as store:
+                assert len(store.looks(LOOK.study)) == 1
+            if not killed:
+                break
     assert seen == {0, 1}
     assert 5 < number < 150
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests import installing
-from tests.command import COMMAND, command, environment
+from tests.command import command, environment, started
 from tests.trackers import runs
 
 from teststrip.errors import MissingExtra, TrackerError, UsageError
@@ -314,9 +314,8 @@ def test_ctrl_c_stops_the_run_and_leaves_the_tracker_time_to_hear_the_end(tmp_pa
         "--tracker",
         "diligent",
     ]
-    run = subprocess.Popen(
-        [*COMMAND, *words], cwd=tmp_path, env=environment(), start_new_session=True, stderr=subprocess.PIPE, text=True
-    )
+    with (tmp_path / "said").open("w") as said:
+        run = started(words, cwd=tmp_path, env=environment(), start_new_session=True, stderr=said.fileno())
     try:
         runs.wait_for((tmp_path / "little" / "trackers" / "heard").is_file)
         runs.wait_for(lambda: any(isinstance(event, Saved) for event in heard(tmp_path / "little")))
@@ -324,10 +323,8 @@ def test_ctrl_c_stops_the_run_and_leaves_the_tracker_time_to_hear_the_end(tmp_pa
         run.wait(60)
     finally:
         run.kill()
-        assert run.stderr is not None
-        said = run.stderr.read()
-        run.stderr.close()
-    assert "tracker" not in said.replace("--tracker diligent", "")  # which is how to go on
+    told = (tmp_path / "said").read_text("utf-8")
+    assert "tracker" not in told.replace("--tracker diligent", "")  # which is how to go on
     last = heard(tmp_path / "little")[-1]
     assert isinstance(last, Concluded)
     assert last.interrupted
@@ -343,7 +340,7 @@ def test_a_run_that_is_killed_leaves_no_tracker_behind(tmp_path: Path) -> None:
         "--tracker",
         "diligent",
     ]
-    run = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
+    run = started(words, cwd=tmp_path, env=environment())
     try:
         runs.wait_for(lambda: (tmp_path / "little" / "trackers" / "heard").is_file())
         (child,) = psutil.Process(run.pid).children()
@@ -433,10 +430,8 @@ def test_a_tracker_s_prints_go_into_its_log_and_nowhere_else(tmp_path: Path, str
 
 def test_a_finished_run_frees_the_folder_before_it_waits_for_its_trackers(tmp_path: Path) -> None:
     words = ["run", str(runs.study_file(tmp_path)), "--out", "little", "--tracker", "hangs"]
-    patience = environment(TESTSTRIP_TRACKER_PATIENCE="60", PYTHONWARNINGS="default")
-    run = subprocess.Popen(
-        [*COMMAND, *words], cwd=tmp_path, env=patience, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    patience = environment(TESTSTRIP_TRACKER_PATIENCE="60")
+    run = started(words, cwd=tmp_path, env=patience)
     children: list[psutil.Process] = []
     try:
         runs.wait_for(lambda: (tmp_path / "little" / "report.md").is_file())
