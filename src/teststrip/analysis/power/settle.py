@@ -237,6 +237,16 @@ def _draws(directions: int) -> _Lucks:
     return _Lucks(np.concatenate([means, -means]), shapes, places, rng.permutation(special.ndtri(places)))
 
 
+@lru_cache(maxsize=32)
+def _lucky_spreads(directions: int, degrees: float) -> Array:
+    """The spread that was seen as a share of the true one, in each draw: [draws, 1].
+
+    Kept because the quantiles of chi-square take 5 ms, and `_fewest` asks for the same ones thirty times a question.
+    """
+    shares: Array = np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
+    return shares
+
+
 def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> tuple[Array, Array]:
     """Means, and sums of squares within so many blocks, of a sample of so many units around zero: [draws, contrasts].
 
@@ -244,10 +254,10 @@ def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> 
         Bartlett's decomposition of a Wishart matrix; chi-square by Wilson and Hilferty, which makes it smooth in the
         number of units. The true variance is uncertain by the degrees of freedom behind it.
     """
-    root, degrees = question.spread.root, question.spread.degrees
-    luck = np.sqrt(special.chdtri(degrees, 1 - lucks.places) / degrees)[:, None]
-    scattered = lucks.means @ root.T / math.sqrt(units) / luck
+    root = question.spread.root
     p = root.shape[1]
+    luck = _lucky_spreads(p, question.spread.degrees)
+    scattered = lucks.means @ root.T / math.sqrt(units) / luck
     freedom = np.maximum(units - blocks - np.arange(p), 0.0)
     shapes = lucks.shapes.copy()
     z = shapes[:, np.arange(p), np.arange(p)]
