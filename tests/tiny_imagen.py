@@ -28,6 +28,21 @@ BY_HAND = Path(__file__).parent / "engines" / "imagen_by_hand.py"
 UNET = {"dim": 8, "dim_mults": [1, 2], "cond_dim": 16, "max_text_len": 16}
 CONFIG = {"type": "original", "unets": [UNET, UNET], "image_sizes": [16, 32], "timesteps": [4, 3], "text_embed_dim": 32}
 
+CALLS: list[dict[str, Any]] = [
+    {},
+    {"cond_scale": 3.0},
+    {"cond_scale": (3.0, 1.0)},
+    {"timesteps": (2, 2)},
+    {"timesteps": (7, 3)},
+    {"dynamic_thresholding": False},
+    {"dynamic_thresholding_percentile": 0.5},
+    {"cond_scale": 3.0, "cfg_remove_parallel_component": False},
+    {"cond_scale": 3.0, "cfg_keep_parallel_frac": 0.5},
+    {"lowres_sample_noise_level": 0.8},
+    {"stop_at_unet_number": 1},
+]
+"""Of the package, by its arguments and attributes. Each makes another picture."""
+
 
 def interpreter() -> str:
     """The interpreter that has imagen-pytorch; "" = there is none."""
@@ -51,11 +66,20 @@ def by_hand(*words: str) -> None:
 
 @cache
 def model() -> Path:
-    """A model of 300,000 random weights, made once a session."""
+    """A model of 300,000 random weights, made once a session, with the pictures of `CALLS` beside it.
+
+    One process does both, because it takes seconds to import the package.
+    """
     folder = Path(tempfile.mkdtemp(prefix="teststrip-imagen-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    by_hand("build", str(folder / "model"))
+    asked = [json.dumps({"prompt": "an owl at night", "seed": 2**32 - 1, **call}) for call in CALLS]
+    by_hand(str(folder / "model"), str(folder / "raw"), *asked)
     return folder / "model"
+
+
+def pictures() -> list[bytes]:
+    """The pixels of `CALLS`, as the package itself draws them with the model."""
+    return [(model().parent / f"raw.{number}").read_bytes() for number in range(len(CALLS))]
 
 
 def looks_like_one(folder: Path, config: dict[str, Any] | None = None, width: int = 32, stages: int = 2) -> Path:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.batching import oracle
+from tests.batching import loop, oracle
 from tests.tiny_pipelines import FAMILIES
 
 from teststrip.batching import Batcher, Done
@@ -36,7 +36,7 @@ def plans(draw, family, least=1, most=7):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_a_merged_call_makes_the_picture_of_the_plain_call(family, data):
     plan = data.draw(plans(family))
@@ -59,7 +59,7 @@ def without_neighbours(call):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_a_picture_has_the_same_bytes_for_any_neighbours_order_and_interruption(family, data):
     plan = data.draw(plans(family, least=2))
@@ -93,12 +93,12 @@ def test_pictures_of_two_sizes_share_a_run_but_no_forward():
 def test_the_width_that_was_found_is_remembered_and_used():
     known: dict[str, int] = {}
     # Nine calls that are said to be long: enough work for a search through all widths.
-    calls = [replace(oracle.call("sd15", 5.0, 2, 0, seed), length=1_000) for seed in range(9)]
-    first = list(Batcher(oracle.pipeline("sd15"), known=known).run(calls))
-    assert known["unet 4x8x8"] >= 2
+    calls = [replace(call, length=1_000) for call in loop.calls([(2, 5.0)] * 9)]
+    first = list(Batcher(loop.Loop(), known=known).run(calls))
+    assert known["unet 4"] >= 2
     assert {answer.rows for answer in first} == set(known.values())
-    known["unet 4x8x8"] = 5
-    assert {answer.rows for answer in Batcher(oracle.pipeline("sd15"), known=known).run(calls)} == {5}
+    known["unet 4"] = 5
+    assert {answer.rows for answer in Batcher(loop.Loop(), known=known).run(calls)} == {5}
 
 
 def test_latents_can_be_asked_for_in_place_of_pictures():

@@ -1,8 +1,9 @@
 """imagen-pytorch by hand, in an interpreter that has it: a tiny model, and pictures by direct calls of the package.
 
-    python imagen_by_hand.py build FOLDER            writes a model of two stages, 16 and 32 pixels, a T5 of one layer,
-                                                     and trained.pt as ImagenTrainer.save writes it, with averages
-    python imagen_by_hand.py draw FOLDER FILE JSON   draws a picture with `Imagen.sample` and writes its bytes
+    python imagen_by_hand.py FOLDER FILE JSON ...    writes a model of two stages, 16 and 32 pixels, a T5 of one layer,
+                                                     and trained.pt as ImagenTrainer.save writes it, with averages;
+                                                     draws a picture for each JSON with `Imagen.sample` and writes its
+                                                     bytes into FILE.0, FILE.1 ...
 
 Needs no Teststrip: what the engine does is held against what this file does.
 """
@@ -140,10 +141,8 @@ def draw(folder: Path, file: Path, asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    what, folder = sys.argv[1], Path(sys.argv[2])
-    if what == "draw":
-        for number, line in enumerate(sys.argv[4:]):
-            draw(folder, Path(f"{sys.argv[3]}.{number}"), json.loads(line))
-    else:
-        build(folder)
-        checkpoint(folder)
+    folder = Path(sys.argv[1])
+    build(folder)
+    checkpoint(folder)
+    for number, line in enumerate(sys.argv[3:]):
+        draw(folder, Path(f"{sys.argv[2]}.{number}"), json.loads(line))

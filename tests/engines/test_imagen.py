@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.tiny_imagen import by_hand, interpreter, model
+from tests.tiny_imagen import interpreter, model, pictures
 
 from teststrip.engines.imagen import INSTALL, ImagenEngine
 from teststrip.errors import MissingExtra
+from teststrip.imagen import child
 from teststrip.records import EngineRef, Failure, Render, Shot
 from teststrip.testing.engine_contract import EngineContract, pixels_of
 
@@ -59,7 +60,7 @@ class TestImagenKeepsTheContract(EngineContract):
         return {"model": str(model()), "timesteps": 1, "timesteps_1": 2, "cond_scale": 2.0}
 
 
-VARIED: list[dict[str, Any]] = [
+VARIED: list[dict[str, Any]] = [  # what `tests.tiny_imagen.CALLS` asks for by arguments and attributes of the package
     {},
     {"cond_scale": 3.0},
     {"cond_scale": 3.0, "cond_scale_2": 1.0},
@@ -72,20 +73,6 @@ VARIED: list[dict[str, Any]] = [
     {"lowres_sample_noise_level": 0.8},
     {"stop_at_unet_number": 1},
 ]
-BY_HAND: list[dict[str, Any]] = [
-    {},
-    {"cond_scale": 3.0},
-    {"cond_scale": (3.0, 1.0)},
-    {"timesteps": (2, 2)},
-    {"timesteps": (7, 3)},
-    {"dynamic_thresholding": False},
-    {"dynamic_thresholding_percentile": 0.5},
-    {"cond_scale": 3.0, "cfg_remove_parallel_component": False},
-    {"cond_scale": 3.0, "cfg_keep_parallel_frac": 0.5},
-    {"lowres_sample_noise_level": 0.8},
-    {"stop_at_unet_number": 1},
-]
-"""The same by arguments and attributes of the package."""
 
 
 def shot(**settings: Any) -> Shot:
@@ -98,10 +85,8 @@ def drawn(engine: ImagenEngine, shots: list[Shot]) -> list[bytes]:
     return [pixels_of(answer).tobytes() for answer in answers if isinstance(answer, Render)]
 
 
-def test_pictures_are_those_of_direct_calls_in_any_order(loaded: ImagenEngine, tmp_path: Path) -> None:
-    asked = [json.dumps({"prompt": "an owl at night", "seed": 2**32 - 1, **call}) for call in BY_HAND]
-    by_hand("draw", str(model()), str(tmp_path / "raw"), *asked)
-    right = [(tmp_path / f"raw.{number}").read_bytes() for number in range(len(BY_HAND))]
+def test_pictures_are_those_of_direct_calls_in_any_order(loaded: ImagenEngine) -> None:
+    right = pictures()
     shots = [shot(**settings) for settings in VARIED]
     assert drawn(loaded, shots) == right
     assert drawn(loaded, shots[::-1]) == right[::-1]
@@ -125,21 +110,35 @@ def test_a_long_prompt_says_what_the_model_did_not_read(loaded: ImagenEngine) ->
     assert len({short.facts["read"], long.facts["read"], longer.facts["read"]}) == 3
 
 
-def test_a_checkpoint_of_the_trainer_gives_its_averages_or_its_last_weights(
-    loaded: ImagenEngine, tmp_path: Path
-) -> None:
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """What the trainer saved, without the configuration and the weights that lie beside it: it has its own."""
     folder = tmp_path / "run"
     shutil.copytree(model(), folder)
-    for name in ("config.json", "model.safetensors"):  # the checkpoint brings a configuration of its own
+    for name in ("config.json", "model.safetensors"):
         (folder / name).unlink()
-    asked = shot(model=str(folder / "trained.pt"), timesteps_1=4, timesteps_2=3)
-    (own,) = drawn(loaded, [shot()])
-    assert drawn(loaded, [asked]) == [own]
+    return folder / "trained.pt"
+
+
+def test_a_checkpoint_of_the_trainer_draws_with_its_averages(loaded: ImagenEngine, checkpoint: Path) -> None:
+    assert drawn(loaded, [shot(model=str(checkpoint), timesteps_1=4, timesteps_2=3)]) == drawn(loaded, [shot()])
+
+
+@pytest.mark.torch
+def test_the_last_weights_of_a_checkpoint_are_others_than_its_averages(checkpoint: Path) -> None:
+    averages, last = (child._weights(checkpoint, ema=ema) for ema in (True, False))
+    assert averages.keys() == last.keys()
+    assert not any(averages[name].equal(tensor) for name, tensor in last.items() if tensor.any())
+
+
+@pytest.mark.slow
+def test_where_averages_are_not_wanted_the_last_weights_draw(loaded: ImagenEngine, checkpoint: Path) -> None:
+    asked = shot(model=str(checkpoint), timesteps_1=4, timesteps_2=3)
     trained = ImagenEngine(ema=False)
     assert trained.fingerprint(asked).id != loaded.fingerprint(asked).id
     (last,) = drawn(trained, [asked])
     trained.close()
-    assert last != own
+    assert [last] != drawn(loaded, [asked])
 
 
 def test_weights_that_do_not_fit_their_configuration_fail_their_own_shots(loaded: ImagenEngine, tmp_path: Path) -> None:

@@ -73,6 +73,16 @@ def test_the_card_shows_sheets_that_exist() -> None:
             assert sheet.width > 0
 
 
+def test_every_part_is_of_a_class_of_diffusers_or_transformers() -> None:
+    index = json.loads((MODEL / "model_index.json").read_text(encoding="utf-8"))
+    parts = [part for name, part in index.items() if not name.startswith("_") and isinstance(part, list)]
+    assert len(parts) >= 5
+    assert {library for library, _ in parts} <= {"diffusers", "transformers", None}
+    for path in MODELS.rglob("*.json"):
+        assert "teststrip" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.slow  # the fixture `pipeline` loads the model with warnings as errors
 def test_it_loads_without_a_warning_and_without_teststrip() -> None:
     program = f"""
 import sys

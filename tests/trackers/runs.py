@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,19 @@ from teststrip.records import Row
 from teststrip.testing.tracker_contract import STUDY, digests, rows_of, wait_for
 from teststrip.verbs.run import drive
 
-__all__ = ["children", "digests", "files", "goes_on", "kill", "killed_run", "made", "means", "rows_of", "wait_for"]
+__all__ = [
+    "children",
+    "digests",
+    "files",
+    "finished",
+    "goes_on",
+    "kill",
+    "killed_run",
+    "made",
+    "means",
+    "rows_of",
+    "wait_for",
+]
 
 
 def study_file(folder: Path, *, replicates: int = 1, seconds: float = 0.0) -> Path:
@@ -31,6 +47,18 @@ def made(folder: Path, *trackers: str | Tracker, replicates: int = 1) -> Path:
     """A finished study of which these trackers were notified."""
     drive(study_file(folder, replicates=replicates), folder / "little", trackers=trackers).result.close()
     return folder / "little"
+
+
+def finished(folder: Path) -> Path:
+    """A finished study of which no tracker was notified: a copy of one that is run once a session."""
+    return Path(shutil.copytree(_finished(), folder / "little"))
+
+
+@cache
+def _finished() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="teststrip-trackers-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return made(folder)
 
 
 def files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ from tests.trackers import runs
 from tests.trackers.wandb_server import KEY, Server, serving
 from wandb.proto import wandb_internal_pb2 as protocol
 
+from teststrip.errors import TrackerError
+from teststrip.results.result import open_result
 from teststrip.testing import canaries
 from teststrip.testing.tracker_contract import StudyTrackerContract
+from teststrip.verbs.export import notify
 from teststrip.verbs.run import drive
 
 BLOCK = 32768
@@ -221,6 +224,14 @@ def online(server: Server, **more: str) -> dict[str, str]:
     return {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": KEY, **more}
 
 
+def export(study: Path, options: Mapping[str, object] | None = None, **environment: str) -> str:
+    """What `teststrip export STUDY --to wandb` does, without a process for the command itself; says where to look."""
+    with pytest.MonkeyPatch.context() as patch, open_result(study) as result:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return notify(result, "wandb", **(options or {}))
+
+
 def test_a_live_run_sends_pictures_as_they_come_and_all_at_the_end_and_nothing_twice(tmp_path: Path) -> None:
     with serving() as server:
         words = ["run", str(runs.study_file(tmp_path)), "--out", "little", "--tracker", "wandb"]
@@ -278,7 +289,7 @@ def test_a_study_that_was_moved_is_written_anew_where_it_is_now(tmp_path: Path) 
 
 
 def test_nothing_lies_outside_the_study(tmp_path: Path) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     for name in ("tmp", "here", "home"):
         (tmp_path / name).mkdir()
     places = {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "home")}
@@ -296,7 +307,7 @@ def test_nothing_lies_outside_the_study(tmp_path: Path) -> None:
 
 
 def test_an_account_and_a_server_that_wandb_login_wrote_down_are_used(tmp_path: Path) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     with serving() as server:
         home = tmp_path / "home"
         (home / ".config" / "wandb").mkdir(parents=True)
@@ -305,15 +316,15 @@ def test_an_account_and_a_server_that_wandb_login_wrote_down_are_used(tmp_path: 
             f"machine {server.address.removeprefix('http://')}\n  login user\n  password {KEY}\n"
         )
         (home / ".netrc").chmod(0o600)
-        command("export", study, "--to", "wandb", cwd=tmp_path, HOME=str(home))
+        assert export(study, HOME=str(home)).startswith(server.address)
         equals_the_study(server, study)
     assert not offline_runs(study)
 
 
 def test_wandb_that_is_disabled_is_sent_nothing(tmp_path: Path) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     with serving() as server:
-        command("export", study, "--to", "wandb", cwd=tmp_path, **online(server, WANDB_MODE="disabled"))
+        export(study, **online(server, WANDB_MODE="disabled"))
         assert not server.operations
     assert not offline_runs(study)
 
@@ -355,20 +366,20 @@ def test_more_rows_than_a_table_may_have_come_in_parts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("only", ["file_stream", "put/run/media", slow("put/blob"), slow("put/manifest")])
 def test_a_part_that_did_not_arrive_is_noticed_and_only_that_is_sent_again(tmp_path: Path, only: str) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     quick = {"WANDB_X_FILE_STREAM_RETRY_MAX": "1", "WANDB_X_FILE_TRANSFER_RETRY_MAX": "1"}
     with serving("500", only) as server:
-        done = command("export", study, "--to", "wandb", cwd=tmp_path, code=2, **online(server, **quick))
-        assert "W&B did not take everything" in done.stderr
+        with pytest.raises(TrackerError, match="W&B did not take everything"):
+            export(study, **online(server, **quick))
         server.fault = ""
-        command("export", study, "--to", "wandb", cwd=tmp_path, **online(server))
+        export(study, **online(server))
         equals_the_study(server, study)
 
 
 @pytest.mark.slow
 def test_an_export_that_was_killed_is_taken_up_and_nothing_comes_twice(tmp_path: Path) -> None:
     """Killed while the server has the whole history, and waits for the files."""
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     with serving("hang", "put/") as server:
         words = [*COMMAND, "export", str(study), "--to", "wandb"]
         exporting = subprocess.Popen(words, cwd=tmp_path, env=environment(**online(server)))
@@ -396,7 +407,7 @@ def test_a_server_that_fails_neither_stops_the_run_nor_loses_anything(tmp_path: 
 
 
 def test_no_secret_and_no_path_goes_to_a_server(tmp_path: Path) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     with serving() as server:
         canaries.plant(study)
         canaries.command("export", str(study), "--to", "wandb", cwd=tmp_path, **online(server))
@@ -407,15 +418,15 @@ def test_no_secret_and_no_path_goes_to_a_server(tmp_path: Path) -> None:
 
 
 def test_one_run_a_setting_comes_only_when_asked_for(tmp_path: Path) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     with serving() as server:
-        command("export", str(study), "--to", "wandb", "--option", "per_setting=true", cwd=tmp_path, **online(server))
+        export(study, {"per_setting": True}, **online(server))
         assert len(server.runs) == 1 + 8
         groups = {run.get("groupName") for run in server.runs.values()} - {None}
         assert groups == {"little"}
 
 
 def test_an_option_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    study = runs.made(tmp_path, "progress")
+    study = runs.finished(tmp_path)
     done = command("export", str(study), "--to", "wandb", "--option", "projct=x", cwd=tmp_path, code=2)
     assert "trackers: wandb: tracker 'wandb' has no option 'projct'. Did you mean 'project'?" in done.stderr
