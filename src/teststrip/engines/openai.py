@@ -15,7 +15,7 @@ from teststrip.hosted import checked, contradicted
 from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import AUTO, cost, count, most, size_of
-from teststrip.hosted.trouble import Trouble, asked_to_wait
+from teststrip.hosted.trouble import Trouble, asked_to_wait, until_reset
 from teststrip.records import Price, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
@@ -223,9 +223,10 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         if status in (401, 402, 403, 404) or 300 <= status < 400:
             return Trouble("stop", f"the service says no, and would to every request ({status}): {text}")
         if status in BUSY:
-            return Trouble(
-                "again", f"the service is busy ({status}): {text}", wait=asked_to_wait(error.response.headers, text)
-            )
+            wait = asked_to_wait(error.response.headers, text)
+            if wait is None and status == 429:
+                wait = until_reset(error.response.headers)
+            return Trouble("again", f"the service is busy ({status}): {text}", wait=wait)
         if status in MAYBE_DONE:
             return Trouble("unknown", f"no answer came in time ({status}): perhaps paid", paid=None)
         if status >= 500:
