@@ -141,7 +141,7 @@ def test_ten_thousand_requests_with_three_faults_in_ten_do_the_same(tmp_path: Pa
     assert found["faults"] > 0.25 * found["requests"]
 
 
-@pytest.mark.parametrize("name", ["Gemini", "predict"])
+@pytest.mark.parametrize("name", ["Gemini", pytest.param("predict", marks=pytest.mark.slow)])
 def test_a_run_killed_between_request_and_answer_is_told_by_the_next_run_and_asks_nothing_again(
     tmp_path: Path, start: Start, name: str
 ) -> None:

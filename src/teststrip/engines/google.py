@@ -133,9 +133,9 @@ class GoogleEngine(HostedEngine[Any]):
         try:
             answer = json.loads(body)
         except ValueError:
-            raise Trouble("invalid", "the answer is no JSON", paid=None) from None
+            answer = None
         if not isinstance(answer, dict):
-            raise Trouble("invalid", "the answer is not as the protocol says", paid=None)
+            raise Trouble("invalid", checked.unread(body), paid=None)
         if isinstance(error := answer.get("error"), dict):
             raise Trouble("invalid", f"the service answered 200, but: {self.told(error.get('message'))}", paid=None)
         facts = {"sent_seed": seed, **_said(answer)}
@@ -166,8 +166,8 @@ class GoogleEngine(HostedEngine[Any]):
         except errors.APIError as error:
             details = error.details if isinstance(error.details, dict) else {}
             raise self._refusal(error.code, details, error.message, getattr(error.response, "headers", {})) from None
-        except ValueError:  # JSON that the client could not read
-            raise Trouble("invalid", "the answer is no JSON", paid=None) from None
+        except ValueError as error:  # JSON that the client could not read
+            raise Trouble("invalid", checked.unread(str(getattr(error, "doc", ""))), paid=None) from None
         except Exception as error:
             if connections.cause(error) is None:
                 raise

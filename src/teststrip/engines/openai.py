@@ -155,6 +155,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         checked.sendable(shot.prompt, LONGEST_PROMPT)
         asked: dict[str, Any] = {name: settings[name] for name in SENT if settings.get(name) is not None}
         more = {name: settings[name] for name in (*NEW, *self._extra) if settings.get(name) is not None}
+        answer: Any = None
         try:
             draw: Any = self._client().images.with_raw_response.generate
             answer = draw(prompt=shot.prompt, n=1, extra_body=more or None, **asked)
@@ -164,9 +165,10 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         except openai.APIConnectionError as error:
             raise connections.trouble(error) from None
         except (ValueError, AttributeError, TypeError, openai.OpenAIError) as error:
-            raise Trouble(
-                "invalid", f"the answer is not as the protocol says ({type(error).__name__})", paid=None
-            ) from None
+            why = f"the client failed ({type(error).__name__})" if answer is None else checked.unread(answer.text)
+            raise Trouble("invalid", why, paid=None) from None
+        if body is None or isinstance(body, str):
+            raise Trouble("invalid", checked.unread(answer.text), paid=None)
         facts = {**_facts(body), "request_id": answer.headers.get("x-request-id")}
         return self._picture(body, facts, shot)
 
