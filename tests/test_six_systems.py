@@ -77,8 +77,7 @@ def reduced(folder: Path) -> dict[str, Any]:
 def test_six_systems_stand_on_one_page_and_get_verdicts(
     tmp_path: Path, services: tuple[OpenAIService, GoogleService]
 ) -> None:
-    if not tiny_imagen.interpreter():
-        pytest.skip("no imagen-pytorch here; `make test` installs it")
+    tiny_imagen.needed()
     pytest.importorskip("openai")
     pytest.importorskip("google.genai")
     data = reduced(tmp_path / "models")

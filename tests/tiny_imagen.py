@@ -17,14 +17,20 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from teststrip.engines.imagen import VARIABLE
+import pytest
+
+from teststrip.engines.imagen import INSTALL, VARIABLE
 
 BY_HAND = Path(__file__).parent / "engines" / "imagen_by_hand.py"
+OF_DEV = "importlinter"
+"""A package that the extra `dev` alone brings."""
+
 UNET = {"dim": 8, "dim_mults": [1, 2], "cond_dim": 16, "max_text_len": 16}
 CONFIG = {"type": "original", "unets": [UNET, UNET], "image_sizes": [16, 32], "timesteps": [4, 3], "text_embed_dim": 32}
 
@@ -44,12 +50,32 @@ CALLS: list[dict[str, Any]] = [
 """Of the package, by its arguments and attributes. Each makes another picture."""
 
 
-def interpreter() -> str:
-    """The interpreter that has imagen-pytorch; "" = there is none."""
+def interpreter(has: Callable[[str], object] = find_spec) -> str:
+    """The interpreter that has imagen-pytorch; "" = there is none.
+
+    Args:
+        has: whether a package is installed here.
+    """
     if named := os.environ.get(VARIABLE):
         return named
     wanted = ("imagen_pytorch", "einops", "beartype", "kornia", "kornia_rs", "tqdm", "torch", "transformers")
-    return sys.executable if all(find_spec(name) for name in wanted) else ""
+    return sys.executable if all(has(name) for name in wanted) else ""
+
+
+def needed(has: Callable[[str], object] = find_spec) -> str:
+    """The interpreter that has imagen-pytorch. Where there is none, the test fails; without the extra `dev` it skips.
+
+    `make test` installs both, so in CI no test of the package is left out unseen.
+
+    Args:
+        has: whether a package is installed here.
+    """
+    if found := interpreter(has):
+        return found
+    why = f"no imagen-pytorch here, which `make test` installs: {INSTALL}"
+    if has(OF_DEV):
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def by_hand(*words: str) -> None:

@@ -230,6 +230,15 @@ class Priced(Protocol):
         ...
 
 
+@runtime_checkable
+class AsksAgain(Protocol):
+    """Optional: a priced engine that sends a request anew after a failure which the service may have charged."""
+
+    def may_pay_twice(self) -> bool:
+        """Whether one run can pay two requests for one image, where the service charges for those that fail."""
+        ...
+
+
 class Purse(Protocol):
     """The money of a study. The thread that reads `Engine.render` asks it, never a thread below."""
 

@@ -180,6 +180,26 @@ def test_an_answer_without_a_picture_never_becomes_one(service: GoogleService, n
     assert len(service.requests) == 1
 
 
+@pytest.mark.parametrize("options", [OWN, PREDICT], ids=["gemini", "predict"])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("HTML", "the answer is a page of HTML"),
+        ("truncated JSON", "the answer is JSON that is cut off or damaged"),
+        ("nothing at all", "the answer is empty"),
+        ("a list", "the answer is JSON, but not as the protocol says"),
+        ("an error in it", "the service answered 200, but: overloaded"),
+    ],
+)
+def test_each_kind_of_answer_without_a_picture_has_its_own_words(
+    service: GoogleService, options: dict[str, Any], name: str, words: str
+) -> None:
+    service.instead = lambda _: Reply(200, WITHOUT[name][0], billed=BILL)
+    (answer,) = ask(shot(), **options)
+    assert isinstance(answer, Failure)
+    assert answer.text.startswith(words)
+
+
 def test_a_refusal_in_words_keeps_the_words(service: GoogleService) -> None:
     service.instead = lambda _: Reply(200, WITHOUT["words only"][0])
     (answer,) = ask(shot())

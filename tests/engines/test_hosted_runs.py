@@ -1,9 +1,8 @@
-"""Whole runs with a hosted engine: pictures in their cells, no money twice or above the limit, no key anywhere."""
+"""Whole runs with a hosted engine: limits of money, refusals, kills, no key anywhere."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 from collections import Counter
@@ -15,13 +14,12 @@ import pytest
 from tests.command import COMMAND, command, environment
 from tests.hosted.google_service import KEY as GOOGLE_KEY
 from tests.hosted.google_service import GoogleService
-from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, body_of, spoiled
-from tests.hosted.service import Fault, Reply, Request, patiently, png_of
+from tests.hosted.openai_service import BILL, KEY, TROUBLES, OpenAIService, body_of
+from tests.hosted.service import Fault, Reply, Request, patiently
 
 from teststrip import study as studies
 from teststrip.errors import EngineError, StudyError
 from teststrip.hosted import configuration
-from teststrip.pictures import pixel_digest
 from teststrip.records import Study
 from teststrip.store import Store
 from teststrip.testing import canaries
@@ -30,11 +28,6 @@ from teststrip.verbs.run import drive
 
 pytest.importorskip("openai")
 pytestmark = pytest.mark.process
-
-WAYS = ("close", "reset", "stall", "drip")
-PHASES = ("accepted", "read", "headers", "half", "whole")
-AGAIN = ("too fast", "busy", "broken", "broken in HTML")
-FINAL = ("moderation of the input", "an older refusal", "a wrong value", "a gateway that gave up")
 
 
 @pytest.fixture
@@ -59,70 +52,6 @@ def study(prompts: int, money: str | None = None, **engine: Any) -> Study:
         "question": {"metrics": ["sharpness"]},
     }
     return studies.study(**keys, **({"budget": {"money": money}} if money else {}))
-
-
-class Chaos:
-    """Spoils three of ten requests, each in another way."""
-
-    def __init__(self, service: OpenAIService, seed: int) -> None:
-        self.random = random.Random(seed)
-        service.spoil = self.spoil
-        service.instead = self.instead
-
-    def spoil(self, number: int) -> Fault | None:
-        if self.random.random() > 0.1:
-            return None
-        return Fault(self.random.choice(WAYS[:2]), self.random.choice(PHASES))  # type: ignore[arg-type]
-
-    def instead(self, request: Request) -> Reply | None:
-        if self.random.random() > 0.2:
-            return None
-        if self.random.random() < 0.5:
-            return TROUBLES[self.random.choice(AGAIN + FINAL)][0]
-        return self.random.choice(list(spoiled(request).values()))[0]
-
-
-def campaign(folder: Path, service: OpenAIService, prompts: int, seed: int) -> None:
-    """Run a study through faults to its end, again and again, and check money and pictures."""
-    asked, limit = study(prompts, "1000 USD"), 1000.0
-    Chaos(service, seed)
-    for _ in range(6):
-        outcome = drive(asked, folder, trackers=[], views=False)
-        outcome.result.close()
-        if outcome.left == 0 or not outcome.failed:
-            break
-    with Store(folder) as store:
-        failures, images, requests = store.failures(), store.images(), list(store.requests())
-        assert len(images) + len(failures) == 2 * prompts, "a shot has no end"
-        assert not {request.state for request in requests} & {"reserved"}
-        assert service.spent <= spent(store)["USD"] + 1e-9 <= limit
-        unknown = [one.shot.prompt for one in failures.values() if one.reason == "unknown"]
-        pictures = {image.shot_id: store.read(image) for found in images.values() for image in found}
-        shots = {shot_id: store.shot(shot_id) for shot_id in pictures}
-    billed = Counter(prompt for prompt, _ in service.billed)
-    assert unknown
-    assert max(billed.values()) <= 2, "a picture was paid for twice"  # one for each cell
-    asked_for: dict[tuple[str, str], list[int]] = {}
-    for number, request in enumerate(service.requests):
-        asked_for.setdefault((request.body["prompt"], request.body["quality"]), []).append(number)
-    for shot_id, data in pictures.items():
-        shot = shots[shot_id]
-        assert shot is not None
-        cell = (shot.prompt, str(shot.settings["quality"]))
-        drawn = {png_of(cell[0], number, "gpt-image-2", cell[1], size=(32, 16)) for number in asked_for[cell]}
-        assert pixel_digest(data) in map(pixel_digest, drawn), "a picture of another cell"
-
-
-def test_a_run_through_faults_ends_pays_nothing_twice_and_puts_every_picture_into_its_cell(
-    tmp_path: Path, service: OpenAIService
-) -> None:
-    campaign(tmp_path / "s", service, prompts=100, seed=1)
-
-
-@pytest.mark.slow
-def test_ten_thousand_requests_with_three_faults_in_ten_do_the_same(tmp_path: Path, service: OpenAIService) -> None:
-    campaign(tmp_path / "s", service, prompts=5000, seed=2)
-    assert len(service.requests) > 10_000
 
 
 def test_a_limit_ends_the_run_before_it_is_exceeded_and_a_higher_one_goes_on(

@@ -1,7 +1,7 @@
 """The engine `imagen` with the real package, on a tiny model: the contract, and pictures of direct calls.
 
-Where no interpreter has the package, each test here asserts the error that says how to install it, and only then skips:
-`tests/tiny_imagen.py` says which command brings it.
+Where no interpreter has the package, each test here asserts the error that says how to install it. Then it fails, or
+skips without the extra `dev`: `tests/tiny_imagen.py` says which command brings the package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+<<<<<<< HEAD
 from tests.tiny_imagen import interpreter, model, pictures
+=======
+from tests.tiny_imagen import by_hand, interpreter, model, needed
+>>>>>>> e17
 
 from teststrip.engines.imagen import INSTALL, ImagenEngine
 from teststrip.errors import MissingExtra
@@ -35,7 +39,7 @@ def package() -> str:
         engine._interpreter()
     engine.close()
     assert INSTALL in str(caught.value)
-    pytest.skip(f"asserted that the missing package is told; to test it: {INSTALL}")
+    return needed()
 
 
 @pytest.fixture(scope="module")

@@ -167,6 +167,26 @@ def test_an_answer_without_a_picture_for_the_cell_never_becomes_one(service: Ope
     assert len(service.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("HTML", "the answer is a page of HTML"),
+        ("truncated JSON", "the answer is JSON that is cut off or damaged"),
+        ("nothing at all", "the answer is empty"),
+        ("null", "the answer is JSON, but not as the protocol says"),
+        ("an empty list", "the service answered 200, but: it holds no picture"),
+        ("an error in it", "the service answered 200, but: The engine is overloaded."),
+        ("a black picture", "the picture is black"),
+        ("half a picture", "the answer holds no picture: "),
+    ],
+)
+def test_each_kind_of_answer_without_a_picture_has_its_own_words(service: OpenAIService, name: str, words: str) -> None:
+    service.instead = lambda request: spoiled(request)[name][0]
+    (answer,) = ask(shot())
+    assert isinstance(answer, Failure)
+    assert answer.text.startswith(words)
+
+
 @pytest.mark.parametrize("way", ["close", "reset", "stall", "drip"])
 @pytest.mark.parametrize("phase", ["read", "headers", "half"])
 def test_a_request_that_was_sent_and_not_answered_is_unknown_and_not_sent_again(

@@ -22,8 +22,8 @@ from tests.imports.graphs import PLAIN
 from tests.imports.strings import CASES
 
 from teststrip.characters import HOSTILE
-from teststrip.errors import PictureError
-from teststrip.imports import Understood, read
+from teststrip.errors import PictureError, UsageError
+from teststrip.imports import Understood, csvs, read
 from teststrip.imports.infotext import taken_apart
 from teststrip.imports.reading import understand
 from teststrip.imports.scanner import pairs
@@ -59,6 +59,9 @@ def sane(found: Understood | None) -> None:
 
 
 SAID = st.dictionaries(st.sampled_from(KEYWORDS), WORDS, max_size=3)
+PLAINS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS
+VALUES = st.recursive(PLAINS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3))
+NAMES = st.sampled_from(["prompt", "negative_prompt", "seed", "steps", "scheduler.sigma", "engine", "tool"]) | WORDS
 
 
 @given(SAID, WORDS)
@@ -68,13 +71,34 @@ def test_any_texts_are_understood_or_not_and_never_fail(said: dict[str, str], na
     sane(understand(Said(found, {}, name)))
 
 
+@given(st.dictionaries(NAMES, VALUES, max_size=4), SAID)
+@settings(max_examples=100)
+def test_any_record_of_ours_is_understood_or_not_and_never_fails(
+    record: dict[str, object], said: dict[str, str]
+) -> None:
+    found = Texts("png", {keyword: (text,) for keyword, text in said.items()})
+    sane(understand(Said(found, {"settings": record}, "")))
+
+
+@given(st.binary(max_size=300) | WORDS.map(lambda text: f"file,{text}\na.png,{text}\n".encode("utf-8", "replace")))
+@settings(max_examples=200)
+def test_any_table_is_read_or_refused(raw: bytes) -> None:
+    try:
+        rows = csvs.read(raw, "table.csv") or {}
+    except UsageError:
+        return
+    for found in rows.values():
+        sane(found)
+
+
 def read_a_hundred(start: int) -> None:
     """A hundred texts from one number, because what Hypothesis does for an example takes longer than reading one."""
     chance = random.Random(start)
     for _ in range(100):
         words = "".join(chance.choices(FRAGMENTS + MARKS, k=chance.randint(0, 12)))
-        keyword = chance.choice(KEYWORDS)
-        sane(understand(Said(Texts("png", {keyword: (words,), chance.choice(KEYWORDS): (words[::-1],)}), {}, words)))
+        said = Texts("png", {chance.choice(KEYWORDS): (words,), chance.choice(KEYWORDS): (words[::-1],)})
+        own = {chance.choice(("prompt", "seed", "steps", words)): chance.choice((words, [words], 1e300, 9**99))}
+        sane(understand(Said(said, {"settings": own} if chance.random() < 0.1 else {}, words)))
 
 
 @given(st.integers(0, 2**64))

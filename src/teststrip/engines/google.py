@@ -133,9 +133,9 @@ class GoogleEngine(HostedEngine[Any]):
         try:
             answer = json.loads(body)
         except ValueError:
-            raise Trouble("invalid", "the answer is no JSON", paid=None) from None
+            answer = None
         if not isinstance(answer, dict):
-            raise Trouble("invalid", "the answer is not as the protocol says", paid=None)
+            raise Trouble("invalid", checked.unread(body), paid=None)
         if isinstance(error := answer.get("error"), dict):
             raise Trouble("invalid", f"the service answered 200, but: {self.told(error.get('message'))}", paid=None)
         facts = {"sent_seed": seed, **_said(answer)}
@@ -166,8 +166,8 @@ class GoogleEngine(HostedEngine[Any]):
         except errors.APIError as error:
             details = error.details if isinstance(error.details, dict) else {}
             raise self._refusal(error.code, details, error.message, getattr(error.response, "headers", {})) from None
-        except ValueError:  # JSON that the client could not read
-            raise Trouble("invalid", "the answer is no JSON", paid=None) from None
+        except ValueError as error:  # JSON that the client could not read
+            raise Trouble("invalid", checked.unread(str(getattr(error, "doc", ""))), paid=None) from None
         except Exception as error:
             if connections.cause(error) is None:
                 raise
@@ -231,13 +231,13 @@ class GoogleEngine(HostedEngine[Any]):
         if status == 429:
             if "PerDay" in written or re.search(r"limit: 0\b", written):
                 return Trouble("stop", f"the quota of today is used up, or the model has none for this key: {text}")
-            return Trouble("again", f"the service is busy (429): {text}", wait=_delay(written, headers))
+            return Trouble("again", f"the service is busy (429): {text}", wait=_delay(written, headers, text))
         if status in (401, 402, 403, 404) or "API_KEY_INVALID" in written or "API key" in str(message):
             return Trouble("stop", f"the service says no, and would to every request ({status}): {text}")
         if "FAILED_PRECONDITION" in written or 300 <= status < 400:
             return Trouble("stop", f"the service says no, and would to every request ({status}): {text}")
         if status == 503:
-            return Trouble("again", f"the service is busy (503): {text}", wait=_delay(written, headers))
+            return Trouble("again", f"the service is busy (503): {text}", wait=_delay(written, headers, text))
         if status == 504:
             return Trouble("unknown", "no answer came in time (504): perhaps paid", paid=None)
         if status >= 500:
@@ -310,7 +310,7 @@ def _said(answer: Mapping[str, Any]) -> dict[str, object]:
     return facts
 
 
-def _delay(written: str, headers: Mapping[str, str]) -> float | None:
-    """The seconds to wait, by the error's `RetryInfo` or the headers."""
+def _delay(written: str, headers: Mapping[str, str], text: str) -> float | None:
+    """The seconds to wait, by the error's `RetryInfo`, the headers or its words."""
     found = re.search(r'"retryDelay": "([0-9]{1,6}(?:\.[0-9]{1,9})?)s"', written)
-    return float(found[1]) if found else asked_to_wait(headers)
+    return float(found[1]) if found else asked_to_wait(headers, text)

@@ -112,6 +112,13 @@ class HttpEngine(HostedEngine["Dialogue"]):
         except EngineError:  # a study of another machine
             return None
 
+    def may_pay_twice(self) -> bool:
+        """Not where the declaration says how the service knows a request again, and so charges once."""
+        try:
+            return super().may_pay_twice() and not self.declared.idempotency
+        except EngineError:  # a study of another machine
+            return False
+
     def remark(self, settings: Mapping[str, Value]) -> str:
         """Nothing: no table of ours knows the service."""
         return ""

@@ -15,7 +15,7 @@ from teststrip.hosted import checked, contradicted
 from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import AUTO, cost, count, most, size_of
-from teststrip.hosted.trouble import Trouble, asked_to_wait
+from teststrip.hosted.trouble import Trouble, asked_to_wait, until_reset
 from teststrip.records import Price, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         checked.sendable(shot.prompt, LONGEST_PROMPT)
         asked: dict[str, Any] = {name: settings[name] for name in SENT if settings.get(name) is not None}
         more = {name: settings[name] for name in (*NEW, *self._extra) if settings.get(name) is not None}
+        answer: Any = None
         try:
             draw: Any = self._client().images.with_raw_response.generate
             answer = draw(prompt=shot.prompt, n=1, extra_body=more or None, **asked)
@@ -164,9 +165,10 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         except openai.APIConnectionError as error:
             raise connections.trouble(error) from None
         except (ValueError, AttributeError, TypeError, openai.OpenAIError) as error:
-            raise Trouble(
-                "invalid", f"the answer is not as the protocol says ({type(error).__name__})", paid=None
-            ) from None
+            why = f"the client failed ({type(error).__name__})" if answer is None else checked.unread(answer.text)
+            raise Trouble("invalid", why, paid=None) from None
+        if body is None or isinstance(body, str):
+            raise Trouble("invalid", checked.unread(answer.text), paid=None)
         facts = {**_facts(body), "request_id": answer.headers.get("x-request-id")}
         return self._picture(body, facts, shot)
 
@@ -223,9 +225,10 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
         if status in (401, 402, 403, 404) or 300 <= status < 400:
             return Trouble("stop", f"the service says no, and would to every request ({status}): {text}")
         if status in BUSY:
-            return Trouble(
-                "again", f"the service is busy ({status}): {text}", wait=asked_to_wait(error.response.headers, text)
-            )
+            wait = asked_to_wait(error.response.headers, text)
+            if wait is None and status == 429:
+                wait = until_reset(error.response.headers)
+            return Trouble("again", f"the service is busy ({status}): {text}", wait=wait)
         if status in MAYBE_DONE:
             return Trouble("unknown", f"no answer came in time ({status}): perhaps paid", paid=None)
         if status >= 500:

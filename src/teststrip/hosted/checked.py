@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -67,6 +68,24 @@ def picture(
         colour = "black" if not pixels.any() else "of one colour"
         raise Trouble("blank", f"the picture is {colour}", paid=paid)
     return Answer(data, form, width, height, digest_of_pixels(pixels), small(pixels), facts, paid)
+
+
+def unread(text: str) -> str:
+    """What an answer is that cannot be read as the protocol says, for people.
+
+    >>> unread("<html>Please log in</html>"), unread('{"data": [{"b6'), unread(" ")
+    ('the answer is a page of HTML', 'the answer is JSON that is cut off or damaged', 'the answer is empty')
+    >>> unread("null"), unread("Busy")
+    ('the answer is JSON, but not as the protocol says', 'the answer is no JSON')
+    """
+    start = text.lstrip()[:1]
+    if start in ("", "<"):
+        return "the answer is a page of HTML" if start else "the answer is empty"
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return "the answer is JSON that is cut off or damaged" if start in "{[" else "the answer is no JSON"
+    return "the answer is JSON, but not as the protocol says"
 
 
 def sendable(prompt: str, longest: int) -> None:

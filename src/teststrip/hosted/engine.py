@@ -116,6 +116,10 @@ class HostedEngine(ABC, Generic[Client]):
         """Ask this purse before each request."""
         self._purse = purse
 
+    def may_pay_twice(self) -> bool:
+        """Whether a request that the service may have charged without a picture is sent once more."""
+        return self._manners.attempts > 1 and not self._manners.idempotent
+
     def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer a shot, in the order in which they come.
 

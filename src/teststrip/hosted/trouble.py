@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -40,6 +39,15 @@ REASONS: dict[Kind, Reason] = {
 }
 LATER: frozenset[Kind] = frozenset({"error", "again", "oom", "stop", "timeout"})
 """The kinds after which a later run tries a shot again of its own accord."""
+
+
+LONGEST_WAIT = 30 * 24 * 3600.0
+"""Seconds beyond which a wish to wait is nonsense: no service has a limit for longer than a month."""
+
+LONGEST_RESET = 60.0
+"""Seconds that are waited at most until a limit is whole again; limits are by the minute, or filled up all the time."""
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class Trouble(Exception):
@@ -80,12 +88,42 @@ def asked_to_wait(headers: Mapping[str, str], text: str = "", *, now: datetime |
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             continue
-        if math.isfinite(seconds) and seconds >= 0:
+        if 0 <= seconds <= LONGEST_WAIT:  # not so of NaN
             return seconds
     try:
         due = parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, (due - (now or datetime.now(UTC))).total_seconds())
-    except (TypeError, ValueError):
+        seconds = max(0.0, (due - (now or datetime.now(UTC))).total_seconds())
+        if seconds <= LONGEST_WAIT:
+            return seconds
+    except (TypeError, ValueError, OverflowError):
         pass
     found = re.search(r"(?:try again|retry) in ([0-9]{1,6}(?:\.[0-9]{1,9})?) ?(ms|s|m)?", text)
     return float(found[1]) * {"ms": 0.001, "m": 60.0}.get(found[2] or "s", 1.0) if found else None
+
+
+def until_reset(headers: Mapping[str, str]) -> float | None:
+    """The seconds until limits of requests and tokens are whole again, at most LONGEST_RESET; None = unknown.
+
+    Room for one request is there earlier, so a long time neither stops a run nor is waited for. Where a request is
+    left, the limit of requests was not the one that was met; of tokens, one request takes many.
+
+    >>> until_reset({"x-ratelimit-reset-requests": "17ms", "x-ratelimit-reset-tokens": "6m0s"})
+    60.0
+    >>> until_reset({"x-ratelimit-reset-tokens": "1.5s"}), until_reset({"x-ratelimit-reset-tokens": "soon"})
+    (1.5, None)
+    """
+    met = ["tokens"] if headers.get("x-ratelimit-remaining-requests", "0") != "0" else ["tokens", "requests"]
+    found = (_duration(headers.get(f"x-ratelimit-reset-{limit}", "")) for limit in met)
+    return min(LONGEST_RESET, max(times)) if (times := [one for one in found if one is not None]) else None
+
+
+def _duration(text: str) -> float | None:
+    """The seconds of "6m0s", "1s" or "17ms"; None where a text is no such duration.
+
+    >>> _duration("1h0m2.5s"), _duration("17ms"), _duration("-1s"), _duration("1e3s"), _duration("")
+    (3602.5, 0.017, None, None, None)
+    """
+    part = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|h|m|s)"
+    if len(text) > 40 or not re.fullmatch(f"(?:{part})+", text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(part, text))

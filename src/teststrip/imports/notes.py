@@ -276,6 +276,19 @@ class Notes:
         elif (found := self._plain(key, value)) is not None:
             self.put(name, found)
 
+    def keep(self, name: str, value: object) -> None:
+        """A setting as Teststrip itself wrote it, unchanged; what no study file can hold is not understood."""
+        if any(own_name(part) != part.lower() for part in name.split(".")):
+            self.unread(name, value, "its name cannot be the name of a setting")
+        elif isinstance(value, bool) or (isinstance(value, int | float) and number(value) is not None):
+            self.put(name, value)
+        elif isinstance(value, int | float):
+            self.unread(name, value, "it is no number that a setting can have")
+        elif isinstance(value, str) and self._text(name, value, LONGEST_PROMPT) is not None:
+            self.put(name, value)
+        elif not isinstance(value, str):
+            self.unread(name, value, "it is neither text nor number")
+
     def say_size(self, key: str, value: object) -> None:
         """Width and height, as "512x768" or "(512, 768)"."""
         match = _SIZE.fullmatch(str(value).strip()[:SHOWN])

@@ -19,7 +19,7 @@ from teststrip.plan.seeds import seeds_of
 from teststrip.plan.stencil import Stencil, Stencils, utf8
 from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
 from teststrip.plan.turns import turns
-from teststrip.protocols import Engine, Priced, Recipes
+from teststrip.protocols import AsksAgain, Engine, Priced, Recipes
 from teststrip.protocols import seeds_of as seeding
 from teststrip.records import Cell, EngineRef, Planned, Price, Prompt, Shot, Study, Value, canonical_json
 from teststrip.study.cells import Composition, combinations, full_count
@@ -216,7 +216,8 @@ class Plan:
             calls_left=self._counted(missing),
             seconds_left=self._seconds_left(missing, pace or {}),
             untimed=self._untimed(missing, pace or {}),
-            price_left=self._price_left(missing),
+            price_left=self._price(missing, lambda engine: True),
+            price_again=self._price(missing, lambda engine: isinstance(engine, AsksAgain) and engine.may_pay_twice()),
             pace=_paced(pace or {}),
             bytes_left=None if size is None else round(size.value * left),
             size="" if size is None else size.source,
@@ -286,14 +287,20 @@ class Plan:
         known = [calls * n for calls, n in zip(self._calls, shots, strict=True) if calls is not None]
         return sum(known) if known or not self.cells else None
 
-    def _price_left(self, shots: Sequence[int]) -> tuple[Price, ...]:
-        """The most that so many shots of each cell can cost, one price a currency; empty where engines are free."""
+    def _price(self, shots: Sequence[int], counts: Callable[[Engine], bool]) -> tuple[Price, ...]:
+        """The most that so many shots of each cell can cost, one price a currency; empty where engines are free.
+
+        Args:
+            shots: of each cell.
+            counts: whether an engine's shots are added.
+        """
         if not any(isinstance(engine, Priced) for engine in self._engines.values()):
             return ()
         amounts: dict[str, float] = {}
         longest = max(self.study.prompts, key=lambda prompt: len(prompt.text))  # services are paid for its tokens, too
         prices = self._asked(
-            lambda engine, settings: engine.price(settings) if isinstance(engine, Priced) else None, longest
+            lambda engine, settings: engine.price(settings) if isinstance(engine, Priced) and counts(engine) else None,
+            longest,
         )
         for price, n in zip(prices, shots, strict=True):
             if price is not None:

@@ -60,6 +60,7 @@ class PlanSummary:
         bytes_left: on disk, for what is left.
         size: where the bytes come from.
         price_left: the most that what is left can cost, one price a currency; empty where no engine is paid.
+        price_again: the most that it can cost besides, where services charge for requests that fail.
         warnings: sentences about the design.
     """
 
@@ -79,6 +80,7 @@ class PlanSummary:
     bytes_left: int | None
     size: str
     price_left: tuple[Price, ...] = ()
+    price_again: tuple[Price, ...] = ()
     warnings: tuple[str, ...] = ()
     untimed: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ the request a name, the next run asks after it first, which costs nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -172,10 +172,22 @@ def spent_in(folder: Path) -> Mapping[str, float]:
         return spent(store)
 
 
-def lines(study: Study, left: Sequence[Price], already: Mapping[str, float]) -> Iterator[str]:
-    """What `plan` says of money: the bill of what is left, what was spent, and the limit."""
+def lines(study: Study, left: Sequence[Price], again: Sequence[Price], already: Mapping[str, float]) -> Iterator[str]:
+    """What `plan` says of money: the bill of what is left, what was spent, and the limit.
+
+    Args:
+        study: which may name a limit.
+        left: the bill.
+        again: what services could charge besides for requests that fail; with a limit, the limit holds for both.
+        already: what was spent.
+    """
     if left:
-        yield f"at most {' + '.join(money(price.amount, price.currency) for price in left)}"
+        yield f"at most {_sum(left)}"
+    if study.money is None and any(price.amount for price in again):
+        yield (
+            f"up to {_sum([*left, *again])} where a service charges for requests that fail, because an image is then"
+            " asked for once more. A limit holds also then: [budget] money"
+        )
     if any(already.values()):
         yield f"spent so far: {' + '.join(money(amount, currency) for currency, amount in already.items())}"
     if study.money is not None:
@@ -192,6 +204,14 @@ def warnings(study: Study, left: Sequence[Price], already: Mapping[str, float]) 
         if price.amount > rest + _NOTHING:
             most, there = money(price.amount, price.currency), money(max(0.0, rest), limit.currency)
             yield f"{most} may be needed and {there} of [budget] money is left: the run may end before its last image"
+
+
+def _sum(prices: Iterable[Price]) -> str:
+    """Prices in words, one amount a currency."""
+    amounts: defaultdict[str, float] = defaultdict(float)
+    for price in prices:
+        amounts[price.currency] += price.amount
+    return " + ".join(money(amount, currency) for currency, amount in amounts.items())
 
 
 def _shown(store: Store) -> float:

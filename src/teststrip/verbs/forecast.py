@@ -172,7 +172,7 @@ def lines(forecast: Forecast) -> Iterator[str]:
     yield f"  {done} → {forecast.folder}"
     if summary.calls_left is not None:
         yield f"  {count(summary.calls_left, 'denoiser call')}, counted by the engine's own scheduler"
-    yield from (f"  {line}" for line in budget.lines(forecast.study, summary.price_left, forecast.spent))
+    yield from (f"  {line}" for line in _bill(forecast))
     if summary.bytes_left is not None:
         yield f"  about {size(summary.bytes_left)} on disk ({summary.size})"
     for warning in (*summary.warnings, *forecast.warnings):
@@ -183,6 +183,11 @@ def lines(forecast: Forecast) -> Iterator[str]:
     for sentence in forecast.power:
         yield f"  {sentence}"
     yield ""
+
+
+def _bill(forecast: Forecast) -> Iterator[str]:
+    summary = forecast.summary
+    return budget.lines(forecast.study, summary.price_left, summary.price_again, forecast.spent)
 
 
 def _read_from(source: PromptFile) -> str:

@@ -28,6 +28,8 @@ from teststrip.pictures.texts import without_author
 from teststrip.store import inside
 
 ENDINGS: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+PACKED: Final = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
+"""Endings of packed folders. They are not read: people have programs that unpack within bounds of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def read(source: Path, renamed: Mapping[str, str]) -> Source:
     Raises:
         UsageError: there is no such folder, no picture in it, or a word that no picture says.
     """
-    if source.suffix.lower() == ".zip":
+    if source.suffix.lower() in PACKED and not source.is_dir():
         raise UsageError(f"{source} is a packed folder. Unpack it first, and name the folder")
     if not source.exists():
         raise UsageError(f"{source}: there is no such folder")
@@ -68,7 +70,9 @@ def read(source: Path, renamed: Mapping[str, str]) -> Source:
     said, tables = _tables([path for path in files if path.suffix.lower() in (".csv", ".tsv")], folder)
     paths = [path for path in files if path.suffix.lower() in ENDINGS]
     if not paths:
-        raise UsageError(f"{source}: there is no PNG, JPEG or WebP in it")
+        packed = next((path.relative_to(folder) for path in files if path.suffix.lower() in PACKED), None)
+        unpack = f", but {packed} is a packed folder. Unpack it first" if packed else ""
+        raise UsageError(f"{source}: there is no PNG, JPEG or WebP in it{unpack}")
     if len(paths) > MOST_PICTURES:
         raise UsageError(f"{source}: has {len(paths):,} pictures; the most is {MOST_PICTURES:,}. Import a part of them")
     names = [path.relative_to(folder).as_posix() for path in paths]

@@ -238,20 +238,13 @@ def _draws(directions: int) -> _Lucks:
 
 
 @lru_cache(maxsize=32)
-<<<<<<< HEAD
 def _luck(degrees: float, directions: int) -> Array:
-    """The SD that was seen in units of the true one, of each draw, [draws, 1]: one for all numbers of units."""
-    luck: Array = np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
-    return luck
-=======
-def _lucky_spreads(directions: int, degrees: float) -> Array:
-    """The spread that was seen as a share of the true one, in each draw: [draws, 1].
+    """The SD that was seen in units of the true one, of each draw, [draws, 1]: one for all numbers of units.
 
     Kept because the quantiles of chi-square take 5 ms, and `_fewest` asks for the same ones thirty times a question.
     """
-    shares: Array = np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
-    return shares
->>>>>>> cic
+    luck: Array = np.sqrt(special.chdtri(degrees, 1 - _draws(directions).places) / degrees)[:, None]
+    return luck
 
 
 def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> tuple[Array, Array]:
@@ -262,13 +255,8 @@ def _sample(question: Open, units: float, lucks: _Lucks, *, blocks: int = 1) -> 
         number of units. The true variance is uncertain by the degrees of freedom behind it.
     """
     root = question.spread.root
-<<<<<<< HEAD
-    luck = _luck(question.spread.degrees, root.shape[1])
-    scattered = lucks.means @ root.T / math.sqrt(units) / luck
-=======
->>>>>>> cic
     p = root.shape[1]
-    luck = _lucky_spreads(p, question.spread.degrees)
+    luck = _luck(question.spread.degrees, p)
     scattered = lucks.means @ root.T / math.sqrt(units) / luck
     freedom = np.maximum(units - blocks - np.arange(p), 0.0)
     shapes = lucks.shapes.copy()

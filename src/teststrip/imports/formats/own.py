@@ -20,9 +20,6 @@ def read(said: Said) -> Understood | None:
             notes.say_negative(value)
         elif name == "seed":
             notes.say_seed(value)
-        elif value is None or isinstance(value, str | int | float | bool):
-            if value is not None:
-                notes.put(name, value)
-        else:
-            notes.unread(name, value, "it is neither text nor number")
+        elif value is not None:
+            notes.keep(name, value)
     return notes.understood()
