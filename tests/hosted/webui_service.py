@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -54,6 +55,8 @@ class WebuiService(Service):
         without: paths that are not there.
         task: what the server is at.
         interrupted: the tasks that were interrupted.
+        halted: set by an interruption; a slow picture may wait for it.
+        configured: what was posted as options.
     """
 
     program: ClassVar[str] = "v1.10.1"
@@ -65,6 +68,8 @@ class WebuiService(Service):
         self.without: set[str] = set()
         self.task: str | None = None
         self.interrupted: list[str | None] = []
+        self.halted = threading.Event()
+        self.configured: list[dict[str, Any]] = []
         self.loaded = next(iter(MODELS))
         self.made: list[Made] = []
         super().__init__()
@@ -84,6 +89,15 @@ class WebuiService(Service):
             "eta_noise_seed_delta": 0,
         }
 
+    @property
+    def current_task(self) -> str | None:
+        """What `/sdapi/v1/progress` says: null in A1111, Forge and reForge, which took the name over at their start."""
+        return None
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Set options for all."""
+        self.loaded = options.get("sd_model_checkpoint", self.loaded)
+
     def reply(self, request: Request) -> Reply:
         wanted = "Basic " + base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         if self.password and request.headers.get("authorization") != wanted:
@@ -95,7 +109,16 @@ class WebuiService(Service):
             return self.draw(request)
         if path == "/sdapi/v1/interrupt":
             self.interrupted.append(self.task)
+            self.task = None
+            self.halted.set()
             return Reply(200, {})
+        if path == "/internal/progress":
+            active = request.body["id_task"] == self.task
+            return Reply(200, {"active": active, "queued": False, "completed": not active})
+        if path == "/sdapi/v1/options" and request.body is not None:
+            self.configured.append(request.body)
+            self.configure(request.body)
+            return Reply(200, None)
         lists = self.lists()
         return Reply(200, lists[path]) if path in lists else not_found()
 
@@ -126,7 +149,7 @@ class WebuiService(Service):
                 {"name": "adetailer", "enabled": True, "commit_hash": "abc"},
                 {"name": "asleep", "enabled": False, "commit_hash": "def"},
             ],
-            "/sdapi/v1/progress": {"progress": 0.5, "current_task": self.task},
+            "/sdapi/v1/progress": {"progress": 0.5, "current_task": self.current_task},
             "/internal/sysinfo": {"Version": self.program},
         }
 
@@ -243,6 +266,27 @@ class WebuiService(Service):
             "styles": [],
             "clip_skip": made["clip"],
         }
+
+
+class KeepingService(WebuiService):
+    """A build that keeps the options of a picture after it, as Forge may."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        super().__init__()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return super().options | {"forge_additional_modules": []} | self.kept
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        self.kept |= options
+
+    def understood(self, body: Mapping[str, Any]) -> Made:
+        known = super().options
+        sent = {name: value for name, value in body["override_settings"].items() if name in known}
+        self.kept |= sent
+        return super().understood({**body, "override_settings": {**self.options, **sent}})
 
 
 class SmallService(WebuiService):
