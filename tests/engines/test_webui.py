@@ -18,8 +18,6 @@ from tests.hosted.webui_service import (
     USER,
     KeepingService,
     Made,
-    SilentService,
-    SmallService,
     WebuiService,
     not_found,
 )
@@ -573,36 +571,6 @@ def test_the_fingerprint_is_the_model_its_hash_the_program_and_what_acts(service
     assert facts["extensions"] == {"adetailer": "abc"}
     assert facts["options"] == {"randn_source": "GPU", "eta_noise_seed_delta": 0, "sd_vae": "Automatic"}
     engine.close()
-
-
-def test_a_server_of_few_words_is_believed_as_far_as_it_says(configured: Callable[..., None]) -> None:
-    with SmallService() as service:
-        configured(service)
-        (answer,) = ask(shot(7, scheduler="euler", spacing="karras", guidance_scale=6.5, num_inference_steps=4))
-        assert isinstance(answer, Render), answer
-        assert service.asked[0].body["sampler_name"] == "euler"
-        service.bend = swap(schedule="discrete")
-        (answer,) = ask(shot(7, scheduler="euler", spacing="karras"))
-        assert isinstance(answer, Failure)
-        assert "spacing: asked for 'karras', and the server says 'discrete'" in answer.text
-        service.bend = swap(sampler="euler_a")
-        (answer,) = ask(shot(7, scheduler="euler"))
-        assert isinstance(answer, Failure)
-        assert "scheduler: asked for 'euler'" in answer.text
-        (answer,) = ask(shot(7, clip_skip=1))
-        assert isinstance(answer, Failure)
-        assert "does not say whether it used clip_skip" in answer.text
-
-
-def test_a_silent_server_is_taken_at_the_users_word_alone_and_that_is_noted(configured: Callable[..., None]) -> None:
-    with SilentService() as service:
-        configured(service)
-        (answer,) = ask(shot(num_inference_steps=4))
-        assert isinstance(answer, Failure)
-        assert "does not say whether it used seed, num_inference_steps" in answer.text
-        (answer,) = ask(shot(num_inference_steps=4), unconfirmed=True)
-        assert isinstance(answer, Render), answer
-        assert "seed" in answer.facts["unconfirmed"]  # type: ignore[operator]
 
 
 def test_settings_and_a_study_are_read_off_a_server(service: WebuiService) -> None:

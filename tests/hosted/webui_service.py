@@ -1,4 +1,4 @@
-"""A web UI on this machine: `/sdapi/v1` as A1111 1.10 speaks it, and three relatives that say less.
+"""A web UI on this machine: `/sdapi/v1` as A1111 1.10 speaks it, and a build of Forge.
 
 It does what the published sources do where a name is unknown: it answers 200 and draws with the model that is loaded,
 the first sampler, the schedule "Automatic". `bend` changes what it really does, and its answer tells that truth.
@@ -287,47 +287,3 @@ class KeepingService(WebuiService):
         sent = {name: value for name, value in body["override_settings"].items() if name in known}
         self.kept |= sent
         return super().understood({**body, "override_settings": {**self.options, **sent}})
-
-
-class SmallService(WebuiService):
-    """stable-diffusion.cpp's server: one model without a hash, its own names of samplers, a schedule behind them."""
-
-    def lists(self) -> dict[str, Any]:
-        none, names = "8" * 10, ("default", "euler", "euler_a", "dpm++2m")
-        return {
-            "/sdapi/v1/sd-models": [
-                {"title": "tiny", "model_name": "tiny", "filename": "tiny.gguf", "hash": none, "sha256": "8" * 64}
-            ],
-            "/sdapi/v1/samplers": [{"name": name, "aliases": [name], "options": {}} for name in names],
-            "/sdapi/v1/schedulers": [
-                {"name": name, "label": name} for name in ("default", "discrete", "normal", "karras")
-            ],
-            "/sdapi/v1/upscalers": [{"name": "None"}, {"name": "Lanczos"}],
-            "/sdapi/v1/options": {"samples_format": "png", "sd_model_checkpoint": "tiny"},
-        }
-
-    def understood(self, body: Mapping[str, Any]) -> Made:
-        made = super().understood(body)
-        made["sampler"] = body.get("sampler_name") if body.get("sampler_name") in ("euler", "dpm++2m") else "euler_a"
-        made["schedule"] = body.get("scheduler") if body.get("scheduler") in ("karras", "normal") else "discrete"
-        return made
-
-    def infotext(self, made: Made) -> str:
-        return (
-            f"{made['prompt']}\nSteps: {made['steps']}, Sampler: {made['sampler']} {made['schedule']},"
-            f" CFG scale: {made['cfg_scale']:.6f}, Seed: {made['seeds'][0]}, Size: {made['width']}x{made['height']},"
-            " Model: tiny.gguf, Version: stable-diffusion.cpp"
-        )
-
-    def info(self, made: Made) -> dict[str, Any]:
-        names = ("prompt", "seed", "all_seeds", "width", "height", "steps", "cfg_scale", "sampler_name")
-        told = {name: value for name, value in super().info(made).items() if name in names}
-        return told | {"sd_model_name": "tiny.gguf", "version": "stable-diffusion.cpp"}
-
-
-class SilentService(SmallService):
-    """An early koboldcpp: it answers a picture and says nothing of it."""
-
-    def told(self, made: Made) -> dict[str, Any]:
-        picture = base64.b64encode(self.drawn(made, made["seeds"][0])).decode()
-        return {"images": [picture], "parameters": {}, "info": ""}
