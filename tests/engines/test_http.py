@@ -338,6 +338,23 @@ def test_a_price_above_the_declared_one_buys_nothing_more(start: Start) -> None:
     assert len(service.billed) == 1
 
 
+@pytest.mark.parametrize("shots", [1, 2, 5])
+@pytest.mark.parametrize("blank", [False, True])
+def test_a_cost_above_the_declared_price_is_said_once_even_where_it_was_the_last_image_or_none(
+    start: Start, shots: int, blank: bool
+) -> None:
+    cheap = lambda text: text.replace('price = "0.10 USD"', 'price = "0.04 USD"')  # noqa: E731
+    service = start(Flux, cheap)  # type: ignore[call-arg]
+    if blank:
+        service.picture = lambda job: BLACK  # type: ignore[method-assign]
+    engine, answers = HttpEngine(service="flux", threads=1), list[Render | Failure]()
+    with pytest.raises(EngineError, match=r"charged 0\.05 USD for an image, more than the 0\.04 of price"):
+        answers.extend(engine.render([shot(service, number) for number in range(shots)]))
+    engine.close()
+    assert len(service.billed) == 1
+    assert isinstance(answers[0], Failure if blank else Render)
+
+
 def test_an_idempotent_service_is_sent_a_lost_request_again_under_the_same_name(start: Start) -> None:
     service = start(Sketch, lambda text: text.replace("seed =", 'idempotency = "Idempotency-Key"\nseed ='))  # type: ignore[call-arg]
     service.spoil = lambda number: Fault("close", "read") if number < 2 else None

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 from tests.hosted.service import Fault, Reply, Request
-from tests.hosted.webui_service import PASSWORD, USER, Made, SilentService, SmallService, WebuiService
+from tests.hosted.webui_service import (
+    PASSWORD,
+    USER,
+    KeepingService,
+    Made,
+    WebuiService,
+    not_found,
+)
 from tests.studies import png
 
 from teststrip.engines.webui import WebuiEngine
@@ -365,8 +372,11 @@ def test_a_server_that_takes_too_long_is_interrupted_at_our_task_alone(service: 
     engine = WebuiEngine(**OWN | {"timeout": 1.0})
     engine.meet()
 
+    ours: list[str] = []
+
     def begun(made: Made, request: Request) -> None:
-        service.task = request.body["force_task_id"]
+        ours.append(request.body["force_task_id"])
+        service.task = ours[0]
         service.spoil = lambda _: None
 
     service.bend = begun
@@ -376,29 +386,101 @@ def test_a_server_that_takes_too_long_is_interrupted_at_our_task_alone(service: 
     assert isinstance(answer, Failure)
     assert answer.reason == "timeout"
     assert "in time" in answer.text
-    assert service.interrupted == [service.task]
+    assert service.interrupted == ours
 
 
+class TellsItsTask(WebuiService):
+    """A server that has no `/internal/progress`, and whose other one tells the task that it is at."""
+
+    @property
+    def current_task(self) -> str | None:
+        return self.task
+
+    def reply(self, request: Request) -> Reply:
+        return not_found() if request.path == "/internal/progress" else super().reply(request)
+
+
+@pytest.mark.parametrize("kind", [WebuiService, TellsItsTask])
 @pytest.mark.parametrize("whose", ["ours", "another's", "nobody's"])
-def test_closing_interrupts_our_own_picture_and_no_other(service: WebuiService, whose: str) -> None:
-    engine = WebuiEngine(**OWN)
-    engine.meet()
-    under_way = threading.Event()
+def test_closing_interrupts_our_own_picture_and_no_other(
+    configured: Callable[..., None], kind: type[WebuiService], whose: str
+) -> None:
+    with kind() as service:
+        configured(service)
+        engine = WebuiEngine(**OWN)
+        engine.meet()
+        under_way, ours = threading.Event(), list[str]()
 
-    def begun(made: Made, request: Request) -> None:
-        ours = request.body["force_task_id"]
-        service.task = {"ours": ours, "another's": "task(x)", "nobody's": None}[whose]
-        under_way.set()
-        service.stalled.wait(30)
+        def begun(made: Made, request: Request) -> None:
+            ours.append(request.body["force_task_id"])
+            service.task = {"ours": ours[0], "another's": "task(x)", "nobody's": None}[whose]
+            under_way.set()
+            service.halted.wait(30)
 
-    service.bend = begun
-    reader = threading.Thread(target=lambda: list(engine.render([shot()])), daemon=True)
-    reader.start()
-    assert under_way.wait(10)
-    engine.close()
-    assert service.interrupted == ([service.task] if whose == "ours" else [])
-    service.stalled.set()
-    reader.join(10)
+        service.bend = begun
+        reader = threading.Thread(target=lambda: list(engine.render([shot()])), daemon=True)
+        reader.start()
+        assert under_way.wait(10)
+        engine.close()
+        assert service.interrupted == (ours if whose == "ours" else [])
+        service.halted.set()
+        reader.join(10)
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"override_settings": '{"randn_source": "CPU"}'},
+    {"model": "real"},
+    {"vae": "Automatic", "clip_skip": 1},
+    {"vae": "None"},
+]
+
+
+@pytest.mark.parametrize("kind", [WebuiService, KeepingService])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_leaves_the_options_of_a_server_as_it_found_them(
+    configured: Callable[..., None], kind: type[WebuiService], fails: bool
+) -> None:
+    with kind() as service:
+        configured(service)
+        before = service.options
+        service.answer = lambda answer, _: Reply(500, {"error": "it broke"}) if fails else answer
+        answers = ask(*(shot(number, **one) for number, one in enumerate(CHANGES)))
+        assert {type(answer) for answer in answers} == {Failure if fails else Render}, answers
+        assert service.options == before
+        assert bool(service.configured) == (kind is KeepingService), "a server that puts options back is told nothing"
+        assert all(before[name] == value for posted in service.configured for name, value in posted.items())
+
+
+def test_an_option_that_another_person_changed_in_the_run_stays_changed(configured: Callable[..., None]) -> None:
+    with KeepingService() as service:
+        configured(service)
+
+        def meddles(answer: dict[str, Any], request: Request) -> Any:
+            service.kept |= {"sd_vae": "soft.safetensors", "eta_noise_seed_delta": 31337}
+            return answer
+
+        service.answer = meddles
+        (answer,) = ask(shot(vae="None", clip_skip=1))
+        assert isinstance(answer, Render), answer
+        assert service.kept["sd_vae"] == "soft.safetensors", "it is not what the run sent"
+        assert service.kept["eta_noise_seed_delta"] == 31337, "the run never sent it"
+        assert service.configured == [{"CLIP_stop_at_last_layers": 1}]
+
+
+def test_a_server_that_is_gone_at_the_end_is_one_line_and_no_failure(
+    configured: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    with KeepingService() as service:
+        configured(service)
+        engine = WebuiEngine(**OWN)
+        (answer,) = engine.render([shot(clip_skip=1)])
+        assert isinstance(answer, Render), answer
+        service.close()
+        engine.close()
+    (line,) = caplog.messages
+    assert "may have kept options of the last picture (CLIP_stop_at_last_layers, sd_model_checkpoint): " in line
+    assert "was not reached" in line
+    assert "\n" not in line
 
 
 def test_user_and_password_come_from_the_environment_and_are_in_no_message(
@@ -491,36 +573,6 @@ def test_the_fingerprint_is_the_model_its_hash_the_program_and_what_acts(service
     engine.close()
 
 
-def test_a_server_of_few_words_is_believed_as_far_as_it_says(configured: Callable[..., None]) -> None:
-    with SmallService() as service:
-        configured(service)
-        (answer,) = ask(shot(7, scheduler="euler", spacing="karras", guidance_scale=6.5, num_inference_steps=4))
-        assert isinstance(answer, Render), answer
-        assert service.asked[0].body["sampler_name"] == "euler"
-        service.bend = swap(schedule="discrete")
-        (answer,) = ask(shot(7, scheduler="euler", spacing="karras"))
-        assert isinstance(answer, Failure)
-        assert "spacing: asked for 'karras', and the server says 'discrete'" in answer.text
-        service.bend = swap(sampler="euler_a")
-        (answer,) = ask(shot(7, scheduler="euler"))
-        assert isinstance(answer, Failure)
-        assert "scheduler: asked for 'euler'" in answer.text
-        (answer,) = ask(shot(7, clip_skip=1))
-        assert isinstance(answer, Failure)
-        assert "does not say whether it used clip_skip" in answer.text
-
-
-def test_a_silent_server_is_taken_at_the_users_word_alone_and_that_is_noted(configured: Callable[..., None]) -> None:
-    with SilentService() as service:
-        configured(service)
-        (answer,) = ask(shot(num_inference_steps=4))
-        assert isinstance(answer, Failure)
-        assert "does not say whether it used seed, num_inference_steps" in answer.text
-        (answer,) = ask(shot(num_inference_steps=4), unconfirmed=True)
-        assert isinstance(answer, Render), answer
-        assert "seed" in answer.facts["unconfirmed"]  # type: ignore[operator]
-
-
 def test_settings_and_a_study_are_read_off_a_server(service: WebuiService) -> None:
     settings = WebuiEngine.served(service.url)
     assert settings["scheduler"].choices == ("DPM++ 2M", "Euler a", "Euler", "DDIM")
@@ -589,22 +641,6 @@ def test_a_vae_is_never_drawn_as_another_file_of_its_stem(configured: Callable[.
         assert "may be several on this server: kl-f8.safetensors, kl-f8.ckpt" in several.text
 
 
-class Keeping(WebuiService):
-    """Forge: an option that came with a picture stays after it."""
-
-    kept: dict[str, Any]
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return super().options | {"forge_additional_modules": []} | getattr(self, "kept", {})
-
-    def understood(self, body: Any) -> Made:
-        known = super().options
-        sent = {name: value for name, value in body["override_settings"].items() if name in known}
-        self.kept = {**getattr(self, "kept", {}), **sent}
-        return super().understood({**body, "override_settings": {**self.options, **sent}})
-
-
 CPU = {"override_settings": '{"randn_source": "CPU"}'}
 
 
@@ -614,7 +650,7 @@ def test_an_option_of_one_picture_acts_in_no_other(
     configured: Callable[..., None], order: tuple[int, ...], own: dict[str, Any], key: str, value: Any
 ) -> None:
     at_rest = {"clip": 1, "rng": "GPU"}[key]
-    for kind in (WebuiService, Keeping):
+    for kind in (WebuiService, KeepingService):
         with kind() as service:
             configured(service)
             answers = ask(*(shot(number, **(own if one else {})) for number, one in enumerate(order)), timeout=60.0)

@@ -1,4 +1,4 @@
-"""A web UI on this machine: `/sdapi/v1` as A1111 1.10 speaks it, and three relatives that say less.
+"""A web UI on this machine: `/sdapi/v1` as A1111 1.10 speaks it, and a build of Forge.
 
 It does what the published sources do where a name is unknown: it answers 200 and draws with the model that is loaded,
 the first sampler, the schedule "Automatic". `bend` changes what it really does, and its answer tells that truth.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -54,6 +55,8 @@ class WebuiService(Service):
         without: paths that are not there.
         task: what the server is at.
         interrupted: the tasks that were interrupted.
+        halted: set by an interruption; a slow picture may wait for it.
+        configured: what was posted as options.
     """
 
     program: ClassVar[str] = "v1.10.1"
@@ -65,6 +68,8 @@ class WebuiService(Service):
         self.without: set[str] = set()
         self.task: str | None = None
         self.interrupted: list[str | None] = []
+        self.halted = threading.Event()
+        self.configured: list[dict[str, Any]] = []
         self.loaded = next(iter(MODELS))
         self.made: list[Made] = []
         super().__init__()
@@ -84,6 +89,15 @@ class WebuiService(Service):
             "eta_noise_seed_delta": 0,
         }
 
+    @property
+    def current_task(self) -> str | None:
+        """What `/sdapi/v1/progress` says: null in A1111, Forge and reForge, which took the name over at their start."""
+        return None
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Set options for all."""
+        self.loaded = options.get("sd_model_checkpoint", self.loaded)
+
     def reply(self, request: Request) -> Reply:
         wanted = "Basic " + base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         if self.password and request.headers.get("authorization") != wanted:
@@ -95,7 +109,16 @@ class WebuiService(Service):
             return self.draw(request)
         if path == "/sdapi/v1/interrupt":
             self.interrupted.append(self.task)
+            self.task = None
+            self.halted.set()
             return Reply(200, {})
+        if path == "/internal/progress":
+            active = request.body["id_task"] == self.task
+            return Reply(200, {"active": active, "queued": False, "completed": not active})
+        if path == "/sdapi/v1/options" and request.body is not None:
+            self.configured.append(request.body)
+            self.configure(request.body)
+            return Reply(200, None)
         lists = self.lists()
         return Reply(200, lists[path]) if path in lists else not_found()
 
@@ -126,7 +149,7 @@ class WebuiService(Service):
                 {"name": "adetailer", "enabled": True, "commit_hash": "abc"},
                 {"name": "asleep", "enabled": False, "commit_hash": "def"},
             ],
-            "/sdapi/v1/progress": {"progress": 0.5, "current_task": self.task},
+            "/sdapi/v1/progress": {"progress": 0.5, "current_task": self.current_task},
             "/internal/sysinfo": {"Version": self.program},
         }
 
@@ -245,45 +268,22 @@ class WebuiService(Service):
         }
 
 
-class SmallService(WebuiService):
-    """stable-diffusion.cpp's server: one model without a hash, its own names of samplers, a schedule behind them."""
+class KeepingService(WebuiService):
+    """A build that keeps the options of a picture after it, as Forge may."""
 
-    def lists(self) -> dict[str, Any]:
-        none, names = "8" * 10, ("default", "euler", "euler_a", "dpm++2m")
-        return {
-            "/sdapi/v1/sd-models": [
-                {"title": "tiny", "model_name": "tiny", "filename": "tiny.gguf", "hash": none, "sha256": "8" * 64}
-            ],
-            "/sdapi/v1/samplers": [{"name": name, "aliases": [name], "options": {}} for name in names],
-            "/sdapi/v1/schedulers": [
-                {"name": name, "label": name} for name in ("default", "discrete", "normal", "karras")
-            ],
-            "/sdapi/v1/upscalers": [{"name": "None"}, {"name": "Lanczos"}],
-            "/sdapi/v1/options": {"samples_format": "png", "sd_model_checkpoint": "tiny"},
-        }
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        super().__init__()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return super().options | {"forge_additional_modules": []} | self.kept
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        self.kept |= options
 
     def understood(self, body: Mapping[str, Any]) -> Made:
-        made = super().understood(body)
-        made["sampler"] = body.get("sampler_name") if body.get("sampler_name") in ("euler", "dpm++2m") else "euler_a"
-        made["schedule"] = body.get("scheduler") if body.get("scheduler") in ("karras", "normal") else "discrete"
-        return made
-
-    def infotext(self, made: Made) -> str:
-        return (
-            f"{made['prompt']}\nSteps: {made['steps']}, Sampler: {made['sampler']} {made['schedule']},"
-            f" CFG scale: {made['cfg_scale']:.6f}, Seed: {made['seeds'][0]}, Size: {made['width']}x{made['height']},"
-            " Model: tiny.gguf, Version: stable-diffusion.cpp"
-        )
-
-    def info(self, made: Made) -> dict[str, Any]:
-        names = ("prompt", "seed", "all_seeds", "width", "height", "steps", "cfg_scale", "sampler_name")
-        told = {name: value for name, value in super().info(made).items() if name in names}
-        return told | {"sd_model_name": "tiny.gguf", "version": "stable-diffusion.cpp"}
-
-
-class SilentService(SmallService):
-    """An early koboldcpp: it answers a picture and says nothing of it."""
-
-    def told(self, made: Made) -> dict[str, Any]:
-        picture = base64.b64encode(self.drawn(made, made["seeds"][0])).decode()
-        return {"images": [picture], "parameters": {}, "info": ""}
+        known = super().options
+        sent = {name: value for name, value in body["override_settings"].items() if name in known}
+        self.kept |= sent
+        return super().understood({**body, "override_settings": {**self.options, **sent}})

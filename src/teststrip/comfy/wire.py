@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from teststrip.errors import shortened
 from teststrip.hosted.configuration import Provider
-from teststrip.hosted.keys import redacted
+from teststrip.hosted.own_server import OwnServer, parsed, patiently
 from teststrip.hosted.trouble import Trouble
 
 if TYPE_CHECKING:
     import httpx2
 
 
-TRIES = 3
-PAUSE = 0.05
-"""How often a question is put to a server that is not reached, and the seconds before the second time."""
-
-
 class Lost(Exception):
     """A graph was sent, and no whole answer came."""
 
 
-class Wire:
+class Wire(OwnServer):
     """A connection to one server; thread-safe. Sends no Origin, because ComfyUI refuses a foreign one.
 
     Args:
@@ -39,19 +32,10 @@ class Wire:
     """
 
     def __init__(self, provider: Provider, secret: str, seconds: float) -> None:
-        from teststrip.hosted import connections
-
+        super().__init__(provider, seconds, secret)
         self.name = provider.name or provider.base_url
         self.doubtful = False
-        self._base = provider.base_url.rstrip("/")
         self._secret = secret
-        self._http: httpx2.Client = connections.client(
-            provider.reach, seconds=seconds, encrypted=provider.base_url.startswith("https:")
-        )
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def json(self, method: str, path: str, body: object = None, **query: str) -> Any:
         """The answer of a path.
@@ -62,10 +46,7 @@ class Wire:
         """
         answer = self.answer(method, path, body, **query)
         text = answer.text.replace(self._secret, "[key]") if self._secret else answer.text
-        try:
-            found = json.loads(text)  # takes NaN, which ComfyUI writes
-        except (ValueError, RecursionError):
-            found = None
+        found = parsed(text)
         status = answer.status_code
         if status == 200 and found is not None:
             return found
@@ -77,15 +58,10 @@ class Wire:
         raise Trouble("invalid", f"{self.name}: {self.told(why)}")
 
     def answer(self, method: str, path: str, body: object = None, **query: str) -> httpx2.Response:
-        """The answer of a path, whatever its status; raises as `json` does. A question is put up to TRIES times."""
-        for number in range(1, TRIES + 1):
-            try:
-                return self._once(method, path, body, query)
-            except Trouble as trouble:
-                if method != "GET" or trouble.kind != "again" or number == TRIES:
-                    raise
-            time.sleep(PAUSE * number)
-        raise AssertionError("the last try returns or raises")
+        """The answer of a path, whatever its status; raises as `json` does."""
+        if method == "GET":
+            return patiently(lambda: self._once(method, path, body, query))
+        return self._once(method, path, body, query)
 
     def _once(self, method: str, path: str, body: object, query: Mapping[str, str]) -> httpx2.Response:
         import httpx2
@@ -97,7 +73,7 @@ class Wire:
         if body is not None:  # written here, because the client's own JSON refuses the NaN that graphs may hold
             content, headers = json.dumps(body).encode(), {**headers, "content-type": "application/json"}
         try:
-            return self._http.request(method, self._base + path, params=query, content=content, headers=headers)
+            return self._client.request(method, self.base + path, params=query, content=content, headers=headers)
         except httpx2.HTTPError as error:
             self.doubtful = True
             if path == "/prompt" and isinstance(connections.cause(error), connections.Lost):
@@ -109,10 +85,6 @@ class Wire:
             raise Trouble(kind, f"{self.name} was not reached ({why}). {remedy}") from None
         except RuntimeError as error:  # the client was closed while a thread waited
             raise Trouble("error", f"the run ended before the picture was made ({error})") from None
-
-    def told(self, text: str) -> str:
-        """A text of the server for people: one line, without the key, not too long."""
-        return shortened(" ".join(redacted(text, self._secret).split()), 300)
 
 
 def faults(errors: object) -> str:

@@ -6,7 +6,7 @@ stands what both need of an engine: settings, prices, what a seed gives, and wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -20,7 +20,7 @@ from teststrip.hosted.configuration import Provider
 from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.trouble import Trouble
-from teststrip.records import Fingerprint, Price, Seeds, Setting, Shot, Value, by_name, digest_of
+from teststrip.records import Failure, Fingerprint, Price, Render, Seeds, Setting, Shot, Value, by_name, digest_of
 
 if TYPE_CHECKING:
     from teststrip.declared.dialogue import Dialogue
@@ -146,25 +146,43 @@ class HttpEngine(HostedEngine["Dialogue"]):
         dialogue = Dialogue(self.declared, client, seconds=self._timeout, told=self.told, note=self.noted)
         return dialogue, client.close
 
+    def render(self, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """One answer a shot, as `HostedEngine.render` says.
+
+        Raises:
+            EngineError: also where an image cost more than the declaration says, once all answers are there.
+        """
+        yield from super().render(shots)
+        if self._dearer:  # no further request was left that could have said so
+            raise EngineError(self._dearer)
+
     def ask(self, shot: Shot) -> checked.Answer:
         """One request for one picture, and what follows until the picture is there."""
         if self._dearer:
             raise Trouble("stop", self._dearer)
-        return self._weighed(shot, self._client().draw(shot))
+        return self._weighed(shot, lambda: self._client().draw(shot))
 
     def after(self, shot: Shot, ticket: str) -> checked.Answer:
         """The picture of a request whose answer was lost."""
-        return self._weighed(shot, self._client().after(shot, ticket))
+        return self._weighed(shot, lambda: self._client().after(shot, ticket))
 
-    def _weighed(self, shot: Shot, answer: checked.Answer) -> checked.Answer:
-        """The answer; where it cost more than the declaration allows, no further one is bought."""
+    def _weighed(self, shot: Shot, answer: Callable[[], checked.Answer]) -> checked.Answer:
+        """The answer; where it cost more than the declaration allows, picture or not, no further one is bought."""
+        try:
+            found = answer()
+        except Trouble as trouble:
+            self._weigh(shot, trouble.paid)
+            raise
+        self._weigh(shot, found.paid)
+        return found
+
+    def _weigh(self, shot: Shot, paid: float | None) -> None:
         most = self.declared.bill.of(shot.settings)
-        if most is not None and answer.paid is not None and answer.paid > most.amount * (1 + 1e-9):
+        if most is not None and paid is not None and paid > most.amount * (1 + 1e-9):
             self._dearer = (
-                f"the service charged {answer.paid:g} {most.currency} for an image, more than the {most.amount:g} of"
-                f" price in [services.{self._name}]. Raise price if you agree, and run again"
+                f"the service charged {paid:g} {most.currency} for an image, more than the {most.amount:g} of price in"
+                f" [services.{self._name}], so [budget] money does not hold. Raise price if you agree, and run again"
             )
-        return answer
 
     def _reckoned(self, model: Model, settings: Mapping[str, Value]) -> Price | None:
         return None

@@ -22,10 +22,11 @@ from teststrip.records import Failure, Fingerprint, Render, Seeds, Setting, Shot
 from teststrip.servers import NOT_ASKED
 from teststrip.webui import checking, reading, served
 from teststrip.webui.lists import API, NO_HASH, Lists, Unknown, stem
+from teststrip.webui.options import Options
 from teststrip.webui.order import Order, order
 from teststrip.webui.said import Said, said
 from teststrip.webui.settings import LONGEST_PROMPT, OWN_OPTIONS, SETTINGS, check, overrides
-from teststrip.webui.tasks import Tasks, interrupt
+from teststrip.webui.tasks import Tasks, end, interrupt
 
 if TYPE_CHECKING:
     from teststrip.webui.web import Web
@@ -77,10 +78,10 @@ class WebuiEngine:
         self._lists: Lists | None = None
         self._asking: Asking | None = None
         self._tasks = Tasks()
-        self._lock = threading.Lock()  # protects the three tables below, which the threads of requests share
+        self._options = Options({})
+        self._lock = threading.Lock()  # protects the two tables below, which the threads of requests share
         self._steady: dict[tuple[str, ...], str] = {}
         self._hashes: dict[str, str] = {}
-        self._sent: set[str] = set()
 
     @classmethod
     def served(cls, address: str) -> Mapping[str, Setting]:
@@ -115,6 +116,7 @@ class WebuiEngine:
         """Ask the server what it has, as `servers.Meets` says."""
         if self._lists is None:
             self._lists = reading.read(self._connected())
+            self._options = Options(self._lists.options)
 
     def rehearse(self, settings: Mapping[str, Value]) -> str:
         """Why the server cannot make this; "" also as long as the server was not asked."""
@@ -178,9 +180,10 @@ class WebuiEngine:
             self._asking.finish()
 
     def close(self) -> None:
-        """Interrupt what the server still draws for us, and nothing else; close the connections."""
+        """Interrupt what the server still draws for us, set back the options that we changed; close the connections."""
         if self._web is not None:
-            interrupt(self._web, self._tasks.under_way())
+            end(self._web, self._tasks.under_way())
+            self._options.set_back(self._web, self._web.base)
             self._web.close()
             self._web = None
 
@@ -204,6 +207,7 @@ class WebuiEngine:
         except (Unknown, StudyError) as unknown:
             raise Trouble("invalid", str(unknown)) from None
         web = self._connected()
+        self._options.send(asked.options)
         with self._tasks.one() as task:
             try:
                 answer = web.post(f"{API}/txt2img", {**asked.body, "force_task_id": task})
@@ -215,11 +219,8 @@ class WebuiEngine:
 
     def _ordered(self, settings: Mapping[str, Value], found: Lists) -> Order:
         """The order of a picture, which sets back what another order of this run may set: Forge keeps options."""
-        with self._lock:
-            sent = frozenset(self._sent)
-        asked = order(settings, found, sent)
-        with self._lock:
-            self._sent.update(asked.options)
+        asked = order(settings, found, self._options.foreseen)
+        self._options.foresee(asked.options)
         return asked
 
     def _judged(self, asked: Order, answer: Said, web: Web) -> checked.Answer:

@@ -9,6 +9,7 @@
     contradicted    whether a picture is the one that was asked for
     tokens          what pictures cost by the token, before and after
     engine          what all hosted engines do alike
+    own_server      a server of the user's own that costs nothing: what `webui` and `comfyui` ask alike
     predict         Imagen's protocol, for endpoints of the user's own
     trouble         why a request gave no picture, by what may be done about it
     asking          requests in threads, repeats by kind of trouble, money reserved before each

@@ -7,6 +7,7 @@
     order      one picture as it is asked: every value found in the server's lists, or the reason why not
     said       what an answer says of itself: info, infotext, the text inside the file
     checking   an answer held against what was asked, by all that the server says of it
+    options    options that go with pictures, and which of them a run sets back at its end
     tasks      which picture a server is at, so that only our own is interrupted
     served     what a server has, as settings and as a study that fits it
 

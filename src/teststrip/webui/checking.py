@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from teststrip.errors import shortened
 from teststrip.imports.notes import number
 from teststrip.vocabulary import plainly
-from teststrip.webui.lists import NO_HASH, same_file
+from teststrip.webui.lists import NO_HASH, Named, same_file
 from teststrip.webui.order import AUTOMATIC, Order
 from teststrip.webui.said import Said
 
@@ -155,7 +155,7 @@ def _numbers(order: Order, said: Said) -> Iterator[_Rule]:
         "width": [*said.values(("width",)), *(_side(size, 0) for size in sizes)],
         "height": [*said.values(("height",)), *(_side(size, 1) for size in sizes)],
         "eta": said.values(text=("eta", "etaddim")),
-        "hires_upscale": said.values(text=("hiresupscale", "hiresscale")),
+        "hires_upscale": _upscale(said, named=False),
         "hires_steps": said.values(text=("hiressteps",)),
         "strength": said.values(("denoising_strength",), ("denoisingstrength",)),
     }
@@ -178,9 +178,10 @@ def _names(order: Order, said: Said) -> Iterator[_Rule]:
     schedules = list(said.values(text=("scheduletype", "scheduler")))
     if (sampler := order.sampler) is not None:
         named = list(said.values(("sampler_name",), ("sampler",)))
-        glued = [None if sampler.is_called(value) else _glued(sampler.name, value, order.spacings) for value in named]
+        glued = [None if sampler.is_called(value) else _glued(sampler, value, order.spacings) for value in named]
         right = [value for value, spacing in zip(named, glued, strict=True) if spacing is None or spacing]
-        yield _Rule("scheduler", sampler.name, lambda value: value in right, named)
+        its_choice = plainly(sampler.name) in AUTOMATIC
+        yield _Rule("scheduler", sampler.name, lambda value: its_choice or value in right, named, its_choice)
         schedules += [spacing for spacing in glued if spacing]
     if (schedule := order.schedule) is not None:
         left_to_it = plainly(schedule.name) in AUTOMATIC
@@ -188,7 +189,8 @@ def _names(order: Order, said: Said) -> Iterator[_Rule]:
             "spacing", schedule.name, lambda value: left_to_it or schedule.is_called(value), schedules, left_to_it
         )
     if (upscaler := order.upscaler) is not None:
-        yield _Rule("hires_upscaler", upscaler.name, upscaler.is_called, said.values(text=("hiresupscaler",)))
+        named = [*said.values(text=("hiresupscaler",)), *_upscale(said, named=True)]
+        yield _Rule("hires_upscaler", upscaler.name, upscaler.is_called, named)
     if (vae := order.vae) is not None and vae.name != "Automatic":
         none = vae.name == "None"
         found = [value for value in said.values(("sd_vae_name",), ("vae",)) if not (none and value in ("None", ""))]
@@ -213,7 +215,21 @@ def _names(order: Order, said: Said) -> Iterator[_Rule]:
 
 
 def _models(said: Said) -> list[object]:
-    return list(said.values(("sd_model_name",), ("model",)))
+    """The names of the model; stable-diffusion.cpp leaves Model empty where the parts of a model are files apart."""
+    found = [value for value in said.values(("sd_model_name",), ("model",)) if value != ""]
+    return found or list(said.values(text=("unet",)))
+
+
+def _upscale(said: Said, *, named: bool) -> list[object]:
+    """What a second pass enlarges by, or how often; stable-diffusion.cpp writes the former under the key of the latter.
+
+    Args:
+        said: the answer.
+        named: whether the upscaler is meant.
+    """
+    found = said.values(text=("hiresupscale",))
+    apart = [value for value in found if (number(value) is None) == named]
+    return apart if named else [*apart, *said.values(text=("hiresscale",))]
 
 
 def _overridden(order: Order, said: Said) -> Iterator[_Rule]:
@@ -256,12 +272,14 @@ def _hashed(value: object, digest: str, sha256: str) -> bool:
     return len(plain) >= 8 and any(one.startswith(plain) or plain.startswith(one) for one in (digest, sha256) if one)
 
 
-def _glued(sampler: str, value: object, spacings: frozenset[str]) -> str:
+def _glued(sampler: Named, value: object, spacings: frozenset[str]) -> str:
     """The schedule in a name that holds both, as "DPM++ 2M Karras" and "euler_a karras"; "" where it holds none."""
-    first = f"{plainly(sampler)}_"
-    plain = plainly(str(value))
-    rest = plain.removeprefix(first)
-    return rest if plain.startswith(first) and rest in spacings else ""
+    plain, names = plainly(str(value)), {plainly(one) for one in (sampler.name, *sampler.others)}
+    its_choice = plainly(sampler.name) in AUTOMATIC
+    for spacing in sorted(spacings, key=len, reverse=True):
+        if plain.endswith(f"_{spacing}") and (its_choice or plain.removesuffix(f"_{spacing}") in names):
+            return spacing
+    return ""
 
 
 def _side(size: object, side: int) -> object:

@@ -149,13 +149,18 @@ class Lists:
 
     def sampler(self, word: str) -> tuple[Named, str]:
         """The sampler of a name, and the schedule that the name holds; "" = none. Raises Unknown."""
-        if found := self._sampler(SAMPLERS.get(word, word)):
-            return found, ""
+        found, plain = self._sampler(SAMPLERS.get(word, word)), plainly(word)
         for spacing in sorted(SPACINGS, key=len, reverse=True):  # "DPM++ 2M Karras" is two values since A1111 1.9
-            plain = plainly(word)
             first = plain.removesuffix(f"_{spacing}")
-            if first != plain and self.schedules is not None and (found := self._sampler(first)):
+            if first == plain or self.schedules is None:
+                continue
+            if found is not None and not plainly(found.name).endswith(f"_{spacing}"):
+                # An alias of koboldcpp holds a schedule, and the sampler is then drawn with another one.
                 return found, self.schedule(spacing).name
+            if found is None and (alone := self._sampler(first)):
+                return alone, self.schedule(spacing).name
+        if found is not None:
+            return found, ""
         names = [one.name for one in self.samplers]
         raise Unknown(
             f"scheduler: the server has no sampler {shortened(word, 80)!r}{among(word, _few(names), 'It has')}"
@@ -164,10 +169,10 @@ class Lists:
     def _sampler(self, word: str) -> Named | None:
         if found := _called("scheduler", word, self.samplers):
             return found
-        meant = sampler_named(word)
+        meant = _meant(word)
         if meant is None or not meant[0]:
             return None
-        alike = [one for one in self.samplers if sampler_named(one.name) == meant]
+        alike = [one for one in self.samplers if _meant(one.name) == meant]
         return _apart(alike[0], self.samplers) if len(alike) == 1 else None
 
     def schedule(self, word: str) -> Named:
@@ -199,6 +204,11 @@ class Lists:
         if word not in self.styles:
             raise Unknown(f"styles: the server has no {word!r}{among(word, _few(self.styles), 'It has')}")
         return self.styles[word]
+
+
+def _meant(name: str) -> tuple[str, Mapping[str, object]] | None:
+    """What the field calls a sampler; stable-diffusion.cpp writes dpm++2m for DPM++ 2M."""
+    return sampler_named(name) or sampler_named(name.lower().replace("dpm++", "dpm++ ").replace("  ", " "))
 
 
 def stem(name: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from teststrip.errors import EngineError, shortened
 from teststrip.hosted.trouble import Trouble
 from teststrip.webui.lists import API, NO_HASH, Checkpoint, Lists, Named, stem
+
+_DISCRETE, _NORMAL = "discrete", "normal"
 
 
 class Asked(Protocol):
@@ -34,7 +37,7 @@ def read(web: Asked) -> Lists:
         return Lists(
             models=_models(models),
             samplers=_list(samplers, "name", "aliases"),
-            schedules=_optional(web, "schedulers", "label", "name", "aliases"),
+            schedules=_schedules(web),
             vaes=_vaes(web),
             upscalers=_upscalers(web),
             styles=_styles(web.get(f"{API}/prompt-styles")),
@@ -65,6 +68,15 @@ def _models(found: object) -> list[Checkpoint]:
 def _optional(web: Asked, path: str, name: str, *others: str) -> list[Named] | None:
     found = web.get(f"{API}/{path}")
     return None if found is None else _list(found, name, *others)
+
+
+def _schedules(web: Asked) -> list[Named] | None:
+    """Schedules; the servers of stable-diffusion.cpp list one of them under two names, and answer with the first."""
+    found = _optional(web, "schedulers", "label", "name", "aliases")
+    if found is None or not {_DISCRETE, _NORMAL} <= {one.name for one in found}:
+        return found
+    both = (replace(one, others=(*one.others, _NORMAL)) if one.name == _DISCRETE else one for one in found)
+    return [one for one in both if one.name != _NORMAL]
 
 
 def _vaes(web: Asked) -> list[Named] | None:

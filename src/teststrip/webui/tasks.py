@@ -1,19 +1,28 @@
 """Our pictures under way at a server, by the ids that we gave them, and how none but ours is interrupted.
 
 A server goes on drawing after a connection is closed, and `/interrupt` ends whatever it draws, also another person's
-picture. So the server is asked first which task it is at.
+picture. So the server is asked first whether it is at our task: by `/internal/progress`, which its own page uses. The
+`current_task` of `/sdapi/v1/progress` is always null in A1111, Forge and reForge; it is asked where there is no other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import uuid
 from collections.abc import Collection, Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from teststrip.hosted.trouble import Trouble
 from teststrip.webui.lists import API
+
+PATIENCE: Final = 3.0
+"""Seconds in which a server that was interrupted comes to the end of the step that it is at."""
+PAUSE: Final = 0.05
+"""Seconds between two looks whether it has."""
+
+Stage = Literal["drawn", "waiting", "elsewhere"]
 
 
 class Talks(Protocol):
@@ -60,14 +69,35 @@ def interrupt(web: Talks, tasks: Collection[str]) -> bool:
         Whether it was interrupted.
     """
     with contextlib.suppress(Trouble):
-        if tasks and _at(web) in tasks:
+        if any(_stage(web, task) == "drawn" for task in tasks):
             web.post(f"{API}/interrupt", {}, quick=True)
             return True
     return False
 
 
-def _at(web: Talks) -> str:
-    """The task that a server is at; "" where it is at none, or does not say."""
-    found = web.get(f"{API}/progress?skip_current_image=true")
-    task = found.get("current_task") if isinstance(found, dict) else None
-    return task if isinstance(task, str) else ""
+def end(web: Talks, tasks: Collection[str], seconds: float = PATIENCE) -> None:
+    """Interrupt each of these tasks as the server comes to it, until it has none of them or the time is over."""
+    until, told = time.monotonic() + seconds, set[str]()
+    with contextlib.suppress(Trouble):
+        while tasks and time.monotonic() < until:
+            stages = {task: _stage(web, task) for task in tasks}
+            drawn = {task for task, stage in stages.items() if stage == "drawn"} - told
+            if drawn:
+                web.post(f"{API}/interrupt", {}, quick=True)
+                told |= drawn
+            if set(stages.values()) == {"elsewhere"}:
+                return
+            time.sleep(PAUSE)
+
+
+def _stage(web: Talks, task: str) -> Stage:
+    """How far a server is with a task; "elsewhere" also where it does not say."""
+    try:
+        found = web.post("/internal/progress", {"id_task": task, "live_preview": False}, quick=True)
+    except Trouble as trouble:
+        if trouble.kind != "stop":
+            raise
+        found = web.get(f"{API}/progress?skip_current_image=true")
+        return "drawn" if isinstance(found, dict) and found.get("current_task") == task else "elsewhere"
+    said = found if isinstance(found, dict) else {}
+    return "drawn" if said.get("active") is True else "waiting" if said.get("queued") is True else "elsewhere"

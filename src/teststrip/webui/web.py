@@ -6,28 +6,24 @@ Imports httpx2 by way of `hosted.connections`, so the engine imports this module
 from __future__ import annotations
 
 import base64
-import contextlib
-import json
-import time
 from typing import Any
 
 import httpx2
 
-from teststrip.errors import EngineError, shortened
+from teststrip.errors import EngineError
 from teststrip.hosted import connections
 from teststrip.hosted.configuration import Provider
-from teststrip.hosted.keys import key, redacted
+from teststrip.hosted.keys import key
+from teststrip.hosted.own_server import OwnServer, parsed, patiently
 from teststrip.hosted.trouble import Trouble, asked_to_wait
 
 QUICK = 30.0
 """Seconds of silence until a list counts as lost; a picture has the time that the user gives it."""
-TRIES, PAUSE = 4, 0.05
-"""How often a list is asked for, and the seconds before the second time."""
 _MEMORY = ("outofmemory", "out of memory")
 _NOT_FINITE = ("nansexception", "all nans")
 
 
-class Web:
+class Web(OwnServer):
     """One server.
 
     Args:
@@ -39,16 +35,9 @@ class Web:
     """
 
     def __init__(self, provider: Provider, seconds: float) -> None:
-        self.base = provider.base_url.rstrip("/")
-        self.secret = key(provider.key)
-        self._headers = _basic(provider.more.get("user", ""), self.secret)
-        self._token = self._headers.get("authorization", "").removeprefix("Basic ")
-        encrypted = not self.base.startswith("http://")
-        self._client = connections.client(provider.reach, seconds=seconds, encrypted=encrypted)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        secret = key(provider.key)
+        self._headers = _basic(provider.more.get("user", ""), secret)
+        super().__init__(provider, seconds, self._headers.get("authorization", "").removeprefix("Basic "), secret)
 
     def get(self, path: str) -> Any:
         """The JSON value at a path; None where the server has no such path.
@@ -56,7 +45,7 @@ class Web:
         Raises:
             Trouble: there is no answer, or no JSON in it.
         """
-        answer = self._patiently(path)
+        answer = patiently(lambda: self._answered("GET", path, None, quick=True))
         if answer.status_code in (404, 405, 501):
             return None
         return self._read(answer, path)
@@ -69,22 +58,6 @@ class Web:
         """
         return self._read(self._answered("POST", path, body, quick=quick), path)
 
-    def told(self, text: object) -> str:
-        """A text of the server for people: one line, without the password, not too long."""
-        line = "a page of HTML" if str(text).lstrip().startswith("<") else " ".join(str(text).split())
-        return shortened(redacted(redacted(line, self._token), self.secret), 300)
-
-    def _patiently(self, path: str) -> httpx2.Response:
-        """The answer to a question that may be asked twice: a broken connection is not what a server has."""
-        for attempt in range(1, TRIES):
-            try:
-                return self._answered("GET", path, None, quick=True)
-            except Trouble as trouble:
-                if trouble.kind != "again":
-                    raise
-                time.sleep(PAUSE * attempt)
-        return self._answered("GET", path, None, quick=True)
-
     def _answered(self, method: str, path: str, body: object, *, quick: bool) -> httpx2.Response:
         limit = QUICK if quick else httpx2.USE_CLIENT_DEFAULT
         try:
@@ -95,10 +68,10 @@ class Web:
     def _read(self, answer: httpx2.Response, path: str) -> Any:
         if answer.status_code != 200:
             raise self._refusal(answer, path)
-        try:
-            return json.loads(answer.content)
-        except (ValueError, RecursionError):
-            raise Trouble("invalid", f"the answer to {path} is no JSON") from None
+        found = parsed(answer.content)
+        if found is None and answer.content.strip() != b"null":
+            raise Trouble("invalid", f"the answer to {path} is no JSON")
+        return found
 
     def _refusal(self, answer: httpx2.Response, path: str) -> Trouble:
         """What an answer with an error status means."""
@@ -152,9 +125,8 @@ def _lost(error: httpx2.HTTPError, base: str) -> Trouble:
 
 def _words(answer: httpx2.Response) -> object:
     """What an error says: the first field that holds words."""
-    with contextlib.suppress(ValueError, RecursionError):
-        body = json.loads(answer.content)
-        if isinstance(body, dict):
-            said = [str(body[name]) for name in ("error", "detail", "errors", "message") if body.get(name)]
-            return ": ".join(dict.fromkeys(said)) or "no message"
+    body = parsed(answer.content)
+    if isinstance(body, dict):
+        said = [str(body[name]) for name in ("error", "detail", "errors", "message") if body.get(name)]
+        return ": ".join(dict.fromkeys(said)) or "no message"
     return answer.text or "no message"
