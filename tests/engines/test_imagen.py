@@ -14,11 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
-from tests.tiny_imagen import interpreter, model, pictures
-=======
-from tests.tiny_imagen import by_hand, interpreter, model, needed
->>>>>>> e17
+from tests.tiny_imagen import interpreter, model, needed, pictures
 
 from teststrip.engines.imagen import INSTALL, ImagenEngine
 from teststrip.errors import MissingExtra
