@@ -35,6 +35,7 @@ PLACES = {
     "engines/test_option_axes.py": "torch",
     "faults/*": "process",
     "hostile/*": "process",
+    "judges/test_local.py": "torch",
     "metrics/test_clip.py": "torch",
     "metrics/test_embedded_scorer.py": "torch",
     "metrics/test_vqa.py": "torch",
