@@ -102,12 +102,19 @@ def vote(
 
 
 class _Purse:
-    """The purse of a judge (`protocols.Purse`): a line before each question that may cost something."""
+    """The purse of a judge (`protocols.Purse`): a line before each question that may cost something.
+
+    Attributes:
+        broke: why nothing more was sent for want of money; "" = there was enough.
+        gave_up: why the judge is asked no further; "" = it is. Answers under way are still taken.
+        begun: the questions under way, by id.
+    """
 
     def __init__(self, result: Result, judge: Judge, stopped: threading.Event) -> None:
         self.broke = ""
+        self.gave_up = ""
         self.file = JudgedFile(result.folder)
-        self.ended = stopped.is_set
+        self._stopped = stopped
         self.begun: dict[str, Asked] = {}
         self._limit = result.study.money if _costs(judge.price) else None
         self._before = self.file.spent()
@@ -148,6 +155,10 @@ class _Purse:
         self.file.close()
         if self._held:
             self._held.release()
+
+    def ended(self) -> bool:
+        """As `Purse.ended`."""
+        return self._stopped.is_set() or bool(self.gave_up)
 
     def reserve(self, shot: Shot, price: Price | None) -> str:
         """As `Purse.reserve`; the line is on the disk when this returns."""
@@ -226,6 +237,8 @@ class _Bench:
                 told(self.outcome)
         finally:
             self.outcome.spent, self.outcome.broke = self._purse.spent(), self._purse.broke
+        if self._purse.gave_up:
+            raise EngineError(self._purse.gave_up)
 
     def _chooser(self, result: Result) -> Callable[[Sequence[Row]], NextPair]:
         choose = polling.chooser(result.study)
@@ -316,7 +329,7 @@ class _Bench:
         self.outcome.failed[f"{state}: {kept}"] += 1
         self._in_a_row += state != "refused"
         if self._in_a_row >= GIVE_UP:
-            raise EngineError(
+            self._purse.gave_up = (
                 f"{self._declared.name}: {GIVE_UP} questions in a row have no answer that can be read, so it was not "
                 f"asked further. The last: {kept}"
             )
