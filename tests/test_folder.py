@@ -51,5 +51,7 @@ def test_a_run_makes_no_part_that_is_not_listed(tmp_path):
         folder.REGISTERED_FILE,
         folder.VOTES_FILE,
         folder.VOTES_LOCK_FILE,
+        folder.JUDGED_FILE,
+        folder.JUDGED_LOCK_FILE,
         f"{folder.BALLOTS}/",
     }

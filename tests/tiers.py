@@ -37,6 +37,7 @@ PLACES = {
     "executors/test_processes*": "process",
     "faults/*": "process",
     "hostile/*": "process",
+    "judges/test_local.py": "torch",
     "metrics/test_clip.py": "torch",
     "metrics/test_embedded_scorer.py": "torch",
     "metrics/test_vqa.py": "torch",

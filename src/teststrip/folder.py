@@ -15,6 +15,8 @@ LEDGER_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
 VOTES_FILE = "votes.jsonl"
 VOTES_LOCK_FILE = "votes.lock"
+JUDGED_FILE = "judged.jsonl"
+JUDGED_LOCK_FILE = "judged.lock"
 BALLOTS = "ballots"
 IMAGES = "images"
 INPUTS = "inputs"
@@ -37,6 +39,8 @@ PARTS: Mapping[str, str] = MappingProxyType(
         LOCK_FILE: "Says which process writes here; empty when none does.",
         VOTES_FILE: "Which of two pictures raters chose, a vote a line with a check; only there when there are votes.",
         VOTES_LOCK_FILE: "Says which process writes votes; empty when none does.",
+        JUDGED_FILE: "What judges were asked, what they answered and what it cost; only there when a judge was asked.",
+        JUDGED_LOCK_FILE: "Says which process asks judges; empty when none does.",
         f"{BALLOTS}/": "Which pictures stand on each page that votes without a server: the page must not say it.",
         f"{IMAGES}/": "Pictures, named by the SHA-256 of their bytes; their settings are inside.",
         f"{INPUTS}/": "Copies of the pictures that prompts give to the model; only there when they give some.",

@@ -40,11 +40,24 @@ def vote(
     port: Port = 0,
     token_from: Token = None,
     browser: Browser = True,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Let a model vote: [judges.NAME] of your configuration. Opens no page."),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, max=100_000, help="Of a judge: at most so many pairs now.")] = 100,
+    pay_again: Annotated[
+        bool, typer.Option("--pay-again", help="Of a judge: ask again what was refused, lost or not to be read.")
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Compare two pictures at a time, without knowing which is which. Ctrl-C ends it."""
     from teststrip.views.gate import VOTING
 
+    if judge is not None:
+        from teststrip.cli import judging
+
+        judging.vote(folder, judge, pairs=pairs, pay_again=pay_again, yes=yes)
+        return
     serve(folder, raters=raters, host=host, port=port, token_from=token_from, browser=browser, yes=yes, at=VOTING)
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teststrip.errors import EngineError, StudyError, among
-from teststrip.hosted import checked, contradicted
+from teststrip.hosted import checked, contradicted, protocol
 from teststrip.hosted.engine import OPTIONS, HostedEngine
 from teststrip.hosted.models import Model
 from teststrip.hosted.tokens import AUTO, cost, count, most, size_of
-from teststrip.hosted.trouble import Trouble, asked_to_wait, until_reset
+from teststrip.hosted.trouble import Trouble
 from teststrip.records import Price, Setting, Shot, Value, by_name
 
 if TYPE_CHECKING:
@@ -52,17 +52,6 @@ EXTRA = by_name(
     Setting("response_format", "str", choices=("b64_json",), doc="Asks an older server for the picture itself."),
 )
 """Fields beyond the protocol that a server of the user's own may take."""
-
-REFUSED = {"moderation_blocked", "content_policy_violation"}
-STOPPED = {
-    "insufficient_quota": "the account has no money left",
-    "billing_hard_limit_reached": "the account's own limit of money is reached",
-    "invalid_api_key": "the key is not valid",
-    "model_not_found": "the model does not exist, or the account may not use it",
-    "account_deactivated": "the account is closed",
-}
-BUSY = {408, 409, 425, 429, 503, 529}
-MAYBE_DONE = {504, 522, 524}  # a proxy gave up waiting for an answer
 
 
 class OpenAIEngine(HostedEngine["OpenAI"]):
@@ -179,7 +168,7 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
             error = getattr(body, "error", None)
             error = error if isinstance(error, dict) else {}
             text = self.told(error.get("message") or "it holds no picture")
-            kind = "refused" if error.get("code") in REFUSED else "invalid"
+            kind = "refused" if error.get("code") in protocol.REFUSED else "invalid"
             raise Trouble(kind, f"the service answered 200, but: {text}", paid=paid)  # type: ignore[arg-type]
         first = found[0]
         if not (encoded := getattr(first, "b64_json", None)) and getattr(first, "url", None):
@@ -205,36 +194,9 @@ class OpenAIEngine(HostedEngine["OpenAI"]):
 
     def _refusal(self, error: APIStatusError, model: str) -> Trouble:
         """What an answer with an error status means."""
-        status, code = error.status_code, str(error.code or "")
-        body = error.body if isinstance(error.body, dict) else {}
-        text = self.told(body.get("message") or error.message)
-        unsafe = str(body.get("type")) == "image_generation_user_error" and "safety" in text.lower()
-        if code in REFUSED or unsafe or "moderation_details" in body:
-            details = body.get("moderation_details")
-            details = details if isinstance(details, dict) else {}
-            stage, categories = details.get("moderation_stage"), details.get("categories")
-            where = f" at the {stage}" if stage in ("input", "output") else ""
-            named = f" for {', '.join(map(str, categories))}" if isinstance(categories, list) and categories else ""
-            return Trouble(
-                "refused", self.told(f"refused{where}{named}: {text}"), paid=None if stage == "output" else 0.0
-            )
-        if code in STOPPED:
-            known = self.table.models.get(model)
-            when = f" ({known.off:%d %B %Y} was its last day)" if known and known.off and status == 404 else ""
-            return Trouble("stop", f"the service says no, and would to every request: {STOPPED[code]}{when}. {text}")
-        if status in (401, 402, 403, 404) or 300 <= status < 400:
-            return Trouble("stop", f"the service says no, and would to every request ({status}): {text}")
-        if status in BUSY:
-            wait = asked_to_wait(error.response.headers, text)
-            if wait is None and status == 429:
-                wait = until_reset(error.response.headers)
-            return Trouble("again", f"the service is busy ({status}): {text}", wait=wait)
-        if status in MAYBE_DONE:
-            return Trouble("unknown", f"no answer came in time ({status}): perhaps paid", paid=None)
-        if status >= 500:
-            wait = asked_to_wait(error.response.headers)
-            return Trouble("again", f"the service failed ({status}): {text}", paid=None, wait=wait)
-        return Trouble("invalid", f"the request is wrong ({status}): {text}")
+        known = self.table.models.get(model)
+        gone = f" ({known.off:%d %B %Y} was its last day)" if known and known.off and error.status_code == 404 else ""
+        return protocol.refusal(error, self.told, gone)
 
     def _reckoned(self, model: Model, settings: Mapping[str, Value]) -> Price | None:
         prompt = str(settings.get("prompt") or "")

@@ -1,4 +1,4 @@
-"""The user's own configuration of hosted services: servers and declared services by name, and models of the user's own.
+"""The user's own configuration: servers, declared services and judges by name, and models of the user's own.
 
 A study names a server; only this file says where it is and which key it takes, so that a study can be handed on.
 
@@ -29,7 +29,12 @@ from teststrip.records import BUDGET, Price
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
 
-_TABLES = {"providers": "[providers.NAME]", "models": "[models.openai.NAME]", "services": "[services.NAME]"}
+_TABLES = {
+    "providers": "[providers.NAME]",
+    "models": "[models.openai.NAME]",
+    "services": "[services.NAME]",
+    "judges": "[judges.NAME]",
+}
 _PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location", "user")
 
 
@@ -63,12 +68,14 @@ class Configuration:
         providers: by name, as they stand in the file.
         models: by service and name, as they stand in the file.
         services: declared services by name, as they stand in the file; `declared` reads them.
+        judges: models that vote by name, as they stand in the file; `judges` reads them.
     """
 
     path: Path
     providers: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
+    judges: Mapping[str, Any] = field(default_factory=dict)
 
     def provider(self, name: str) -> Provider:
         """A server by its name.
@@ -82,7 +89,7 @@ class Configuration:
                 f" Write [providers.{name}] with its base_url into {self.path}"
             )
         try:
-            return _provider(name, self.providers[name])
+            return server(name, self.providers[name])
         except EngineError as error:
             raise EngineError(f"{self.path}: providers.{name}: {error}") from None
 
@@ -135,7 +142,12 @@ def where(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "teststrip" / "config.toml"
 
 
-def _provider(name: str, entry: object) -> Provider:
+def server(name: str, entry: object) -> Provider:
+    """The server that a table of the file describes.
+
+    Raises:
+        EngineError: the table is wrong; the message says what.
+    """
     if not isinstance(entry, Mapping):
         raise EngineError("must be a table")
     if unknown := sorted(entry.keys() - set(_PROVIDER)):

@@ -73,6 +73,7 @@ from teststrip.records.voted import (
     MINIMUM_RATERS,
     Care,
     Foretold,
+    Judged,
     Place,
     Polled,
     Preferred,
@@ -82,7 +83,7 @@ from teststrip.records.voted import (
     VotesNeeded,
     WinRate,
 )
-from teststrip.records.votes import Choice, Pair, PairKind, RaterKind, Side, Vote
+from teststrip.records.votes import Choice, Judgement, Pair, PairKind, RaterKind, Side, Vote
 
 __all__ = [
     "BUDGET",
@@ -121,6 +122,8 @@ __all__ = [
     "Heard",
     "Image",
     "Incomparable",
+    "Judged",
+    "Judgement",
     "KeptMargin",
     "Level",
     "LevelRef",

@@ -178,6 +178,28 @@ class Foretold:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """How far a judge can be trusted on one study.
+
+    Attributes:
+        judge: by name.
+        model: what answered; "" = the votes do not say.
+        question: the text that it was asked.
+        turned: of the pairs that it saw in both orders, those where the order changed the answer. They count as ties.
+        persons: how many persons have voted on this study.
+        same: the choices of persons on pairs that the judge saw, too, and the share of them that the judge made alike;
+            a pair that it calls a tie counts half, so that a coin makes half of them. Its `metric` is the judge.
+    """
+
+    judge: str
+    model: str
+    question: str
+    turned: Share
+    persons: int
+    same: Foretold
+
+
+@dataclass(frozen=True, slots=True)
 class Polled:
     """All that the votes of one kind of rater say of a study.
 
@@ -190,6 +212,7 @@ class Polled:
         probes: what was asked about how the votes came about.
         foretold: of each metric, how many votes it foretells.
         left_out: raters whose votes count for nothing here but `care` and `probes`, because they chose one side always.
+        judges: of the votes of judges, how far each of them can be trusted.
     """
 
     kind: RaterKind
@@ -200,6 +223,7 @@ class Polled:
     probes: tuple[Probe, ...]
     foretold: tuple[Foretold, ...]
     left_out: tuple[str, ...] = ()
+    judges: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

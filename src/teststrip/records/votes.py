@@ -47,6 +47,26 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a judge came to its vote. All of it but the answers is equal in each vote of one judge on one study.
+
+    Attributes:
+        model: by its name, as the user wrote it or as its folder is called.
+        revision: which weights answered: a commit, or a hash of the files. "" = a server, which does not say.
+        template: the version of the words around the question.
+        options: what else may change an answer, as canonical JSON.
+        answers: what the judge said, letter by letter: of the pair as it stands, then of the pair with its sides
+            swapped. A catch is one question, because a picture beside itself has no other order.
+    """
+
+    model: str
+    revision: str
+    template: int
+    options: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Vote:
     """One answer of one rater to one pair.
 
@@ -59,6 +79,7 @@ class Vote:
         milliseconds: from the moment that both pictures were seen to the answer.
         question: the text that the rater was asked.
         at: when the vote was written, ISO 8601 in UTC.
+        judged: how a judge came to it; None = a person's vote, or one of a script.
     """
 
     id: str
@@ -69,3 +90,4 @@ class Vote:
     milliseconds: int
     question: str
     at: str
+    judged: Judgement | None = None

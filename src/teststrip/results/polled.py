@@ -14,7 +14,9 @@ from teststrip.records.votes import Vote
 from teststrip.store.votes import VoteFile
 
 TALLIES = ("votes_won", "votes_lost", "votes_tied")
-"""Names of the columns that count the votes on a picture."""
+"""Names of the columns that count the votes of persons on a picture."""
+JUDGED = ("judged_won", "judged_lost", "judged_tied")
+"""Names of the columns that count the votes of judges on a picture."""
 
 
 class Source(Protocol):
@@ -86,24 +88,29 @@ def best(result: Source, budget: str | None = None) -> Preferred:
 
 
 def counted(rows: Iterable[Row], votes: Sequence[Vote]) -> tuple[Row, ...]:
-    """The rows with the votes on each picture beside its scores: won, lost and tied, of all raters together.
+    """The rows with the votes on each picture beside its scores: won, lost and tied, of all raters of a kind together.
 
     Args:
         rows: of the study.
-        votes: that count; without any the rows come back as they are. Repeats and catches are not counted.
+        votes: that count; a kind without any has no columns. Repeats and catches are not counted.
     """
     rows = tuple(rows)
-    if not votes:
-        return rows
+    for kind, columns in (("person", TALLIES), ("judge", JUDGED)):
+        if own := [vote for vote in votes if vote.rater_kind == kind]:
+            rows = _counted(rows, own, columns)
+    return rows
+
+
+def _counted(rows: Iterable[Row], votes: Sequence[Vote], columns: tuple[str, str, str]) -> tuple[Row, ...]:
+    won, lost, tied = columns
     tallies: dict[str, dict[str, float]] = {}
     for vote in votes:
         if vote.pair.kind != "asked":
             continue
         for side, other, own in ((vote.pair.left, "right", "left"), (vote.pair.right, "left", "right")):
-            named = TALLIES[0] if vote.choice == own else TALLIES[1] if vote.choice == other else TALLIES[2]
-            tally = tallies.setdefault(side.shot, dict.fromkeys(TALLIES, 0.0))
-            tally[named] += 1
-    none = dict.fromkeys(TALLIES, 0.0)
+            tally = tallies.setdefault(side.shot, dict.fromkeys(columns, 0.0))
+            tally[won if vote.choice == own else lost if vote.choice == other else tied] += 1
+    none = dict.fromkeys(columns, 0.0)
     return tuple(
         replace(row, scores={**row.scores, **tallies.get(row.image.shot_id, none)}) if row.image else row
         for row in rows

@@ -92,8 +92,8 @@ class Telling:
         return self._pair(offer) if offer else None
 
     def needed(self, votes: Sequence[Vote]) -> int:
-        """Votes until a preference of 60 : 40 shows, or until each pair was asked where there are fewer."""
-        asked = sum(vote.pair.kind == "asked" for vote in votes)
+        """Votes of persons until 60 : 40 shows, or until each pair was asked where there are fewer."""
+        asked = sum(vote.pair.kind == "asked" and vote.rater_kind == "person" for vote in votes)
         return max(0, min(self._goal, self._pairs) - asked)
 
     @cached_property

@@ -70,7 +70,7 @@ class Balanced:
         thrown = self._coin.random()
         if thrown < REPEATS and (again := self._repeat(own)):
             return again
-        shown = [vote.pair for vote in votes] + list(waiting)
+        shown = [vote.pair for vote in votes if vote.rater == rater or vote.rater_kind == "person"] + list(waiting)
         asked = self._asked(own, shown)
         if asked is not None and REPEATS <= thrown < REPEATS + CATCHES:
             side = self._coin.choice((asked.left, asked.right))
@@ -78,9 +78,10 @@ class Balanced:
         return asked
 
     def needed(self, votes: Sequence[Vote]) -> int:
-        """Votes until the goal, or until each pair was asked where there are fewer."""
+        """Votes of persons until the goal, or until each pair was asked where there are fewer."""
         pairs = sum(len(sides) * (len(sides) - 1) // 2 for sides in self._blocks.values())
-        return max(0, min(GOAL, pairs) - sum(vote.pair.kind == "asked" for vote in votes))
+        asked = sum(vote.pair.kind == "asked" and vote.rater_kind == "person" for vote in votes)
+        return max(0, min(GOAL, pairs) - asked)
 
     def _repeat(self, own: Sequence[Pair]) -> Pair | None:
         """A pair of this rater once more, with its sides swapped."""

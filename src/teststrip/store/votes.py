@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +27,7 @@ from teststrip import disk
 from teststrip.errors import FolderBusy, StoreError
 from teststrip.folder import VOTES_FILE, VOTES_LOCK_FILE
 from teststrip.records import canonical_json, digest_of
-from teststrip.records.votes import Choice, Pair, PairKind, RaterKind, Side, Vote
+from teststrip.records.votes import Choice, Judgement, Pair, PairKind, RaterKind, Side, Vote
 from teststrip.store import inside
 from teststrip.store.files import is_digest
 from teststrip.store.lock import FolderLock
@@ -35,6 +35,8 @@ from teststrip.store.lock import FolderLock
 MOST_VOTES = 100_000  # of a study, with those taken back; 70 MB
 MOST_BYTES = 2**27
 MOST_LETTERS = {"id": 64, "rater": 60, "question": 300, "at": 40}
+MOST_LETTERS_JUDGED = {"model": 200, "revision": 80, "options": 500}
+MOST_LETTERS_SAID = 64
 MOST_MILLISECONDS = 86_400_000
 PATIENCE_SECONDS = 10.0  # with another process that is writing votes, which takes milliseconds
 
@@ -87,7 +89,7 @@ class VoteFile:
             for vote in votes:
                 if vote.id not in self._votes:
                     fresh.setdefault(vote.id, _checked(self._folder, vote))
-            self._append(file, [{"vote": asdict(vote)} for vote in fresh.values()])
+            self._append(file, [{"vote": _table(vote)} for vote in fresh.values()])
             self._votes.update(fresh)
             return len(fresh)
 
@@ -185,25 +187,62 @@ def read(table: object) -> Vote:
     Raises:
         ValueError: it is none that can be meant.
     """
-    if not isinstance(table, Mapping) or table.keys() != Vote.__dataclass_fields__.keys():
+    if not isinstance(table, Mapping) or table.keys() | {"judged"} != _names(Vote):
         raise ValueError("it is no vote")
-    pair = table["pair"]
-    if not isinstance(pair, Mapping) or pair.keys() != Pair.__dataclass_fields__.keys():
-        raise ValueError("it has no pair")
     texts = {name: _text(table[name], most) for name, most in MOST_LETTERS.items()}
     milliseconds = table["milliseconds"]
     if type(milliseconds) is not int or not 0 <= milliseconds <= MOST_MILLISECONDS:
         raise ValueError("its time is none")
+    kind: RaterKind = _one_of(table["rater_kind"], get_args(RaterKind))
+    judged = table.get("judged")
+    if judged is not None and kind != "judge":
+        raise ValueError("it is a person's, and a model answered it")
     return Vote(
         id=texts["id"],
-        pair=Pair(_side(pair["left"]), _side(pair["right"]), _one_of(pair["kind"], get_args(PairKind))),
+        pair=read_pair(table["pair"]),
         choice=_one_of(table["choice"], get_args(Choice)),
         rater=texts["rater"],
-        rater_kind=_one_of(table["rater_kind"], get_args(RaterKind)),
+        rater_kind=kind,
         milliseconds=milliseconds,
         question=texts["question"],
         at=texts["at"],
+        judged=None if judged is None else _judgement(judged),
     )
+
+
+def read_pair(table: object) -> Pair:
+    """The pair of a table, as `dataclasses.asdict` makes one.
+
+    Raises:
+        ValueError: it is none that can be meant.
+    """
+    if not isinstance(table, Mapping) or table.keys() != _names(Pair):
+        raise ValueError("it has no pair")
+    return Pair(_side(table["left"]), _side(table["right"]), _one_of(table["kind"], get_args(PairKind)))
+
+
+def _judgement(table: object) -> Judgement:
+    if not isinstance(table, Mapping) or table.keys() != _names(Judgement):
+        raise ValueError("it is no judgement")
+    texts = {name: _text(table[name], most, least=0) for name, most in MOST_LETTERS_JUDGED.items()}
+    template, answers = table["template"], table["answers"]
+    if type(template) is not int or not 0 < template < 10_000:
+        raise ValueError("its template is none")
+    if not isinstance(answers, list | tuple) or not 1 <= len(answers) <= 2:
+        raise ValueError("it has no answers")
+    return Judgement(template=template, answers=tuple(_text(one, MOST_LETTERS_SAID) for one in answers), **texts)
+
+
+def _names(record: type[Vote | Pair | Judgement]) -> set[str]:
+    return {field.name for field in fields(record)}
+
+
+def _table(vote: Vote) -> dict[str, Any]:
+    """A vote as it is written; a person's has no key for what only models have."""
+    table = asdict(vote)
+    if vote.judged is None:
+        del table["judged"]
+    return table
 
 
 def _side(table: object) -> Side:
@@ -215,8 +254,8 @@ def _side(table: object) -> Side:
     return Side(table["shot"], table["digest"])
 
 
-def _text(value: object, most: int) -> str:
-    if not (isinstance(value, str) and 0 < len(value) <= most and value.isprintable()):
+def _text(value: object, most: int, *, least: int = 1) -> str:
+    if not (isinstance(value, str) and least <= len(value) <= most and value.isprintable()):
         raise ValueError("a text in it is none")
     return value
 

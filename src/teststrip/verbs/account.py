@@ -15,7 +15,7 @@ from typing import Final
 from teststrip.analysis.sentences.phrases import money
 from teststrip.folder import LEDGER_FILE
 from teststrip.records import Failure, Price, Render, Shot, Study
-from teststrip.store import Store
+from teststrip.store import Store, judged
 from teststrip.store.rows import NO_CURRENCY, Request
 
 UNKNOWN: Final = "unknown"
@@ -133,7 +133,7 @@ def _lost(store: Store) -> dict[str, Request]:
 
 def spent(store: Store) -> Mapping[str, float]:
     """What counts as spent in a folder, by currency: what was paid, and where that is not known, what was reserved."""
-    found: defaultdict[str, float] = defaultdict(float)
+    found: defaultdict[str, float] = defaultdict(float, judged.spent(store.folder))
     for request in store.requests():
         if request.currency != NO_CURRENCY:
             found[request.currency] += request.counted

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teststrip.analysis.advice.recommendation import Recommendation
-from teststrip.analysis.sentences import fidelity, votes
+from teststrip.analysis.sentences import fidelity, judges, votes
 from teststrip.analysis.sentences.phrases import (
     VERDICTS,
     between,
@@ -28,7 +28,7 @@ from teststrip.analysis.sentences.phrases import (
 from teststrip.analysis.sentences.phrases import seeds as counted_seeds
 from teststrip.characters import printable
 from teststrip.folder import CHARTS, FULL_REPORT_FILE, REPORT_FILE, STUDY_FILE
-from teststrip.records import Comparison, Finding
+from teststrip.records import Comparison, Finding, Preferred
 from teststrip.results import polled
 from teststrip.store import inside
 from teststrip.views import brief, charts, text_tables
@@ -142,13 +142,20 @@ def best_text(result: Result, metric: str | None = None, budget: str | None = No
 def best_by_votes(result: Result, budget: str | None = None) -> str:
     """What `teststrip best --by votes` prints: the recommendation and its settings."""
     made = polled.best(result, budget)
-    return "\n".join([votes.preferred(made), *(f"  {axis} = {label}" for axis, label in made.levels)]) + "\n"
+    levels = (f"  {axis} = {label}" for axis, label in made.levels)
+    return "\n".join([votes.preferred(made), *levels, *_of_judges(result, made)]) + "\n"
 
 
 def best_by_votes_as_json(result: Result, budget: str | None = None) -> dict[str, Any]:
     """The recommendation by votes as plain JSON values."""
     made = polled.best(result, budget)
-    return {"study": result.study.name, "by_votes": plain({**asdict(made), "sentence": votes.preferred(made)})}
+    told = {**asdict(made), "sentence": votes.preferred(made), "judges": _of_judges(result, made)}
+    return {"study": result.study.name, "by_votes": plain(told)}
+
+
+def _of_judges(result: Result, made: Preferred) -> list[str]:
+    """Whether the judges whose votes recommend something see what persons see; nothing where persons recommend it."""
+    return [judges.witnessed(one) for found in result.polled if found.kind == made.kind for one in found.judges]
 
 
 def best_as_json(result: Result, metric: str | None = None, budget: str | None = None) -> dict[str, Any]:

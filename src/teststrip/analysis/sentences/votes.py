@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from teststrip.analysis.sentences.judges import turned, witnessed
 from teststrip.analysis.sentences.phrases import (
     against,
     at_least,
@@ -34,7 +35,8 @@ def short(found: Polled) -> tuple[str, ...]:
     planned = [one for one in found.rates if one.planned]
     wide = [one for one in planned if one.scope == "prompts like these" and one.verdict != "insufficient design"]
     here = [one for one in planned if one.scope != "prompts like these"]
-    lines = [left_out(found), *(win_rate(one, found.margin) for one in wide or here), *map(odd, found.probes)]
+    lines = [left_out(found), *(win_rate(one, found.margin) for one in wide or here), *map(witnessed, found.judges)]
+    lines += map(odd, found.probes)
     return tuple(line for line in lines if line)
 
 
@@ -222,6 +224,7 @@ def left_out(found: Polled) -> str:
 def told(found: Polled) -> tuple[str, ...]:
     """All that votes say, a claim a line: planned contrasts, how was voted, what is odd, metrics."""
     lines = [left_out(found), *(win_rate(one, found.margin) for one in found.rates if one.planned)]
+    lines += [say(one) for one in found.judges for say in (witnessed, turned)]
     lines += care(found.care[0])
     lines.append(agreement(found.alpha))
     lines += map(odd, found.probes)

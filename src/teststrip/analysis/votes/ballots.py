@@ -81,6 +81,14 @@ class Ballots:
         return replace(self, weight=np.where(self.weight > 0, np.take_along_axis(per, self.prompt, axis=-1), 0.0))
 
 
+def counts(vote: Vote, places: Mapping[str, Place], pairs: PairKind = "asked") -> bool:
+    """Whether a vote is about a pair of this kind, and about two cells on one seed of one prompt."""
+    left, right = places.get(vote.pair.left.shot), places.get(vote.pair.right.shot)
+    if vote.pair.kind != pairs or left is None or right is None:
+        return False
+    return (left.prompt, left.seed) == (right.prompt, right.seed) and (left.cell != right.cell or pairs == "catch")
+
+
 def read(
     votes: Iterable[Vote],
     places: Mapping[str, Place],
@@ -104,10 +112,8 @@ def read(
     rows = []
     raters: dict[str, int] = {}
     for vote in votes:
-        left, right = places.get(vote.pair.left.shot), places.get(vote.pair.right.shot)
-        if vote.rater_kind != kind or vote.pair.kind != pairs or left is None or right is None:
-            continue
-        if (left.prompt, left.seed) == (right.prompt, right.seed) and (left.cell != right.cell or pairs == "catch"):
+        if vote.rater_kind == kind and counts(vote, places, pairs):
+            left, right = places[vote.pair.left.shot], places[vote.pair.right.shot]
             rater = raters.setdefault(vote.rater, len(raters))
             rows.append((left.cell, right.cell, WON[vote.choice], left.prompt, left.seed, rater))
     table = np.array(rows, dtype=float).reshape(len(rows), 6)

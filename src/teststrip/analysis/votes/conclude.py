@@ -8,7 +8,7 @@ from typing import get_args
 from teststrip.analysis.numbers.arrays import Array
 from teststrip.analysis.numbers.columns import Layout
 from teststrip.analysis.numbers.judging import WIDE
-from teststrip.analysis.votes import agreement, ballots, probes, scale, strengths, winning
+from teststrip.analysis.votes import agreement, ballots, judges, probes, scale, strengths, winning
 from teststrip.records import Card, Place, Polled, RaterKind, Scope, Vote
 from teststrip.records.voted import RATE_MARGIN
 
@@ -77,6 +77,7 @@ def of_votes(
             for one in scale.foretold(cast, values, card, layout, scope=WIDE, ceiling=best)
         ),
         left_out=left_out,
+        judges=judges.trusted(votes, places, layout) if kind == "judge" else (),
     )
 
 

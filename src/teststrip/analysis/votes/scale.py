@@ -42,14 +42,22 @@ def foretold(
     counts: NDArray[np.bool_] = (ballots.weight > 0) & (ballots.won != 0) & ~np.isnan(ahead)
     cells = np.array(layout.cells, dtype=np.intp).reshape(len(layout.cells), len(layout.factors))
     apart = cells[ballots.left] != cells[ballots.right]
-    found = [_foretold(ballots, hit, counts, scope)]
+    found = [of_hits(ballots, hit, counts, scope)]
     for axis, factor in enumerate(layout.factors):
         alone = apart[:, axis] & (apart.sum(axis=1) == 1)
-        found.append(replace(_foretold(ballots, hit, counts & alone, scope), axis=factor.name))
+        found.append(replace(of_hits(ballots, hit, counts & alone, scope), axis=factor.name))
     return tuple(replace(one, metric=card.name, ceiling=ceiling) for one in found)
 
 
-def _foretold(ballots: Ballots, hit: Array, counts: NDArray[np.bool_], scope: Scope) -> Foretold:
+def of_hits(ballots: Ballots, hit: Array, counts: NDArray[np.bool_], scope: Scope) -> Foretold:
+    """The share of votes that were foretold, with its interval.
+
+    Args:
+        ballots: of raters.
+        hit: [V], 1 = foretold, 0 = not, one half = undecided.
+        counts: [V], which votes count.
+        scope: what the interval is about.
+    """
     size, nan = int(counts.sum()), float("nan")
     prompts = np.unique(ballots.prompt[counts]).size
     share, (variance, degrees, groups) = nan, (nan, 0.0, 0)
