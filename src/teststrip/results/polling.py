@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 64
 """Settings up to which pairs are weighed against each other: 2,016 pairs, 45 ms a choice on a busy core."""
-MOST_PRICED = 24
-"""Settings up to which the price is reckoned by choosing 600 pairs: under a second."""
+MOST_STRENGTHS = 64
+"""Levels of all axes together, or settings, up to which votes are modelled: seconds for 20,000 votes."""
 
 
 def chooser(study: Study) -> Callable[[Sequence[Row]], NextPair]:
@@ -44,12 +44,8 @@ def prices(strengths: Strengths, layout: Layout) -> tuple[VotesNeeded, VotesNeed
     """What all planned contrasts cost in votes: to see a preference of 60 : 40, and to see that settings are alike."""
     from teststrip.analysis.votes import price
 
-    if len(layout.cells) <= MOST_PRICED:
-        return price.of_study(strengths)
-    # Each vote is about two levels of an axis, and an answer is about two of them as well.
-    share = 1 / (max(len(factor.labels) for factor in layout.factors) - 1)
-    family = int(strengths.planned.sum())
-    return price.to_see(0.6, family=family, share=share), price.to_be_alike(share=share)
+    chosen = len(layout.cells) <= MOST_CELLS
+    return price.of_study((price.share_of_a_vote if chosen else price.share_of_a_random_vote)(strengths))
 
 
 def price(study: Study) -> tuple[VotesNeeded, ...]:
@@ -58,10 +54,16 @@ def price(study: Study) -> tuple[VotesNeeded, ...]:
     from teststrip.analysis.votes import strengths
 
     rows = [Row(one) for one in planning.of(study)]
-    if not 1 < len({row.planned.cell for row in rows}) <= MOST_CELLS:
+    if not can_be_modelled(study, rows):
         return ()
     layout = columns.read(tables.columns(study, rows), study.axes)
     return prices(strengths.of(layout), layout)
+
+
+def can_be_modelled(study: Study, rows: Sequence[Row]) -> bool:
+    """Whether there are two settings to compare, and not so many that each adds a strength of its own."""
+    cells = len({row.planned.cell for row in rows})
+    return cells > 1 and min(cells, sum(len(axis.levels) for axis in study.axes)) <= MOST_STRENGTHS
 
 
 def shots(rows: Sequence[Row]) -> list[str]:
@@ -145,11 +147,11 @@ class Telling:
     @cached_property
     def _pairs(self) -> int:
         """How many pairs can be asked."""
-        from itertools import combinations
+        from teststrip.analysis.votes import choice
 
         blocks = self._pictures.reshape(-1, self._pictures.shape[-1])
-        there = ([int(picture) for picture in block if picture >= 0] for block in blocks)
-        return sum(one != other for block in there for one, other in combinations(block, 2))
+        one, other = (blocks[:, side] for side in choice.pairs_of(blocks.shape[-1]).T)
+        return int(((one >= 0) & (other >= 0) & (one != other)).sum())
 
     def _offers(self, pairs: Sequence[Pair]) -> list[Offer]:
         """Pairs by where they stand; those that the study does not ask for any more are left out."""
