@@ -68,6 +68,23 @@ def test_without_ties_the_model_is_statsmodels_logit(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("penalty", [1e-4, 0.2])
+def test_without_ties_and_sides_the_strengths_are_those_of_choix(seed: int, penalty: float) -> None:
+    """choix is Maystre's library of Luce's axiom; its penalty is a normal prior on each strength, as ours is."""
+    choix = pytest.importorskip("choix")
+    left, right, won = drawn(seed, tie=-np.inf)
+    basis = votes.strengths_of((4,)).basis
+    fit = davidson.fit(basis[left] - basis[right], won, np.ones(len(won)), np.full(basis.shape[1], penalty))
+    winners, losers = np.where(won > 0, left, right), np.where(won > 0, right, left)
+    wins = list(zip(winners.tolist(), losers.tolist(), strict=True))
+    theirs = choix.opt_pairwise(4, wins, alpha=penalty, tol=1e-9)
+    assert basis @ fit.beta[:-1] == pytest.approx(theirs - theirs.mean(), abs=0.01)
+    if penalty < 0.01:
+        # Another way of theirs, by stationary distributions of Markov chains, ends at the same place.
+        assert basis @ fit.beta[:-1] == pytest.approx(choix.ilsr_pairwise(4, wins, alpha=1e-6), abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_with_ties_the_model_is_statsmodels_multinomial_logit_with_its_constraint(seed: int) -> None:
     """The likelihood at Davidson's estimate is the greatest: statsmodels' generic optimiser finds no better one."""
     left, right, won = drawn(seed, tie=0.0)

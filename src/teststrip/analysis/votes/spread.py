@@ -70,7 +70,7 @@ def without(fit: Fit, groups: Groups, count: int, gradients: Array) -> Moved:
     pulls = sums(fit.scores, groups, count)
     changes = _freed(fit.hessian, _curvature(fit, groups, count), pulls)
     turned = np.swapaxes(gradients, -1, -2)
-    aimed: Array = np.linalg.solve(fit.hessian, turned)
+    aimed = np.asarray(np.linalg.solve(fit.hessian, turned), dtype=np.float64)
     told = _told(fit, aimed, groups, count)
     total = told.sum(axis=-2, keepdims=True)
     # A quantity of which no vote tells has no shares.
