@@ -47,8 +47,8 @@ def _win_rates(rates: Sequence[WinRate], margin: float) -> Iterator[str]:
     for scope in dict.fromkeys(one.scope for one in rates):
         own = [one for one in rates if one.scope == scope]
         if all(one.verdict == "insufficient design" for one in own):
-            takes = "at least six prompts with votes" if scope == "prompts like these" else "more seeds with votes"
-            yield f"{_scope(own[0])}: too few to tell ({_voted(own[0])}). It takes {takes}."
+            takes = "six prompts with votes" if scope == "prompts like these" else "six prompts with votes on two seeds"
+            yield f"{_scope(own[0])}: too few to tell ({_voted(own[0])}). It takes {takes}, or more."
         else:
             yield from (win_rate(one, margin) for one in own)
 
@@ -156,7 +156,7 @@ ODD: dict[ProbeKind, str] = {
     "misses catches": "saw a difference between a picture and itself in {value} of such pairs",
     "disagrees with himself": "chose the same picture again in {value} of repeated pairs, less than a coin",
     "tires": "followed the settings less in the second half of the votes",
-    "sticks to the last answer": "gave the answer before again in {value} of votes; a coin would in {expected}",
+    "sticks to the last answer": "gave the same answer as just before in {value} of votes; a coin would in {expected}",
     "goes in circles": "The votes go in circles (a over b, b over c, c over a), so no order of settings explains them",
     "parts that never meet": (
         "The votes compare settings in {parts} parts that never meet, so what lies between them is unknown"
