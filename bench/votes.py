@@ -416,7 +416,7 @@ def _probing() -> Iterator[Row]:
             0.9,
             1.0,
             partial(fires, kind=kind),
-            studies=2 * FEW,
+            studies=FEW,
         )
 
 

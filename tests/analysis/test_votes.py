@@ -237,6 +237,14 @@ def test_pairs_are_spread_over_prompts_and_never_shown_twice_but_as_repeats(seed
             assert offer.left == offer.right
 
 
+def test_catches_are_one_pair_in_fifty_and_never_far_apart() -> None:
+    kinds = [offer.kind for seed in range(3) for offer in booth(seed, prompts=30).listed(700)]
+    assert kinds.count("catch") / len(kinds) == pytest.approx(0.02, abs=0.01)
+    # Where one list ends and the next begins, two spans are one.
+    apart = "".join("c" if kind == "catch" else "." for kind in kinds).split("c")
+    assert sorted(map(len, apart))[-3] < choice.LONGEST
+
+
 def test_the_side_is_a_coin_and_the_same_bytes_are_never_compared() -> None:
     found = [offer for seed in range(12) for offer in booth(seed).listed(60) if offer.kind == "asked"]
     first = sum(offer.left < offer.right for offer in found)

@@ -19,8 +19,11 @@ from teststrip.analysis.votes import davidson
 from teststrip.analysis.votes.strengths import Strengths
 from teststrip.records import PairKind
 
-REPEATS, CATCHES, SHARED = 0.08, 0.02, 0.10
-"""Shares of pairs: shown again with sides swapped; one picture twice; those that another rater has answered."""
+REPEATS, SHARED = 0.08, 0.10
+"""Shares of pairs: shown again with sides swapped; those that another rater has answered."""
+CATCHES, LONGEST = 0.011, 75
+"""The chance of one picture twice, and of how many pairs one is such a pair at the latest: one in 50 on average, and so
+many of each rater that blind clicking shows."""
 APART = 10
 """A repeat comes at least so many pairs after the first showing, so that it is not remembered."""
 POWER = 8.0
@@ -133,7 +136,8 @@ class Booth:
         spun = self.rng.random()
         if spun < REPEATS and (again := self._repeat(own)):
             return again
-        if spun >= 1 - CATCHES and (same := self._catch()):
+        late = len(own) >= LONGEST - 1 and all(offer.kind != "catch" for offer in own[1 - LONGEST :])
+        if (late or spun >= 1 - CATCHES) and (same := self._catch()):
             return same
         if REPEATS <= spun < REPEATS + SHARED and (shared := self._shared(own, others)):
             return shared
