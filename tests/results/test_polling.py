@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,3 +125,13 @@ def test_a_study_has_a_price_in_votes_before_there_are_pictures() -> None:
     assert polling.price(study_of(["a"], ["w"], steps=(4,))) == ()
     dear = study_of(["a"], [f"level {n}" for n in range(14)], steps=(4, 8))
     assert polling.price(dear)[0].votes > see.votes
+
+
+def test_pictures_that_a_run_adds_are_asked_from_then_on(rows: Sequence[Row]) -> None:
+    """What the study asks is kept between two looks at the rows, and which pictures there are is not."""
+    made = polling.chooser(STUDY)
+    few = [row if n % 2 else replace(row, image=None) for n, row in enumerate(rows)]
+    for shown in (few, rows):
+        there = {row.image.shot_id for row in shown if row.image}
+        asked_of = {side.shot for pair in asked(made(shown)) for side in (pair.left, pair.right)}
+        assert asked_of == there

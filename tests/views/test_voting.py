@@ -17,6 +17,7 @@ from tests.browser.payloads import corpus
 from tests.views.live import Live, board_in, serving
 
 from teststrip.records.votes import Vote
+from teststrip.results import polling
 from teststrip.results.result import open_result
 from teststrip.store import inside
 from teststrip.store.votes import VoteFile
@@ -93,6 +94,7 @@ def test_a_link_opens_the_voting_and_nothing_else(live: Live, ana: Rater) -> Non
         assert answer.status_code == 401, path
         assert "little" not in answer.text
     assert ana.client.get("/").status_code == 401
+    assert ana.client.get("/vote/said").status_code == 403  # a rater who knew what votes say would be blind no more
     assert ana.client.get("/vote/elsewhere").status_code in (401, 404)
 
 
@@ -125,6 +127,15 @@ def test_a_vote_counts_once_however_often_and_however_it_is_sent(live: Live, ana
     (vote,) = votes(live)
     assert (vote.id, vote.choice, vote.rater, vote.rater_kind) == (first, "right", "ana", "person")
     assert vote.question == "Which picture is better?"
+
+
+def test_the_owner_hears_what_the_votes_say_at_once(live: Live, ana: Rater) -> None:
+    assert live.client.get("/vote/said").json()["votes"] == []
+    ana.answer(ana.pairs()[0]["id"], "right")
+    heard = live.client.get("/vote/said").json()
+    assert heard["votes"][0] == "What the votes say (1 vote by 1 rater, blind):"
+    assert heard["metrics"]
+    assert json_of(live)["votes"] == heard["votes"]
 
 
 def test_votes_without_a_ticket_and_on_tickets_of_others_are_refused(live: Live, ana: Rater, ben: Rater) -> None:
@@ -266,7 +277,7 @@ def shown(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     """Tickets of many raters: the truth, what a browser gets to know, and the sizes of the stored pictures."""
     truth, told, stored = [], [], []
     with open_result(folder) as result:
-        poll = Poll(folder, result.rows)
+        poll = Poll(folder, result.rows, chooser=polling.chooser(result.study))
         levels = {row.image.shot_id: float(row.planned.cell["guidance_scale"]) for row in result.rows() if row.image}
         sizes = {row.image.shot_id: row.image.size for row in result.rows() if row.image}
         waiting: list = []

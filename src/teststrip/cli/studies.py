@@ -131,7 +131,7 @@ def _print_priced(priced: Sequence[VotesNeeded]) -> None:
     for line in map(words.needed, priced):
         out.print(f"Votes: {line}", markup=False)
     if not priced:
-        out.print("Votes: this study has no two settings to compare, or more than can be weighed", markup=False)
+        out.print("Votes: this study has no two settings to compare, or too many levels to say", markup=False)
 
 
 @app.command()

@@ -88,6 +88,8 @@ def show(folder: Folder, yes: Yes = False, as_json: Json = False) -> None:
         out.print(f"  {name}: {count(said.total(), 'vote')} ({shares})", markup=False)
     if file.damaged:
         out.print(f"{count(file.damaged, 'line')} of the votes' file cannot be read and do not count", markup=False)
+    if cast and not polled:
+        out.print("What they say is not reckoned: there is nothing to compare, or there are more than 64 levels")
     for one in polled:
         print_text("\n".join(["", words.headline(one), *(f"  * {line}" for line in words.told(one))]) + "\n")
 

@@ -53,10 +53,10 @@ def of(result: Source) -> tuple[Polled, ...]:
     from teststrip.analysis.votes import conclude
     from teststrip.results import polling
 
+    if not polling.can_be_modelled(result.study, result.rows()):
+        return ()
     table = result.columns()
     layout = columns.read(table, result.study.axes)
-    if len(layout.cells) < 2 or len(layout.cells) > polling.MOST_CELLS:
-        return ()
     shots = polling.shots(result.rows())
     metrics = [
         (card, layout.values(table[name], name))

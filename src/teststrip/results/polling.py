@@ -26,16 +26,23 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 64
 """Settings up to which pairs are weighed against each other: 2,016 pairs, 45 ms a choice on a busy core."""
-MOST_PRICED = 24
-"""Settings up to which the price is reckoned by choosing 600 pairs: under a second."""
+MOST_STRENGTHS = 64
+"""Levels of all axes together, or settings, up to which votes are modelled: seconds for 20,000 votes."""
 
 
 def chooser(study: Study) -> Callable[[Sequence[Row]], NextPair]:
     """What chooses the pairs of a study, from its rows as they stand."""
 
+    kept: list[Asked] = []
+
     def made(rows: Sequence[Row]) -> NextPair:
         cells = {row.planned.cell for row in rows}
-        return Telling(study, rows) if 1 < len(cells) <= MOST_CELLS else Balanced(rows)
+        if not 1 < len(cells) <= MOST_CELLS:
+            return Balanced(rows)
+        # A run adds pictures between two votes, and what is asked stays the same.
+        if not kept or kept[0].shots != shots(rows):
+            kept[:] = [Asked(study, rows)]
+        return Telling(kept[0], rows)
 
     return made
 
@@ -44,12 +51,8 @@ def prices(strengths: Strengths, layout: Layout) -> tuple[VotesNeeded, VotesNeed
     """What all planned contrasts cost in votes: to see a preference of 60 : 40, and to see that settings are alike."""
     from teststrip.analysis.votes import price
 
-    if len(layout.cells) <= MOST_PRICED:
-        return price.of_study(strengths)
-    # Each vote is about two levels of an axis, and an answer is about two of them as well.
-    share = 1 / (max(len(factor.labels) for factor in layout.factors) - 1)
-    family = int(strengths.planned.sum())
-    return price.to_see(0.6, family=family, share=share), price.to_be_alike(share=share)
+    chosen = len(layout.cells) <= MOST_CELLS
+    return price.of_study((price.share_of_a_vote if chosen else price.share_of_a_random_vote)(strengths))
 
 
 def price(study: Study) -> tuple[VotesNeeded, ...]:
@@ -58,10 +61,16 @@ def price(study: Study) -> tuple[VotesNeeded, ...]:
     from teststrip.analysis.votes import strengths
 
     rows = [Row(one) for one in planning.of(study)]
-    if not 1 < len({row.planned.cell for row in rows}) <= MOST_CELLS:
+    if not can_be_modelled(study, rows):
         return ()
     layout = columns.read(tables.columns(study, rows), study.axes)
     return prices(strengths.of(layout), layout)
+
+
+def can_be_modelled(study: Study, rows: Sequence[Row]) -> bool:
+    """Whether there are two settings to compare, and not so many that each adds a strength of its own."""
+    cells = len({row.planned.cell for row in rows})
+    return cells > 1 and min(cells, sum(len(axis.levels) for axis in study.axes)) <= MOST_STRENGTHS
 
 
 def shots(rows: Sequence[Row]) -> list[str]:
@@ -69,16 +78,55 @@ def shots(rows: Sequence[Row]) -> list[str]:
     return [row.image.shot_id if row.image else row.planned.shot.id for row in rows]
 
 
-class Telling:
-    """A `NextPair` that asks what tells most of the planned contrasts.
+class Asked:
+    """What a study asks of raters, whichever of its pictures are there by now.
 
     Args:
-        study: what is asked.
-        rows: of the study; those without a picture are not shown.
+        study: of the rows.
+        rows: of the study.
     """
 
     def __init__(self, study: Study, rows: Sequence[Row]) -> None:
         self._study, self._rows = study, rows
+        self.shots = shots(rows)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each row stands."""
+        from teststrip.analysis.numbers import columns
+
+        return columns.read(tables.columns(self._study, self._rows), self._study.axes)
+
+    @cached_property
+    def strengths(self) -> Strengths:
+        """The planned contrasts."""
+        from teststrip.analysis.votes import strengths
+
+        return strengths.of(self.layout)
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where each shot stands."""
+        from teststrip.analysis.votes.conclude import places_of
+
+        return places_of(self.layout, self.shots)
+
+    @cached_property
+    def goal(self) -> int:
+        """Votes until a preference of 60 : 40 shows."""
+        return prices(self.strengths, self.layout)[0].votes
+
+
+class Telling:
+    """A `NextPair` that asks what tells most of the planned contrasts.
+
+    Args:
+        asked: by the study.
+        rows: of the study as they stand; those without a picture are not shown.
+    """
+
+    def __init__(self, asked: Asked, rows: Sequence[Row]) -> None:
+        self._asked, self._rows = asked, rows
 
     def __call__(self, rater: str, votes: Sequence[Vote], waiting: Sequence[Pair]) -> Pair | None:
         """The next pair; see `NextPair`."""
@@ -94,25 +142,7 @@ class Telling:
     def needed(self, votes: Sequence[Vote]) -> int:
         """Votes of persons until 60 : 40 shows, or until each pair was asked where there are fewer."""
         asked = sum(vote.pair.kind == "asked" and vote.rater_kind == "person" for vote in votes)
-        return max(0, min(self._goal, self._pairs) - asked)
-
-    @cached_property
-    def _layout(self) -> Layout:
-        from teststrip.analysis.numbers import columns
-
-        return columns.read(tables.columns(self._study, self._rows), self._study.axes)
-
-    @cached_property
-    def _strengths(self) -> Strengths:
-        from teststrip.analysis.votes import strengths
-
-        return strengths.of(self._layout)
-
-    @cached_property
-    def _places(self) -> dict[str, Place]:
-        from teststrip.analysis.votes.conclude import places_of
-
-        return places_of(self._layout, shots(self._rows))
+        return max(0, min(self._asked.goal, self._pairs) - asked)
 
     @cached_property
     def _booth(self) -> Booth:
@@ -120,7 +150,7 @@ class Telling:
 
         from teststrip.analysis.votes.choice import Booth
 
-        return Booth(self._strengths, self._pictures, np.random.default_rng())
+        return Booth(self._asked.strengths, self._pictures, np.random.default_rng())
 
     @cached_property
     def _pictures(self) -> NDArray[np.intp]:
@@ -130,26 +160,22 @@ class Telling:
         from teststrip.records import NO_ROW
 
         numbers: dict[str, int] = {}
-        found = np.full(self._layout.row.shape, -1, dtype=np.intp)
+        found = np.full(self._asked.layout.row.shape, -1, dtype=np.intp)
         for place in np.ndindex(*found.shape):
-            row = int(self._layout.row[place])
-            image = self._rows[row].image if row >= 0 and self._layout.reasons[place] != NO_ROW else None
+            row = int(self._asked.layout.row[place])
+            image = self._rows[row].image if row >= 0 and self._asked.layout.reasons[place] != NO_ROW else None
             if image is not None:
                 found[place] = numbers.setdefault(image.digest, len(numbers))
         return found
 
     @cached_property
-    def _goal(self) -> int:
-        return prices(self._strengths, self._layout)[0].votes
-
-    @cached_property
     def _pairs(self) -> int:
         """How many pairs can be asked."""
-        from itertools import combinations
+        from teststrip.analysis.votes import choice
 
         blocks = self._pictures.reshape(-1, self._pictures.shape[-1])
-        there = ([int(picture) for picture in block if picture >= 0] for block in blocks)
-        return sum(one != other for block in there for one, other in combinations(block, 2))
+        one, other = (blocks[:, side] for side in choice.pairs_of(blocks.shape[-1]).T)
+        return int(((one >= 0) & (other >= 0) & (one != other)).sum())
 
     def _offers(self, pairs: Sequence[Pair]) -> list[Offer]:
         """Pairs by where they stand; those that the study does not ask for any more are left out."""
@@ -157,7 +183,7 @@ class Telling:
 
         found = []
         for pair in pairs:
-            left, right = self._places.get(pair.left.shot), self._places.get(pair.right.shot)
+            left, right = self._asked.places.get(pair.left.shot), self._asked.places.get(pair.right.shot)
             if left and right and (left.prompt, left.seed) == (right.prompt, right.seed):
                 found.append(Offer(left.prompt, left.seed, left.cell, right.cell, pair.kind))
         return found
@@ -168,6 +194,6 @@ class Telling:
         return Pair(left, right, kind)
 
     def _side(self, prompt: int, seed: int, cell: int) -> Side:
-        image = self._rows[int(self._layout.row[prompt, seed, cell])].image
+        image = self._rows[int(self._asked.layout.row[prompt, seed, cell])].image
         assert image is not None
         return Side(image.shot_id, image.digest)

@@ -45,8 +45,13 @@ def of(result: Result) -> dict[str, Any]:
         warnings=warnings(result),
         across=across.text if across else "",
         head=heads.of(result),
-        votes=[line for one in result.polled for line in (f"{voted.headline(one)}:", *voted.short(one))],
+        votes=votes(result),
     )
+
+
+def votes(result: Result) -> list[str]:
+    """What raters say by now, a paragraph each; empty where no one voted."""
+    return [line for one in result.polled for line in (f"{voted.headline(one)}:", *voted.short(one))]
 
 
 def warnings(result: Result) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teststrip.folder import LEDGER_FILE
+from teststrip.folder import LEDGER_FILE, VOTES_FILE
 from teststrip.records import Row
 from teststrip.store import Store, thumbs
 from teststrip.store.lock import holder
@@ -108,6 +108,7 @@ class Feed:
         self._findings_version = 0
         self._files: dict[str, str] = {}
         self.board: dict[str, Any] = {}
+        self._votes: tuple[object, list[str]] = (None, [])
         self.look()
 
     @property
@@ -154,7 +155,22 @@ class Feed:
     def snapshot(self) -> dict[str, Any]:
         """The whole board, with its version."""
         with self._lock:
-            return {**self.board, "version": self.version, "live": True, "root": ""}
+            votes = {} if self._running or not (said := self._voted()) else {"votes": said}
+            return {**self.board, **votes, "version": self.version, "live": True, "root": ""}
+
+    def said(self) -> dict[str, list[str]]:
+        """What the votes say by now, and what the metrics say beside them; sentences."""
+        with self._lock:
+            findings = self.board["findings"]
+            shown = [findings[card["finding"]]["headline"] for card in self.board["head"].get("cards", ())]
+            return {"votes": self._voted(), "metrics": shown}
+
+    def _voted(self) -> list[str]:
+        """What the votes say, reckoned again where the votes' file changed."""
+        stamp = (self._stamp, self._written(VOTES_FILE))
+        if stamp != self._votes[0]:
+            self._votes = (stamp, boards.votes(self._result))
+        return self._votes[1]
 
     def rows(self) -> Sequence[Row]:
         """The rows of the study, as they were at the last look."""
@@ -221,8 +237,12 @@ class Feed:
         return place
 
     def _ledger_stamp(self) -> tuple[tuple[int, ...], ...]:
+        return self._written(LEDGER_FILE, f"{LEDGER_FILE}-wal")
+
+    def _written(self, *names: str) -> tuple[tuple[int, ...], ...]:
+        """What changes when one of these files is written."""
         found = []
-        for name in (LEDGER_FILE, f"{LEDGER_FILE}-wal"):
+        for name in names:
             try:
                 stat = (self.folder / name).stat()
             except FileNotFoundError:

@@ -17,6 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+USED = (
+    "This link does not open any more: it was used, or the command that made it has ended. If you were asked to "
+    "vote, ask for a new link. If the study is yours, open the newest link in your terminal."
+)
 VOTING = "/vote"
 """The part of the live page that raters see. All else needs the session of the study's owner."""
 FAILURES_A_MINUTE = 10
@@ -182,7 +186,7 @@ class Gate:
         if self._token is not None and _equal(self._token, code):
             return None
         self._failures.append(now)
-        return Refusal(403, "This link was used already, or is of another run. Use the newest printed one.")
+        return Refusal(403, USED)
 
     def _knows_host(self, value: str) -> bool:
         host, port = split_host(value)

@@ -40,7 +40,7 @@ PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
 KEPT = {**PICTURE_HEADERS, "Cache-Control": "private, max-age=31536000, immutable"}
 NO_PICTURE = Refusal(404, "There is no such picture.")
 DAMAGED = Refusal(404, "This picture is gone or damaged. `teststrip verify` says more.")
-DOOR_ASSETS = ("launch.js", "launch.css", page.VOTE_STYLE, page.VOTE_SCRIPT)
+DOOR_ASSETS = ("launch.js", "launch.css", "tokens.css", page.VOTE_STYLE, page.VOTE_SCRIPT)
 
 
 def application(pages: Pages, gate: Gate, voting: Sequence[Route] = ()) -> Starlette:

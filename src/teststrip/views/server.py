@@ -78,7 +78,7 @@ def serve(
 
         pages = Pages(feed, gate, link, patience.body_seconds)
         poll = Poll(result.folder, feed.rows, chooser=polling.chooser(result.study))
-        voting = Voting(poll, gate, patience.body_seconds, feed.look)
+        voting = Voting(poll, gate, patience.body_seconds, look=feed.look, said=feed.said)
         config = uvicorn.Config(
             application(pages, gate, voting.routes),
             http=partial(Connection, room or Room(), patience.header_seconds),  # type: ignore[arg-type]  # is only called

@@ -27,6 +27,7 @@ UNSEEN = {**PICTURE_HEADERS, "Cache-Control": "no-store"}
 UNKNOWN = Refusal(410, "This pair is not open any more. Read the page again.")
 NOT_KEPT = "The vote could not be kept. It is sent again; say so to who asked you."  # raters see no path of this disk
 UNREADABLE = Refusal(400, "The vote could not be read.")
+UNREADABLE_NOW = Refusal(503, "The study cannot be read now. Try again.")
 
 
 class Voting:
@@ -37,19 +38,23 @@ class Voting:
         gate: knows who asks.
         body_seconds: until the body of a request must have arrived.
         look: reads what a run has made since.
+        said: what the votes and the metrics say, for the owner alone.
     """
 
-    def __init__(self, poll: Poll, gate: Gate, body_seconds: float, look: Callable[[], object]) -> None:
-        self._poll, self._gate, self._body_seconds, self._look = poll, gate, body_seconds, look
+    def __init__(
+        self, poll: Poll, gate: Gate, body_seconds: float, *, look: Callable[[], object], said: Callable[[], object]
+    ) -> None:
+        self._poll, self._gate, self._body_seconds, self._look, self._said = poll, gate, body_seconds, look, said
 
     @property
     def routes(self) -> Sequence[Route]:
-        """All that a rater's session opens."""
+        """All that a rater's session opens, and what the votes say, which is the owner's."""
         return (
             Route(VOTING, self.page),
             Route(f"{VOTING}/pairs", self.pairs),
             Route(f"{VOTING}/answer", self.answer, methods=["POST"]),
             Route(f"{VOTING}/undo", self.undo, methods=["POST"]),
+            Route(f"{VOTING}/said", self.said),
             Route(f"{VOTING}/picture/{{name}}", self.picture),
         )
 
@@ -93,6 +98,15 @@ class Voting:
         booth = self._booth(request)
         return await self._changed(booth, lambda: booth.undo(identity))
 
+    async def said(self, request: Request) -> Response:
+        """What the votes say beside what the metrics say. A rater who knew it would be blind no more."""
+        if not self._is_owner(self._booth(request)):
+            return refused(Refusal(403, "Only the owner of the study sees what the votes say."))
+        try:
+            return JSONResponse(await run_in_threadpool(self._said), headers={"Cache-Control": "no-store"})
+        except (StoreError, OSError):
+            return refused(UNREADABLE_NOW)
+
     async def _changed(self, booth: Booth, change: Callable[[], bool | None]) -> Response:
         try:
             counted = await run_in_threadpool(change)
@@ -104,7 +118,7 @@ class Voting:
         try:
             state = await run_in_threadpool(booth.state)
         except (StoreError, OSError):
-            return refused(Refusal(503, "The study cannot be read now. Try again."))
+            return refused(UNREADABLE_NOW)
         state |= {"owner": self._is_owner(booth)} | ({} if counted is None else {"counted": counted})
         # The next pairs are prepared when the rater has the answer already.
         return JSONResponse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 from teststrip.analysis.sentences.judges import turned, witnessed
 from teststrip.analysis.sentences.phrases import (
@@ -21,6 +22,9 @@ from teststrip.records import Care, Contrast, Foretold, Polled, Preferred, Probe
 from teststrip.records.voted import EVEN
 from teststrip.vocabulary import spoken
 
+A_MINUTE = 15
+"""Votes of a person who looks at each pair for four seconds."""
+
 
 def headline(found: Polled) -> str:
     """Whose votes are told, how many, and what is compared."""
@@ -35,9 +39,24 @@ def short(found: Polled) -> tuple[str, ...]:
     planned = [one for one in found.rates if one.planned]
     wide = [one for one in planned if one.scope == "prompts like these" and one.verdict != "insufficient design"]
     here = [one for one in planned if one.scope != "prompts like these"]
-    lines = [left_out(found), *(win_rate(one, found.margin) for one in wide or here), *map(witnessed, found.judges)]
+    lines = [left_out(found), *_win_rates(wide or here, found.margin), *map(witnessed, found.judges)]
     lines += map(odd, found.probes)
     return tuple(line for line in lines if line)
+
+
+def _win_rates(rates: Sequence[WinRate], margin: float) -> Iterator[str]:
+    """A sentence for each contrast, and one for a whole scope of which nothing can be told."""
+    for scope in dict.fromkeys(one.scope for one in rates):
+        own = [one for one in rates if one.scope == scope]
+        if all(one.verdict == "insufficient design" for one in own):
+            takes = "six prompts with votes" if scope == "prompts like these" else "six prompts with votes on two seeds"
+            yield f"{_scope(own[0])}: too few to tell ({_voted(own[0])}). It takes {takes}, or more."
+        else:
+            yield from (win_rate(one, margin) for one in own)
+
+
+def _voted(found: WinRate) -> str:
+    return f"{count(found.votes, 'vote')} on {count(found.prompts, 'prompt')}"
 
 
 def win_rate(found: WinRate, margin: float) -> str:
@@ -47,11 +66,12 @@ def win_rate(found: WinRate, margin: float) -> str:
         found: what the votes say of it.
         margin: of a win rate about one half, 0..1.
     """
+    if found.asked.kind == "interaction":
+        return f"{_scope(found)}: {_together(found)}."
     scope = f"{_scope(found)}, {_axes(found)}, {_asked(found.asked)}"
     rate, interval = percent(found.rate), _between(found.low, found.high)
     if found.verdict == "insufficient design":
-        votes, prompts = count(found.votes, "vote"), count(found.prompts, "prompt")
-        return f"{scope}: too few to tell ({votes} on {prompts})."
+        return f"{scope}: too few to tell ({_voted(found)})."
     if found.verdict == "equivalent":
         near = f"within {fixed(100 * margin, 0)} points of 50 %"
         return f"{scope}: chosen equally often ({near}; {_between(found.inner_low, found.inner_high)})."
@@ -79,6 +99,18 @@ def _asked(asked: Contrast) -> str:
 
 def _axes(found: WinRate) -> str:
     return listed([spoken(name) for name in dict.fromkeys(level.axis for level in found.asked.plus)])
+
+
+def _together(found: WinRate) -> str:
+    """Whether one axis matters more at some levels of another."""
+    first, *others = (spoken(name) for name in dict.fromkeys(level.axis for level in found.asked.plus))
+    other = listed(others)
+    if found.verdict == "different":
+        return f"what {first} does depends on {other}"
+    if found.verdict == "equivalent":
+        return f"{first} does the same whatever {other} is"
+    few = "too few votes to tell whether" if found.verdict == "insufficient design" else "not settled whether"
+    return f"{few} what {first} does depends on {other}"
 
 
 def _between(low: float, high: float) -> str:
@@ -126,7 +158,7 @@ ODD: dict[ProbeKind, str] = {
     "misses catches": "saw a difference between a picture and itself in {value} of such pairs",
     "disagrees with himself": "chose the same picture again in {value} of repeated pairs, less than a coin",
     "tires": "followed the settings less in the second half of the votes",
-    "sticks to the last answer": "gave the answer before again in {value} of votes; a coin would in {expected}",
+    "sticks to the last answer": "gave the same answer as just before in {value} of votes; a coin would in {expected}",
     "goes in circles": "The votes go in circles (a over b, b over c, c over a), so no order of settings explains them",
     "parts that never meet": (
         "The votes compare settings in {parts} parts that never meet, so what lies between them is unknown"
@@ -206,8 +238,11 @@ def needed(found: VotesNeeded) -> str:
         aim = f"“equal within {points} points”"
     else:
         aim = f"a preference of {fixed(100 * found.rate, 0)} : {fixed(100 * (1 - found.rate), 0)}"
+    minutes = found.votes / A_MINUTE
+    time = count(round(minutes), "minute") if minutes < 120 else f"{fixed(minutes / 60, 0)} hours"
     return (
-        f"{capital(aim)} takes about {found.votes:,} votes ({decided}); {at_least(found.power)} of studies then see it."
+        f"To see {aim} takes about {found.votes:,} votes ({decided}), {time} at {A_MINUTE} a minute; "
+        f"{at_least(found.power)} of studies then see it."
     )
 
 
@@ -223,7 +258,7 @@ def left_out(found: Polled) -> str:
 
 def told(found: Polled) -> tuple[str, ...]:
     """All that votes say, a claim a line: planned contrasts, how was voted, what is odd, metrics."""
-    lines = [left_out(found), *(win_rate(one, found.margin) for one in found.rates if one.planned)]
+    lines = [left_out(found), *_win_rates([one for one in found.rates if one.planned], found.margin)]
     lines += [say(one) for one in found.judges for say in (witnessed, turned)]
     lines += care(found.care[0])
     lines.append(agreement(found.alpha))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import combinations
 
 from scipy import special
 
@@ -123,8 +122,13 @@ def alpha(units: Iterable[Sequence[float]]) -> float:
     kept = [list(unit) for unit in units if len(unit) > 1]
     values = [value for unit in kept for value in unit]
     size = len(values)
-    among = sum((a - b) ** 2 for a, b in combinations(values, 2))
+    among = _apart(values)
     if size < 2 or among == 0:
         return float("nan")
-    within = sum(sum((a - b) ** 2 for a, b in combinations(unit, 2)) / (len(unit) - 1) for unit in kept)
+    within = sum(_apart(unit) / (len(unit) - 1) for unit in kept)
     return 1 - (size - 1) * within / among
+
+
+def _apart(values: Sequence[float]) -> float:
+    """The sum over all pairs of values of how far they are apart, squared."""
+    return len(values) * sum(value**2 for value in values) - sum(values) ** 2

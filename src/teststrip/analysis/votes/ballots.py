@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from teststrip.analysis.numbers import samples
 from teststrip.analysis.numbers.arrays import Array
+from teststrip.analysis.votes import tallies
 from teststrip.records import PairKind, Place, RaterKind, Vote
 
 WON = {"left": 1.0, "right": -1.0, "tie": 0.0, "both bad": 0.0}
@@ -54,9 +55,7 @@ class Ballots:
 
     def counted(self, groups: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
         """[..., count], which of these groups have a vote."""
-        member = (groups[..., None, :] == np.arange(count)[:, None]) & (self.weight > 0)[..., None, :]
-        found: NDArray[np.bool_] = member.any(axis=-1)
-        return found
+        return tallies.counted(self.weight, groups, count)
 
     def prompts_there(self) -> NDArray[np.intp]:
         """How many prompts have a vote."""
@@ -74,8 +73,7 @@ class Ballots:
         """
         voted = self.counted(self.seed_groups, self.prompts * self.seeds)
         enough = voted.reshape(*voted.shape[:-1], self.prompts, self.seeds).sum(axis=-1) >= samples.LEAST_SEEDS
-        member = (self.prompt[..., None, :] == np.arange(self.prompts)[:, None]) & (self.weight > 0)[..., None, :]
-        size = np.where(enough, member.sum(axis=-1), 0)
+        size = np.where(enough, tallies.sizes(self.weight, self.prompt, self.prompts), 0)
         mean = size.sum(axis=-1, keepdims=True) / np.maximum(enough.sum(axis=-1, keepdims=True), 1)
         per = np.where(size > 0, mean / np.maximum(size, 1), 0.0)
         return replace(self, weight=np.where(self.weight > 0, np.take_along_axis(per, self.prompt, axis=-1), 0.0))

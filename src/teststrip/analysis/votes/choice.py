@@ -19,8 +19,11 @@ from teststrip.analysis.votes import davidson
 from teststrip.analysis.votes.strengths import Strengths
 from teststrip.records import PairKind
 
-REPEATS, CATCHES, SHARED = 0.08, 0.02, 0.10
-"""Shares of pairs: shown again with sides swapped; one picture twice; those that another rater has answered."""
+REPEATS, SHARED = 0.08, 0.10
+"""Shares of pairs: shown again with sides swapped; those that another rater has answered."""
+CATCHES, LONGEST = 0.011, 75
+"""The chance of one picture twice, and of how many pairs one is such a pair at the latest: one in 50 on average, and so
+many of each rater that blind clicking shows."""
 APART = 10
 """A repeat comes at least so many pairs after the first showing, so that it is not remembered."""
 POWER = 8.0
@@ -69,7 +72,7 @@ def curvature(strengths: Strengths, left: Whole, right: Whole) -> Array:
         right: [n] cells.
     """
     difference = strengths.basis[left] - strengths.basis[right]
-    return difference.T @ difference * _told() + np.diag(strengths.precision[:-1])
+    return difference.T @ difference * told() + np.diag(strengths.precision[:-1])
 
 
 def gains(known: Array, strengths: Strengths, pairs: Whole) -> Array:
@@ -86,16 +89,25 @@ def gains(known: Array, strengths: Strengths, pairs: Whole) -> Array:
     asked = strengths.weights[strengths.planned]
     covariance = np.linalg.inv(known)
     aimed = asked @ covariance
-    variance = (aimed * asked).sum(axis=1)
     difference = strengths.basis[pairs[:, 0]] - strengths.basis[pairs[:, 1]]
     own = ((difference @ covariance) * difference).sum(axis=1)
-    narrowed = (aimed @ difference.T) ** 2 * _told() / (1 + _told() * own)
+    return narrowed(aimed @ difference.T, own, (aimed * asked).sum(axis=1))
+
+
+def narrowed(shared: Array, own: Array, variance: Array) -> Array:
+    """By how much one more vote on each pair narrows the planned contrasts, from what is known of both.
+
+    Args:
+        shared: [planned, pairs], covariance of each contrast with the difference of each pair.
+        own: [pairs], variance of the difference of each pair.
+        variance: [planned], of each contrast.
+    """
     weight = (variance / variance.max(initial=1e-300)) ** (POWER / 2 - 1)
-    found: Array = weight @ narrowed
+    found: Array = weight @ shared**2 * (told() / (1 + told() * own))
     return found
 
 
-def _told() -> float:
+def told() -> float:
     """What a vote tells where both sides are alike."""
     return float(davidson.chances(np.array(0.0), np.array(USUAL_TIE)).information)
 
@@ -124,7 +136,8 @@ class Booth:
         spun = self.rng.random()
         if spun < REPEATS and (again := self._repeat(own)):
             return again
-        if spun >= 1 - CATCHES and (same := self._catch()):
+        late = len(own) >= LONGEST - 1 and all(offer.kind != "catch" for offer in own[1 - LONGEST :])
+        if (late or spun >= 1 - CATCHES) and (same := self._catch()):
             return same
         if REPEATS <= spun < REPEATS + SHARED and (shared := self._shared(own, others)):
             return shared
@@ -143,18 +156,21 @@ class Booth:
 
     def _asked(self, own: list[Offer], others: list[Offer]) -> Offer | None:
         shown = [offer for offer in (*own, *others) if offer.kind == "asked"]
-        table = np.array([offer.place for offer in shown], dtype=np.intp).reshape(-1, 4)
+        table = np.array([(o.prompt, o.seed, o.left, o.right) for o in shown], dtype=np.intp).reshape(-1, 4)
         pairs = pairs_of(self.pictures.shape[-1])
         worth = gains(curvature(self.strengths, table[:, 2], table[:, 3]), self.strengths, pairs)
         worth = worth * (1 + 1e-6 * self.rng.random(worth.shape))
-        seen = {offer.place for offer in own}
+        seen: dict[tuple[int, int], list[Offer]] = {}
+        for offer in own:
+            seen.setdefault((offer.prompt, offer.seed), []).append(offer)
         cells = self.pictures.shape[-1]
         code = np.array([cells, 1])
         for prompt, seed in self._order(table):
             there = self.pictures[prompt, seed]
             first, second = there[pairs[:, 0]], there[pairs[:, 1]]
             free = (first >= 0) & (second >= 0) & (first != second)
-            free &= ~np.isin(pairs @ code, [low * cells + high for p, s, low, high in seen if (p, s) == (prompt, seed)])
+            known = [one.place[2] * cells + one.place[3] for one in seen.get((prompt, seed), ())]
+            free &= ~np.isin(pairs @ code, known)
             if free.any():
                 one, other = pairs[np.argmax(np.where(free, worth, -1.0))]
                 return self._turned(prompt, seed, int(one), int(other))

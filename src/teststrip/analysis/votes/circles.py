@@ -15,6 +15,8 @@ from teststrip.analysis.votes.ballots import Ballots
 from teststrip.analysis.votes.strengths import Strengths
 
 RANK = 1e-8
+MOST_PAIRS = 256
+"""The pairs that were asked most often, all of up to 23 settings: the circles of more would take minutes."""
 
 
 def test(ballots: Ballots, strengths: Strengths) -> tuple[float, float]:
@@ -51,14 +53,20 @@ def _circular(ballots: Ballots, strengths: Strengths) -> Array:
     """Columns of votes that no strength explains, the most asked first: [V, circles]."""
     cells = len(strengths.basis)
     first, second = np.minimum(ballots.left, ballots.right), np.maximum(ballots.left, ballots.right)
-    levels = np.unique(first * cells + second, return_inverse=True)
-    pairs = np.zeros((ballots.won.size, levels[0].size))
-    pairs[np.arange(ballots.won.size), levels[1].ravel()] = np.where(ballots.left < ballots.right, 1.0, -1.0)
+    _, number, size = np.unique(first * cells + second, return_inverse=True, return_counts=True)
+    place = np.full(size.size, -1)
+    most = np.argsort(-size, kind="stable")[:MOST_PAIRS]
+    place[most] = np.arange(most.size)
+    of_vote = place[number.ravel()]
+    counts = np.flatnonzero(of_vote >= 0)
+    pairs = np.zeros((ballots.won.size, most.size))
+    pairs[counts, of_vote[counts]] = np.where(ballots.left < ballots.right, 1.0, -1.0)[counts]
     asked = strengths.design(ballots.left, ballots.right)[:, :-1]
-    explained = np.linalg.pinv(asked) @ pairs if asked.size else np.zeros((0, pairs.shape[1]))
-    rest = pairs - asked @ explained
-    left, sizes, _ = np.linalg.svd(rest, full_matrices=False)
-    found: Array = left[:, sizes > RANK * max(sizes.max(initial=0.0), RANK)]
+    rest = pairs - asked @ (np.linalg.pinv(asked.T @ asked, hermitian=True) @ (asked.T @ pairs))
+    # The columns' own table is small where the votes are many, and turns the columns as the votes' table would.
+    squares, turns = np.linalg.eigh(rest.T @ rest)
+    order = np.flatnonzero(squares > RANK * max(squares.max(initial=0.0), RANK))[::-1]
+    found: Array = rest @ (turns[:, order] / squares[order] ** 0.5)
     return found
 
 

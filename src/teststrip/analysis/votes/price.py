@@ -65,7 +65,7 @@ def _votes(quantile: float, away: float, ties: float, share: float) -> int:
     return math.ceil(quantile**2 * (1 - ties) / 4 / away**2 / share)
 
 
-def share_of_a_vote(strengths: Strengths, pictures: int | None = None) -> Array:
+def share_of_a_vote(strengths: Strengths, pictures: int = ENOUGH) -> Array:
     """What part of a vote reaches each planned contrast, when pairs are chosen as `choice` does: [planned].
 
     A share of 1 is a direct comparison of two settings. It is above 1 where a contrast is less than the difference of
@@ -73,36 +73,52 @@ def share_of_a_vote(strengths: Strengths, pictures: int | None = None) -> Array:
 
     Args:
         strengths: what is asked.
-        pictures: pairs after which the shares are read; None = ENOUGH.
+        pictures: pairs after which the shares are read.
     """
-    count = ENOUGH if pictures is None else pictures
     pairs = choice.pairs_of(len(strengths.basis))
-    none = np.zeros(0, dtype=np.intp)
-    known = choice.curvature(strengths, none, none)
-    told = choice.curvature(strengths, pairs[:1, 0], pairs[:1, 1]) - known
-    difference = strengths.basis[pairs[0, 0]] - strengths.basis[pairs[0, 1]]
-    information = float(np.trace(told) / (difference @ difference))
-    for _ in range(count):
-        best = pairs[int(np.argmax(choice.gains(known, strengths, pairs)))]
-        known = known + choice.curvature(strengths, best[:1], best[1:]) - np.diag(strengths.precision[:-1])
     asked = strengths.weights[strengths.planned]
-    variance = ((asked @ np.linalg.inv(known)) * asked).sum(axis=1)
-    found: Array = 1 / (variance * count * information)
+    difference = strengths.basis[pairs[:, 0]] - strengths.basis[pairs[:, 1]]
+    covariance = np.diag(1 / strengths.precision[:-1])
+    shared = asked @ covariance @ difference.T
+    own = ((difference @ covariance) * difference).sum(axis=1)
+    variance = ((asked @ covariance) * asked).sum(axis=1)
+    for _ in range(pictures):
+        # A vote changes the covariance by one outer product (Sherman & Morrison 1950), and so all that follows from it.
+        best = int(np.argmax(choice.narrowed(shared, own, variance)))
+        moved = covariance @ difference[best]
+        scale = choice.told() / (1 + choice.told() * own[best])
+        of_pairs, of_asked = difference @ moved, asked @ moved
+        covariance = covariance - scale * np.outer(moved, moved)
+        shared = shared - scale * np.outer(of_asked, of_pairs)
+        own, variance = own - scale * of_pairs**2, variance - scale * of_asked**2
+    found: Array = 1 / (variance * pictures * choice.told())
+    return found
+
+
+def share_of_a_random_vote(strengths: Strengths) -> Array:
+    """The same where all pairs are asked equally often: [planned].
+
+    The columns of the basis are orthonormal and add to zero, so that the differences of all pairs tell alike of each.
+
+    Args:
+        strengths: what is asked.
+    """
+    asked = strengths.weights[strengths.planned]
+    found: Array = 2 / ((len(strengths.basis) - 1) * (asked**2).sum(axis=1))
     return found
 
 
 def of_study(
-    strengths: Strengths, *, rate: float = 0.6, margin: float = RATE_MARGIN, ties: float = USUAL_TIES
+    shares: Array, *, rate: float = 0.6, margin: float = RATE_MARGIN, ties: float = USUAL_TIES
 ) -> tuple[VotesNeeded, VotesNeeded]:
     """What all planned contrasts of a study cost together, the dearest of them deciding: to see a rate, to be alike.
 
     Args:
-        strengths: what is asked.
+        shares: of a vote that reach each planned contrast.
         rate: a win rate that is to be seen.
         margin: within which two settings are alike.
         ties: the share of votes for neither side.
     """
-    shares = share_of_a_vote(strengths)
     least = float(shares.min(initial=1.0))
     return (
         to_see(rate, ties=ties, family=max(len(shares), 1), share=least),

@@ -7,11 +7,13 @@ const Answer = (() => {
   function Answer({ board, view }) {
     const { answer, cards = [], costs = [] } = board.head;
     const [all, setAll] = useState(false);
+    const [told, setTold] = useState(false);
     /** @param {Finding} finding */
     const show = (finding) => {
       setAll(false);
       Shown.open(finding, Top.evidence(board, view, finding));
     };
+    const [votes = "", ...heard] = board.votes || [];
     const own = cards.filter((card) => board.findings[card.finding]);
     if (!answer && board.findings.length === 0) return null;
     return html`<section class="findings" aria-label="Findings">
@@ -20,10 +22,11 @@ const Answer = (() => {
         ${own.length > 0 && html`<ul class="cards">${own.map((card) => html`<li key=${card.finding}><${Short} board=${board} finding=${board.findings[card.finding]} also=${card.also} show=${show} /></li>`)}</ul>`}
       </div>
       <p class="fold">${board.findings.length > 0 && html`<button type="button" class="link" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? "Fewer" : `All ${Phrases.count(board.findings.length, "finding")}`}</button>`}
+        ${votes && html`<button type="button" class="link" aria-expanded=${told} onClick=${() => setTold(!told)}>${votes.replace(/:$/, "")}</button>`}
         ${costs.map((line) => html`<span class="costs" key=${line}>${line}</span>`)}</p>
       ${all && html`<ul class="every">${board.findings.map((finding) => html`<li><${Whole} finding=${finding} show=${show} /></li>`)}</ul>
-        ${board.across && html`<p class="across">${board.across}</p>`}
-        ${(board.votes || []).map((line) => html`<p class="across" key=${line}>${line}</p>`)}`}
+        ${board.across && html`<p class="across">${board.across}</p>`}`}
+      ${(all || told) && heard.map((line) => html`<p class="across" key=${line}>${line}</p>`)}
     </section>`;
   }
 

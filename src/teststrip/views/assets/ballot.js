@@ -7,7 +7,8 @@
  * @typedef {"left" | "right" | "tie" | "both bad"} Chosen
  * @typedef {{polled: () => Promise<Polled>, answer: (id: string, choice: Chosen, milliseconds: number) => Promise<Polled>,
  *   undo: (id: string) => Promise<Polled>, picture: (name: string) => Promise<string>, onTrouble: (text: string) => void,
- *   rater?: string, name?: (rater: string) => void, download?: () => void}} Ballot
+ *   said?: () => Promise<Heard>, rater?: string, name?: (rater: string) => void, download?: () => void}} Ballot
+ * @typedef {{votes: string[], metrics: string[]}} Heard what the votes say, and what the metrics say beside them
  * @typedef {{id: string, question: string, pairs: Asked[]}} Printed
  */
 const Ballot = (() => {
@@ -23,6 +24,7 @@ const Ballot = (() => {
       undo: (id) => ask("vote/undo", { id }),
       picture: async (name) => URL.createObjectURL(await (await asked("vote/picture/" + encodeURIComponent(name))).blob()),
       onTrouble: () => {},
+      said: async () => (await asked("vote/said")).json(),
     };
 
     /** @param {string} path @param {object} [body] @returns {Promise<Polled>} */

@@ -42,6 +42,7 @@ const Booth = (() => {
     const [pan, setPan] = useState(Zoom.FIT);
     const [stacked, setStacked] = useState(STACKED.matches);
     const [named, setNamed] = useState(!ballot.name || Boolean(ballot.rater));
+    const [hearing, setHearing] = useState(false);
     const busy = useRef(false);
     const since = useRef(0);
     const pair = polled?.pairs[0];
@@ -119,6 +120,8 @@ const Booth = (() => {
     if (ended) return html`<${Note} title="That is all for now">${ended}</${Note}>`;
     if (!polled) return html`<p class="loading">The pictures come …</p>`;
     if (!named) return html`<${Name} ballot=${ballot} onNamed=${() => setNamed(true)} />`;
+    if (hearing) return html`<${Note} title="What the votes say by now"><${Said} ballot=${ballot} />
+      <p class="row"><button type="button" class="answer primary" onClick=${() => setHearing(false)}>Go on voting</button><a class="button" href="./">Back to the study</a></p></${Note}>`;
     if (!pair) return html`<${Done} ballot=${ballot} polled=${polled} onUndo=${undo} />`;
     const share = { pan, onPan: setPan, size: pair.size, onSwipe: (/** @type {number} */ dr, /** @type {number} */ dc) => vote(swiped(dr, dc, stacked)) };
     return html`<div class=${"booth" + (stacked ? " stacked" : "")}>
@@ -140,17 +143,31 @@ const Booth = (() => {
         <span class="grow"></span>
         <span class="hint">${pan.scale ? html`${Math.round(pan.scale * 100)} % · <button type="button" class="link" onClick=${() => setPan(Zoom.FIT)}>whole picture</button>` : stacked ? "Swipe towards the better one; double tap to zoom" : "Scroll or double click to zoom both"}</span>
         ${ballot.download && polled.votes > 0 && html`<button type="button" class="link" onClick=${ballot.download}>Download votes</button>`}
+        ${polled.owner && polled.votes > 0 && polled.needed === 0 && html`<button type="button" class="link" onClick=${() => setHearing(true)}>What the votes say</button>`}
         ${polled.owner && html`<a class="link" href="./">Back to the study</a>`}
-        <button type="button" class="button" disabled=${!polled.undo} onClick=${undo} title="Take the last answer back">${Icon("back")}<span>Undo</span> <kbd>⌫</kbd></button>
+        <button type="button" class="button" disabled=${!polled.undo} onClick=${undo} onTouchEnd=${tapped(undo)} title="Take the last answer back">${Icon("back")}<span>Undo</span> <kbd>⌫</kbd></button>
       </div></div>`;
   }
 
   /** @param {{choice: Chosen, icon?: string, keys: string, vote: (choice: Chosen) => void, stacked: boolean}} props */
   function Answer({ choice, icon, keys, vote, stacked }) {
     const strong = choice === "left" || choice === "right";
-    return html`<button type="button" class=${"answer " + (strong ? "strong " + choice : "")} data-choice=${choice} onClick=${() => vote(choice)}>
+    return html`<button type="button" class=${"answer " + (strong ? "strong " + choice : "")} data-choice=${choice} onClick=${() => vote(choice)} onTouchEnd=${tapped(() => vote(choice))}>
       ${icon && Icon(/** @type {any} */ (icon))}<span>${words(choice, stacked)}</span><kbd>${keys}</kbd></button>`;
   }
+
+  /**
+   * A tap counts when the finger leaves the button. Chromium makes no click of a tap that follows a swipe too soon, so
+   * that every second vote of a quick thumb would be lost.
+   * @param {() => void} act
+   */
+  const tapped = (act) => (/** @type {TouchEvent} */ event) => {
+    const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
+    const [finger] = event.changedTouches, box = button.getBoundingClientRect();
+    if (!event.cancelable || event.touches.length > 0 || button.disabled) return;
+    event.preventDefault(); // the click, which would be a second answer
+    if (finger.clientX >= box.left && finger.clientX <= box.right && finger.clientY >= box.top && finger.clientY <= box.bottom) act();
+  };
 
   /** @param {{polled: Polled}} props */
   function Progress({ polled }) {
@@ -162,10 +179,20 @@ const Booth = (() => {
   function Done({ ballot, polled, onUndo }) {
     return html`<${Note} title=${polled.votes ? "Thank you" : "Nothing to compare yet"}>
       <p>${polled.votes ? `You have seen every pair there is: ${polled.votes} ${polled.votes === 1 ? "vote" : "votes"}.` : "There are no two pictures of one prompt and one seed. Come back when more were made."}</p>
+      ${polled.owner && polled.votes > 0 && html`<${Said} ballot=${ballot} />`}
       <p class="row">${ballot.download && polled.votes > 0 && html`<button type="button" class="answer primary" onClick=${ballot.download}>Download votes</button>`}
         ${polled.undo && html`<button type="button" class="button" onClick=${onUndo}>Undo the last one</button>`}
         ${polled.owner && html`<a class="button" href="./">Back to the study</a>`}</p>
       ${ballot.download && polled.votes > 0 && html`<p class="soft">Send the file to the person who asked you. It holds your answers and the name that you chose.</p>`}</${Note}>`;
+  }
+
+  /** What the votes say beside what the metrics say, for the owner. @param {{ballot: Ballot}} props */
+  function Said({ ballot }) {
+    const [heard, setHeard] = useState(/** @type {Heard | null} */ (null));
+    useEffect(() => { ballot.said?.().then(setHeard, (error) => setHeard({ votes: ["What the votes say", error.message], metrics: [] })); }, []);
+    if (!heard) return html`<p class="soft">Reckoning what the votes say …</p>`;
+    const column = (/** @type {string} */ title, /** @type {string[]} */ lines) => lines.length > 0 && html`<section><h2>${title}</h2>${lines.map((line) => html`<p key=${line}>${line}</p>`)}</section>`;
+    return html`<div class="said">${column((heard.votes[0] ?? "").replace(/:$/, ""), heard.votes.slice(1))}${column("The metrics say", heard.metrics)}</div>`;
   }
 
   /** @param {{ballot: Ballot, onNamed: () => void}} props */
