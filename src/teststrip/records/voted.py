@@ -234,7 +234,7 @@ class Preferred:
         kind: persons or judges.
         levels: (axis, label of its level) for each axis; empty = there is no choice.
         label: the setting in words.
-        best: the setting that was chosen most, in words.
+        best: the setting that was chosen most, in words; "" = it is the choice.
         settled: the choice is proved not to lose against any other setting by more than the margin.
         reason: why there is no choice; "" = there is one.
         rate: how often the choice wins against the best one, 0..1.

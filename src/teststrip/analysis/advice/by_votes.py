@@ -120,7 +120,7 @@ def _about(case: _Case, scope: Scope) -> Preferred:
         "person",
         levels=tuple((level.axis, level.label) for level in case.layout.levels(case.cells[choice])),
         label=case.layout.spoken(case.cells[choice]),
-        best=case.layout.spoken(case.cells[best]),
+        best="" if choice == best else case.layout.spoken(case.cells[best]),
         settled=bool(passing.any() or behind.sum() == count - 1),
         rate=float(special.expit(odds[choice, best])),
         low=float(special.expit(odds[choice, best] - reach)),

@@ -219,7 +219,7 @@ def _choice(found: Preferred) -> str:
         )
     saved = f", and it saves {percent(found.saves)}" if found.saves >= 0.005 else ""
     points = fixed(100 * found.margin, 0)
-    if found.label != found.best:
+    if found.best:
         return (
             f"{opening}, use {found.label}{cost}: by {count(found.votes, 'vote')} it loses against no setting{within} "
             f"by more than {points} points{saved}. It is chosen in {percent(found.rate)} of votes against {found.best} "
