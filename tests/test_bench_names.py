@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import teststrip
+from tests.syntax import SOURCE, parsed, walked
 
 ROOT = Path(__file__).parents[1]
-SOURCE = Path(teststrip.__file__).parent
 OURS = ("teststrip", "bench", "tools", "tests")
 USERS = sorted(path for folder in ("bench", "tools") for path in (ROOT / folder).rglob("*.py"))
 
@@ -32,7 +31,7 @@ def names(module: str) -> frozenset[str] | None:
     if path is None:
         return None
     found: set[str] = {"__name__", "__file__", "__doc__", "__path__"}
-    for node in ast.walk(tree := ast.parse(path.read_text(encoding="utf-8"))):
+    for node in walked(tree := parsed(path)):
         match node:
             case ast.Name(ctx=ast.Store()):
                 found.add(node.id)

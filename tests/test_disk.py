@@ -3,20 +3,18 @@
 import ast
 import multiprocessing
 import os
-from pathlib import Path
 
 import pytest
 
-import teststrip
+from tests.syntax import SOURCE, calls, files, parsed, walked
 from teststrip import disk
 
-SOURCE = Path(teststrip.__file__).parent
 MOVERS = {"os": {"replace", "rename", "renames"}, "shutil": {"move"}}
 
 
 def moves(tree):
     """The lines on which code puts one file in the place of another: `Path.replace` takes one argument, `str` two."""
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         owner, name = node.func.value, node.func.attr
@@ -29,10 +27,7 @@ def moves(tree):
 def test_only_the_disk_and_the_store_put_a_file_in_the_place_of_another():
     allowed = {SOURCE / "disk.py", *(SOURCE / "store").rglob("*.py")}
     found = [
-        f"{path.relative_to(SOURCE)}:{line}"
-        for path in sorted(SOURCE.rglob("*.py"))
-        if path not in allowed
-        for line in moves(ast.parse(path.read_text("utf-8")))
+        f"{path.relative_to(SOURCE)}:{line}" for path in files() if path not in allowed for line in moves(parsed(path))
     ]
     assert found == []
 
@@ -55,27 +50,27 @@ LOOKED_AT = {"trackers/wandb/tracker.py", "trackers/tensorboard.py", "trackers/c
 
 def through(tree, *, names):
     """The lines on which code calls a function or method of one of these names."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split("(")[-1].rsplit(".", 1)[-1] in names:
+    for name, node in calls(tree):
+        if name.split("(")[-1].rsplit(".", 1)[-1] in names:
             yield node.lineno
 
 
 def used(*names, allowed):
     """Where code outside of the store and the contract suites calls one of these, apart from the files allowed."""
-    for path in sorted(SOURCE.rglob("*.py")):
+    for path in files():
         name = path.relative_to(SOURCE).as_posix()
-        if name.split("/")[0] in ("store", "testing", "disk.py", "models") or name in allowed:
+        if name.split("/")[0] in ("store", "testing", "disk.py") or name in allowed:
             continue
-        yield from (f"{name}:{line}" for line in through(ast.parse(path.read_text("utf-8")), names=names))
+        yield from (f"{name}:{line}" for line in through(parsed(path), names=names))
 
 
 def test_what_is_written_into_a_study_folder_goes_through_its_one_door():
     replaced = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
-        for path in sorted(SOURCE.rglob("*.py"))
+        for path in files()
         if path.relative_to(SOURCE).as_posix() not in OWN
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "disk.replace"
+        for name, node in calls(parsed(path))
+        if name == "disk.replace"
     ]
     assert replaced == []
     assert list(used("mkdir", "makedirs", allowed=MAKERS | LOOKED_AT)) == []

@@ -7,25 +7,24 @@ import io
 import json
 import unicodedata
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import teststrip
+from tests.syntax import SOURCE, parsed, walked
 from teststrip.screen import PLAIN, PLAINLY, RAISED, Screen
 
 ENCODINGS = ("ascii", "cp1252", "cp437", "cp932", "koi8-r", "latin-1", "utf-8", "utf-16")
 READ = "dalle_mini/text.py"  # its emoji are looked for in prompts, and never printed
-SOURCES = sorted(path for path in Path(teststrip.__file__).parent.rglob("*.py") if not path.as_posix().endswith(READ))
+SOURCES = sorted(path for path in SOURCE.rglob("*.py") if not path.as_posix().endswith(READ))
 ANY = st.text(st.characters() | st.characters(categories=["Cs", "So", "Sm"]))
 
 
 @cache
 def symbols() -> set[str]:
     """All characters beyond ASCII in the texts of our sources that are neither letters nor pictures."""
-    texts = [node.value for path in SOURCES for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    texts = [node.value for path in SOURCES for node in walked(parsed(path))
              if isinstance(node, ast.Constant) and isinstance(node.value, str)]  # fmt: skip
     found = {letter for text in texts for letter in text if not letter.isascii()}
     return {letter for letter in found if unicodedata.category(letter)[0] != "L" and letter < "\U00010000"}

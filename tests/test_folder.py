@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import teststrip
+from tests.syntax import SOURCE, files, parsed, walked
 from teststrip import folder
 from teststrip.verbs.run import drive
 
-SOURCE = Path(teststrip.__file__).parent
 DOCS = Path(__file__).parents[1] / "docs" / "folder.md"
 
 
@@ -25,9 +24,9 @@ def test_the_docs_list_every_part_with_its_sentence():
 def test_no_other_module_spells_the_name_of_a_part(name):
     found = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
-        for path in sorted(SOURCE.rglob("*.py"))
+        for path in files()
         if path != SOURCE / "folder.py"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in walked(parsed(path))
         if isinstance(node, ast.Constant) and node.value == name
     ]
     assert found == []

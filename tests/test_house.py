@@ -15,20 +15,15 @@ import pytest
 
 import teststrip
 from tests.command import environment
+from tests.syntax import SOURCE, files, parsed, walked
+from tests.syntax import calls as called
 
-SOURCE = Path(teststrip.__file__).parent
-MODULES = {
-    path.relative_to(SOURCE): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(SOURCE.rglob("*.py"))
-    if path.relative_to(SOURCE).parts[0] != "models"
-}
+MODULES = {path.relative_to(SOURCE): parsed(path) for path in files()}
 
 
 def calls(tree: ast.AST) -> Iterator[str]:
     """The dotted names that a module calls: "Image.open"."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func)
+    return (name for name, _ in called(tree))
 
 
 def outside(*rooms: str) -> dict[Path, ast.Module]:
@@ -49,7 +44,7 @@ def test_the_import_graph_has_no_circle() -> None:
 
 def test_nothing_inside_imports_what_the_package_offers_to_users() -> None:
     for path, tree in MODULES.items():
-        for node in ast.walk(tree):
+        for node in walked(tree):
             if isinstance(node, ast.ImportFrom) and node.module == "teststrip":
                 offered = {alias.name for alias in node.names} & set(teststrip.__all__) - {"__version__"}
                 assert not offered, f"{path}:{node.lineno}: {offered}"
@@ -76,14 +71,13 @@ def joined(tree: ast.AST) -> Iterator[int]:
         of_row = isinstance(node, ast.Subscript) and name.endswith(("['file']", "['path']"))
         return of_row or (isinstance(node, ast.Attribute) and node.attr == "path" and not name.startswith("sys."))
 
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and is_a_pictures(node.right):
             yield node.lineno
-        if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            joins = name.endswith((".joinpath", "path.join")) or (name.split(".")[-1] == "Path" and len(node.args) > 1)
-            if joins and any(map(is_a_pictures, node.args)):
-                yield node.lineno
+    for name, node in called(tree):
+        joins = name.endswith((".joinpath", "path.join")) or (name.split(".")[-1] == "Path" and len(node.args) > 1)
+        if joins and any(map(is_a_pictures, node.args)):
+            yield node.lineno
 
 
 def test_only_the_store_makes_a_path_out_of_a_pictures_row() -> None:
@@ -110,7 +104,7 @@ def test_the_law_sees_every_way_to_join_the_folder_with_a_pictures_path(line: st
 
 def stopped_twice(tree: ast.AST) -> Iterator[int]:
     """The lines on which a full stop follows what `nearest` says, which ends its own sentence: "'seed'?. Known"."""
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.JoinedStr):
             for part, after in pairwise(node.values):
                 hint = isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Call)

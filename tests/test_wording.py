@@ -6,14 +6,14 @@ import ast
 import inspect
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-import teststrip
+from tests.syntax import files, parsed, walked
 
-SOURCE = Path(teststrip.__file__).parent
 BANNED = re.compile(
     r"\b(somebody|nobody|whoever|for ever|beside the rest|of memory's sake|as above|see above)\b", re.IGNORECASE
 )
@@ -26,26 +26,23 @@ SECOND_FIELD = re.compile(r"[.;] (?:[a-z_]+, )*[a-z_]+: ")
 FRAGMENT = re.compile(r"(How many|How much|Whether|As many|So many|None|True|False|Empty|Those)\b")
 
 
-def files() -> list[Path]:
-    """All modules of the package."""
-    paths = {path.relative_to(SOURCE): path for path in sorted(SOURCE.rglob("*.py"))}
-    return [path for name, path in paths.items() if name.parts[0] != "models"]
-
-
-def comments(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def comments(path: Path) -> Sequence[tuple[int, str]]:
     """Each comment with its line."""
     with tokenize.open(path) as file:
         tokens = tokenize.generate_tokens(file.readline)
-        yield from ((token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT)
+        return [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
 
 
-def docstrings(path: Path) -> Iterator[tuple[ast.AST, int, str]]:
+@cache
+def docstrings(path: Path) -> Sequence[tuple[ast.AST, int, str]]:
     """Each docstring, those below a name too, with the node it stands in and its line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        for child in ast.iter_child_nodes(node):
-            match child:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    yield node, child.lineno, inspect.cleandoc(text)
+    return [
+        (node, child.lineno, inspect.cleandoc(child.value.value))
+        for node in walked(parsed(path))
+        for child in ast.iter_child_nodes(node)
+        if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and isinstance(child.value.value, str)
+    ]
 
 
 def crowded_fields(docstring: str) -> Iterator[str]:

@@ -37,6 +37,8 @@ FOR: Mapping[str, str] = {
     "openai": "asks OpenAI's image models, and services like them",
     "google": "asks Google's image models",
     "web": "asks web UIs, and services that you declare",
+    "ray": "makes pictures on a cluster",
+    "s3": "writes exports and copies of pictures to s3:// and other URLs",
 }
 """What each extra of the package is for."""
 
