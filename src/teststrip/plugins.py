@@ -35,6 +35,7 @@ EXTRAS = {
     "openai": "openai",
     "google": "google",
     "httpx2": "web",
+    "ray": "ray",
 }
 
 
