@@ -19,7 +19,6 @@ from teststrip.study import study
 from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
 from teststrip.verbs.run import Session
 
-
 SHARE = {"num_cpus": 0.1}
 """What an actor asks for, so that the actors of all tests fit on two cores."""
 
