@@ -6,6 +6,9 @@ One local cluster serves all tests of this file.
 import itertools
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import psutil
 import pytest
@@ -120,4 +123,37 @@ def test_closing_in_the_middle_ends_the_actors():
     assert own
     executor.close()
     _, left = psutil.wait_procs(own, timeout=60)
+    assert not left
+
+
+STUDY = """name = "little"
+prompts = ["an owl"]
+replicates = 4000
+[engine]
+name = "pattern"
+seconds = 0.02
+[settings]
+width = 16
+height = 16
+"""
+
+
+def test_ctrl_c_ends_a_run_of_the_command_line_and_its_own_cluster(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    command = [sys.executable, "-m", "teststrip", "run", "study.toml", "--executor", "ray"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes)
+    images = tmp_path / "runs" / "little" / "images"
+    until = time.monotonic() + 240
+    while sum(1 for _ in images.rglob("*.png")) < 4:
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert started
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to all that was started
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "--executor ray" in said
+    _, left = psutil.wait_procs(started, timeout=60)
     assert not left

@@ -124,10 +124,9 @@ class RayExecutor(SeveralWorkers):
 
     @property
     def _needs(self) -> dict[str, float]:
-        gpus = self._num_gpus
-        if gpus is None:
-            gpus = 1 if any(node.get("GPU") for node in self._look()) else 0
-        return {"CPU": self._num_cpus, "GPU": gpus, **self._resources}
+        if self._num_gpus is None:  # decided once, because a node that comes later must not change what answers
+            self._num_gpus = 1 if any(node.get("GPU") for node in self._look()) else 0
+        return {"CPU": self._num_cpus, "GPU": self._num_gpus, **self._resources}
 
     def _join(self) -> None:
         if self._joined is None:
