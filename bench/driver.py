@@ -50,7 +50,7 @@ def embedded(shots: int) -> Study:
         prompts=["an owl", "a cat"],
         replicates=shots // 2,
         engine={"name": "diffusers", "device": "cpu", "batch": 4},
-        settings={"model": "emoji", "num_inference_steps": 10},
+        settings={"model": "emoji", "num_inference_steps": 4},
     )
 
 

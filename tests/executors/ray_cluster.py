@@ -5,6 +5,7 @@
 python -m tests.executors.ray_cluster FOLDER SEED
 """
 
+import contextlib
 import json
 import os
 import random
@@ -38,8 +39,12 @@ def asked(shots=SHOTS):
 
 
 def actors():
-    """The processes of all actors."""
-    return sorted(one.pid for one in psutil.process_iter(["cmdline"]) if "ray::Actor" in str(one.info["cmdline"]))
+    """The processes of the actors of this cluster."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [one.pid] if "ray::Actor" in " ".join(one.cmdline()) else []
+    return sorted(found)
 
 
 class Misfortune:

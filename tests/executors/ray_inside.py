@@ -3,6 +3,7 @@
 One local cluster serves all tests of this file.
 """
 
+import contextlib
 import itertools
 import os
 import signal
@@ -48,8 +49,12 @@ class TestRayKeepsTheContract(ExecutorContract):
 
 
 def pids():
-    """The processes of the actors of this machine that run. What a process says of itself may be gone with it."""
-    return sorted(one.pid for one in psutil.process_iter(["cmdline"]) if "ray::Actor" in str(one.info["cmdline"]))
+    """The processes of the actors of this cluster. What a process says of itself may be gone with it."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [one.pid] if "ray::Actor" in " ".join(one.cmdline()) else []
+    return sorted(found)
 
 
 def test_actors_that_are_killed_lose_no_shot_and_answer_none_twice(two):
