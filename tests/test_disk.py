@@ -36,6 +36,7 @@ def test_only_the_disk_and_the_store_put_a_file_in_the_place_of_another():
 OWN = {"diffusion/width_cache.py", "weights/digests.py", "verbs/export.py", "store/inside.py"}
 # Folders that are made elsewhere than in a study: caches, the store's own, the contract suites, an export's target.
 MAKERS = {
+    "elsewhere.py",
     "diffusion/width_cache.py",
     "diffusion/verdicts.py",
     "diffusion/backends.py",

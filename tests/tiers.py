@@ -35,6 +35,7 @@ PLACES = {
     "engines/test_imagen*": "process",
     "engines/test_option_axes.py": "torch",
     "executors/test_processes*": "process",
+    "executors/test_ray*": "process",
     "faults/*": "process",
     "hostile/*": "process",
     "judges/test_local.py": "torch",

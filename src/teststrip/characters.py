@@ -25,3 +25,18 @@ def printable(text: str) -> str:
     'a\\u001b[31mred\\u202e\n'
     """
     return HOSTILE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a text begins with that a spreadsheet runs."""
+
+
+def harmless(value: object) -> object:
+    """The value; of text, what neither a spreadsheet runs nor a terminal obeys.
+
+    >>> harmless("=2+5"), harmless(-2)
+    ("'=2+5", -2)
+    """
+    if not isinstance(value, str):
+        return value
+    return printable("'" + value if value.startswith(FORMULA) else value)

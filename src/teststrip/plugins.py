@@ -35,6 +35,9 @@ EXTRAS = {
     "openai": "openai",
     "google": "google",
     "httpx2": "web",
+    "fsspec": "s3",
+    "s3fs": "s3",
+    "ray": "ray",
 }
 
 

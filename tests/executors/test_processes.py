@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from teststrip.executors.processes import ProcessesExecutor
-from teststrip.records import EngineRef, Render
+from teststrip.records import EngineRef, Failure, Render
 from teststrip.study import study
 from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
 from teststrip.verbs.run import Session
@@ -46,6 +46,14 @@ def test_an_error_of_the_engine_in_a_worker_is_raised_in_the_driver(two):
     for pid in two.pids:
         os.kill(pid, signal.SIGKILL)
     assert len(list(two.run(broken, asked(4, broken)))) == 4  # workers that died idle are replaced
+
+
+def test_a_process_that_hangs_is_ended_and_its_shots_fail_at_last():
+    hangs = EngineRef("pattern", {}, {"seconds": 3600.0})
+    with ProcessesExecutor(1, patience=0.5) as executor:
+        (answer,) = executor.run(hangs, asked(1, hangs))
+    assert isinstance(answer, Failure)
+    assert "said nothing for 0.5 seconds" in answer.text
 
 
 def pixels(asked, folder, executor):

@@ -21,7 +21,7 @@ from teststrip.results.result import Result, open_result
 from teststrip.rows import grid
 from teststrip.verbs import export
 from teststrip.verbs.run import drive
-from teststrip.views import sheets
+from teststrip.views import atlas, sheets
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +184,42 @@ def test_html_is_one_file_that_names_no_other(result: Result) -> None:
         assert source.startswith("data:")
     assert "unsafe" not in text.split("</head>")[0]
     assert text.count("data:image/png;base64,") == sum(row.image is not None for row in result.rows())
+
+
+def test_an_atlas_is_parts_of_parquet_with_every_level_score_and_small_picture(result: Result, tmp_path: Path) -> None:
+    folder = export.write(result, "atlas", tmp_path / "atlas", side=32)
+    assert {path.name for path in folder.iterdir()} == {"part-0000.parquet", "README.md"}
+    table = pyarrow.parquet.read_table(folder / "part-0000.parquet")
+    made = {row.image.digest: row for row in result.rows() if row.image}
+    assert set(table.column("digest").to_pylist()) == set(made)
+    for line in table.to_pylist():
+        row = made[line["digest"]]
+        settings = row.planned.shot.settings
+        assert (line["guidance_scale"], line["prompt"]) == (settings["guidance_scale"], row.planned.prompt.text)
+        assert line["sharpness"] == row.scores["sharpness"]
+        assert max(pictures.decode(line["picture"]["bytes"]).shape) == 32
+    with pytest.raises(UsageError, match="--out FOLDER"):
+        export.write(result, "atlas")
+
+
+def test_parts_of_an_atlas_have_the_same_columns_of_the_same_types(result: Result) -> None:
+    whole = dict(atlas.parts(result, side=16))
+    parts = dict(atlas.parts(result, side=16, most=3))
+    tables = [pyarrow.parquet.read_table(io.BytesIO(parts[name])) for name in sorted(parts) if name.endswith("parquet")]
+    assert len(tables) == -(-result.made // 3)
+    assert pyarrow.concat_tables(tables).equals(pyarrow.parquet.read_table(io.BytesIO(whole["part-0000.parquet"])))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, None, 2], "int64"),
+        ([1, 2.5], "double"),
+        ([True, False], "bool"),
+        ([True, 1], "string"),
+        (["a", None, 7.0], "string"),
+        ([None], "string"),
+    ],
+)
+def test_a_column_of_an_atlas_is_of_numbers_where_each_value_is_one(values: list[object], kind: str) -> None:
+    assert str(atlas.kind_of({type(value) for value in values} - {type(None)})) == kind

@@ -24,6 +24,7 @@ from teststrip.cli.words import (
     room,
     tell,
 )
+from teststrip.elsewhere import is_url
 from teststrip.errors import UsageError
 from teststrip.folder import QUARANTINE
 
@@ -146,23 +147,25 @@ def export(
         str,
         typer.Option(
             "--to",
-            help="csv, parquet, contact-sheet, html, findings, settings, figures-svg, figures-pdf, or a tracker.",
+            help="csv, parquet, contact-sheet, html, findings, settings, figures-svg, figures-pdf, atlas, a tracker.",
             autocompletion=offered(_targets),
         ),
     ],
     target: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--out",
             "-o",
-            help="The file, or the folder of figures. The suffix .tex makes findings and settings LaTeX. "
-            "[default: in the study folder]",
+            help="The file or the folder; a URL, too: s3://bucket/a.csv. The suffix .tex makes findings and settings "
+            "LaTeX. [default: in the study folder]",
         ),
     ] = None,
     rows: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the rows.")] = None,
     columns: Annotated[str | None, typer.Option(help="Contact sheet: the axis of the columns.")] = None,
     pick: Annotated[str | None, typer.Option(help="Contact sheet: typical, median, best, worst or first.")] = None,
-    side: Annotated[int | None, typer.Option(min=16, max=4096, help="Pixels of a picture's longer edge.")] = None,
+    side: Annotated[
+        int | None, typer.Option(min=16, max=4096, help="Contact sheet, atlas: pixels of a picture's longer edge.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Of the tracker; may be repeated.")
     ] = None,
@@ -177,8 +180,13 @@ def export(
         out.print(f"sent to {to}" + (f": {where}" if where else ""), markup=False)
         return
     asked = {"rows": rows, "columns": columns, "pick": pick, "side": side}
+    given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     with opened(folder, yes=yes) as result:
-        written = exports.write(result, to, target, **{key: value for key, value in asked.items() if value is not None})
+        if target and is_url(target):
+            exports.send(result, to, target, **given)
+            written: object = target
+        else:
+            written = exports.write(result, to, Path(target) if target else None, **given)
     out.print(f"wrote {written}", markup=False)
 
 

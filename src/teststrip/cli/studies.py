@@ -156,8 +156,8 @@ def run(
     executor: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME[:N]",
-            help="Where engines run: local, processes (one for each GPU), processes:4.",
+            metavar="NAME[:WHERE]",
+            help="Where engines run: local, processes (one for each GPU), processes:4, ray, ray:ADDRESS.",
             autocompletion=offered(lambda: plugins.installed("executors")),
         ),
     ] = None,
@@ -170,7 +170,8 @@ def run(
 ) -> None:
     """Make what is missing, score it, conclude, write page and report. Ctrl-C and again: goes on."""
     from teststrip import study as studies
-    from teststrip.executors.named import executor_of
+    from teststrip.executors.named import configured, executor_of
+    from teststrip.hosted import configuration
     from teststrip.results import scores
     from teststrip.study import syntax
     from teststrip.verbs import places
@@ -184,6 +185,8 @@ def run(
     asked = reader(file, overrides or [])
     for warning in (*syntax.hints(asked), *scores.warnings(asked)):
         err.print(f"warning: {warning}", markup=False)
+    table = configuration.read().executor
+    where = executor or configured(table)
     names = list(dict.fromkeys(["progress", *asked.trackers, *(tracker or [])]))
     with _live() if view else nullcontext() as live:
         listeners: list[str | Tracker] = [live, *names] if live else [*names]
@@ -195,7 +198,7 @@ def run(
             allow_mixed=allow_mixed,
             retry=retry,
             pay_again=pay_again,
-            executor=executor_of(executor) if executor else None,
+            executor=executor_of(where, table) if where else None,
             without_failing=without_failing,
             say=lambda sentence: err.print(f"warning: {sentence}", markup=False),
         )

@@ -7,11 +7,13 @@ asked last has weights in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Self
 
 from teststrip import plugins
 from teststrip.errors import EngineError, StudyError, UsageError
+from teststrip.executors.options import check_options
 from teststrip.protocols import Attempts, Engine, LooksAhead, Pays, Purse, Rehearses
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 from teststrip.servers import Meets
@@ -43,12 +45,13 @@ class LocalExecutor:
         """Of engines that alternate, by name, the key of the one that may have loaded weights."""
 
     @classmethod
-    def of(cls, argument: str) -> Self:
+    def of(cls, argument: str, options: Mapping[str, object] = MappingProxyType({})) -> Self:
         """The executor that `--executor local` names.
 
         Raises:
-            UsageError: there is an argument.
+            UsageError: there is an argument or an option.
         """
+        check_options("local", options, ())
         if argument:
             raise UsageError(f"--executor local:{argument}: local takes nothing after its name")
         return cls()

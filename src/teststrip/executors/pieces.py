@@ -112,7 +112,9 @@ class Pieces:
             return None
         weights = loaded if loaded in self._waiting else self._most_to_do()
         waiting = self._waiting[weights]
-        share = sum(item.cost for items in self._waiting.values() for item in items) / (self._workers * SHARES)
+        waits = sum(item.cost for items in self._waiting.values() for item in items)
+        # A worker that is alone evens nothing out by short pieces at the end, and its batches would not be full.
+        share = waits / (self._workers * SHARES) if self._workers > 1 else waits
         piece = Piece(next(self._numbers), weights)
         spent = 0.0
         while waiting and len(piece.items) < MOST and (not piece.items or spent + waiting[0].cost <= share):

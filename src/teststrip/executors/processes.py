@@ -1,14 +1,12 @@
 """One process a GPU, or as many as are asked for: each with its own engines, on its own cores.
 
-The driver plans and is the only writer. It opens the engines without weights, to ask what shots cost and what would
-answer them; workers make pieces (`pieces`) and send answers back. A worker that ends is started anew, and its shots are
-asked again, a bounded number of times. Engines that cost money stay in the driver's process, where the purse is.
+Workers make pieces (`pieces`) and send answers back to the driver (`several`). A worker that ends is started anew, and
+its shots are asked again, a bounded number of times.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
 import queue
@@ -17,24 +15,22 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import IO, Any, Final, Self
 
-from teststrip.errors import EngineError, StudyError, UsageError
-from teststrip.executors.local import LocalExecutor
-from teststrip.executors.pieces import MOST, Piece, Pieces
-from teststrip.protocols import Engine, Pays, Purse
-from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
+from teststrip.errors import UsageError
+from teststrip.executors.making import crossing, portable
+from teststrip.executors.options import amount, check_options, whole
+from teststrip.executors.pieces import Piece, Pieces
+from teststrip.executors.several import SeveralWorkers
+from teststrip.executors.silence import Silence
+from teststrip.records import EngineRef, Failure, Render
 
 FAREWELL: Final = 5.0
 """Seconds that a worker gets to end by itself."""
-
-WINDOW: Final = 4 * MOST
-"""Shots pulled ahead for each worker, so that the longest of many start first and a slow reader slows the run."""
-
-IN_A_ROW: Final = 3
-"""Workers that may end one after another without any answer between, before the run ends: it is the machine."""
 
 SAID: Final = 300
 """Characters of what a worker said last."""
@@ -92,7 +88,7 @@ class Worker:
     def make(self, ref: EngineRef, piece: Piece) -> None:
         """Hand a piece over."""
         self.piece, self.weights = piece, piece.weights
-        self._send(("piece", piece.number, portable(ref), [_crossing(shot) for shot in piece.shots]))
+        self._send(("piece", piece.number, portable(ref), [crossing(shot) for shot in piece.shots]))
 
     def finish(self) -> None:
         """Let the worker begin no further shot of the piece in work."""
@@ -145,109 +141,67 @@ class Worker:
                     break
 
 
-class ProcessesExecutor:
+class ProcessesExecutor(SeveralWorkers):
     """An `Executor` of several processes of this machine, and a context manager.
 
     Args:
         number: of processes; None = one for each GPU.
+        patience: seconds that a process may say nothing while it makes pictures, before it is ended; 0 = no limit.
 
     Raises:
         UsageError: no number is given, and there is no GPU here.
     """
 
-    def __init__(self, number: int | None = None) -> None:
+    def __init__(self, number: int | None = None, *, patience: float = 0) -> None:
+        super().__init__()
         self._places = places(number, gpus(), cores())
-        self._local = LocalExecutor()
+        self._silence = Silence(patience)
         self._workers: list[Worker] = []
         # Full, it blocks the readers, then the pipes, then the workers: a slow disk slows the run and fills no memory.
         self._inbox: queue.Queue[tuple[Worker, Any]] = queue.Queue(4 * len(self._places))
-        self._numbers = itertools.count(1)
-        self._finishing = False
-        self._fruitless = 0
 
     @classmethod
-    def of(cls, argument: str) -> Self:
+    def of(cls, argument: str, options: Mapping[str, object] = MappingProxyType({})) -> Self:
         """The executor that `--executor processes:4` names.
 
+        Args:
+            argument: the number of processes; "" = as `[executor]` says, else one for each GPU.
+            options: of `[executor]`: `workers` and `patience`.
+
         Raises:
-            UsageError: the argument is no number of processes.
+            UsageError: the argument is no number of processes, or an option is wrong.
         """
         if argument and (not argument.isascii() or not argument.isdigit() or not 1 <= int(argument) <= 1024):
             raise UsageError(f"--executor processes:{argument}: write a number of processes, such as processes:4")
-        return cls(int(argument) if argument else None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        check_options("processes", options, ("workers", "patience"))
+        number = int(argument) if argument else whole(options, "workers", most=1024)
+        return cls(number, patience=amount(options, "patience") or 0)
 
     @property
     def pids(self) -> list[int]:
         """Of the workers that run."""
         return [worker.pid for worker in self._workers]
 
-    def open(self, engines: Iterable[EngineRef]) -> None:
-        """Open these engines without weights, as `Executor.open` says. Workers start with the first shot."""
-        self._local.open(engines)
+    @property
+    def _most(self) -> int:
+        return len(self._places)
 
-    def fingerprint(self, shot: Shot) -> Fingerprint:
-        """What will answer this shot, as `Executor.fingerprint` says."""
-        return self._local.fingerprint(shot)
-
-    def pay_from(self, purse: Purse) -> None:
-        """Hand a purse to the engines that cost money, which run in this process."""
-        self._local.pay_from(purse)
-
-    def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
-        """One answer for each shot, as `Executor.run` says."""
-        asked = self._local.engine(engine)
-        if isinstance(asked, Pays):
-            return self._local.run(engine, shots)
-        return self._run(asked, engine, iter(shots))
-
-    def finish(self) -> None:
-        """Begin no further shot, as `Executor.finish` says."""
-        self._finishing = True
-        self._local.finish()
+    def _tell_to_finish(self) -> None:
         for worker in self._workers:
             worker.finish()
 
-    def close(self) -> None:
-        """End the workers; what they are at is not waited for."""
+    def _end_all(self) -> None:
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.end(kill=worker.piece is not None)
-        self._local.close()
 
-    def _run(self, engine: Engine, ref: EngineRef, source: Iterator[Shot]) -> Iterator[Render | Failure]:
-        self._finishing = False
-        self._fruitless = 0
-        asked: dict[str, Shot] = {}
-        pieces = Pieces(len(self._places), self._numbers)
-        try:
-            while True:
-                room = WINDOW * len(self._places) - len(pieces)
-                for shot in itertools.islice(source, 0 if self._finishing else room):
-                    asked[shot.id] = shot
-                    pieces.add(shot, cost_of(engine, shot), weights_of(engine, shot))
-                self._hand_out(ref, pieces)
-                if not pieces.under_way:
-                    return
-                for answer in self._heard(pieces):
-                    # The shot as it was asked: in the worker it was a copy.
-                    yield replace(answer, shot=asked.pop(answer.shot.id))
-        finally:
-            # A reader that stopped reading leaves workers at their pieces; their late answers belong to no later run.
-            for worker in self._workers:
-                if worker.piece is not None and worker.piece.number in pieces.under_way:
-                    worker.end(kill=True)
-            self._workers = [worker for worker in self._workers if worker.piece is None]
+    def _abandon(self, pieces: Pieces) -> None:
+        for worker in self._workers:
+            if worker.piece is not None and worker.piece.number in pieces.under_way:
+                worker.end(kill=True)
+        self._workers = [worker for worker in self._workers if worker.piece is None]
 
     def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
-        """A piece to each worker that has none; workers are started as far as there is work for them."""
-        if self._finishing:
-            return
         for worker in self._workers:
             if worker.piece is None and (piece := pieces.take(worker.weights)):
                 worker.make(ref, piece)
@@ -258,58 +212,44 @@ class ProcessesExecutor:
                 worker.make(ref, piece)
 
     def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:
-        """What the next message of a worker says: an answer, none, or failures of shots that were lost too often."""
-        worker, message = self._inbox.get()
-        if worker not in self._workers or worker.piece is None:
-            if worker in self._workers and message is None:  # it ended while it had nothing to do
-                self._workers.remove(worker)
-                worker.end()
-            return
-        number = worker.piece.number
+        begin = time.monotonic()
+        try:
+            worker, message = self._inbox.get(timeout=self._silence.longest_wait)
+        except queue.Empty:
+            worker, message = None, None
+        heard = [worker.piece.number] if worker and worker.piece else []
+        for number in self._silence.waited(time.monotonic() - begin, under_way=pieces.under_way, heard=heard):
+            for silent in [one for one in self._workers if one.piece and one.piece.number == number]:
+                yield from self._gone(silent, pieces, f"it said nothing for {self._silence.patience:g} seconds")
+        if worker in self._workers:
+            yield from self._said(worker, message, pieces)
+
+    def _said(self, worker: Worker, message: Any, pieces: Pieces) -> Iterator[Render | Failure]:
+        """What a message of a worker means."""
         match message:
             case ("answer", of, answer):
                 self._fruitless = 0
                 if pieces.answered(of, answer.shot.id):
                     yield answer
-            case ("done", _):
+            case ("done", of):
                 worker.piece = None
-                if self._finishing:
-                    pieces.end(number)
-                else:
-                    yield from pieces.lost(number, "the engine gave no answer")
-            case ("raised", _, error):
+                yield from self._done(of, pieces)
+            case ("raised", of, error):
                 worker.piece = None
-                pieces.end(number)
+                pieces.end(of)
                 raise error
+            case _ if worker.piece is None:  # it ended while it had nothing to do
+                self._workers.remove(worker)
+                worker.end()
             case _:
                 yield from self._gone(worker, pieces)
 
-    def _gone(self, worker: Worker, pieces: Pieces) -> Iterator[Failure]:
-        """A worker ended in the middle of a piece: its shots wait again."""
+    def _gone(self, worker: Worker, pieces: Pieces, why: str = "") -> Iterator[Failure]:
+        """A worker ended in the middle of a piece, or has to: its shots wait again."""
         self._workers.remove(worker)
         assert worker.piece is not None
-        number, how = worker.piece.number, worker.end()
-        self._fruitless += 1
-        if self._fruitless > IN_A_ROW:
-            raise EngineError(f"the processes that make pictures end before they answer ({how})")
-        if self._finishing:
-            pieces.end(number)
-        else:
-            yield from pieces.lost(number, f"the process that made it ended ({how})")
-
-
-def cost_of(engine: Engine, shot: Shot) -> float:
-    """Denoiser rows of a shot; 1 where the engine cannot know, or refuses the shot, which its worker will say."""
-    try:
-        return engine.calls(shot.settings) or 1
-    except (StudyError, EngineError):
-        return 1
-
-
-def weights_of(engine: Engine, shot: Shot) -> Hashable:
-    """What must be in memory for a shot: equal for shots that one loading serves."""
-    names = sorted(getattr(engine, "loads", ()))
-    return (shot.engine.key, *(shot.settings.get(name) for name in names))
+        how = worker.end(kill=bool(why))
+        yield from self._lost(worker.piece.number, pieces, why or how)
 
 
 def gpus() -> list[str]:
@@ -360,12 +300,3 @@ def places(number: int | None, cards: list[str], cores: list[int]) -> list[Place
             variables["CUDA_VISIBLE_DEVICES"] = cards[worker % len(cards)]
         found.append(Place(worker, variables, own))
     return found
-
-
-def portable(ref: EngineRef) -> EngineRef:
-    """A reference whose tables are plain, so that it crosses to another process."""
-    return replace(ref, options=dict(ref.options), operation=dict(ref.operation))
-
-
-def _crossing(shot: Shot) -> Shot:
-    return replace(shot, engine=portable(shot.engine), settings=dict(shot.settings), files=dict(shot.files))

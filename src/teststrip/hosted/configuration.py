@@ -1,4 +1,4 @@
-"""The user's own configuration: servers, declared services and judges by name, and models of the user's own.
+"""The user's own configuration: servers, services and judges by name, models of the user's own, and an executor.
 
 A study names a server; only this file says where it is and which key it takes, so that a study can be handed on.
 
@@ -10,6 +10,10 @@ A study names a server; only this file says where it is and which key it takes, 
 
     [models.openai."gpt-image-3"]
     like = "gpt-image-2"
+
+    [executor]
+    name = "processes"
+    workers = 4
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ _TABLES = {
     "models": "[models.openai.NAME]",
     "services": "[services.NAME]",
     "judges": "[judges.NAME]",
+    "executor": "[executor]",
 }
 _PROVIDER = ("base_url", "key", "allow_http", "allow_private", "price", "api_version", "project", "location", "user")
 
@@ -69,6 +74,7 @@ class Configuration:
         models: by service and name, as they stand in the file.
         services: declared services by name, as they stand in the file; `declared` reads them.
         judges: models that vote by name, as they stand in the file; `judges` reads them.
+        executor: where engines run, as it stands in the file; `executors` reads it.
     """
 
     path: Path
@@ -76,6 +82,7 @@ class Configuration:
     models: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
     judges: Mapping[str, Any] = field(default_factory=dict)
+    executor: Mapping[str, Any] = field(default_factory=dict)
 
     def provider(self, name: str) -> Provider:
         """A server by its name.

@@ -171,10 +171,11 @@ class StudyTrackerContract(TrackerContract, ABC):
     @pytest.fixture
     def folder(self, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """A finished study of which no tracker was notified: a copy of one that is run once a session."""
-        whole = tmp_path_factory.getbasetemp() / "the finished study of the trackers' contract"
-        if not whole.is_dir():
-            made(tmp_path_factory.mktemp("contract")).rename(whole)
-        return Path(shutil.copytree(whole, tmp_path / "little"))
+        place = tmp_path_factory.getbasetemp() / "the finished study of the trackers' contract"
+        if not place.is_dir():
+            place.mkdir()
+            made(place)
+        return Path(shutil.copytree(place / "little", tmp_path / "little"))
 
     def test_it_runs_in_a_process_of_its_own(self, kind: Any) -> None:
         assert isinstance(kind(), RemoteTracker)

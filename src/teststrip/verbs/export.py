@@ -1,20 +1,22 @@
 """Takes results elsewhere: images as tables (csv, parquet), pictures of grids (contact-sheet), one file for a browser
-(html), what a paper takes (findings, settings, figures-svg, figures-pdf), and all of it to any tracker.
+(html), what a paper takes (findings, settings, figures-svg, figures-pdf), small pictures for Embedding Atlas (atlas),
+and all of it to any tracker. A target is a path, or a URL of any protocol that fsspec knows.
 
 To add a format: a function of a result and a target's suffix, and its line in FORMATS; for several files, a function of
-a result, and its line in FOLDERS. Nothing here changes a study.
+a result that gives them one after another, and its line in FOLDERS. Nothing here changes a study.
 """
 
 from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from teststrip import disk, plugins
-from teststrip.characters import printable
+from teststrip.characters import harmless
+from teststrip.elsewhere import Elsewhere
 from teststrip.errors import UsageError, among
 from teststrip.folder import CHARTS
 from teststrip.records import NONE, Concluded, Started
@@ -25,14 +27,12 @@ from teststrip.study.place import Place
 from teststrip.study.question import read_trackers
 from teststrip.study.values import label
 from teststrip.trackers.listeners import opened
-from teststrip.views import figures, onefile, paper, sheets
+from teststrip.views import atlas, figures, onefile, paper, sheets
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from teststrip.results import Result
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(result: Result, to: str, target: Path | None = None, **options: Any) -> Path:
@@ -51,15 +51,10 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
     Raises:
         UsageError: an unknown format or option. MissingExtra: the format needs a package.
     """
-    if to not in formats():
-        raise UsageError(f"unknown format {to!r}{among(to, targets(), 'There are')}")
+    _check(to, options)
     if to in FOLDERS:
         return _write_folder(result, to, target, options)
     function, ending = FORMATS[to]
-    known = [
-        name for name, option in inspect.signature(function).parameters.items() if option.kind == option.KEYWORD_ONLY
-    ]
-    _check_options(to, options, known)
     if target is None:
         name = f"{result.study.name}{ending}"
         return inside.write(result.folder, name, function(result, Path(name).suffix, **options))
@@ -71,9 +66,9 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
 
 
 def _write_folder(result: Result, to: str, target: Path | None, options: Mapping[str, Any]) -> Path:
-    _check_options(to, options, [])
-    files = FOLDERS[to](result)
-    for name, data in files.items():
+    if to == "atlas" and target is None:
+        raise UsageError("atlas is a folder of its own, with a copy of every picture. Say where: --out FOLDER")
+    for name, data in FOLDERS[to](result, **options):
         if target is None:
             inside.write(result.folder, f"{CHARTS}/{name}", data)
         else:
@@ -82,7 +77,38 @@ def _write_folder(result: Result, to: str, target: Path | None, options: Mapping
     return result.folder / CHARTS if target is None else Path(target)
 
 
-def _check_options(to: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+def send(result: Result, to: str, url: str, **options: Any) -> None:
+    """Write a result in a format at a URL, as `write` does at a path.
+
+    Args:
+        result: finished or not.
+        to: one of FORMATS or FOLDERS.
+        url: of a file, whose suffix may choose the kind, or of a folder: s3://bucket/images.parquet.
+        options: of the format.
+
+    Raises:
+        UsageError: an unknown format or option, or a URL that cannot be written to.
+        MissingExtra: the format or the protocol needs a package.
+        StoreError: the place behind the URL does not take it.
+    """
+    _check(to, options)
+    place = Elsewhere(url)
+    if to in FOLDERS:
+        for name, data in FOLDERS[to](result, **options):
+            place.put({name: data})
+    else:
+        place.put({"": FORMATS[to][0](result, PurePosixPath(url).suffix, **options)})
+
+
+def _check(to: str, options: Mapping[str, Any]) -> None:
+    if to not in formats():
+        raise UsageError(f"unknown format {to!r}{among(to, targets(), 'There are')}")
+    function = FOLDERS[to] if to in FOLDERS else FORMATS[to][0]
+    _check_options(to, options, function)
+
+
+def _check_options(to: str, options: Mapping[str, Any], function: Callable[..., object]) -> None:
+    known = [name for name, one in inspect.signature(function).parameters.items() if one.kind == one.KEYWORD_ONLY]
     for name in options:
         if name not in known:
             raise UsageError(f"{to} has no option {name!r}{among(name, known, 'It takes')}")
@@ -175,11 +201,23 @@ FORMATS: Mapping[str, tuple[Callable[..., bytes], str]] = {
 }
 """Format -> what writes it, and how the name of its file ends."""
 
-FOLDERS: Mapping[str, Callable[[Result], Mapping[str, bytes]]] = {
-    "figures-svg": figures.svg,
-    "figures-pdf": figures.pdf,
+
+def figures_svg(result: Result) -> Iterable[tuple[str, bytes]]:
+    """The charts of the report as SVG."""
+    return figures.svg(result).items()
+
+
+def figures_pdf(result: Result) -> Iterable[tuple[str, bytes]]:
+    """The charts of the report as PDF. Needs the extra `pdf`."""
+    return figures.pdf(result).items()
+
+
+FOLDERS: Mapping[str, Callable[..., Iterable[tuple[str, bytes]]]] = {
+    "figures-svg": figures_svg,
+    "figures-pdf": figures_pdf,
+    "atlas": atlas.parts,
 }
-"""Format of several files -> what writes them."""
+"""Format of several files -> what gives their names and bytes, one after another."""
 
 
 def _table(result: Result) -> pd.DataFrame:
@@ -197,14 +235,7 @@ def _is_csv(to: str, suffix: str) -> bool:
 
 def _csv(frame: pd.DataFrame) -> bytes:
     for name in frame.columns:
-        frame[name] = [_harmless(value) for value in frame[name]]
-    frame.columns = [_harmless(name) for name in frame.columns]
+        frame[name] = [harmless(value) for value in frame[name]]
+    frame.columns = [harmless(name) for name in frame.columns]
     text: str = frame.to_csv(index=False)
     return text.encode("utf-8", "replace")
-
-
-def _harmless(value: object) -> object:
-    """The value; of text, what neither a spreadsheet runs nor a terminal obeys."""
-    if not isinstance(value, str):
-        return value
-    return printable("'" + value if value.startswith(FORMULA) else value)

@@ -1,0 +1,81 @@
+"""What a worker does with a piece, wherever it runs: it answers the shots in order, and can be asked to end early.
+
+Knows no pipes and no cluster. The worker's thread makes; any other thread may ask it to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+from typing import Self
+
+from teststrip.errors import EngineError, StudyError, TeststripError, first_line
+from teststrip.executors.local import LocalExecutor
+from teststrip.protocols import Engine
+from teststrip.records import EngineRef, Failure, Render, Shot
+
+
+class Maker:
+    """Makes pieces with engines of its own, and a context manager."""
+
+    def __init__(self) -> None:
+        self._executor = LocalExecutor()
+        self._last = 0
+        """The number of the last piece that is to be ended early."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.close()
+
+    def finish(self, number: int) -> None:
+        """Begin no further shot of the piece with this number, nor of an earlier one. Any thread may call this."""
+        self._last = number
+
+    def answers(self, number: int, ref: EngineRef, shots: Sequence[Shot]) -> Iterator[Render | Failure]:
+        """One answer for each shot of a piece, those that were not begun left out once it is to finish."""
+
+        def asked() -> Iterator[Shot]:
+            for shot in shots:
+                if self._last >= number:
+                    return
+                yield shot
+
+        finishing = False
+        for answer in self._executor.run(ref, asked()):
+            yield answer
+            if self._last >= number and not finishing:
+                finishing = True
+                self._executor.finish()
+
+
+def cost_of(engine: Engine, shot: Shot) -> float:
+    """Denoiser rows of a shot; 1 where the engine cannot know, or refuses the shot, which its worker will say."""
+    try:
+        return engine.calls(shot.settings) or 1
+    except (StudyError, EngineError):
+        return 1
+
+
+def weights_of(engine: Engine, shot: Shot) -> Hashable:
+    """What must be in memory for a shot: equal for shots that one loading serves."""
+    names = sorted(getattr(engine, "loads", ()))
+    return (shot.engine.key, *(shot.settings.get(name) for name in names))
+
+
+def portable(ref: EngineRef) -> EngineRef:
+    """A reference whose tables are plain, so that it crosses to another process."""
+    return replace(ref, options=dict(ref.options), operation=dict(ref.operation))
+
+
+def crossing(shot: Shot) -> Shot:
+    """A shot whose tables are plain, so that it crosses to another process."""
+    return replace(shot, engine=portable(shot.engine), settings=dict(shot.settings), files=dict(shot.files))
+
+
+def crossing_error(error: Exception) -> Exception:
+    """The error as it can cross to the driver: an error of Teststrip as it is, another one as its line."""
+    if isinstance(error, TeststripError) and type(error)(str(error)).args == error.args:
+        return type(error)(str(error))
+    return EngineError(f"{type(error).__name__}: {first_line(error)}")

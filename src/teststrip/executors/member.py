@@ -1,0 +1,73 @@
+"""An actor as the driver sees it: its handle, and what it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+import ray
+
+from teststrip.executors.making import crossing, portable
+from teststrip.executors.pieces import Piece
+from teststrip.records import EngineRef
+
+UNREAD: Final = 4
+"""Answers that an actor may have sent and the driver not read, before the actor waits."""
+
+FETCH: Final = 60.0
+"""Seconds that the bytes of an answer may take to the driver, before the actor counts as lost."""
+
+DONE: Final = object()
+"""What is heard where a piece has no further answer."""
+
+
+class Member:
+    """An actor and what it is at.
+
+    Args:
+        handle: Ray's own, of the actor.
+
+    Attributes:
+        pending: the answer or the stream that is waited for; None = the actor has nothing to do.
+        piece: the one in work.
+        ref: the engine of the piece.
+        weights: what it loaded last.
+        settled: whether it runs on a node and has the driver's version.
+        agrees: keys of the engines that would answer there as elsewhere.
+        making: whether `pending` is the stream of the piece.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.piece: Piece | None = None
+        self.ref: EngineRef | None = None
+        self.weights: Hashable = None
+        self.settled = False
+        self.agrees: set[str] = set()
+        self.making = False
+        self.pending: Any = self.ask("version")
+
+    def ask(self, question: str, *words: object) -> Any:
+        """Ask in the thread for questions, while the other one makes pictures."""
+        return getattr(self.handle, question).options(concurrency_group="ask").remote(*words)
+
+    def make(self) -> None:
+        """Let the actor make its piece."""
+        assert self.piece is not None
+        assert self.ref is not None
+        stream = {"num_returns": "streaming", "_generator_backpressure_num_objects": UNREAD}
+        make = self.handle.make.options(concurrency_group="make", **stream)
+        self.weights, self.making = self.piece.weights, True
+        self.pending = make.remote(self.piece.number, portable(self.ref), [crossing(shot) for shot in self.piece.shots])
+
+    def rest(self) -> None:
+        """Note that the actor has nothing to do."""
+        self.pending, self.piece, self.making = None, None, False
+
+    def hear(self) -> Any:
+        """What was waited for and is there, or DONE."""
+        try:
+            told = next(self.pending) if self.making else self.pending
+        except StopIteration:
+            return DONE
+        return ray.get(told, timeout=FETCH)

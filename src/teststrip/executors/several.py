@@ -1,0 +1,149 @@
+"""What every executor of several workers does: it pulls shots ahead, hands out pieces, and counts each answer once.
+
+The driver plans and is the only writer. It opens the engines without weights, to ask what shots cost. Engines that cost
+money stay in the driver's process, where the purse is. A subclass says what its workers are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final, Self
+
+from teststrip.errors import EngineError
+from teststrip.executors.local import LocalExecutor
+from teststrip.executors.making import cost_of, weights_of
+from teststrip.executors.pieces import MOST, Pieces
+from teststrip.protocols import Engine, Pays, Purse
+from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
+
+WINDOW: Final = 4 * MOST
+"""Shots pulled ahead for each worker, so that the longest of many start first and a slow reader slows the run."""
+
+IN_A_ROW: Final = 3
+"""Workers that may end one after another without any answer between, before the run ends: it is the machine."""
+
+
+class SeveralWorkers(ABC):
+    """An `Executor` of several workers, and a context manager. A subclass starts, asks and ends the workers.
+
+    Attributes:
+        pieces: the class that hands out and counts.
+    """
+
+    pieces: type[Pieces] = Pieces
+
+    def __init__(self) -> None:
+        self._local = LocalExecutor()
+        self._numbers = itertools.count(1)
+        self._finishing = False
+        self._fruitless = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self, engines: Iterable[EngineRef]) -> None:
+        """Open these engines without weights, as `Executor.open` says. Workers start with the first shot."""
+        self._local.open(engines)
+
+    def fingerprint(self, shot: Shot) -> Fingerprint:
+        """What will answer this shot, as `Executor.fingerprint` says."""
+        return self._local.fingerprint(shot)
+
+    def pay_from(self, purse: Purse) -> None:
+        """Hand a purse to the engines that cost money, which run in this process."""
+        self._local.pay_from(purse)
+
+    def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
+        """One answer for each shot, as `Executor.run` says."""
+        asked = self._local.engine(engine)
+        if isinstance(asked, Pays):
+            return self._local.run(engine, shots)
+        return self._run(asked, engine, iter(shots))
+
+    def finish(self) -> None:
+        """Begin no further shot, as `Executor.finish` says."""
+        self._finishing = True
+        self._local.finish()
+        self._tell_to_finish()
+
+    def close(self) -> None:
+        """End the workers; what they are at is not waited for."""
+        try:
+            self._end_all()
+        finally:
+            self._local.close()
+
+    def _run(self, engine: Engine, ref: EngineRef, source: Iterator[Shot]) -> Iterator[Render | Failure]:
+        self._finishing = False
+        self._fruitless = 0
+        asked: dict[str, Shot] = {}
+        pieces = self.pieces(self._most, self._numbers)
+        try:
+            while True:
+                room = max(0, WINDOW * self._most - len(pieces))
+                for shot in itertools.islice(source, 0 if self._finishing else room):
+                    asked[shot.id] = shot
+                    pieces.add(shot, cost_of(engine, shot), weights_of(engine, shot))
+                if not self._finishing:
+                    self._hand_out(ref, pieces)
+                if not pieces.under_way and (self._finishing or not len(pieces)):
+                    return
+                for answer in self._heard(pieces):
+                    # The shot as it was asked: in the worker it was a copy.
+                    yield replace(answer, shot=asked.pop(answer.shot.id))
+        finally:
+            self._abandon(pieces)
+
+    def _done(self, number: int, pieces: Pieces) -> Iterator[Failure]:
+        """A worker ended a piece: shots without an answer wait again, unless the run is to finish."""
+        if self._finishing:
+            pieces.end(number)
+        else:
+            yield from pieces.lost(number, "the engine gave no answer")
+
+    def _lost(self, number: int | None, pieces: Pieces, how: str, *, bearable: int = IN_A_ROW) -> Iterator[Failure]:
+        """A worker ended: the shots of its piece wait again.
+
+        Raises:
+            EngineError: more workers than are bearable ended one after another without any answer between.
+        """
+        self._fruitless += 1
+        if self._fruitless > bearable:
+            raise EngineError(f"the workers that make pictures end before they answer ({how})")
+        if number is None:
+            return
+        if self._finishing:
+            pieces.end(number)
+        else:
+            yield from pieces.lost(number, f"the worker that made it ended ({how})")
+
+    @property
+    @abstractmethod
+    def _most(self) -> int:
+        """How many workers make pieces at a time, now; at least 1."""
+
+    @abstractmethod
+    def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
+        """A piece to each worker that has none; workers are started as far as there is work for them."""
+
+    @abstractmethod
+    def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:
+        """Wait for what a worker says next: answers, none, or failures of shots that were lost too often."""
+
+    @abstractmethod
+    def _tell_to_finish(self) -> None:
+        """Let each worker begin no further shot of the piece in work."""
+
+    @abstractmethod
+    def _abandon(self, pieces: Pieces) -> None:
+        """End the workers that are still at these pieces, so that no late answer reaches a later run."""
+
+    @abstractmethod
+    def _end_all(self) -> None:
+        """End all workers."""

@@ -1,0 +1,164 @@
+"""What `test_ray.py` runs in a network of its own: the contract, lost actors, and what a cluster says that cannot help.
+
+One local cluster serves all tests of this file.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import ray
+
+from teststrip.errors import EngineError, UsageError
+from teststrip.executors.cluster import join
+from teststrip.executors.ray import RayExecutor
+from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.study import study
+from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
+from teststrip.verbs.run import Session
+
+SHARE = {"num_cpus": 0.1}
+"""What an actor asks for, so that the actors of all tests fit on two cores."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """A cluster of this machine that each executor of this file joins and none leaves."""
+    assert join("")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def two():
+    with RayExecutor(workers=2, **SHARE) as executor:
+        yield executor
+    assert ray.is_initialized()
+
+
+class TestRayKeepsTheContract(ExecutorContract):
+    @pytest.fixture
+    def executor(self, two):
+        return two
+
+
+def pids():
+    """The processes of the actors of this cluster. What a process says of itself may be gone with it."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [one.pid] if "ray::Actor" in " ".join(one.cmdline()) else []
+    return sorted(found)
+
+
+def test_actors_that_are_killed_lose_no_shot_and_answer_none_twice(two):
+    answers, killed = [], []
+    for answer in two.run(SLOW, asked(120, SLOW)):
+        answers.append(answer)
+        if len(answers) in (10, 50):
+            killed.append(pids()[0])
+            os.kill(killed[-1], signal.SIGKILL)
+    assert len(set(killed)) == 2
+    assert [answer for answer in answers if not isinstance(answer, Render)] == []
+    assert sorted(answer.shot.id for answer in answers) == sorted(shot.id for shot in asked(120, SLOW))
+
+
+def test_an_actor_that_hangs_is_ended_and_its_shots_fail_at_last():
+    hangs = EngineRef("pattern", {}, {"seconds": 3600.0})
+    with RayExecutor(workers=1, patience=0.5, **SHARE) as executor:
+        (answer,) = executor.run(hangs, asked(1, hangs))
+    assert isinstance(answer, Failure)
+    assert "said nothing for 0.5 seconds" in answer.text
+
+
+def test_resources_that_no_node_has_are_an_error_that_says_what_there_is():
+    with RayExecutor(num_gpus=1, resources={"whale": 2}, wait=0) as executor:
+        with pytest.raises(EngineError, match=r"\(CPU 1, GPU 1, whale 2\). Its nodes have: CPU"):
+            executor.fingerprint(asked(1)[0])
+        with pytest.raises(EngineError, match="whale 2"):
+            list(executor.run(SLOW, asked(3, SLOW)))
+
+
+def test_a_client_address_is_refused():
+    with pytest.raises(UsageError, match="ray job submit"):
+        RayExecutor.of("ray://head:10001").open([])
+
+
+def test_an_error_of_the_engine_on_a_node_is_raised_in_the_driver(two):
+    (shot,) = asked(1)
+    wrong = Shot(shot.engine, {**shot.settings, "width": "wide"})
+    with pytest.raises(EngineError, match="ValueError"):
+        list(two.run(wrong.engine, [wrong]))
+    assert len(list(two.run(SLOW, asked(4, SLOW)))) == 4
+
+
+def test_a_study_has_the_pictures_of_a_run_in_one_process(tmp_path, two):
+    little = study(
+        name="little",
+        prompts=["an owl", "a cat"],
+        replicates=3,
+        engine={"name": "pattern"},
+        settings={"width": 16, "height": 16},
+        axes={"guidance_scale": [1, 7.5], "num_inference_steps": [2, 30]},
+    )
+    found = {}
+    for name, executor in (("local", None), ("ray", RayExecutor(workers=2, **SHARE))):
+        with Session.open(little, tmp_path / name, trackers=[], executor=executor) as session:
+            session.make(itertools.islice(session.todo(), 12))
+        with Session.open(little, tmp_path / name, trackers=[]) as session:  # goes on with another executor
+            assert len(list(session.todo())) == 12
+        with session.result as result:
+            found[name] = {row.planned.shot.id: row.image.facts["pixels"] for row in result.rows() if row.image}
+    assert found["ray"] == found["local"]
+    assert len(found["ray"]) == 12
+
+
+def test_closing_in_the_middle_ends_the_actors():
+    executor = RayExecutor(workers=1, **SHARE)
+    before = set(pids())
+    answers = executor.run(SLOW, asked(100, SLOW))
+    next(answers)
+    own = [psutil.Process(pid) for pid in set(pids()) - before]
+    assert own
+    executor.close()
+    _, left = psutil.wait_procs(own, timeout=60)
+    assert not left
+
+
+STUDY = """name = "little"
+prompts = ["an owl"]
+replicates = 4000
+[engine]
+name = "pattern"
+seconds = 0.02
+[settings]
+width = 16
+height = 16
+"""
+
+
+def test_ctrl_c_ends_a_run_of_the_command_line_and_its_own_cluster(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    command = [sys.executable, "-m", "teststrip", "run", "study.toml", "--executor", "ray"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes)
+    images = tmp_path / "runs" / "little" / "images"
+    until = time.monotonic() + 240
+    while sum(1 for _ in images.rglob("*.png")) < 4:
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert started
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to all that was started
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "--executor ray" in said
+    _, left = psutil.wait_procs(started, timeout=60)
+    assert not left

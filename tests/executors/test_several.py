@@ -1,0 +1,140 @@
+"""Several workers, as far as no process is needed: late answers, lost pieces, silence, and who is chosen where."""
+
+import random
+
+import pytest
+
+from teststrip.errors import UsageError
+from teststrip.executors.making import Maker
+from teststrip.executors.named import configured, executor_of
+from teststrip.executors.pieces import Pieces
+from teststrip.executors.several import SeveralWorkers
+from teststrip.executors.silence import Silence
+from teststrip.hosted import configuration
+from teststrip.testing.executor_contract import ExecutorContract
+
+
+class InTurns(SeveralWorkers):
+    """Three workers that make their pieces in turns in this process. Every fifth piece is lost after a few answers.
+
+    The network repeats each answer once, and brings the answers of lost pieces late.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.makers = [Maker() for _ in range(3)]
+        self.at = {}
+        self.late = []
+        self.chance = random.Random(1)
+
+    _most = 3
+
+    def _hand_out(self, ref, pieces):
+        for worker in range(3):
+            if worker not in self.at and (piece := pieces.take(None)):
+                answers = self.makers[worker].answers(piece.number, ref, piece.shots)
+                self.at[worker] = (piece.number, answers)
+
+    def _heard(self, pieces):
+        while self.late:
+            number, answer = self.late.pop()
+            if pieces.answered(number, answer.shot.id):
+                yield answer
+        worker = self.chance.choice(list(self.at))
+        number, answers = self.at[worker]
+        answer = next(answers, None)
+        if answer is None:
+            del self.at[worker]
+            yield from self._done(number, pieces)
+            return
+        self.late.append((number, answer))
+        if number % 5 == 0 and self.chance.random() < 0.5:
+            del self.at[worker]
+            yield from self._lost(number, pieces, "its node is gone", bearable=1000)
+        elif pieces.answered(number, answer.shot.id):
+            yield answer
+
+    def _tell_to_finish(self):
+        for worker, (number, _) in self.at.items():
+            self.makers[worker].finish(number)
+
+    def _abandon(self, pieces):
+        self.at, self.late = {}, []
+
+    def _end_all(self):
+        """Holds nothing."""
+
+
+class TestWorkersThatAreLostKeepTheContract(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        with InTurns() as executor:
+            yield executor
+
+
+class Credulous(Pieces):
+    """Counts each answer, however late."""
+
+    def answered(self, number, shot):
+        super().answered(number, shot)
+        return True
+
+
+class Forgetful(Pieces):
+    """Forgets the pieces that are lost."""
+
+    def lost(self, number, why):
+        self.end(number)
+        return []
+
+
+class CountsLateAnswers(InTurns):
+    pieces = Credulous
+
+
+class LosesPieces(InTurns):
+    pieces = Forgetful
+
+
+@pytest.mark.parametrize("faulty", [CountsLateAnswers, LosesPieces])
+def test_the_contract_catches_a_planted_fault(faulty):
+    with faulty() as executor, pytest.raises((AssertionError, KeyError)):
+        ExecutorContract().test_every_shot_is_answered_once(executor)
+
+
+def test_only_the_time_in_which_the_driver_waits_counts_as_silence():
+    silence = Silence(3)
+    assert silence.waited(2, under_way=[1, 2], heard=[]) == []
+    assert silence.waited(2, under_way=[1, 2], heard=[1]) == [2]
+    assert silence.waited(2, under_way=[1], heard=[]) == []
+    assert silence.waited(2, under_way=[1, 2], heard=[]) == [1]
+    assert Silence(0).waited(10**9, under_way=[1], heard=[]) == []
+
+
+def test_the_configuration_chooses_an_executor_and_the_command_overrules_it(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('[executor]\nname = "processes"\nworkers = 2\npatience = 60\n', encoding="utf-8")
+    table = configuration.read({configuration.VARIABLE: str(file)}).executor
+    assert configured(table) == "processes"
+    assert configured({}) == ""
+    with executor_of("processes", table) as two, executor_of("processes:3", table) as three:
+        assert (two._most, three._most) == (2, 3)
+    executor_of("local", table).close()  # the table is about another one
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"workers": 2}, "name is missing"),
+        ({"name": 3}, "name must be text"),
+        ({"name": "processes", "worker": 2}, "unknown key 'worker'"),
+        ({"name": "processes", "workers": 0}, "workers must be a whole number from 1"),
+        ({"name": "processes", "workers": True}, "workers must be a whole number"),
+        ({"name": "processes", "workers": 1, "patience": -1}, "patience must be a number of at least 0"),
+        ({"name": "local", "workers": 2}, "local takes none"),
+        ({"name": "nothing-such"}, "unknown executor"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_its_place(table, says):
+    with pytest.raises(UsageError, match=says):
+        executor_of(configured(table), table)
