@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN = .venv/bin
 EXTRAS = diffusers
-# Python compiles what it imports: of the thousands of modules that are installed, most never are.
+# Python compiles what it imports, and keeps it: of the thousands of modules that are installed, most never are imported.
+# Where it may not keep that, each process that loads torch and Diffusers compiles for ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 # `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
