@@ -22,6 +22,8 @@ SIBLINGS = (
     "TestWandbKeepsTheContract::test_a_damaged_picture_is_left_out_and_everything_else_arrives",
     "TestWandbKeepsTheContract::test_nothing_of_the_machine_and_no_secret_goes_out",
     "TestTrackioKeepsTheContract::test_",
+    "TestMirrorKeepsTheContract::test_killed_while",
+    "TestMirrorKeepsTheContract::test_a_damaged_picture_is_left_out",
     "test_wandb.py::test_a_part_that_did_not_arrive_is_noticed_and_only_that_is_sent_again[file_stream]",
     "test_wandb.py::test_a_server_that_fails_neither_stops_the_run_nor_loses_anything[hang]",
     "test_mlflow.py::test_without_a_server_everything_lies_beside_the_study_and_moves_with_it",
