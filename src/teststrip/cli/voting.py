@@ -148,9 +148,11 @@ def serve(
     from teststrip.cli.opening import Announcer
     from teststrip.cli.words import secret
     from teststrip.views import server
-    from teststrip.views.voting import names
+    from teststrip.views.voting import OWNER, names
 
     invited = names(raters or "")
+    if OWNER in invited:
+        raise UsageError(f"--raters: your own votes are kept under the name {OWNER!r}. Give that rater another name")
     if len(invited) > MOST_RATERS or any(len(name) > 60 or not name.isprintable() for name in invited):
         raise UsageError(
             f"--raters takes at most {MOST_RATERS}, by names of at most 60 letters. Write --raters ana,ben"
