@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import Folder, Json, Yes, opened, out, print_json, print_text
+from teststrip.cli.words import Folder, Json, Yes, err, opened, out, print_json, print_text
 from teststrip.errors import UsageError
 
 app = typer.Typer()
@@ -128,9 +128,17 @@ def add(
             if not file.is_file():
                 raise UsageError(f"{file}: there is no such file")
             cast = printed.taken(result.folder, file)
-            fresh = VoteFile(result.folder).add(cast)
+            kept = VoteFile(result.folder)
+            other = printed.changed(cast, kept.votes())
+            fresh = kept.add(cast)
             said = f"{count(fresh, 'new vote')} of {count(len(cast), 'vote')}"
             out.print(f"{file}: {said}" + (f" by {cast[0].rater}" if cast else ""), markup=False)
+            if other:
+                err.print(
+                    f"{file}: {count(other, 'vote')} by {cast[0].rater} came before with another answer, and the first "
+                    "answer counts. If this is another person of that name, write another `rater` into the file",
+                    markup=False,
+                )
 
 
 def serve(
