@@ -68,7 +68,7 @@ def of_votes(
             for row in winning.judge(cast, asked, scope=scope, margin=margin).rows()
         ),
         care=agreement.care(own, kind=kind),
-        alpha=agreement.between_raters(own, kind=kind),
+        alpha=agreement.between_raters(heard, kind=kind),
         probes=probes.probes(own, places, asked, kind=kind),
         foretold=tuple(
             one
