@@ -228,3 +228,21 @@ def test_where_no_vote_counts_no_prompts_and_no_raters_are_counted(result: Resul
     assert "On these prompts: too few to tell (no vote counts here). It takes six prompts" in lines
     assert "0 prompts" not in lines
     assert "0 raters" not in lines
+
+
+def test_votes_on_pictures_that_were_made_again_count_for_settings_and_not_for_the_new_pictures(result: Result) -> None:
+    vote(result, prefers_guidance)
+    cast = VoteFile(result.folder).votes()
+    (before,) = result.polled
+    (result.folder / "votes.jsonl").unlink()
+    VoteFile(result.folder).add([replace(one, pair=elsewhere(one.pair)) for one in cast])
+    (after,) = result.polled
+    assert after.rates == before.rates
+    rows = polled.counted(result.rows(), VoteFile(result.folder).votes())
+    assert not any(row.scores[name] for row in rows for name in polled.TALLIES)
+
+
+def elsewhere(pair: Pair) -> Pair:
+    """The same shots, whose pictures had other bytes."""
+    left, right = (replace(side, digest=side.digest[::-1]) for side in (pair.left, pair.right))
+    return Pair(left, right, pair.kind)
