@@ -381,6 +381,10 @@ def test_the_votes_of_a_study_become_one_record_and_its_lines() -> None:
     lines = words.told(found)
     assert any(line.startswith("Knows foretells") for line in lines)
     assert all(line.endswith(".") for line in lines)
+    metrics = [(card, layout.values(table["knows"]))]
+    again = conclude.of_votes(cast, shots, layout, metrics=metrics, scored=lambda vote: False)  # made again since
+    assert again.rates == found.rates
+    assert not any(one.votes for one in again.foretold)
     nothing = conclude.of_votes([], shots, layout)
     assert nothing.rates == ()
     assert words.told(nothing)

@@ -6,12 +6,14 @@ import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench import scripted_rater
 from tests import studies
 
+from teststrip.analysis.sentences import votes as words
 from teststrip.errors import UsageError
 from teststrip.metrics.pixels import colourfulness
 from teststrip.pictures.pixels import decode
@@ -207,3 +209,40 @@ def test_the_scripted_rater_of_the_docs_sees_pixels_alone_and_votes_as_a_judge(r
     assert decided >= 5
     assert agreed >= 0.9 * decided
     assert result.polled[0].kind == "judge"
+
+
+def test_raters_who_press_one_key_are_not_said_to_be_of_one_mind(result: Result) -> None:
+    vote(result, always_left)
+    cast = VoteFile(result.folder).votes()
+    VoteFile(result.folder).add([replace(one, id=f"ben {one.id}", rater="ben") for one in cast])
+    (found,) = result.polled
+    assert found.left_out == ("ana", "ben")
+    assert math.isnan(found.alpha)
+
+
+def test_where_no_vote_counts_no_prompts_and_no_raters_are_counted(result: Result) -> None:
+    """One vote is on one seed of its prompt, so none counts for these very prompts."""
+    vote(result, prefers_guidance, count=1)
+    (found,) = result.polled
+    lines = " ".join(words.told(found))
+    assert "On these prompts: too few to tell (no vote counts here). It takes six prompts" in lines
+    assert "0 prompts" not in lines
+    assert "0 raters" not in lines
+
+
+def test_votes_on_pictures_that_were_made_again_count_for_settings_and_not_for_the_new_pictures(result: Result) -> None:
+    vote(result, prefers_guidance)
+    cast = VoteFile(result.folder).votes()
+    (before,) = result.polled
+    (result.folder / "votes.jsonl").unlink()
+    VoteFile(result.folder).add([replace(one, pair=elsewhere(one.pair)) for one in cast])
+    (after,) = result.polled
+    assert after.rates == before.rates
+    rows = polled.counted(result.rows(), VoteFile(result.folder).votes())
+    assert not any(row.scores[name] for row in rows for name in polled.TALLIES)
+
+
+def elsewhere(pair: Pair) -> Pair:
+    """The same shots, whose pictures had other bytes."""
+    left, right = (replace(side, digest=side.digest[::-1]) for side in (pair.left, pair.right))
+    return Pair(left, right, pair.kind)

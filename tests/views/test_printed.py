@@ -123,3 +123,46 @@ def test_too_many_raters_are_refused(made: Path) -> None:
     for raters in ("1000", "x" * 61, "a\x1bb"):
         with pytest.raises(UsageError, match="--raters takes"):
             voting.vote(made, raters=raters, browser=False)
+
+
+@pytest.mark.parametrize("rater", [" ana ", "ana", "  ana"])
+def test_blanks_around_a_name_make_no_second_rater(made: Path, downloaded: dict, tmp_path: Path, rater: str) -> None:
+    voting.add(made, [file_of(tmp_path, downloaded), file_of(tmp_path, {**downloaded, "rater": rater}, "again.json")])
+    assert {vote.rater for vote in VoteFile(made).votes()} == {"ana"}
+    assert len(VoteFile(made).votes()) == 5
+
+
+def test_two_codes_for_one_letter_make_no_second_rater(made: Path, downloaded: dict, tmp_path: Path) -> None:
+    for number, rater in enumerate(["Zo\u00eb", "Zoe\u0308"]):
+        voting.add(made, [file_of(tmp_path, {**downloaded, "rater": rater}, f"{number}.json")])
+    assert {vote.rater for vote in VoteFile(made).votes()} == {"Zo\u00eb"}
+
+
+@pytest.mark.parametrize("change", [{"rater": "   "}, {"at": "not a time"}])
+def test_a_name_of_blanks_and_a_time_that_is_none_are_refused(
+    made: Path, downloaded: dict, tmp_path: Path, change: dict
+) -> None:
+    votes = [{**vote, "at": change.get("at", vote["at"])} for vote in downloaded["votes"]]
+    lie = {**downloaded, "rater": change.get("rater", "ana"), "votes": votes}
+    with pytest.raises(UsageError, match="No vote of it was taken"):
+        voting.add(made, [file_of(tmp_path, lie)])
+    assert VoteFile(made).votes() == ()
+
+
+def test_a_file_that_is_too_large_is_refused_by_its_name(made: Path, downloaded: dict, tmp_path: Path) -> None:
+    file = file_of(tmp_path, {**downloaded, "more": "x" * printed.MOST_BYTES}, "large.json")
+    with pytest.raises(UsageError, match=r"large\.json cannot be read: it has"):
+        printed.taken(made, file)
+
+
+def test_another_answer_to_a_vote_that_came_before_is_told(
+    made: Path, downloaded: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two persons who call themselves alike would otherwise lose the votes of one without a word."""
+    voting.add(made, [file_of(tmp_path, downloaded)])
+    voting.add(made, [file_of(tmp_path, downloaded)])
+    assert "another answer" not in capsys.readouterr().err
+    others = [{**vote, "choice": "left"} for vote in downloaded["votes"][:2]] + downloaded["votes"][2:]
+    voting.add(made, [file_of(tmp_path, {**downloaded, "votes": others}, "other.json")])
+    assert "2 votes by ana came before with another answer" in " ".join(capsys.readouterr().err.split())
+    assert {vote.choice for vote in VoteFile(made).votes()} == {"tie"}

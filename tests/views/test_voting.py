@@ -16,6 +16,8 @@ from tests.browser.boards import rows_of, study_of
 from tests.browser.payloads import corpus
 from tests.views.live import Live, board_in, serving
 
+from teststrip.cli import voting
+from teststrip.errors import UsageError
 from teststrip.records.votes import Vote
 from teststrip.results import polling
 from teststrip.results.result import open_result
@@ -52,7 +54,7 @@ class Rater:
 @pytest.fixture(scope="module")
 def invited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, dict[str, str]]]:
     links: dict[str, str] = {}
-    options = {"raters": ("ana", "ben"), "invite": links.__setitem__, "rest": Rest(idle_seconds=0)}
+    options = {"raters": ("ana", "ben", "owner"), "invite": links.__setitem__, "rest": Rest(idle_seconds=0)}
     with serving(tmp_path_factory.mktemp("invited"), **options) as live:
         drive(live.folder.with_suffix(".toml"), live.folder, trackers=[], views=False).result.close()
         while json_of(live)["progress"]["made"] < 8:  # a rater's request makes the server look at the folder
@@ -96,6 +98,22 @@ def test_a_link_opens_the_voting_and_nothing_else(live: Live, ana: Rater) -> Non
     assert ana.client.get("/").status_code == 401
     assert ana.client.get("/vote/said").status_code == 403  # a rater who knew what votes say would be blind no more
     assert ana.client.get("/vote/elsewhere").status_code in (401, 404)
+
+
+def test_a_rater_who_is_called_owner_is_not_the_owner(live: Live, invited: tuple[Live, dict[str, str]]) -> None:
+    rater = Rater(live, invited[1]["owner"])
+    assert rater.client.get("/vote/said").status_code == 403
+    state = rater.client.get("/vote/pairs").json()
+    assert state["owner"] is False
+    assert rater.answer(state["pairs"][0]["id"]).json()["owner"] is False
+    rater.client.close()
+    assert live.client.get("/vote/pairs").json()["owner"] is True
+
+
+@pytest.mark.parametrize("raters", ["owner", "ana, owner"])
+def test_no_rater_can_be_invited_under_the_name_of_the_owner(made: Path, raters: str) -> None:
+    with pytest.raises(UsageError, match="another name"):
+        voting.vote(made, raters=raters, browser=False)
 
 
 def json_of(live: Live) -> dict:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from teststrip.analysis.sentences.phrases import count
-from teststrip.cli.words import Folder, Json, Yes, opened, out, print_json, print_text
+from teststrip.cli.words import Folder, Json, Yes, err, opened, out, print_json, print_text
 from teststrip.errors import UsageError
 
 app = typer.Typer()
@@ -128,9 +128,17 @@ def add(
             if not file.is_file():
                 raise UsageError(f"{file}: there is no such file")
             cast = printed.taken(result.folder, file)
-            fresh = VoteFile(result.folder).add(cast)
+            kept = VoteFile(result.folder)
+            other = printed.changed(cast, kept.votes())
+            fresh = kept.add(cast)
             said = f"{count(fresh, 'new vote')} of {count(len(cast), 'vote')}"
             out.print(f"{file}: {said}" + (f" by {cast[0].rater}" if cast else ""), markup=False)
+            if other:
+                err.print(
+                    f"{file}: {count(other, 'vote')} by {cast[0].rater} came before with another answer, and the first "
+                    "answer counts. If this is another person of that name, write another `rater` into the file",
+                    markup=False,
+                )
 
 
 def serve(
@@ -148,9 +156,11 @@ def serve(
     from teststrip.cli.opening import Announcer
     from teststrip.cli.words import secret
     from teststrip.views import server
-    from teststrip.views.voting import names
+    from teststrip.views.voting import OWNER, names
 
     invited = names(raters or "")
+    if OWNER in invited:
+        raise UsageError(f"--raters: your own votes are kept under the name {OWNER!r}. Give that rater another name")
     if len(invited) > MOST_RATERS or any(len(name) > 60 or not name.isprintable() for name in invited):
         raise UsageError(
             f"--raters takes at most {MOST_RATERS}, by names of at most 60 letters. Write --raters ana,ben"

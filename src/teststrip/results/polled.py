@@ -10,7 +10,7 @@ from typing import Any, Protocol, get_args
 from teststrip.errors import UsageError
 from teststrip.folder import VOTES_FILE
 from teststrip.records import Card, Polled, Preferred, RaterKind, Row, Study
-from teststrip.records.votes import Vote
+from teststrip.records.votes import Side, Vote
 from teststrip.store.votes import VoteFile
 
 TALLIES = ("votes_won", "votes_lost", "votes_tied")
@@ -64,7 +64,23 @@ def of(result: Source) -> tuple[Polled, ...]:
         if name in table and card.higher_is_better is not None and card.needs_pixels and card.arity == 1
     ]
     kinds = [kind for kind in get_args(RaterKind) if any(vote.rater_kind == kind for vote in votes)]
-    return tuple(conclude.of_votes(votes, shots, layout, metrics=metrics, kind=kind) for kind in kinds)
+    there = sides(result.rows())
+    return tuple(
+        conclude.of_votes(
+            votes,
+            shots,
+            layout,
+            metrics=metrics,
+            scored=lambda vote: there.issuperset((vote.pair.left, vote.pair.right)),
+            kind=kind,
+        )
+        for kind in kinds
+    )
+
+
+def sides(rows: Iterable[Row]) -> set[Side]:
+    """The pictures that are there now, as votes name them."""
+    return {Side(row.image.shot_id, row.image.digest) for row in rows if row.image}
 
 
 def best(result: Source, budget: str | None = None) -> Preferred:
@@ -103,15 +119,17 @@ def counted(rows: Iterable[Row], votes: Sequence[Vote]) -> tuple[Row, ...]:
 
 def _counted(rows: Iterable[Row], votes: Sequence[Vote], columns: tuple[str, str, str]) -> tuple[Row, ...]:
     won, lost, tied = columns
-    tallies: dict[str, dict[str, float]] = {}
+    tallies: dict[Side, dict[str, float]] = {}
     for vote in votes:
         if vote.pair.kind != "asked":
             continue
         for side, other, own in ((vote.pair.left, "right", "left"), (vote.pair.right, "left", "right")):
-            tally = tallies.setdefault(side.shot, dict.fromkeys(columns, 0.0))
+            tally = tallies.setdefault(side, dict.fromkeys(columns, 0.0))
             tally[won if vote.choice == own else lost if vote.choice == other else tied] += 1
     none = dict.fromkeys(columns, 0.0)
     return tuple(
-        replace(row, scores={**row.scores, **tallies.get(row.image.shot_id, none)}) if row.image else row
+        replace(row, scores={**row.scores, **tallies.get(Side(row.image.shot_id, row.image.digest), none)})
+        if row.image
+        else row
         for row in rows
     )

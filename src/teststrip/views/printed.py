@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID, uuid4
 
 from teststrip.errors import StoreError, UsageError
@@ -85,9 +87,13 @@ def taken(folder: Path, file: Path) -> list[Vote]:
         UsageError: it is no such file, or a vote in it is about no pair of its page.
         StoreError: the key of its page is gone or damaged.
     """
-    table = _table(inside.read(file.parent, file.name, MOST_BYTES), f"{file} is no file of votes")
+    try:
+        data = inside.read(file.parent, file.name, MOST_BYTES)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+    table = _table(data, f"{file} is no file of votes")
     key = _key(folder, table.get("ballot"), file)
-    rater, answers = table.get("rater"), table.get("votes")
+    rater, answers = _name(table.get("rater")), table.get("votes")
     if not isinstance(answers, list):
         raise UsageError(f"{file}: there are no votes in it")
     try:
@@ -100,6 +106,7 @@ def _vote(key: Mapping[str, Any], rater: object, answer: Mapping[str, Any]) -> V
     ticket = str(answer["id"])
     if ticket not in key["pairs"]:
         raise ValueError("a vote is about no pair of this page")
+    datetime.fromisoformat(answer["at"])  # raises ValueError where it is no time
     return read(
         {
             # The rater is in the id, because several may vote on one page and each counts.
@@ -113,6 +120,22 @@ def _vote(key: Mapping[str, Any], rater: object, answer: Mapping[str, Any]) -> V
             "at": answer["at"],
         }
     )
+
+
+def _name(rater: object) -> object:
+    """A rater's name in one spelling, so that a blank more or another code for a letter makes no second rater."""
+    return " ".join(filter(None, normalize("NFC", rater).split(" "))) if isinstance(rater, str) else rater
+
+
+def changed(cast: Sequence[Vote], known: Sequence[Vote]) -> int:
+    """How many votes of a file answer otherwise than votes of the same id that count already.
+
+    Args:
+        cast: of the file, as `taken` gives them.
+        known: of the study.
+    """
+    first = {vote.id: vote.choice for vote in known}
+    return sum(first.get(vote.id, vote.choice) != vote.choice for vote in cast)
 
 
 def _key(folder: Path, identity: object, file: Path) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ class Voting:
 
     async def pairs(self, request: Request) -> Response:
         """The pairs that are open, and how far the voting is."""
-        return await self._state(self._booth(request))
+        return await self._state(request)
 
     async def picture(self, request: Request) -> Response:
         """A picture of an open pair, by its random name."""
@@ -86,7 +86,7 @@ class Voting:
         if not isinstance(identity, str) or known is None or type(milliseconds) is not int:
             return refused(UNREADABLE)
         booth = self._booth(request)
-        return await self._changed(booth, lambda: booth.answer(identity, known, milliseconds))
+        return await self._changed(request, lambda: booth.answer(identity, known, milliseconds))
 
     async def undo(self, request: Request) -> Response:
         """Take the last vote back."""
@@ -96,30 +96,31 @@ class Voting:
         if not isinstance(identity := table.get("id"), str):
             return refused(UNREADABLE)
         booth = self._booth(request)
-        return await self._changed(booth, lambda: booth.undo(identity))
+        return await self._changed(request, lambda: booth.undo(identity))
 
     async def said(self, request: Request) -> Response:
         """What the votes say beside what the metrics say. A rater who knew it would be blind no more."""
-        if not self._is_owner(self._booth(request)):
+        if not self._is_owner(request):
             return refused(Refusal(403, "Only the owner of the study sees what the votes say."))
         try:
             return JSONResponse(await run_in_threadpool(self._said), headers={"Cache-Control": "no-store"})
         except (StoreError, OSError):
             return refused(UNREADABLE_NOW)
 
-    async def _changed(self, booth: Booth, change: Callable[[], bool | None]) -> Response:
+    async def _changed(self, request: Request, change: Callable[[], bool | None]) -> Response:
         try:
             counted = await run_in_threadpool(change)
         except StoreError as error:  # the page keeps the vote and sends it again
-            return refused(Refusal(503, str(error) if self._is_owner(booth) else NOT_KEPT))
-        return refused(UNKNOWN) if counted is None else await self._state(booth, counted=counted)
+            return refused(Refusal(503, str(error) if self._is_owner(request) else NOT_KEPT))
+        return refused(UNKNOWN) if counted is None else await self._state(request, counted=counted)
 
-    async def _state(self, booth: Booth, *, counted: bool | None = None) -> Response:
+    async def _state(self, request: Request, *, counted: bool | None = None) -> Response:
+        booth = self._booth(request)
         try:
             state = await run_in_threadpool(booth.state)
         except (StoreError, OSError):
             return refused(UNREADABLE_NOW)
-        state |= {"owner": self._is_owner(booth)} | ({} if counted is None else {"counted": counted})
+        state |= {"owner": self._is_owner(request)} | ({} if counted is None else {"counted": counted})
         # The next pairs are prepared when the rater has the answer already.
         return JSONResponse(
             state, headers={"Cache-Control": "no-store"}, background=BackgroundTask(self._prepare, booth)
@@ -152,6 +153,6 @@ class Voting:
         assert rater is not None  # the gate let this request through
         return self._poll.booth(rater)
 
-    @staticmethod
-    def _is_owner(booth: Booth) -> bool:
-        return booth.rater == OWNER
+    def _is_owner(self, request: Request) -> bool:
+        """Whether the session is the owner's. The name of a rater grants nothing."""
+        return self._gate.rater(request.cookies.get(self._gate.rater_cookie)) is None

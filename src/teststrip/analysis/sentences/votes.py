@@ -19,6 +19,7 @@ from teststrip.analysis.sentences.phrases import (
     percent,
 )
 from teststrip.records import Care, Contrast, Foretold, Polled, Preferred, Probe, ProbeKind, Share, VotesNeeded, WinRate
+from teststrip.records.concluded import Scope
 from teststrip.records.voted import EVEN
 from teststrip.vocabulary import spoken
 
@@ -44,18 +45,25 @@ def short(found: Polled) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
+_SCOPES: dict[Scope, str] = {"these prompts": "On these prompts", "prompts like these": "For prompts like these"}
+"""Where no vote counts, so that there are no prompts and no raters to be counted."""
+
+
 def _win_rates(rates: Sequence[WinRate], margin: float) -> Iterator[str]:
     """A sentence for each contrast, and one for a whole scope of which nothing can be told."""
     for scope in dict.fromkeys(one.scope for one in rates):
         own = [one for one in rates if one.scope == scope]
         if all(one.verdict == "insufficient design" for one in own):
             takes = "six prompts with votes" if scope == "prompts like these" else "six prompts with votes on two seeds"
-            yield f"{_scope(own[0])}: too few to tell ({_voted(own[0])}). It takes {takes}, or more."
+            where = _scope(own[0]) if own[0].votes else _SCOPES[scope]
+            yield f"{where}: too few to tell ({_voted(own[0])}). It takes {takes}, or more."
         else:
             yield from (win_rate(one, margin) for one in own)
 
 
 def _voted(found: WinRate) -> str:
+    if not found.votes:
+        return "no vote counts here"
     return f"{count(found.votes, 'vote')} on {count(found.prompts, 'prompt')}"
 
 

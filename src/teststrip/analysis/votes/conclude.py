@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from teststrip.analysis.numbers.arrays import Array
@@ -36,6 +36,7 @@ def of_votes(
     layout: Layout,
     *,
     metrics: Sequence[tuple[Card, Array]] = (),
+    scored: Callable[[Vote], bool] = lambda vote: True,
     kind: RaterKind = "person",
     margin: float = RATE_MARGIN,
 ) -> Polled:
@@ -48,6 +49,8 @@ def of_votes(
         shots: the id of the shot of each row of the columns that the layout was read from.
         layout: the axes.
         metrics: each with its scores [prompts, replicates, cells], as `Layout.values` gives them.
+        scored: whether a vote is about the very pictures that have these scores. One on a picture that was made again
+            since then counts for its setting, and says nothing of a metric.
         kind: persons or judges.
         margin: a win rate so far from one half is one that matters, 0..1.
     """
@@ -56,6 +59,8 @@ def of_votes(
     left_out = probes.one_sided(own)
     heard = [vote for vote in own if vote.rater not in left_out]
     cast = ballots.read(heard, places, kind=kind, prompts=len(layout.prompts), seeds=max(len(layout.replicates), 1))
+    seen = [vote for vote in heard if scored(vote)]
+    met = ballots.read(seen, places, kind=kind, prompts=len(layout.prompts), seeds=max(len(layout.replicates), 1))
     again = [pair for rater in {vote.rater for vote in heard} for pair in agreement.repeated(_of(heard, rater))]
     best = agreement.ceiling(again)
     return Polled(
@@ -68,13 +73,13 @@ def of_votes(
             for row in winning.judge(cast, asked, scope=scope, margin=margin).rows()
         ),
         care=agreement.care(own, kind=kind),
-        alpha=agreement.between_raters(own, kind=kind),
+        alpha=agreement.between_raters(heard, kind=kind),
         probes=probes.probes(own, places, asked, kind=kind),
         foretold=tuple(
             one
             for card, values in metrics
-            if cast.weight.size
-            for one in scale.foretold(cast, values, card, layout, scope=WIDE, ceiling=best)
+            if met.weight.size
+            for one in scale.foretold(met, values, card, layout, scope=WIDE, ceiling=best)
         ),
         left_out=left_out,
         judges=judges.trusted(votes, places, layout) if kind == "judge" else (),
