@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,11 @@ def test_the_interval_of_agreement_holds_the_truth(prompts: int, seeds: int, spr
         same_as = trusted(cast, layout, shots).same
         held += same_as.low <= 0.7 <= same_as.high
     assert held >= 150 * (0.95 - 3 * (0.95 * 0.05 / 150) ** 0.5)
+
+
+def test_a_judge_who_saw_another_picture_of_the_shot_saw_another_pair() -> None:
+    layout, shots = world(8, 2)
+    persons = [vote(shots, n, "left", f"p{n % 3}", turned=n % 2 == 0) for n in range(16)]
+    own = [vote(shots, n, "left", "eye") for n in range(12)]
+    anew = [replace(one, pair=replace(one.pair, left=replace(one.pair.left, digest="e" * 64))) for one in own[:5]]
+    assert trusted([*persons, *anew, *own[5:]], layout, shots).same.votes == 7

@@ -70,7 +70,8 @@ class Voting:
 
     async def picture(self, request: Request) -> Response:
         """A picture of an open pair, by its random name."""
-        found = self._booth(request).picture(request.path_params["name"])
+        booth = self._booth(request)  # whose lock may be held while a vote waits for the disk
+        found = await run_in_threadpool(booth.picture, request.path_params["name"])
         if found is None:
             return refused(Refusal(404, "There is no such picture."))
         data, kind = found

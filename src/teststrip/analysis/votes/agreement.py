@@ -14,7 +14,8 @@ from scipy import special
 from teststrip.analysis.votes.ballots import WON
 from teststrip.records import Care, RaterKind, Share, Vote
 
-Key = tuple[str, str]
+Key = tuple[tuple[str, str], tuple[str, str]]
+"""Two pictures, each by its shot and its digest: one that was made again is another picture."""
 
 
 def share(count: float, of: int, level: float = 0.95) -> Share:
@@ -31,8 +32,9 @@ def share(count: float, of: int, level: float = 0.95) -> Share:
 
 
 def pair_of(vote: Vote) -> tuple[Key, float]:
-    """The two shots in order of their ids, and what the first of them won: 1, 0 or -1."""
-    left, right, won = vote.pair.left.shot, vote.pair.right.shot, WON[vote.choice]
+    """The two pictures in order of their shots, and what the first of them won: 1, 0 or -1."""
+    left, right = ((side.shot, side.digest) for side in (vote.pair.left, vote.pair.right))
+    won = WON[vote.choice]
     return ((left, right), won) if left <= right else ((right, left), -won)
 
 
