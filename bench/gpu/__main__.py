@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import threading
@@ -124,20 +123,26 @@ def machine(setup: Setup) -> dict[str, Any]:
             "capability": f"{seen.major}.{seen.minor}",
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
-            "driver": _driver(),
+            "driver": driver(),
             "TF32 in convolutions": torch.backends.cudnn.allow_tf32,
             "TF32 in products": torch.backends.cuda.matmul.allow_tf32,
         }
     return found
 
 
-def _driver() -> str | None:
-    program = shutil.which("nvidia-smi")
-    if program is None:
+def driver(kernel: Path = Path("/proc/driver/nvidia/version")) -> str | None:
+    """The version of NVIDIA's driver, from its program or, where that is missing or hangs, from the kernel."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        told = None
+    if told is not None and told.returncode == 0 and told.stdout.strip():
+        return told.stdout.strip().splitlines()[0]
+    try:
+        return kernel.read_text("utf-8", "replace").splitlines()[0]
+    except (OSError, IndexError):
         return None
-    command = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    return told.stdout.strip().splitlines()[0] if told.stdout.strip() else None
 
 
 def _version(name: str) -> str | None:

@@ -8,7 +8,7 @@ studies.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,6 +77,18 @@ class Elsewhere:
             self._files.pipe(by_path)
         except Exception as error:  # each protocol's client has errors of its own
             raise self._failed("be written to", error) from error
+
+    def remove(self, names: Collection[str]) -> None:
+        """Remove files by their names below the URL.
+
+        Raises:
+            StoreError: a file could not be removed; others may have been.
+        """
+        try:
+            for name in names:
+                self._files.rm_file(self._at(name))
+        except Exception as error:  # each protocol's client has errors of its own
+            raise self._failed("be cleared of old files", error) from error
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file below the URL, by its name there; empty where there is nothing.

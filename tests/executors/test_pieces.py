@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teststrip.executors.pieces import TRIES, Pieces
-from teststrip.executors.processes import Place, places
+from teststrip.executors.places import Place, places
 from teststrip.records import EngineRef, Shot
 
 ENGINE = EngineRef("pattern")

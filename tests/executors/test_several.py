@@ -1,5 +1,6 @@
 """Several workers, as far as no process is needed: late answers, lost pieces, silence, and who is chosen where."""
 
+import os
 import random
 
 import pytest
@@ -8,6 +9,7 @@ from teststrip.errors import UsageError
 from teststrip.executors.making import Maker
 from teststrip.executors.named import configured, executor_of
 from teststrip.executors.pieces import Pieces
+from teststrip.executors.places import gpus, places
 from teststrip.executors.several import SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.hosted import configuration
@@ -100,6 +102,41 @@ class LosesPieces(InTurns):
 def test_the_contract_catches_a_planted_fault(faulty):
     with faulty() as executor, pytest.raises((AssertionError, KeyError)):
         ExecutorContract().test_every_shot_is_answered_once(executor)
+
+
+@pytest.mark.parametrize(
+    ("visible", "cards"),
+    [
+        ("0,1", ["0", "1"]),
+        ("GPU-8932f937-d72c, GPU-1", ["GPU-8932f937-d72c", "GPU-1"]),
+        ("MIG-GPU-1/7/0", ["MIG-GPU-1/7/0"]),
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", ["0"]),
+        ("NoDevFiles", []),
+    ],
+)
+def test_cards_are_those_that_cuda_would_see(visible, cards, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus() == cards
+
+
+@pytest.mark.parametrize("number", [1, 2, 1000])
+def test_a_system_that_binds_no_process_to_cores_still_shares_its_threads(number, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    found = places(number, [], [])
+    assert {place.cores for place in found} == {()}
+    assert {place.variables["OMP_NUM_THREADS"] for place in found} == {str(max(1, os.cpu_count() // number))}
+
+
+def test_more_workers_than_cores_run_on_any_core_with_a_thread_each(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert {(place.cores, place.variables["OMP_NUM_THREADS"]) for place in places(3, [], [4, 5])} == {((), "1")}
+
+
+@pytest.mark.parametrize("patience", [0, 0.5, 1800])
+def test_the_driver_never_waits_without_end(patience):
+    assert 0 < Silence(patience).longest_wait <= 1
 
 
 def test_only_the_time_in_which_the_driver_waits_counts_as_silence():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from bench.gpu.__main__ import SECTIONS, run
+from bench.gpu.__main__ import SECTIONS, driver, run
 from bench.gpu.models import DENOISERS, PUBLISHED, parameters
 from bench.gpu.sections import LeftOut, Setup, measured
 
@@ -58,6 +58,17 @@ def test_a_batcher_that_gives_bytes_of_neighbours_is_caught(tmp_path, fault, sec
     result = run(replace(SMALL, batcher=fault), [section], tmp_path / "gpu.json")
     assert not result["holds"]
     assert result["sections"][section]["wrong"] == ["flux"]
+
+
+@pytest.mark.parametrize(("program", "told"), [("echo 570.86.15", "570.86.15"), ("exit 9", None), (None, None)])
+def test_a_machine_without_the_program_of_its_driver_is_measured_all_the_same(tmp_path, program, told, monkeypatch):
+    if program is not None:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert driver(tmp_path / "version") == told
+    (tmp_path / "version").write_text("NVRM version: 570\n", encoding="utf-8")
+    assert driver(tmp_path / "version") == (told or "NVRM version: 570")
 
 
 def test_full_sized_denoisers_have_the_published_number_of_weights():

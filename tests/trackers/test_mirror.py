@@ -153,6 +153,14 @@ def test_tables_pages_and_small_pictures_are_written_at_a_url(study: Path, bucke
     assert "--image picture" in there["atlas/README.md"].decode()
 
 
+def test_an_atlas_at_a_url_takes_away_the_parts_of_a_larger_one(study: Path, bucket: Any) -> None:
+    with open_result(study) as result:
+        export.send(result, "atlas", f"s3://{bucket.name}/atlas", side=16, most=5)
+        assert len(objects(bucket)) == 4
+        export.send(result, "atlas", f"s3://{bucket.name}/atlas", side=16)
+    assert objects(bucket).keys() == {"atlas/README.md", "atlas/part-0000.parquet"}
+
+
 def test_a_bucket_that_is_not_there_is_one_sentence(study: Path, bucket: Any) -> None:
     with open_result(study) as result, pytest.raises(StoreError, match="The study itself is not touched"):
         export.send(result, "csv", "s3://no-such-bucket-here/a.csv")

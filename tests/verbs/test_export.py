@@ -202,6 +202,50 @@ def test_an_atlas_is_parts_of_parquet_with_every_level_score_and_small_picture(r
         export.write(result, "atlas")
 
 
+@pytest.mark.parametrize("name", ["picture", "Picture"])
+def test_an_axis_may_have_the_name_of_the_pictures_column(name: str, tmp_path: Path) -> None:
+    toml = studies.write(tmp_path, prompts=[f"an owl {{{name}}}"], replicates=1, settings={}, axes={name: ["a", "b"]})
+    drive(toml, tmp_path / "study", trackers=[], views=False).result.close()
+    with open_result(tmp_path / "study") as result:
+        folder = export.write(result, "atlas", tmp_path / "atlas", side=16)
+    table = pyarrow.parquet.read_table(folder / "part-0000.parquet")
+    assert set(table.column(name).to_pylist()) == {"a", "b"}
+    assert all(pictures.decode(picture["bytes"]).size for picture in table.column("picture_").to_pylist())
+    assert "--image picture_\n" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_atlas_takes_away_the_parts_of_a_larger_one_and_nothing_else(result: Result, tmp_path: Path) -> None:
+    folder = export.write(result, "atlas", tmp_path / "atlas", side=16, most=3)
+    assert len(list(folder.glob("part-*.parquet"))) > 1
+    (folder / "part-mine.parquet").write_bytes(b"mine")
+    export.write(result, "atlas", folder, side=16)
+    assert {path.name for path in folder.iterdir()} == {"part-0000.parquet", "README.md", "part-mine.parquet"}
+
+
+def test_an_atlas_is_not_written_over_a_readme_of_the_users(result: Result, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Mine\n", encoding="utf-8")
+    (tmp_path / "part-0001.parquet").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="Name a folder for the atlas alone"):
+        export.write(result, "atlas", tmp_path, side=16)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "README.md": b"# Mine\n",
+        "part-0001.parquet": b"mine",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "held"),
+    [
+        ([2**70, 1], [str(2**70), "1"]),
+        ([2**60 + 1, 0.5], [float(2**60), 0.5]),
+        ([2**63 - 1, -(2**63)], [2**63 - 1, -(2**63)]),
+    ],
+)
+def test_a_column_of_an_atlas_holds_any_number(values: list[float], held: list[object]) -> None:
+    kind = atlas.kind_of(set(map(atlas.type_of, values)))
+    assert pyarrow.array([atlas.cell(value, kind) for value in values], kind).to_pylist() == held
+
+
 def test_parts_of_an_atlas_have_the_same_columns_of_the_same_types(result: Result) -> None:
     whole = dict(atlas.parts(result, side=16))
     parts = dict(atlas.parts(result, side=16, most=3))

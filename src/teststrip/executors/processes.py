@@ -10,14 +10,12 @@ import contextlib
 import os
 import pickle
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any, Final, Self
 
@@ -25,6 +23,7 @@ from teststrip.errors import UsageError
 from teststrip.executors.making import crossing, portable
 from teststrip.executors.options import amount, check_options, whole
 from teststrip.executors.pieces import Piece, Pieces
+from teststrip.executors.places import Place, cores, gpus, places
 from teststrip.executors.several import SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.records import EngineRef, Failure, Render
@@ -34,21 +33,6 @@ FAREWELL: Final = 5.0
 
 SAID: Final = 300
 """Characters of what a worker said last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a worker runs.
-
-    Attributes:
-        number: of no other worker.
-        variables: of its environment, beside those of the driver.
-        cores: the processor's cores that it keeps to; none = all.
-    """
-
-    number: int
-    variables: Mapping[str, str]
-    cores: tuple[int, ...] = ()
 
 
 class Worker:
@@ -250,53 +234,3 @@ class ProcessesExecutor(SeveralWorkers):
         assert worker.piece is not None
         how = worker.end(kill=bool(why))
         yield from self._lost(worker.piece.number, pieces, why or how)
-
-
-def gpus() -> list[str]:
-    """The NVIDIA GPUs of this machine, as CUDA_VISIBLE_DEVICES names them. Loads no library."""
-    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    try:
-        told = subprocess.run(  # noqa: S603 - a program found on the PATH, without arguments of a user
-            [program, "--query-gpu=index", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return told.stdout.split() if told.returncode == 0 else []
-
-
-def cores() -> list[int]:
-    """The cores that this process may use; none where the system does not say."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
-def places(number: int | None, cards: list[str], cores: list[int]) -> list[Place]:
-    """Where each worker runs: its GPU, its share of the cores, and as many threads.
-
-    Raises:
-        UsageError: no number is given, and there is no GPU.
-
-    >>> for place in places(None, ["0", "1"], [0, 1, 2, 3]):
-    ...     print(place.variables["CUDA_VISIBLE_DEVICES"], place.cores)
-    0 (0, 1)
-    1 (2, 3)
-    """
-    if number is None and not cards:
-        raise UsageError("--executor processes: no GPU is seen here. Write how many processes, such as processes:4")
-    number = len(cards) if number is None else number
-    share = len(cores) // number
-    found = []
-    for worker in range(number):
-        own = tuple(cores[worker * share : (worker + 1) * share])
-        variables = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(max(1, share))}
-        if cards:
-            variables["CUDA_VISIBLE_DEVICES"] = cards[worker % len(cards)]
-        found.append(Place(worker, variables, own))
-    return found

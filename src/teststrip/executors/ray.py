@@ -193,7 +193,7 @@ class RayExecutor(SeveralWorkers):
     def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:
         begin = time.monotonic()
         pending = [member.pending for member in self._members if member.pending is not None]
-        longest = min(LOOK, self._silence.longest_wait or LOOK)
+        longest = min(LOOK, self._silence.longest_wait)
         ready, _ = ray.wait(pending, num_returns=1, timeout=longest, fetch_local=False)
         if ready:  # and all others that are, so that a fast actor keeps no slow one waiting
             ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)

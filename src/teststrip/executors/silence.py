@@ -26,9 +26,12 @@ class Silence:
         self._seconds: dict[int, float] = {}
 
     @property
-    def longest_wait(self) -> float | None:
-        """Seconds that the driver may wait for a message before it looks at the silence; None = any time."""
-        return min(self.patience, 1.0) if self.patience else None
+    def longest_wait(self) -> float:
+        """Seconds that the driver may wait for a message before it looks at the silence.
+
+        Never without end, because on Windows Ctrl-C does not interrupt a thread that waits for a queue.
+        """
+        return min(self.patience or 1.0, 1.0)
 
     def waited(self, seconds: float, *, under_way: Collection[int], heard: Collection[int]) -> list[int]:
         """Note that the driver waited.

@@ -66,15 +66,24 @@ def write(result: Result, to: str, target: Path | None = None, **options: Any) -
 
 
 def _write_folder(result: Result, to: str, target: Path | None, options: Mapping[str, Any]) -> Path:
-    if to == "atlas" and target is None:
-        raise UsageError("atlas is a folder of its own, with a copy of every picture. Say where: --out FOLDER")
-    for name, data in FOLDERS[to](result, **options):
-        if target is None:
+    if target is None:
+        if to == "atlas":
+            raise UsageError("atlas is a folder of its own, with a copy of every picture. Say where: --out FOLDER")
+        for name, data in FOLDERS[to](result, **options):
             inside.write(result.folder, f"{CHARTS}/{name}", data)
-        else:
-            Path(target).mkdir(parents=True, exist_ok=True)
-            disk.replace(Path(target) / name, data)
-    return result.folder / CHARTS if target is None else Path(target)
+        return result.folder / CHARTS
+    target = Path(target)
+    target.mkdir(parents=True, exist_ok=True)
+    before = [path.name for path in target.iterdir()]
+    if to == "atlas" and atlas.INDEX in before and not atlas.is_index((target / atlas.INDEX).read_bytes()):
+        raise UsageError(f"{target} has an {atlas.INDEX} of its own. Name a folder for the atlas alone: --out FOLDER")
+    written = set()
+    for name, data in FOLDERS[to](result, **options):
+        disk.replace(target / name, data)
+        written.add(name)
+    for name in atlas.leftover(before, written) if to == "atlas" else ():
+        (target / name).unlink(missing_ok=True)
+    return target
 
 
 def send(result: Result, to: str, url: str, **options: Any) -> None:
@@ -94,8 +103,12 @@ def send(result: Result, to: str, url: str, **options: Any) -> None:
     _check(to, options)
     place = Elsewhere(url)
     if to in FOLDERS:
+        before = place.sizes() if to == "atlas" else {}
+        written = set()
         for name, data in FOLDERS[to](result, **options):
             place.put({name: data})
+            written.add(name)
+        place.remove(atlas.leftover(before, written))
     else:
         place.put({"": FORMATS[to][0](result, PurePosixPath(url).suffix, **options)})
 

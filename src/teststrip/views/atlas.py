@@ -7,7 +7,8 @@ a struct with `bytes`, as in the data sets of Hugging Face, which is what Embedd
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from teststrip import plugins
@@ -29,6 +30,14 @@ MOST = 20_000
 
 PICTURE = "picture"
 
+LARGEST = 2**63
+"""The first whole number that a column of whole numbers cannot hold."""
+
+INDEX = "README.md"
+"""Written first, so that the parts of an export that was cut off are known as ours, too."""
+
+_PART = re.compile(r"part-\d{4,}\.parquet")
+
 READ_ME = """\
 # {study}
 
@@ -42,7 +51,7 @@ and scores are columns, by which points are coloured and filtered.
 
 
 def parts(result: Result, *, side: int = 128, most: int = MOST) -> Iterator[tuple[str, bytes]]:
-    """The files one after another: a name for each, and its bytes.
+    """The files one after another: a name for each, and its bytes. The column of the pictures has a name of its own.
 
     Args:
         result: finished or not.
@@ -60,19 +69,43 @@ def parts(result: Result, *, side: int = 128, most: int = MOST) -> Iterator[tupl
     rows = [row for row in polled.counted(result.rows(), polled.votes_in(result.folder)) if row.image]
     chunks = [rows[start : start + most] for start in range(0, len(rows), most)]
     kinds = _kinds(chunks)
-    schema = pa.schema([*((name, kind) for name, kind in kinds.items()), (PICTURE, pa.struct({"bytes": pa.binary()}))])
+    taken = {name.casefold() for name in kinds}  # DuckDB, which reads the files, knows no capitals
+    column = PICTURE
+    while column in taken:  # an axis may have any name
+        column += "_"
+    read_me = READ_ME.format(study=result.study.name, pictures=len(rows), column=column)
+    yield INDEX, read_me.encode("utf-8", "replace")
+    schema = pa.schema([*kinds.items(), (column, pa.struct({"bytes": pa.binary()}))])
     for number, chunk in enumerate(chunks):
         records = tables.records(chunk)
         columns: dict[str, list[object]] = {
-            name: [_cell(record.get(name), as_text=kind == pa.string()) for record in records]
-            for name, kind in kinds.items()
+            name: [cell(record.get(name), kind) for record in records] for name, kind in kinds.items()
         }
-        columns[PICTURE] = list(files.by_threads(lambda row: _small(result, row.image, side), chunk))
+        columns[column] = list(files.by_threads(lambda row: _small(result, row.image, side), chunk))
         stream = io.BytesIO()
         pa.parquet.write_table(pa.Table.from_pydict(columns, schema=schema), stream, compression="zstd")
         yield f"part-{number:04d}.parquet", stream.getvalue()
-    read_me = READ_ME.format(study=result.study.name, pictures=len(rows), column=PICTURE)
-    yield "README.md", read_me.encode("utf-8", "replace")
+
+
+def is_index(data: bytes) -> bool:
+    """Whether a file is the index of an export for Embedding Atlas, and not a file of the user's own."""
+    return b"pictures of a Teststrip study, for Embedding Atlas" in data
+
+
+def leftover(there: Iterable[str], written: Container[str]) -> list[str]:
+    """The parts of an earlier and larger export, which would show pictures twice.
+
+    Args:
+        there: names of the files that lay in the folder before.
+        written: names of the files that were written now.
+
+    >>> leftover(["README.md", "part-0000.parquet", "part-0001.parquet", "mine.parquet"], {"part-0000.parquet"})
+    ['part-0001.parquet']
+    >>> leftover(["part-0001.parquet"], ())  # a folder without our index is of another program
+    []
+    """
+    names = list(there)
+    return [name for name in names if INDEX in names and _PART.fullmatch(name) and name not in written]
 
 
 def _kinds(chunks: Sequence[Sequence[Row]]) -> dict[str, pa.DataType]:
@@ -81,7 +114,7 @@ def _kinds(chunks: Sequence[Sequence[Row]]) -> dict[str, pa.DataType]:
     for chunk in chunks:
         for record in tables.records(chunk):
             for name, value in record.items():
-                seen.setdefault(name, set()).add(type(value))
+                seen.setdefault(name, set()).add(type_of(value))
     return {name: kind_of(types - {type(None)}) for name, types in seen.items()}
 
 
@@ -96,10 +129,21 @@ def kind_of(types: set[type]) -> pa.DataType:
     return pa.float64() if types and types <= {int, float} else pa.string()
 
 
-def _cell(value: object, *, as_text: bool) -> object:
-    if value is None or not as_text:
+def type_of(value: object) -> type:
+    """The type that a column must hold for this value: a whole number beyond 64 bits is text."""
+    large = isinstance(value, int) and not -LARGEST <= value < LARGEST
+    return str if large else type(value)
+
+
+def cell(value: object, kind: pa.DataType) -> object:
+    """A value as a column of this type holds it."""
+    import pyarrow as pa
+
+    if value is None or isinstance(value, str):
         return value
-    return value if isinstance(value, str) else label(value)  # type: ignore[arg-type]
+    if kind == pa.string():
+        return label(value)  # type: ignore[arg-type]
+    return float(value) if kind == pa.float64() else value  # type: ignore[arg-type]
 
 
 def _small(result: Result, image: Image | None, side: int) -> Mapping[str, bytes] | None:
