@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from teststrip.errors import UsageError
+from teststrip.errors import EngineError, UsageError
 from teststrip.executors.making import Maker
 from teststrip.executors.named import configured, executor_of
 from teststrip.executors.pieces import Pieces
@@ -13,7 +13,8 @@ from teststrip.executors.places import gpus, places
 from teststrip.executors.several import SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.hosted import configuration
-from teststrip.testing.executor_contract import ExecutorContract
+from teststrip.records import Failure, Shot
+from teststrip.testing.executor_contract import ENGINE, ExecutorContract
 
 
 class InTurns(SeveralWorkers):
@@ -175,3 +176,41 @@ def test_the_configuration_chooses_an_executor_and_the_command_overrules_it(tmp_
 def test_a_wrong_table_is_refused_with_its_place(table, says):
     with pytest.raises(UsageError, match=says):
         executor_of(configured(table), table)
+
+
+class Dying(InTurns):
+    """Workers that end at some shots, or at every one, before they answer."""
+
+    def __init__(self, deadly):
+        super().__init__()
+        self.deadly = deadly
+
+    def _heard(self, pieces):
+        worker = next(iter(self.at))
+        number, answers = self.at[worker]
+        answer = next(answers, None)
+        if answer is None:
+            del self.at[worker]
+            yield from self._done(number, pieces)
+        elif self.deadly(answer.shot.seed):
+            del self.at[worker]
+            yield from self._lost(number, pieces, "signal 9")
+        elif pieces.answered(number, answer.shot.id):
+            self._fruitless = 0
+            yield answer
+
+
+@pytest.mark.parametrize("deadly", [{0}, {0, 1}, {0, 7, 20, 39}])
+def test_shots_that_end_workers_fail_and_all_others_are_made(deadly):
+    with Dying(deadly.__contains__) as executor:
+        shots = [Shot(ENGINE, {"prompt": "an owl", "seed": 100 + n, "width": 16, "height": 16}) for n in range(40)]
+        executor.deadly = lambda seed: seed - 100 in deadly
+        answers = list(executor.run(ENGINE, shots))
+    assert sorted(one.shot.seed - 100 for one in answers if isinstance(one, Failure)) == sorted(deadly)
+    assert len(answers) == 40
+
+
+def test_workers_that_end_at_every_shot_end_the_run():
+    shots = [Shot(ENGINE, {"prompt": "an owl", "seed": n, "width": 16, "height": 16}) for n in range(40)]
+    with Dying(lambda seed: True) as executor, pytest.raises(EngineError, match="end before they answer"):
+        list(executor.run(ENGINE, shots))

@@ -160,7 +160,8 @@ class Pieces:
         return failures
 
     def _put(self, item: Item) -> None:
-        insort(self._waiting.setdefault(item.weights, []), item, key=lambda one: -one.cost)
+        # What was lost comes last: if it is this shot that ends workers, the others are made before it.
+        insort(self._waiting.setdefault(item.weights, []), item, key=lambda one: (one.lost, -one.cost))
 
     def _most_to_do(self) -> Hashable:
         held = {piece.weights for piece in self._under_way.values()}

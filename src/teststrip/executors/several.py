@@ -107,21 +107,24 @@ class SeveralWorkers(ABC):
         else:
             yield from pieces.lost(number, "the engine gave no answer")
 
-    def _lost(self, number: int | None, pieces: Pieces, how: str, *, bearable: int = IN_A_ROW) -> Iterator[Failure]:
+    def _lost(self, number: int | None, pieces: Pieces, how: str, *, bearable: int | None = None) -> Iterator[Failure]:
         """A worker ended: the shots of its piece wait again.
 
         Raises:
             EngineError: more workers than are bearable ended one after another without any answer between.
         """
         self._fruitless += 1
-        if self._fruitless > bearable:
+        if self._fruitless > (IN_A_ROW * self._most if bearable is None else bearable):
             raise EngineError(f"the workers that make pictures end before they answer ({how})")
         if number is None:
             return
         if self._finishing:
             pieces.end(number)
         else:
-            yield from pieces.lost(number, f"the worker that made it ended ({how})")
+            failed = pieces.lost(number, f"the worker that made it ended ({how})")
+            if failed:  # it was the shot, and not the machine
+                self._fruitless = 0
+            yield from failed
 
     @property
     @abstractmethod
