@@ -17,7 +17,8 @@ from teststrip import plan
 from teststrip.study import reference, schema, template
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").rglob("*.toml"))
+# A study is asked for anywhere but in a file of the user's own configuration.
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*.toml") if path.name != "config.toml")
 VALIDATOR = jsonschema.Draft7Validator(schema())
 
 
