@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-comp
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 MEASURED = analysis pictures store study
 
-.PHONY: demo original test quick coverage heavy check campaign bench docs site clean
+.PHONY: demo original test quick coverage heavy check style types contracts scripts campaign bench docs site clean
 
 demo: .venv/.installed  ## 432 images of the embedded model and what they say: about two minutes after the set-up
 	$(BIN)/teststrip run examples/demo.toml
@@ -30,11 +30,19 @@ coverage: .venv/.installed-quick  ## the quick tests, and how much of four rooms
 heavy: .venv/.installed-dev .venv/.browsers  ## the other tests
 	$(PYTEST) --tier heavy
 
-check: .venv/.installed-dev  ## style, types, import contracts
+check: style types contracts scripts  ## style, types, import contracts, the page's scripts; `make -j2 check` takes two cores
+
+style: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/.installed-dev
 	$(BIN)/mypy
+
+contracts: .venv/.installed-dev
 	$(BIN)/lint-imports
+
+scripts:
 	@command -v npm >/dev/null || { echo "no npm here: the page's scripts are not checked"; exit 0; }; \
 	npm install --no-audit --no-fund --silent && npm run --silent check
 

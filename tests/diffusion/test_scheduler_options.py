@@ -24,7 +24,7 @@ OWN = {"sd15": "DDIMScheduler", "flux": "FlowMatchEulerDiscreteScheduler"}
 
 CLASSES = [name for name in schedulers.names() if hasattr(diffusers, name)]
 PLAIN = int | float | str | bool | type(None)
-SAMPLE = 13
+SAMPLE = 23
 """Every so many option is made into a picture in CI; `make campaign` makes all of them."""
 
 

@@ -34,8 +34,12 @@ def network():
         pytest.skip(f"no network namespace here: {said.strip()}")
 
 
-def test_ray_keeps_the_contract(network):
-    code, said = alone("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/executors/ray_inside.py")
+SOME = "answered_once or pictures_are_those or finish_ends or killed_lose"
+
+
+@pytest.mark.parametrize("which", [SOME, pytest.param("test_", marks=pytest.mark.slow)], ids=["some", "all"])
+def test_ray_keeps_the_contract(network, which):
+    code, said = alone("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", which, "tests/executors/ray_inside.py")
     assert code == 0, said[-4000:]
 
 
