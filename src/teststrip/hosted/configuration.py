@@ -21,14 +21,16 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from teststrip.errors import EngineError, among
 from teststrip.hosted.addresses import Reach, reach
 from teststrip.records import BUDGET, Price
+
+T = TypeVar("T")
 
 VARIABLE = "TESTSTRIP_CONFIG"
 """The environment variable that names another file."""
@@ -90,15 +92,31 @@ class Configuration:
         Raises:
             EngineError: there is none, or its entry is wrong; the message says where and what.
         """
-        if name not in self.providers:
+        return self.entry("providers", name, server, asked="provider", write=" with its base_url")
+
+    def entry(self, table: str, name: str, read: Callable[[str, object], T], *, asked: str, write: str = "") -> T:
+        """What an entry of one of the tables declares.
+
+        Args:
+            table: its name: "services".
+            name: of the entry.
+            read: makes of a name and an entry what it declares; raises EngineError without saying where it stands.
+            asked: what asked for the name.
+            write: what to write where there is no such entry, to follow its head.
+
+        Raises:
+            EngineError: there is none, or its entry is wrong; the message says where and what.
+        """
+        entries: Mapping[str, Any] = getattr(self, table)
+        if name not in entries:
             raise EngineError(
-                f"provider: {name!r} is unknown{among(name, self.providers, 'There are')}."
-                f" Write [providers.{name}] with its base_url into {self.path}"
+                f"{asked}: {name!r} is unknown{among(name, entries, 'There are')}."
+                f" Write [{table}.{name}]{write} into {self.path}"
             )
         try:
-            return server(name, self.providers[name])
+            return read(name, entries[name])
         except EngineError as error:
-            raise EngineError(f"{self.path}: providers.{name}: {error}") from None
+            raise EngineError(f"{self.path}: {table}.{name}: {error}") from None
 
     def at(self, address: str) -> Provider:
         """The server at an address that the user writes by hand: as the file has it, by name or URL, or the URL itself.

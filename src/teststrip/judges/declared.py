@@ -67,16 +67,7 @@ def find(name: str) -> Declared:
     Raises:
         EngineError: there is none, or its entry is wrong; the message says where and what.
     """
-    found = configuration.read()
-    if name not in found.judges:
-        raise EngineError(
-            f"--judge: {name!r} is unknown{among(name, found.judges, 'There are')}."
-            f" Write [judges.{name}] with its model into {found.path}"
-        )
-    try:
-        return declared(name, found.judges[name])
-    except EngineError as error:
-        raise EngineError(f"{found.path}: judges.{name}: {error}") from None
+    return configuration.read().entry("judges", name, declared, asked="--judge", write=" with its model")
 
 
 def declared(name: str, entry: object) -> Declared:
