@@ -14,12 +14,12 @@ import time
 import psutil
 import pytest
 import ray
+from tests.executors.little import little
 
 from teststrip.errors import EngineError, UsageError
 from teststrip.executors.cluster import join
 from teststrip.executors.ray import RayExecutor
 from teststrip.records import EngineRef, Failure, Render, Shot
-from teststrip.study import study
 from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
 from teststrip.verbs.run import Session
 
@@ -99,19 +99,11 @@ def test_an_error_of_the_engine_on_a_node_is_raised_in_the_driver(two):
 
 
 def test_a_study_has_the_pictures_of_a_run_in_one_process(tmp_path, two):
-    little = study(
-        name="little",
-        prompts=["an owl", "a cat"],
-        replicates=3,
-        engine={"name": "pattern"},
-        settings={"width": 16, "height": 16},
-        axes={"guidance_scale": [1, 7.5], "num_inference_steps": [2, 30]},
-    )
     found = {}
     for name, executor in (("local", None), ("ray", RayExecutor(workers=2, **SHARE))):
-        with Session.open(little, tmp_path / name, trackers=[], executor=executor) as session:
+        with Session.open(little(), tmp_path / name, trackers=[], executor=executor) as session:
             session.make(itertools.islice(session.todo(), 12))
-        with Session.open(little, tmp_path / name, trackers=[]) as session:  # goes on with another executor
+        with Session.open(little(), tmp_path / name, trackers=[]) as session:  # goes on with another executor
             assert len(list(session.todo())) == 12
         with session.result as result:
             found[name] = {row.planned.shot.id: row.image.facts["pixels"] for row in result.rows() if row.image}

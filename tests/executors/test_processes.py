@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from tests.executors.little import little
 
 from teststrip.executors.processes import ProcessesExecutor
 from teststrip.records import EngineRef, Failure, Render
@@ -65,17 +66,9 @@ def pixels(asked, folder, executor):
 
 
 def test_a_study_has_the_pictures_of_a_run_in_one_process(tmp_path):
-    little = study(
-        name="little",
-        prompts=["an owl", "a cat"],
-        replicates=3,
-        engine={"name": "pattern"},
-        settings={"width": 16, "height": 16},
-        axes={"guidance_scale": [1, 7.5], "num_inference_steps": [2, 30]},
-    )
-    alone = pixels(little, tmp_path / "local", None)
+    alone = pixels(little(), tmp_path / "local", None)
     assert len(alone) == 24
-    assert pixels(little, tmp_path / "processes", ProcessesExecutor(2)) == alone
+    assert pixels(little(), tmp_path / "processes", ProcessesExecutor(2)) == alone
 
 
 @pytest.mark.slow
