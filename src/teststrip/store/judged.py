@@ -3,8 +3,8 @@
     {"check": CHECK, "asked": {...}}
 
 The last line about a question says what became of it. A question that is still *sent* when the file is opened is one
-whose process died before the answer: perhaps paid, so it counts with all that it may have cost. A line whose check does
-not fit is skipped. A kill may leave the beginning of a line, which the next process cuts off.
+whose process died before the answer: perhaps paid, so it counts with all that it may have cost. `lines` says how they
+are kept through kills. A line whose check does not fit is skipped.
 
 Knows records and lines; nothing of models and servers.
 """
@@ -12,28 +12,26 @@ Knows records and lines; nothing of models and servers.
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from teststrip import disk
 from teststrip.errors import StoreError
 from teststrip.folder import JUDGED_FILE, JUDGED_LOCK_FILE
-from teststrip.records import canonical_json, digest_of
+from teststrip.records import canonical_json
 from teststrip.records.votes import Pair
 from teststrip.store import inside
 from teststrip.store.files import is_digest
+from teststrip.store.lines import LineFile
 from teststrip.store.lock import FolderLock
 from teststrip.store.rows import NO_CURRENCY
 from teststrip.store.votes import read_pair
 
-MOST_BYTES = 2**27
 MOST_LETTERS = {"judge": 60, "said": 300, "currency": 10}
 MOST_MONEY = 1e9
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 State = Literal["sent", "answered", "refused", "invalid", "unknown", "failed"]
 """What became of a question. In this order: no answer yet; an answer that can be read; the content policy said no; an
@@ -94,13 +92,9 @@ class JudgedFile:
         self._folder = folder
         with inside.speaking(folder):
             self._lock = FolderLock(folder, name=JUDGED_LOCK_FILE)
+        self._lines = LineFile(folder, JUDGED_FILE)
         try:
-            self._asked, whole = _read(folder)
-            with inside.speaking(folder):
-                path = inside.place(folder, JUDGED_FILE)
-                self._new = not path.exists()
-                self._file = os.open(path, _FLAGS, 0o644)
-                os.ftruncate(self._file, whole)
+            self._asked = _read(self._lines)
         except BaseException:
             self._lock.release()
             raise
@@ -126,26 +120,18 @@ class JudgedFile:
             read_asked(table)
         except ValueError as error:
             raise StoreError(f"{self._folder}: this answer cannot be kept, because {error}") from error
-        left = memoryview((canonical_json({"check": _check(table), "asked": table}) + "\n").encode())
-        with inside.speaking(self._folder):
-            while left:
-                left = left[os.write(self._file, left) :]
-            disk.sync(self._file)
-            if self._new:
-                disk.sync_folder(self._folder)
-                self._new = False
+        self._lines.append([{"asked": table}])
         self._asked.append(asked)
         self._last[asked.question] = asked
 
     def close(self) -> None:
         """Let other processes ask."""
-        os.close(self._file)
         self._lock.release()
 
 
 def spent(folder: Path) -> Mapping[str, float]:
     """What judges have cost in a folder, by currency: what was paid, and where that is not known, what was reserved."""
-    return _spent(_read(folder)[0])
+    return _spent(_read(LineFile(folder, JUDGED_FILE)))
 
 
 def _spent(lines: list[Asked]) -> Mapping[str, float]:
@@ -162,27 +148,12 @@ def _spent(lines: list[Asked]) -> Mapping[str, float]:
     return found
 
 
-def _read(folder: Path) -> tuple[list[Asked], int]:
-    """The lines of the file, and the number of bytes of those that are whole."""
-    try:
-        with inside.opened(folder, JUDGED_FILE, MOST_BYTES) as file:
-            found = file.read(MOST_BYTES)
-    except FileNotFoundError:
-        return [], 0
-    except OSError as error:
-        raise StoreError(f"{folder}: {JUDGED_FILE} cannot be read: {error.strerror or error}") from error
-    whole = found[: found.rfind(b"\n") + 1]
-    return list(_lines(whole)), len(whole)
-
-
-def _lines(data: bytes) -> Iterator[Asked]:
-    for line in data.splitlines():
-        try:
-            table = json.loads(line)
-            if table["check"] == _check(table["asked"]):
-                yield read_asked(table["asked"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
+def _read(lines: LineFile) -> list[Asked]:
+    found = []
+    for table in lines.further().tables:
+        with suppress(ValueError, KeyError, TypeError):
+            found.append(read_asked(table["asked"] if table else None))
+    return found
 
 
 def read_asked(table: object) -> Asked:
@@ -208,7 +179,3 @@ def read_asked(table: object) -> Asked:
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < MOST_MONEY:
             raise ValueError("a number in it is none")
     return Asked(**{**table, "pair": read_pair(table["pair"])})
-
-
-def _check(table: Mapping[str, Any]) -> str:
-    return digest_of(table)[:16]

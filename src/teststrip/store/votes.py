@@ -3,18 +3,14 @@
     {"check": CHECK, "vote": {...}}         a vote
     {"check": CHECK, "withdrawn": ID}       a vote that its rater took back
 
-A line is only ever appended. `add` returns when the disk has it, so a kill at any moment loses at most the vote whose
-`add` had not returned. A kill may leave the beginning of a line. The next `add` cuts it off, because no rater was told
-that it counts. A line whose check does not fit is skipped and counted. An id counts once, however often it comes.
+`lines` says how they are kept through kills. A line whose check does not fit is skipped and counted. An id counts once,
+however often it comes.
 
 Knows records and lines; nothing of pages and raters' links.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,25 +19,20 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from teststrip import disk
 from teststrip.errors import FolderBusy, StoreError
 from teststrip.folder import VOTES_FILE, VOTES_LOCK_FILE
-from teststrip.records import canonical_json, digest_of
 from teststrip.records.votes import Choice, Judgement, Pair, PairKind, RaterKind, Side, Vote
 from teststrip.store import inside
 from teststrip.store.files import is_digest
+from teststrip.store.lines import LineFile
 from teststrip.store.lock import FolderLock
 
 MOST_VOTES = 100_000  # of a study, with those taken back; 70 MB
-MOST_BYTES = 2**27
 MOST_LETTERS = {"id": 64, "rater": 60, "question": 300, "at": 40}
 MOST_LETTERS_JUDGED = {"model": 200, "revision": 80, "options": 500}
 MOST_LETTERS_SAID = 64
 MOST_MILLISECONDS = 86_400_000
 PATIENCE_SECONDS = 10.0  # with another process that is writing votes, which takes milliseconds
-
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
 
 
 class VoteFile:
@@ -55,6 +46,7 @@ class VoteFile:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lines = LineFile(folder, VOTES_FILE)
         self._lock = threading.RLock()  # protects what was read
         self._forget()
 
@@ -84,12 +76,12 @@ class VoteFile:
             FolderBusy: another process holds the votes' lock for long.
             StoreError: a vote is none that can be meant, there is no more room, or the file cannot be written.
         """
-        with self._lock, self._writing() as file:
+        with self._lock, self._writing():
             fresh: dict[str, Vote] = {}
             for vote in votes:
                 if vote.id not in self._votes:
                     fresh.setdefault(vote.id, _checked(self._folder, vote))
-            self._append(file, [{"vote": _table(vote)} for vote in fresh.values()])
+            self._append([{"vote": _table(vote)} for vote in fresh.values()])
             self._votes.update(fresh)
             return len(fresh)
 
@@ -99,85 +91,54 @@ class VoteFile:
         Returns:
             Whether it counted until now.
         """
-        with self._lock, self._writing() as file:
+        with self._lock, self._writing():
             if self._votes.get(identity) is None:
                 return False
-            self._append(file, [{"withdrawn": identity}])
+            self._append([{"withdrawn": identity}])
             self._votes[identity] = None
             return True
 
     def _forget(self) -> None:
         self._votes: dict[str, Vote | None] = {}
-        self._read = 0
         self._damaged = 0
         self._entries = 0
 
     def _catch_up(self) -> None:
-        """Read the whole lines that were appended since the last look."""
-        try:
-            with inside.opened(self._folder, VOTES_FILE, MOST_BYTES) as file:
-                if os.fstat(file.fileno()).st_size < self._read:
-                    self._forget()
-                file.seek(self._read)
-                found = file.read(MOST_BYTES)
-        except FileNotFoundError:
-            return self._forget()
-        except OSError as error:
-            raise StoreError(f"{self._folder}: {VOTES_FILE} cannot be read: {error.strerror or error}") from error
-        whole = found[: found.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            self._take(line)
-        self._read += len(whole)
-        return None
-
-    def _take(self, line: bytes) -> None:
-        self._entries += 1
-        try:
-            table = json.loads(line)
-            check = table.pop("check")
-            if check != _check(table):
+        """Take what was appended since the last look."""
+        further = self._lines.further()
+        if further.anew:
+            self._forget()
+        self._entries += len(further.tables)
+        for table in further.tables:
+            try:
+                self._take(table)
+            except (ValueError, KeyError, TypeError):
                 self._damaged += 1
-            elif "withdrawn" in table:
-                self._votes[str(table["withdrawn"])] = None
-            else:
-                vote = read(table["vote"])
-                self._votes.setdefault(vote.id, vote)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._damaged += 1
+
+    def _take(self, table: Mapping[str, Any] | None) -> None:
+        if table is None:
+            raise ValueError("its check does not fit")
+        if "withdrawn" in table:
+            self._votes[str(table["withdrawn"])] = None
+        else:
+            vote = read(table["vote"])
+            self._votes.setdefault(vote.id, vote)
 
     @contextmanager
-    def _writing(self) -> Iterator[int]:
-        """The file, open to append to, under the votes' lock and without the beginning of a line at its end."""
+    def _writing(self) -> Iterator[None]:
+        """The votes' lock, with all that other processes wrote before."""
         with inside.speaking(self._folder):
             lock = _locked(self._folder)
-            try:
-                file = os.open(inside.place(self._folder, VOTES_FILE), _FLAGS | _BINARY, 0o644)
-                try:
-                    if not stat.S_ISREG(os.fstat(file).st_mode):
-                        raise StoreError(f"{self._folder}: {VOTES_FILE} is no regular file")
-                    self._catch_up()
-                    if os.fstat(file).st_size > self._read:
-                        os.ftruncate(file, self._read)
-                    yield file
-                finally:
-                    os.close(file)
-            finally:
-                lock.release()
+        try:
+            self._catch_up()
+            yield
+        finally:
+            lock.release()
 
-    def _append(self, file: int, tables: list[dict[str, Any]]) -> None:
-        if not tables:
-            return
+    def _append(self, tables: list[dict[str, Any]]) -> None:
         if self._entries + len(tables) > MOST_VOTES:
             raise StoreError(f"{self._folder}: {MOST_VOTES:,} votes are the most that a study takes")
-        new = self._read == 0
-        data = "".join(canonical_json({"check": _check(table), **table}) + "\n" for table in tables).encode()
-        left = memoryview(data)
-        while left:
-            left = left[os.write(file, left) :]
-        disk.sync(file)
-        if new:
-            disk.sync_folder(self._folder)
-        self._read += len(data)
+        self._lines.append(tables)
         self._entries += len(tables)
 
 
@@ -271,10 +232,6 @@ def _checked(folder: Path, vote: Vote) -> Vote:
         return read(asdict(vote))
     except ValueError as error:
         raise StoreError(f"{folder}: this vote cannot be kept, because {error}") from error
-
-
-def _check(table: Mapping[str, Any]) -> str:
-    return digest_of(table)[:16]
 
 
 def _locked(folder: Path) -> FolderLock:
