@@ -1,4 +1,4 @@
-"""The shots of a study: which there are, in which order, under which ids and seeds, and what they cost.
+"""The shots of a study: which there are, in which order, under which ids and seeds; `costs` says what they cost.
 
 A plan is lazy: it counts a million shots without making one. It knows neither folder nor clock: the caller says which
 ids are done and how long a denoiser call takes.
@@ -9,24 +9,21 @@ run that is stopped early has pictures of every cell.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
 
 from teststrip import plugins
+from teststrip.plan.costs import Costs
 from teststrip.plan.seeds import seeds_of
 from teststrip.plan.stencil import Stencil, Stencils, utf8
-from teststrip.plan.summary import AxisCount, LevelCount, Measured, PlanSummary
+from teststrip.plan.summary import Measured, PlanSummary, counted, paced
 from teststrip.plan.turns import turns
-from teststrip.protocols import AsksAgain, Engine, Priced, Recipes
+from teststrip.protocols import Engine, Recipes
 from teststrip.protocols import seeds_of as seeding
-from teststrip.records import Cell, EngineRef, Planned, Price, Prompt, Shot, Study, Value, canonical_json
+from teststrip.records import Cell, EngineRef, Planned, Prompt, Shot, Study, Value, canonical_json
 from teststrip.study.cells import Composition, combinations, full_count
 from teststrip.study.engines import ONLY
 from teststrip.study.prompts import fill
-
-Answer = TypeVar("Answer")
 
 UNSEEDED = {
     "best effort": "gives a like picture for a seed, not the same one: a picture cannot be made again exactly",
@@ -180,7 +177,7 @@ class Plan:
         Returns:
             None where no engine counts its calls.
         """
-        return self._counted([len(self.study.prompts) * self.study.replicates] * len(self.cells))
+        return self._costs.calls([self._each] * len(self.cells))
 
     def summary(
         self,
@@ -193,15 +190,13 @@ class Plan:
 
         Args:
             done: ids of shots that have an image.
-            pace: seconds a denoiser call, or seconds an image for an engine that counts no calls, by `maker`; without a
-                pace the time is unknown.
+            pace: as `Costs.seconds` takes it, by `maker`; without a pace the time is unknown.
             image_bytes: mean size of an image; without it, the size is guessed from width and height.
         """
-        each = len(self.study.prompts) * self.study.replicates
         made = self._done_by_cell(done)
-        missing = [each - n for n in made]
-        left = len(self) - sum(made)
-        size = image_bytes or self._guessed_size()
+        missing = [self._each - n for n in made]
+        left, pace, costs = len(self) - sum(made), pace or {}, self._costs
+        size = image_bytes or costs.image_bytes()
         return PlanSummary(
             study=self.study.name,
             prompts=len(self.study.prompts),
@@ -211,17 +206,34 @@ class Plan:
             images=len(self),
             done=sum(made),
             left=left,
-            axes=self._axis_counts(made, each),
+            axes=counted(self.study.axes, self.cells, made, self._each),
             calls=self.calls(),
-            calls_left=self._counted(missing),
-            seconds_left=self._seconds_left(missing, pace or {}),
-            untimed=self._untimed(missing, pace or {}),
-            price_left=self._price(missing, lambda engine: True),
-            price_again=self._price(missing, lambda engine: isinstance(engine, AsksAgain) and engine.may_pay_twice()),
-            pace=_paced(pace or {}),
+            calls_left=costs.calls(missing),
+            seconds_left=costs.seconds(missing, pace),
+            untimed=costs.untimed(missing, pace),
+            price_left=costs.prices(missing),
+            price_again=costs.prices_again(missing),
+            pace=paced(pace),
             bytes_left=None if size is None else round(size.value * left),
             size="" if size is None else size.source,
             warnings=self._warnings(),
+        )
+
+    @property
+    def _each(self) -> int:
+        """Shots of a cell."""
+        return len(self.study.prompts) * self.study.replicates
+
+    @cached_property
+    def _costs(self) -> Costs:
+        return Costs(
+            self.study,
+            self.cells,
+            self._engines.values(),
+            maker_of=self.maker,
+            instance_of=self._instance,
+            settings_of=lambda cell: self._composition.settings(cell.levels),
+            seed=self.seed(self.study.prompts[0], 0),
         )
 
     def _stencil(self, cell: Cell) -> Stencil:
@@ -277,93 +289,6 @@ class Plan:
                 made[index] += shot_id in done
         return made
 
-    @cached_property
-    def _calls(self) -> list[int | None]:
-        """The denoiser calls of one shot of each cell; None where the engine counts none."""
-        return self._asked(lambda engine, settings: engine.calls(settings))
-
-    def _counted(self, shots: Sequence[int]) -> int | None:
-        """The denoiser calls of so many shots of each cell; None where no engine counts them."""
-        known = [calls * n for calls, n in zip(self._calls, shots, strict=True) if calls is not None]
-        return sum(known) if known or not self.cells else None
-
-    def _price(self, shots: Sequence[int], counts: Callable[[Engine], bool]) -> tuple[Price, ...]:
-        """The most that so many shots of each cell can cost, one price a currency; empty where engines are free.
-
-        Args:
-            shots: of each cell.
-            counts: whether an engine's shots are added.
-        """
-        if not any(isinstance(engine, Priced) for engine in self._engines.values()):
-            return ()
-        amounts: dict[str, float] = {}
-        longest = max(self.study.prompts, key=lambda prompt: len(prompt.text))  # services are paid for its tokens, too
-        prices = self._asked(
-            lambda engine, settings: engine.price(settings) if isinstance(engine, Priced) and counts(engine) else None,
-            longest,
-        )
-        for price, n in zip(prices, shots, strict=True):
-            if price is not None:
-                amounts[price.currency] = amounts.get(price.currency, 0.0) + price.amount * n
-        return tuple(Price(amount, currency) for currency, amount in amounts.items())
-
-    def _asked(
-        self, ask: Callable[[Engine, Mapping[str, Value]], Answer], prompt: Prompt | None = None
-    ) -> list[Answer]:
-        """The answer of each cell's engine about one of its shots. Cells that differ in words alone share an answer."""
-        prompt = prompt or self.study.prompts[0]
-        seed = self.seed(prompt, 0)
-        words = {axis.name for axis in self.study.axes if axis.kind == "word"}
-        known: dict[object, Answer] = {}
-        for cell in self.cells:
-            key = _without(cell, words)
-            if key not in known:
-                settings = self._composition.settings(cell.levels)
-                settings.update(prompt.settings, prompt=prompt.text, seed=seed)
-                known[key] = ask(self._instance(cell), settings)
-        return [known[_without(cell, words)] for cell in self.cells]
-
-    def _axis_counts(self, made: Sequence[int], each: int) -> tuple[AxisCount, ...]:
-        cells: Counter[tuple[str, str]] = Counter()
-        finished: Counter[tuple[str, str]] = Counter()
-        for cell, done in zip(self.cells, made, strict=True):
-            for pair in cell.levels:
-                cells[pair] += 1
-                finished[pair] += done
-        return tuple(
-            AxisCount(
-                axis.name,
-                axis.kind,
-                tuple(
-                    LevelCount(label, cells[axis.name, label] * each, finished[axis.name, label])
-                    for label in axis.labels
-                ),
-            )
-            for axis in self.study.axes
-        )
-
-    def _seconds_left(self, shots: Sequence[int], pace: Mapping[str, Measured]) -> float | None:
-        timed = [
-            (1 if calls is None else calls) * n * pace[maker].value
-            for cell, calls, n in zip(self.cells, self._calls, shots, strict=True)
-            if (maker := self.maker(cell)) in pace
-        ]
-        return sum(timed) if timed else None
-
-    def _untimed(self, shots: Sequence[int], pace: Mapping[str, Measured]) -> tuple[str, ...]:
-        left = dict.fromkeys(self.maker(cell) for cell, n in zip(self.cells, shots, strict=True) if n)
-        return tuple(maker for maker in left if maker not in pace)
-
-    def _guessed_size(self) -> Measured | None:
-        settings = [self._composition.settings(cell.levels) for cell in self.cells[:1000]]
-        sizes = [
-            w * h for s in settings if isinstance(w := s.get("width"), int) and isinstance(h := s.get("height"), int)
-        ]
-        if len(sizes) < len(settings):
-            return None
-        # 1.6 bytes a pixel, because a PNG of a photograph-like picture of 512 × 512 takes about 420 KB.
-        return Measured(1.6 * sum(sizes) / len(sizes), "guessed at 1.6 bytes a pixel, as PNGs of photographs take")
-
     def _warnings(self) -> tuple[str, ...]:
         found = []
         if self.study.seeds is not None and len(self.study.prompts) > 1:
@@ -376,26 +301,6 @@ class Plan:
             if (given := seeding(engine)) != "exact":
                 found.append(f"{name} {UNSEEDED[given]}")
         return tuple(found)
-
-
-def _paced(pace: Mapping[str, Measured]) -> str:
-    """Where each pace comes from, and what it is; engines are named where there are several.
-
-    >>> _paced({"engine": Measured(0.05, "from a calibration")})
-    'from a calibration, 50 ms a call'
-    >>> _paced({"ours": Measured(0.05, "from a calibration"), "theirs": Measured(0.002, "from a calibration")})
-    'from a calibration, in ms a call: ours 50, theirs 2'
-    """
-    if len(pace) == 1:
-        return "".join(f"{one.source}, {one.value * 1000:.3g} ms a call" for one in pace.values())
-    sources: dict[str, list[str]] = {}
-    for maker, one in pace.items():
-        sources.setdefault(one.source, []).append(f"{maker} {one.value * 1000:.3g}")
-    return "; ".join(f"{source}, in ms a call: {', '.join(paces)}" for source, paces in sources.items())
-
-
-def _without(cell: Cell, axes: Container[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in cell.levels if pair[0] not in axes)
 
 
 def _text(prompt: Prompt, words: Mapping[str, str]) -> tuple[str, bytes]:

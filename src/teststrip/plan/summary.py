@@ -1,10 +1,12 @@
-"""What a plan holds and costs, as plain values. Does not know how they are found out."""
+"""What a plan holds and costs, as plain values, and how they are told. Does not know how they are found out."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from teststrip.records import Price
+from teststrip.records import Axis, Cell, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +89,43 @@ class PlanSummary:
     def as_dict(self) -> dict[str, object]:
         """The summary as plain values, for `--json`."""
         return asdict(self)
+
+
+def counted(axes: Sequence[Axis], cells: Sequence[Cell], made: Sequence[int], each: int) -> tuple[AxisCount, ...]:
+    """The shots of each level.
+
+    Args:
+        axes: of the study.
+        cells: of the study.
+        made: shots of each cell that have an image.
+        each: shots of a cell.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    finished: Counter[tuple[str, str]] = Counter()
+    for cell, done in zip(cells, made, strict=True):
+        for pair in cell.levels:
+            found[pair] += each
+            finished[pair] += done
+
+    def level(axis: str, label: str) -> LevelCount:
+        return LevelCount(label, found[axis, label], finished[axis, label])
+
+    return tuple(
+        AxisCount(axis.name, axis.kind, tuple(level(axis.name, label) for label in axis.labels)) for axis in axes
+    )
+
+
+def paced(pace: Mapping[str, Measured]) -> str:
+    """Where each pace comes from, and what it is; engines are named where there are several.
+
+    >>> paced({"engine": Measured(0.05, "from a calibration")})
+    'from a calibration, 50 ms a call'
+    >>> paced({"ours": Measured(0.05, "from a calibration"), "theirs": Measured(0.002, "from a calibration")})
+    'from a calibration, in ms a call: ours 50, theirs 2'
+    """
+    if len(pace) == 1:
+        return "".join(f"{one.source}, {one.value * 1000:.3g} ms a call" for one in pace.values())
+    sources: dict[str, list[str]] = {}
+    for maker, one in pace.items():
+        sources.setdefault(one.source, []).append(f"{maker} {one.value * 1000:.3g}")
+    return "; ".join(f"{source}, in ms a call: {', '.join(paces)}" for source, paces in sources.items())
