@@ -6,8 +6,11 @@ EXTRAS = diffusers
 # Where it may not keep that, each process that loads torch and Diffusers compiles for ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
-# `worksteal` keeps the tests of a file together for as long as both workers have work: expensive fixtures are made once.
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
+# `worksteal` keeps the tests of a file together for as long as all workers have work: expensive fixtures are made once.
+PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 25
+# The heavy tests wait for browsers, servers and processes of their own a third of the time, so a third worker finds a core.
+QUICK = $(PYTEST) --numprocesses 2 --tier quick
+HEAVY = $(PYTEST) --numprocesses 3 --tier heavy
 MEASURED = analysis pictures store study
 
 .PHONY: demo original test quick coverage heavy check style types contracts scripts campaign bench docs site clean
@@ -21,14 +24,14 @@ original: .venv/.installed  ## the study this project began with, 480 images of 
 test: coverage heavy  ## all tests, browser included, each once
 
 quick: .venv/.installed-quick  ## tests without torch, browser and processes: a minute
-	$(PYTEST) --tier quick
+	$(QUICK)
 
 coverage: .venv/.installed-quick  ## the quick tests, and how much of four rooms they run, branches included
-	$(PYTEST) --tier quick --cov --cov-report=
+	$(QUICK) --cov --cov-report=
 	set -e; for room in $(MEASURED); do $(BIN)/coverage report --fail-under 90 --include "*/teststrip/$$room/*"; done
 
 heavy: .venv/.installed-dev .venv/.browsers  ## the other tests
-	$(PYTEST) --tier heavy
+	$(HEAVY)
 
 check: style types contracts scripts  ## style, types, import contracts, the page's scripts; `make -j2 check` takes two cores
 
@@ -48,7 +51,7 @@ scripts:
 
 campaign: .venv/.installed-dev  ## long kill tests, all hostile folders, simulations, random examples, lowest versions, newer Pythons
 	$(BIN)/python -m pytest -m slow --durations 25
-	$(PYTEST) --tier quick --hypothesis-profile campaign
+	$(QUICK) --hypothesis-profile campaign
 	$(BIN)/python -m bench.calibration
 	$(BIN)/python -m bench.verdicts
 	$(BIN)/python -m bench.votes

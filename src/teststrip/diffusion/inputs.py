@@ -45,7 +45,7 @@ class Described:
     def __init__(self, config: Mapping[str, object]) -> None:
         from diffusers.configuration_utils import FrozenDict
 
-        self.config = FrozenDict(config)  # type: ignore[no-untyped-call]
+        self.config = FrozenDict(config)
         self.model_max_length = config.get("model_max_length")
 
 
