@@ -293,6 +293,17 @@ class Pays(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """Optional: an executor whose engines run on other machines, so that what can be made here says nothing.
+
+    Attributes:
+        remote: True.
+    """
+
+    remote: bool
+
+
+@runtime_checkable
 class Choosy(Protocol):
     """Optional: a metric that knows the pictures of some models alone, and may know nothing of a study's pictures."""
 

@@ -12,6 +12,7 @@ import re
 from functools import cache
 from typing import Any, Final
 
+from teststrip.diffusion.precision import ELSEWHERE
 from teststrip.diffusion.source import files, text
 from teststrip.errors import StudyError, among
 
@@ -89,7 +90,9 @@ def check(name: str, denoiser: str, *, device: str, dtype: str) -> None:
     if package and importlib.util.find_spec(PACKAGES[package]) is None:
         raise StudyError(f"attention: {name!r} needs {package}. Run: pip install {package}")
     if name.startswith(ON_CUDA) and device != "cuda":
-        raise StudyError(f"attention: {name!r} needs an NVIDIA GPU, and device is {device!r}. Write another")
+        raise StudyError(
+            f"attention: {name!r} needs an NVIDIA GPU, and device is {device!r}. Write another, {ELSEWHERE}"
+        )
     if name.startswith(HALF) and dtype == "float32":
         raise StudyError(f"attention: {name!r} needs dtype = 'bfloat16' or 'float16', not {dtype!r}")
 

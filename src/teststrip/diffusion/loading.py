@@ -83,8 +83,17 @@ def installed() -> bool:
     return all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "transformers"))
 
 
+def foreseen_device(asked: str) -> str:
+    """The device that the engine's option stands for, whether or not it is here.
+
+    A study is read and planned on one machine, and its pictures may be made on another: only where they are made must
+    the device be there.
+    """
+    return device_of(asked)
+
+
 def resolved_device(asked: str) -> str:
-    """The device that the engine's option stands for.
+    """The device that the engine's option stands for, where pictures are made.
 
     Raises:
         EngineError: the device asked for is not there.

@@ -71,6 +71,10 @@ SMALLER: Final = {"cuda": ("bnb-nf4", "torchao-fp8"), "mps": ("quanto-int8",), "
 """What to advise where memory runs out, by device; the first one that is installed."""
 
 
+ELSEWHERE: Final = "or device = 'cuda', where a machine with a GPU makes the pictures"
+"""What to write where a device is missing here alone."""
+
+
 def check(name: str, *, device: str, dtype: str, offload: str) -> None:
     """Check that a quantization can be put on here.
 
@@ -92,7 +96,7 @@ def check(name: str, *, device: str, dtype: str, offload: str) -> None:
     if one.gpu and device != "cuda":
         raise StudyError(
             f"quantization: {name!r} needs an NVIDIA GPU, and device is {device!r}. Write one that runs here:"
-            f" {', '.join(other.name for other in QUANTIZATIONS.values() if not other.gpu)}"
+            f" {', '.join(other.name for other in QUANTIZATIONS.values() if not other.gpu)}; {ELSEWHERE}"
         )
     if dtype not in one.dtypes:
         raise StudyError(

@@ -139,8 +139,8 @@ class DiffusersEngine:
         windows.check(settings, pipeline)
         additions.check(settings, model, pipeline)
         tasks.check_steps(pipeline, settings, sampling[1])
-        device = self._resolved_device()
-        dtype = self._resolved_dtype(model)
+        device = loading.foreseen_device(self._asked_device)
+        dtype = loading.resolved_dtype(self._dtype, device, model, self._parts.quantization)
         part_options.check(
             self._parts,
             self._asked.parts(model),

@@ -47,6 +47,8 @@ class RayExecutor(SeveralWorkers):
         wait: seconds to wait for a node that has what an actor needs.
     """
 
+    remote = True
+
     def __init__(
         self,
         address: str = "",

@@ -19,7 +19,7 @@ from teststrip import study as studies
 from teststrip.errors import EngineError, PictureError, UsageError
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import PAGE, STUDY_FILE
-from teststrip.protocols import Executor, Pays, Tracker
+from teststrip.protocols import Executor, Pays, Remote, Tracker
 from teststrip.records import (
     Concluded,
     EngineRef,
@@ -99,7 +99,8 @@ def drive(
         overrides: changes to the study file, KEY=VALUE each.
         views: whether to write page and report.
         executor: where engines run, by default this process.
-        without_failing: whether to leave out what cannot be made. A picture of each level is made first, to find it.
+        without_failing: whether to leave out what cannot be made. A picture of each level is made first, to find it, if
+            the pictures are made on this machine.
         say: is called with each sentence on what cannot be made, before a long run begins.
 
     Returns:
@@ -112,7 +113,7 @@ def drive(
         study, out = places.of_study(study, out)
     asked, left_out = trial.sound(
         _read(study, overrides, checked=not without_failing),
-        attempt=without_failing,
+        attempt=without_failing and not isinstance(executor, Remote),
         without_failing=without_failing,
         ask=executor is None,
     )
