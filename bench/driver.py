@@ -134,6 +134,20 @@ def overhead(shots: int) -> dict[str, Any]:
     }
 
 
+def cores(shots: int) -> dict[str, Any]:
+    """One process with a thread a core, against a process a core; the best of two rounds."""
+    if "OMP_NUM_THREADS" in os.environ:
+        raise SystemExit("unset OMP_NUM_THREADS: this section compares processes that take all cores")
+    number = psutil.cpu_count() or 1
+    best: dict[str, float] = {}
+    for _ in range(2):
+        for name, workers in (("local", 1), ("processes", number)):
+            found = measured(embedded(shots), executor(name, workers), shots)
+            key = "local" if name == "local" else f"{name}, {workers}"
+            best[key] = max(best.get(key, 0.0), found["images a second"])
+    return {"images a second": best, "over local": round(best[f"processes, {number}"] / best["local"], 2)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench/results/driver.json"))
@@ -146,6 +160,7 @@ def main() -> None:
         "rates": lambda: rates(asked.shots),
         "memory": lambda: memory(asked.many),
         "overhead": lambda: overhead(asked.pictures),
+        "cores": lambda: cores(asked.pictures),
     }
     result: dict[str, Any] = json.loads(asked.out.read_text("utf-8")) if asked.out.is_file() else {}
     result["what"] = f"images a second that the driver stores, {SIDE} pixels wide, engine pattern"

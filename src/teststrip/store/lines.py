@@ -3,7 +3,7 @@
     {"check": CHECK, KEY: ...}
 
 `append` returns when the disk has the lines, so a kill at any moment loses at most those whose `append` had not
-returned. A kill may leave the beginning of a line. The next `append` cuts it off, because nobody was told that it
+returned. A kill may leave the beginning of a line. The next `append` cuts it off, because no caller was told that it
 counts. A line whose check does not fit is skipped.
 
 Knows JSON tables and bytes; nothing of what they mean. The caller holds the lock of the file while it appends.
