@@ -16,6 +16,7 @@ from tests import studies
 
 from teststrip import pictures
 from teststrip.errors import UsageError
+from teststrip.pictures import plane
 from teststrip.pictures.sheet import GAP
 from teststrip.results.result import Result, open_result
 from teststrip.rows import grid
@@ -198,8 +199,25 @@ def test_an_atlas_is_parts_of_parquet_with_every_level_score_and_small_picture(r
         assert (line["guidance_scale"], line["prompt"]) == (settings["guidance_scale"], row.planned.prompt.text)
         assert line["sharpness"] == row.scores["sharpness"]
         assert max(pictures.decode(line["picture"]["bytes"]).shape) == 32
+    assert table.column_names[0] == "picture"
+    where = plane.fitted(line["picture"]["bytes"] for line in table.to_pylist())
+    for line in table.to_pylist():
+        assert (line["x"], line["y"]) == pytest.approx(where.place(line["picture"]["bytes"]))
     with pytest.raises(UsageError, match="--out FOLDER"):
         export.write(result, "atlas")
+
+
+def test_a_picture_that_is_gone_has_no_place_in_an_atlas(tmp_path: Path) -> None:
+    toml = studies.write(tmp_path, prompts=["an owl", "a cat"], replicates=2, settings={}, axes={})
+    drive(toml, tmp_path / "study", trackers=[], views=False).result.close()
+    gone = next((tmp_path / "study" / "images").rglob("*.png"))
+    gone.unlink()
+    with open_result(tmp_path / "study") as result:
+        folder = export.write(result, "atlas", tmp_path / "atlas", side=16)
+    lines = pyarrow.parquet.read_table(folder / "part-0000.parquet").to_pylist()
+    lost = [line for line in lines if line["digest"] == gone.stem]
+    assert [(line["picture"], line["x"], line["y"]) for line in lost] == [(None, None, None)]
+    assert all(None not in (line["x"], line["y"]) for line in lines if line not in lost)
 
 
 @pytest.mark.parametrize("name", ["picture", "Picture"])
@@ -212,6 +230,17 @@ def test_an_axis_may_have_the_name_of_the_pictures_column(name: str, tmp_path: P
     assert set(table.column(name).to_pylist()) == {"a", "b"}
     assert all(pictures.decode(picture["bytes"]).size for picture in table.column("picture_").to_pylist())
     assert "--image picture_\n" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_axis_may_have_the_name_of_a_coordinate(tmp_path: Path) -> None:
+    toml = studies.write(tmp_path, prompts=["an owl {X}"], replicates=1, settings={}, axes={"X": ["a", "b"]})
+    drive(toml, tmp_path / "study", trackers=[], views=False).result.close()
+    with open_result(tmp_path / "study") as result:
+        folder = export.write(result, "atlas", tmp_path / "atlas", side=16)
+    table = pyarrow.parquet.read_table(folder / "part-0000.parquet")
+    assert set(table.column("X").to_pylist()) == {"a", "b"}
+    assert str(table.schema.field("x_").type) == str(table.schema.field("y").type) == "double"
+    assert "--x x_ --y y --image picture\n" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_an_atlas_takes_away_the_parts_of_a_larger_one_and_nothing_else(result: Result, tmp_path: Path) -> None:

@@ -208,3 +208,17 @@ def test_other_weights_of_another_recipe_are_told_and_never_mixed_in_silence(tmp
     later = LocalExecutor(lambda ref: OtherRecipe(open_engine(ref), weights="others"))
     with pytest.raises(StoreError, match=r"answered by something else: weights was .*, is 'others'.*--allow-mixed"):
         Session.open(teststrip.Study(**KEYS), tmp_path / "s", trackers=[], executor=later)
+
+
+def test_no_study_is_made_in_the_copy_of_a_folder_that_ray_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_0"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    for out in (None, "run", copy / "run"):
+        with pytest.raises(UsageError, match=r"--out: .* would lie in the copy"):
+            Session.open(teststrip.Study(**KEYS), out)
+    assert not list(copy.iterdir())
+    with Session.open(teststrip.Study(**KEYS), tmp_path / "lasting", trackers=[]):
+        pass

@@ -54,9 +54,10 @@ def join(address: str) -> bool:
             failed = error
         else:
             return True
-    raise EngineError(
-        f"no Ray cluster answers at {address or 'local'} ({first_line(failed)}). Start one with: ray start --head"
-    ) from failed
+    told = f"no Ray cluster answers at {address or 'local'} ({first_line(failed)}). Start one with: ray start --head"
+    if address and "RAY_AUTH_MODE" not in os.environ:  # Ray sends no token to an address that was named
+        told += ". If it was started with a token, set RAY_AUTH_MODE=token here, too"
+    raise EngineError(told) from failed
 
 
 def nodes() -> list[Needs]:

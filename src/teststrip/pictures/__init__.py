@@ -5,6 +5,7 @@
     pixels       encode, decode safely, compare, shrink
     sheet        a labelled grid of pictures
     distances    how far two decoded pictures are apart
+    plane        where pictures stand by light and colours
     texts        what other tools wrote into a file
     blind        two pictures that only their pixels tell apart
     stealth      a text in the lowest bits of the alpha channel

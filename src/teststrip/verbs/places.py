@@ -5,14 +5,18 @@ Every verb takes either, and both lead to the same study. Reads names and the na
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from teststrip import study as studies
-from teststrip.errors import StoreError
+from teststrip.errors import StoreError, UsageError
 from teststrip.folder import LEDGER_FILE, PARTS, STUDY_FILE
 from teststrip.store import inside
 
 RUNS = Path("runs")
+
+RAYS_COPIES = ("runtime_resources", "working_dir_files")
+"""The folders in which Ray keeps its copy of what `ray job submit --working-dir` names."""
 
 
 def of_study(path: str | Path, out: str | Path | None = None) -> tuple[Path, Path | None]:
@@ -53,6 +57,21 @@ def of_run(path: str | Path) -> Path:
     if not folder.is_dir():
         raise StoreError(f"{path}: this study has not run, there is no {folder}. Run: teststrip run {path}")
     return folder
+
+
+def check_lasting(folder: Path) -> None:
+    """Check that a folder to write to is none that goes with a job of Ray.
+
+    Raises:
+        UsageError: it lies in Ray's copy of the folder that a job was submitted with. Ray makes another copy when a
+            file in there has changed, so that the next job finds nothing to go on with, and removes copies unasked.
+    """
+    parts = folder.resolve().parts
+    if RAYS_COPIES in pairwise(parts):
+        raise UsageError(
+            f"--out: {folder} would lie in the copy of your folder that Ray made for this job and removes afterwards."
+            f" Name a folder that stays, on the head or on a shared disk: --out /shared/runs/{folder.name}"
+        )
 
 
 def _home(path: Path) -> Path | None:

@@ -209,6 +209,7 @@ class Session:
             study, out = places.of_study(study, out)
         study = _read(study, overrides)
         folder = Path(out) if out is not None else places.RUNS / study.name
+        places.check_lasting(folder)
         # The copy in the folder must stand alone, so overrides and prompts are folded in.
         text = studies.dump(study, beside=folder)
         executor = executor or LocalExecutor()

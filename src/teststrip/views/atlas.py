@@ -1,19 +1,21 @@
 """A study for Embedding Atlas, which shows some millions of pictures as points: Parquet files with small pictures.
 
 Written part by part, so that the memory it takes does not grow with the study beyond what its rows take. A picture is
-a struct with `bytes`, as in the data sets of Hugging Face, which is what Embedding Atlas reads.
+a struct with `bytes`, as in the data sets of Hugging Face, which is what Embedding Atlas reads. It stands at `x` and
+`y` by its light and colours, so that Embedding Atlas needs no model to draw it.
 """
 
 from __future__ import annotations
 
 import io
+import random
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from teststrip import plugins
 from teststrip.errors import PictureError, StoreError
-from teststrip.pictures import thumbnail
+from teststrip.pictures import plane, thumbnail
 from teststrip.records import Image, Row
 from teststrip.results import polled
 from teststrip.rows import tables
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 MOST = 20_000
 """Pictures of a file: about 100 MB with a side of 128 pixels."""
 
-PICTURE = "picture"
+PICTURE, ACROSS, UP = "picture", "x", "y"
+"""The columns of ours beside those of every export: the small picture, and where it stands."""
 
 LARGEST = 2**63
 """The first whole number that a column of whole numbers cannot hold."""
@@ -43,15 +46,17 @@ READ_ME = """\
 
 {pictures} pictures of a Teststrip study, for Embedding Atlas (https://apple.github.io/embedding-atlas).
 
-    uvx embedding-atlas *.parquet --image {column}
+    uvx embedding-atlas *.parquet --x {x} --y {y} --image {picture}
 
-computes where each picture stands from what is to be seen in it; `--text prompt` goes by the prompt. Levels of the axes
-and scores are columns, by which points are coloured and filtered.
+Pictures stand near each other whose light and colours lie at the same places: `{x}` and `{y}` are the first two
+principal components of their 8 x 8 pixels, in 8-bit levels, and show {share:.0f} % of the variance between them. No
+model looked at them. Without `--x {x} --y {y}` Embedding Atlas fetches a model and places them by what is to be seen in
+them. Levels of the axes and scores are columns, by which points are coloured and filtered.
 """
 
 
 def parts(result: Result, *, side: int = 128, most: int = MOST) -> Iterator[tuple[str, bytes]]:
-    """The files one after another: a name for each, and its bytes. The column of the pictures has a name of its own.
+    """The files one after another: a name for each, and its bytes. Columns of ours have names that no other column has.
 
     Args:
         result: finished or not.
@@ -69,22 +74,54 @@ def parts(result: Result, *, side: int = 128, most: int = MOST) -> Iterator[tupl
     rows = [row for row in polled.counted(result.rows(), polled.votes_in(result.folder)) if row.image]
     chunks = [rows[start : start + most] for start in range(0, len(rows), most)]
     kinds = _kinds(chunks)
-    taken = {name.casefold() for name in kinds}  # DuckDB, which reads the files, knows no capitals
-    column = PICTURE
-    while column in taken:  # an axis may have any name
-        column += "_"
-    read_me = READ_ME.format(study=result.study.name, pictures=len(rows), column=column)
+    picture, across, up = _free(kinds)
+    early = _sample(result, rows, side)
+    where = plane.fitted(small["bytes"] for small in early.values() if small)
+    read_me = READ_ME.format(
+        study=result.study.name, pictures=len(rows), x=across, y=up, picture=picture, share=100 * where.share
+    )
     yield INDEX, read_me.encode("utf-8", "replace")
-    schema = pa.schema([*kinds.items(), (column, pa.struct({"bytes": pa.binary()}))])
+    kinds |= {across: pa.float64(), up: pa.float64()}
+    # The picture is the first column, because Embedding Atlas shows columns in their order.
+    schema = pa.schema([(picture, pa.struct({"bytes": pa.binary()})), *kinds.items()])
+
+    def made(place: int) -> tuple[Mapping[str, bytes] | None, tuple[float, float] | None]:
+        small = early.pop(place) if place in early else _small(result, rows[place].image, side)
+        return small, where.place(small["bytes"]) if small else None
+
     for number, chunk in enumerate(chunks):
+        start = number * most
+        smalls, places = zip(*files.by_threads(made, range(start, start + len(chunk))), strict=True)
         records = tables.records(chunk)
+        for record, at in zip(records, places, strict=True):
+            record[across], record[up] = at or (None, None)
         columns: dict[str, list[object]] = {
             name: [cell(record.get(name), kind) for record in records] for name, kind in kinds.items()
         }
-        columns[column] = list(files.by_threads(lambda row: _small(result, row.image, side), chunk))
+        columns[picture] = list(smalls)
         stream = io.BytesIO()
         pa.parquet.write_table(pa.Table.from_pydict(columns, schema=schema), stream, compression="zstd")
         yield f"part-{number:04d}.parquet", stream.getvalue()
+
+
+def _free(names: Iterable[str]) -> list[str]:
+    """Names for the columns of ours that no other column has: an axis may have any name."""
+    taken = {name.casefold() for name in names}  # DuckDB, which reads the files, knows no capitals
+    found = []
+    for name in (PICTURE, ACROSS, UP):
+        free = name
+        while free in taken:
+            free += "_"
+        found.append(free)
+    return found
+
+
+def _sample(result: Result, rows: Sequence[Row], side: int) -> dict[int, Mapping[str, bytes] | None]:
+    """Small copies by their places among the rows: of all, or of as many drawn by chance as a plane needs."""
+    chance = random.Random(0)  # noqa: S311 - the same plane each time, and no secret
+    places = sorted(chance.sample(range(len(rows)), min(len(rows), plane.SAMPLE)))
+    smalls = files.by_threads(lambda place: _small(result, rows[place].image, side), places)
+    return dict(zip(places, smalls, strict=True))
 
 
 def is_index(data: bytes) -> bool:
