@@ -10,6 +10,7 @@
     checks      sections that are right or wrong: equality, bytes, memory, compile
     speeds      sections that are numbers: rows, speed, large
 
-The command ends with 1 where a check does not hold, and with 2 where a part broke. To add a section: a function in
+The command ends with 1 where a check does not hold, with 2 where a part broke, with 3 where it hung, and with 4 where
+checks were asked for and none could be measured. To add a section: a function in
 `checks` or `speeds` that gives its parts, and a line in `__main__.SECTIONS`.
 """

@@ -11,18 +11,21 @@ from tests import tiny_families
 from tests import tiny_pipelines as tiny
 from tests.batching.oracle import plain
 
-from teststrip.batching import Call, FailedCall
+from teststrip.batching import Call, Done, FailedCall
 
 FAMILIES = (*tiny.FAMILIES, *tiny_families.BUILDERS)
 SMALL = ("flux",)
 """The families of a reduced run."""
+
+Forward = Callable[[int], Any]
+"""Computes a forward of so many rows."""
 
 PROMPTS = ("an owl", "a flying car against a futuristic city", "")
 
 
 def pipeline(family: str, setup: Setup, dtype: str) -> Any:
     """A tiny pipeline on the device, in a format."""
-    return tiny.build(family).to(setup.device, getattr(torch, dtype))
+    return setup.ready(tiny.build(family).to(setup.device, getattr(torch, dtype)))
 
 
 def call(family: str, number: int) -> Call:
@@ -54,11 +57,21 @@ def merged(setup: Setup, pipe: Any, calls: Sequence[Call], **options: Any) -> tu
     """
     batcher = setup.batcher(pipe, **options)
     pictures = {}
-    for answer in batcher.run(calls):
-        if isinstance(answer, FailedCall):
-            raise answer.error
+    for answer in map(done, batcher.run(calls)):
         pictures[answer.call.key] = answer.output
     return pictures, batcher.counts
+
+
+def done(answer: Any) -> Done:
+    """The answer of a call that was made.
+
+    Raises:
+        Exception: what the call raised.
+    """
+    if isinstance(answer, FailedCall):
+        raise answer.error
+    assert isinstance(answer, Done), answer
+    return answer
 
 
 def one_by_one(pipe: Any, calls: Sequence[Call]) -> dict[Any, torch.Tensor]:
@@ -75,6 +88,33 @@ def apart(one: dict[Any, torch.Tensor], two: dict[Any, torch.Tensor]) -> tuple[i
         more += int((difference > 1).sum())
         count += difference.numel()
     return worst, more / count
+
+
+def denoiser(setup: Setup, pipe: Any, side: int) -> Forward:
+    """A forward of a pipeline's U-Net, with what the pipeline would pass."""
+    unet = pipe.unet
+    words = pipe.encode_prompt(
+        "an owl", device=setup.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
+    named: dict[str, Any] = {}
+    if unet.config.addition_embed_type == "text_time":
+        sizes = torch.tensor([[side, side, 0, 0, side, side]], device=setup.device, dtype=unet.dtype)
+        named = {"text_embeds": words[2], "time_ids": sizes}
+    text = words[0]
+    latents = torch.ones(1, unet.config.in_channels, side // pipe.vae_scale_factor, side // pipe.vae_scale_factor)
+    latents = latents.to(setup.device, unet.dtype)
+
+    def forward(number: int) -> Any:
+        repeated = {name: value.repeat(number, 1) for name, value in named.items()}
+        return unet(
+            latents.repeat(number, 1, 1, 1),
+            torch.full((number,), 500.0, device=setup.device),
+            encoder_hidden_states=text.repeat(number, 1, 1),
+            added_cond_kwargs=repeated or None,
+            return_dict=False,
+        )
+
+    return forward
 
 
 Narrowed = Callable[..., Any]

@@ -13,6 +13,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from bench.gpu.sections import Setup
 from tests import tiny_pipelines as tiny
 
 PUBLISHED = {"sd15": 859_520_964, "sdxl": 2_567_463_684, "flux": 11_901_408_320, "z_image": 6_154_908_736}
@@ -87,19 +88,23 @@ def parameters(name: str) -> int:
         return sum(weight.numel() for weight in DENOISERS[name]().parameters())
 
 
-def denoiser(name: str, device: torch.device) -> Any:
+def denoiser(name: str, setup: Setup) -> Any:
     """A denoiser in bfloat16."""
+    return setup.ready(_denoiser(name, setup.device))
+
+
+def _denoiser(name: str, device: torch.device) -> Any:
     with made_on(device, torch.bfloat16):
         return whole(DENOISERS[name]())
 
 
-def pipeline(name: str, device: torch.device) -> Any:
+def pipeline(name: str, setup: Setup) -> Any:
     """Stable Diffusion 1.5 or XL in bfloat16: text encoders, denoiser and decoder of full size."""
-    with made_on(device, torch.bfloat16):
+    with made_on(setup.device, torch.bfloat16):
         vae = whole(_decoder())
         large = whole(_clip(768, 12, 3072, projection=False))
         second = whole(_clip(1280, 32, 5120, projection=True)) if name == "sdxl" else None
-    unet = denoiser(name, device)
+    unet = _denoiser(name, setup.device)
     tokenizer = tiny.clip_tokenizer()
     if second is not None:
         pipe = diffusers.StableDiffusionXLPipeline(
@@ -124,7 +129,7 @@ def pipeline(name: str, device: torch.device) -> Any:
             requires_safety_checker=False,
         )
     pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return setup.ready(pipe)
 
 
 def _decoder() -> Any:

@@ -78,6 +78,17 @@ class Elsewhere:
         except Exception as error:  # each protocol's client has errors of its own
             raise self._failed("be written to", error) from error
 
+    def read(self, name: str) -> bytes:
+        """The content of a file by its name below the URL.
+
+        Raises:
+            StoreError: the file is not there or cannot be read.
+        """
+        try:
+            return bytes(self._files.cat_file(self._at(name)))
+        except Exception as error:  # each protocol's client has errors of its own
+            raise self._failed("be read", error) from error
+
     def remove(self, names: Collection[str]) -> None:
         """Remove files by their names below the URL.
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import socket
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
+import fsspec
 import pyarrow.parquet
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
 from tests.command import command
 from tests.trackers import runs
 
 from teststrip import pictures
 from teststrip.errors import StoreError, TrackerError, UsageError
-from teststrip.records import Row, Started
+from teststrip.folder import TRACKERS
+from teststrip.records import Concluded, Event, Row, Saved, Started
 from teststrip.results.result import open_result
 from teststrip.testing.tracker_contract import StudyTrackerContract
 from teststrip.trackers.mirror import PLACE, MirrorTracker
+from teststrip.trackers.process import TrackerProxy
 from teststrip.verbs import export
 
 
@@ -111,9 +118,118 @@ def test_a_run_is_told_at_its_end_that_the_server_was_away(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.warns(RuntimeWarning, match="mirror"):
+    with pytest.warns(RuntimeWarning, match="mirror: 14 of 14 pictures did not arrive"):
         folder = runs.made(tmp_path, "mirror")
     assert len(runs.digests(runs.rows_of(folder))) == 14
+
+
+def test_a_server_that_comes_back_before_the_end_has_everything(
+    study: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    started, *saved, concluded = events(study)
+    proxy = TrackerProxy("mirror", {})
+    for event in [started, *saved]:
+        proxy.on_event(event)
+    log = study / TRACKERS / "mirror" / "log.txt"
+    runs.wait_for(lambda: "pictures wait" in log.read_text("utf-8"))
+    late = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    late.start()
+    try:
+        there = boto3.resource("s3", endpoint_url=address).create_bucket(Bucket=bucket.name)
+        proxy.on_event(concluded)
+        proxy.close()  # raises where something did not arrive
+        assert objects(there).keys() == {f"little/{path}" for path in (*paths(runs.rows_of(study)), "images.csv")}
+    finally:
+        late.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+def events(folder: Path) -> list[Event]:
+    """What a run of this study notifies its trackers of."""
+    with open_result(folder) as result:
+        rows = tuple(result.rows())
+        saved = [Saved(row.planned, row.image, 1) for row in rows if row.image]
+        started = Started(result.study, total=len(rows), done=0, folder=str(folder))
+        return [started, *saved, Concluded(len(saved), 0, result.findings, rows=rows)]
+
+
+class Shaky(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A place in memory that cannot be reached for a while."""
+
+    protocol = "shaky"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    asked: ClassVar[list[float]] = []
+    away = False
+
+    def pipe(self, *arguments: Any, **named: Any) -> Any:
+        self.asked.append(time.monotonic())
+        if Shaky.away:
+            raise ConnectionResetError("the connection was lost")
+        return super().pipe(*arguments, **named)
+
+
+@pytest.fixture
+def shaky() -> Iterator[type[Shaky]]:
+    """The place in memory, empty, which fsspec knows as shaky://."""
+    fsspec.register_implementation("shaky", Shaky, clobber=True)
+    Shaky.store.clear()
+    Shaky.asked.clear()
+    Shaky.away = False
+    yield Shaky
+    Shaky.away = False
+
+
+class Hasty(MirrorTracker):
+    """Pauses for a fiftieth of the time."""
+
+    first_pause = 0.1
+    last_pauses = (0.02, 0.08)
+
+    def pause(self) -> float:
+        return 0.0
+
+
+def test_pictures_that_could_not_be_sent_are_sent_again_while_the_run_goes_on(study: Path, shaky: type[Shaky]) -> None:
+    started, *saved, _ = events(study)
+    mirror = Hasty(url="shaky://pictures")
+    mirror.on_event(started)
+    shaky.away = True
+    for event in saved[:3]:
+        mirror.on_event(event)
+    assert not shaky.store
+    shaky.away = False
+    time.sleep(mirror.first_pause)
+    mirror.on_event(saved[3])
+    assert {name.partition("/little/")[2] for name in shaky.store} == {event.image.path for event in saved[:4]}
+
+
+def test_the_pause_between_two_failures_grows_and_all_is_told_at_the_end(study: Path, shaky: type[Shaky]) -> None:
+    started, *saved, concluded = events(study)
+    mirror = Hasty(url="shaky://pictures")
+    shaky.away = True
+    mirror.on_event(started)
+    while len(shaky.asked) < 4:
+        mirror.on_event(saved[0])
+        time.sleep(0.01)
+    pauses = [after - before for before, after in itertools.pairwise(shaky.asked)]
+    assert [round(pause / mirror.first_pause) for pause in pauses] == [1, 2, 4]
+    with pytest.raises(
+        StoreError, match=r"14 of 14 pictures did not arrive: shaky://pictures/little cannot be written"
+    ):
+        mirror.on_event(concluded)
+    shaky.away = False
+    mirror.on_event(concluded)
+    assert len(shaky.store) == 15
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pypdf import PdfReader
 from tests import studies
 
 from teststrip import pictures
+from teststrip.elsewhere import Elsewhere
 from teststrip.errors import UsageError
 from teststrip.pictures import plane
 from teststrip.pictures.sheet import GAP
@@ -251,15 +253,35 @@ def test_an_atlas_takes_away_the_parts_of_a_larger_one_and_nothing_else(result: 
     assert {path.name for path in folder.iterdir()} == {"part-0000.parquet", "README.md", "part-mine.parquet"}
 
 
-def test_an_atlas_is_not_written_over_a_readme_of_the_users(result: Result, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("# Mine\n", encoding="utf-8")
-    (tmp_path / "part-0001.parquet").write_bytes(b"mine")
-    with pytest.raises(UsageError, match="Name a folder for the atlas alone"):
+MINE = {"README.md": b"# Mine\n", "part-0000.parquet": b"mine", "part-0007.parquet": b"mine"}
+
+
+@pytest.mark.parametrize("names", [MINE.keys(), ["README.md"], ["part-0000.parquet"], ["part-0007.parquet"]])
+def test_an_atlas_is_not_written_over_files_of_the_users(names: Iterable[str], result: Result, tmp_path: Path) -> None:
+    mine = {name: MINE[name] for name in names}
+    for name, data in mine.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(UsageError, match=r"of its own\. Name a folder for the atlas alone"):
         export.write(result, "atlas", tmp_path, side=16)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        "README.md": b"# Mine\n",
-        "part-0001.parquet": b"mine",
-    }
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == mine
+
+
+@pytest.mark.parametrize("names", [MINE.keys(), ["README.md"], ["part-0000.parquet"], ["part-0007.parquet"]])
+def test_an_atlas_at_a_url_is_not_written_over_files_of_the_users(names: Iterable[str], result: Result) -> None:
+    url, mine = f"memory://{uuid.uuid4().hex}/data", {name: MINE[name] for name in names}
+    place = Elsewhere(url)
+    place.put(mine)
+    with pytest.raises(UsageError, match=r"of its own\. Name a folder for the atlas alone"):
+        export.send(result, "atlas", url, side=16)
+    assert {name: place.read(name) for name in place.sizes()} == mine
+
+
+def test_an_atlas_at_a_url_is_written_again_over_itself(result: Result) -> None:
+    url = f"memory://{uuid.uuid4().hex}/data"
+    export.send(result, "atlas", url, side=16, most=3)
+    assert len(Elsewhere(url).sizes()) > 2
+    export.send(result, "atlas", url, side=16)
+    assert Elsewhere(url).sizes().keys() == {"part-0000.parquet", "README.md"}
 
 
 @pytest.mark.parametrize(

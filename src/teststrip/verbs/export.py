@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,8 @@ def _write_folder(result: Result, to: str, target: Path | None, options: Mapping
     target = Path(target)
     target.mkdir(parents=True, exist_ok=True)
     before = [path.name for path in target.iterdir()]
-    if to == "atlas" and atlas.INDEX in before and not atlas.is_index((target / atlas.INDEX).read_bytes()):
-        raise UsageError(f"{target} has an {atlas.INDEX} of its own. Name a folder for the atlas alone: --out FOLDER")
+    if to == "atlas":
+        _check_own(str(target), before, (target / atlas.INDEX).read_bytes)
     written = set()
     for name, data in FOLDERS[to](result, **options):
         disk.replace(target / name, data)
@@ -84,6 +84,14 @@ def _write_folder(result: Result, to: str, target: Path | None, options: Mapping
     for name in atlas.leftover(before, written) if to == "atlas" else ():
         (target / name).unlink(missing_ok=True)
     return target
+
+
+def _check_own(where: str, names: Collection[str], index: Callable[[], bytes]) -> None:
+    """Refuse a folder with files that an export for Embedding Atlas would replace or remove and did not write."""
+    if atlas.INDEX in names and not atlas.is_index(index()):
+        raise UsageError(f"{where} has an {atlas.INDEX} of its own. Name a folder for the atlas alone: --out FOLDER")
+    if parts := [] if atlas.INDEX in names else atlas.parts_among(names):
+        raise UsageError(f"{where} has a {parts[0]} of its own. Name a folder for the atlas alone: --out FOLDER")
 
 
 def send(result: Result, to: str, url: str, **options: Any) -> None:
@@ -96,7 +104,8 @@ def send(result: Result, to: str, url: str, **options: Any) -> None:
         options: of the format.
 
     Raises:
-        UsageError: an unknown format or option, or a URL that cannot be written to.
+        UsageError: an unknown format or option, a URL that cannot be written to, or one with files of the user's own
+            where atlas would replace or remove them.
         MissingExtra: the format or the protocol needs a package.
         StoreError: the place behind the URL does not take it.
     """
@@ -104,6 +113,7 @@ def send(result: Result, to: str, url: str, **options: Any) -> None:
     place = Elsewhere(url)
     if to in FOLDERS:
         before = place.sizes() if to == "atlas" else {}
+        _check_own(url, before, lambda: place.read(atlas.INDEX))
         written = set()
         for name, data in FOLDERS[to](result, **options):
             place.put({name: data})

@@ -129,6 +129,15 @@ def is_index(data: bytes) -> bool:
     return b"pictures of a Teststrip study, for Embedding Atlas" in data
 
 
+def parts_among(names: Iterable[str]) -> list[str]:
+    """The names that a part of an export has, first the least.
+
+    >>> parts_among(["part-0001.parquet", "part-mine.parquet", "part-0000.parquet"])
+    ['part-0000.parquet', 'part-0001.parquet']
+    """
+    return sorted(filter(_PART.fullmatch, names))
+
+
 def leftover(there: Iterable[str], written: Container[str]) -> list[str]:
     """The parts of an earlier and larger export, which would show pictures twice.
 
