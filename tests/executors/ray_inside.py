@@ -15,11 +15,14 @@ import psutil
 import pytest
 import ray
 from tests.executors.little import little
+from tests.hosted.webui_service import WebuiService
 
 from teststrip.errors import EngineError, UsageError
 from teststrip.executors.cluster import join
 from teststrip.executors.ray import RayExecutor
+from teststrip.hosted import configuration
 from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.servers import NOT_ASKED
 from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
 from teststrip.verbs.run import Session
 
@@ -83,6 +86,20 @@ def test_resources_that_no_node_has_are_an_error_that_says_what_there_is():
             executor.fingerprint(asked(1)[0])
         with pytest.raises(EngineError, match="whale 2"):
             list(executor.run(SLOW, asked(3, SLOW)))
+
+
+def test_an_engine_that_asks_a_server_of_the_users_own_stays_in_the_driver(tmp_path, monkeypatch):
+    ref = EngineRef("webui", {"provider": "here"})
+    shot = Shot(ref, {"prompt": "an owl", "seed": 1, "width": 64, "height": 64})
+    with WebuiService() as service, RayExecutor(workers=1, **SHARE) as executor:
+        (tmp_path / "config.toml").write_text(f'[providers.here]\nbase_url = "{service.url}"\n', encoding="utf-8")
+        monkeypatch.setenv(configuration.VARIABLE, str(tmp_path / "config.toml"))
+        before = pids()
+        executor.open([ref])
+        known = executor.fingerprint(shot)
+        assert NOT_ASKED not in known.facts
+        assert [answer.fingerprint for answer in executor.run(ref, [shot])] == [known]
+        assert pids() == before
 
 
 def test_a_client_address_is_refused():

@@ -9,9 +9,12 @@ import time
 import psutil
 import pytest
 from tests.executors.little import little
+from tests.hosted.webui_service import WebuiService
 
 from teststrip.executors.processes import ProcessesExecutor
-from teststrip.records import EngineRef, Failure, Render
+from teststrip.hosted import configuration
+from teststrip.records import EngineRef, Failure, Render, Shot
+from teststrip.servers import NOT_ASKED
 from teststrip.study import study
 from teststrip.testing.executor_contract import SLOW, ExecutorContract, asked
 from teststrip.verbs.run import Session
@@ -47,6 +50,20 @@ def test_an_error_of_the_engine_in_a_worker_is_raised_in_the_driver(two):
     for pid in two.pids:
         os.kill(pid, signal.SIGKILL)
     assert len(list(two.run(broken, asked(4, broken)))) == 4  # workers that died idle are replaced
+
+
+def test_an_engine_that_asks_a_server_of_the_users_own_stays_in_the_driver(tmp_path, monkeypatch):
+    pytest.importorskip("httpx2")
+    ref = EngineRef("webui", {"provider": "here"})
+    shots = [Shot(ref, {"prompt": "an owl", "seed": seed, "width": 64, "height": 64}) for seed in range(3)]
+    with WebuiService() as service, ProcessesExecutor(1) as executor:
+        (tmp_path / "config.toml").write_text(f'[providers.here]\nbase_url = "{service.url}"\n', encoding="utf-8")
+        monkeypatch.setenv(configuration.VARIABLE, str(tmp_path / "config.toml"))
+        executor.open([ref])
+        known = executor.fingerprint(shots[0])
+        assert NOT_ASKED not in known.facts
+        assert [answer.fingerprint for answer in executor.run(ref, shots)] == [known] * 3
+        assert executor.pids == []
 
 
 def test_a_process_that_hangs_is_ended_and_its_shots_fail_at_last():

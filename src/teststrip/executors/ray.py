@@ -27,7 +27,6 @@ from teststrip.executors.pieces import TRIES, Pieces
 from teststrip.executors.several import IN_A_ROW, SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.plugins import version_of
-from teststrip.protocols import Pays
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
 LOOK: Final = 2.0
@@ -103,7 +102,7 @@ class RayExecutor(SeveralWorkers):
         Raises:
             EngineError: no node has what an actor needs, or the engine cannot start there.
         """
-        if isinstance(self._local.engine(shot.engine), Pays):
+        if self._stays(shot.engine):
             return self._local.fingerprint(shot)
         for _ in range(TRIES):
             member = self._settled()

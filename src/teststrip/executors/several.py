@@ -1,7 +1,8 @@
 """What every executor of several workers does: it pulls shots ahead, hands out pieces, and counts each answer once.
 
 The driver plans and is the only writer. It opens the engines without weights, to ask what shots cost. Engines that cost
-money stay in the driver's process, where the purse is. A subclass says what its workers are.
+money stay in the driver's process, where the purse is, and so do engines that ask a server of the user's own: the
+address is the driver's, and another machine's 127.0.0.1 is another server. A subclass says what its workers are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from teststrip.executors.making import cost_of, weights_of
 from teststrip.executors.pieces import MOST, Pieces
 from teststrip.protocols import Engine, Pays, Purse
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
+from teststrip.servers import Meets
 
 WINDOW: Final = 4 * MOST
 """Shots pulled ahead for each worker, so that the longest of many start first and a slow reader slows the run."""
@@ -62,7 +64,7 @@ class SeveralWorkers(ABC):
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer for each shot, as `Executor.run` says."""
         asked = self._local.engine(engine)
-        if isinstance(asked, Pays):
+        if self._stays(engine):
             return self._local.run(engine, shots)
         return self._run(asked, engine, iter(shots))
 
@@ -78,6 +80,10 @@ class SeveralWorkers(ABC):
             self._end_all()
         finally:
             self._local.close()
+
+    def _stays(self, engine: EngineRef) -> bool:
+        """Whether an engine runs in this process, and answers here what will answer a shot."""
+        return isinstance(self._local.engine(engine), Pays | Meets)
 
     def _run(self, engine: Engine, ref: EngineRef, source: Iterator[Shot]) -> Iterator[Render | Failure]:
         self._finishing = False
