@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teststrip.executors.pieces import TRIES, Pieces
+from teststrip.executors.pieces import AGAIN, MOST, TRIES, Pieces
 from teststrip.executors.places import Place, places
 from teststrip.records import EngineRef, Shot
 
@@ -60,16 +60,53 @@ def test_a_worker_gets_the_model_that_it_has_and_another_worker_another_model():
     assert pieces.take("large").weights == "large"
 
 
-def test_shots_of_a_lost_piece_go_alone_and_fail_when_they_were_lost_too_often():
+def drained(pieces):
+    """How many shots each piece holds that is still to come; all of them are answered."""
+    sizes = []
+    while piece := pieces.take("a model"):
+        sizes.append(len(piece.items))
+        for one in piece.shots:
+            assert pieces.answered(piece.number, one.id)
+        pieces.end(piece.number)
+    return sizes
+
+
+def waiting(shots):
     pieces = Pieces(1)
-    for number in range(8):
+    for number in range(shots):
         pieces.add(shot(number), 1, "a model")
-    assert len(pieces.take(None).items) > 1
-    assert pieces.lost(1, "gone") == []
+    return pieces
+
+
+def test_a_loss_costs_full_batches_once_and_single_shots_only_at_the_second():
+    pieces = waiting(MOST)
+    pieces.lost(pieces.take(None).number, "gone")
+    assert drained(pieces) == [AGAIN, AGAIN]
+    pieces = waiting(MOST)
+    pieces.lost(pieces.take(None).number, "gone")
+    pieces.lost(pieces.take(None).number, "gone")
+    assert drained(pieces) == [AGAIN] + AGAIN * [1]
+
+
+def test_shots_that_were_lost_are_in_no_piece_with_others():
+    pieces = waiting(MOST + 4)
+    pieces.lost(pieces.take(None).number, "gone")
+    assert drained(pieces) == [4, AGAIN, AGAIN]
+
+
+def test_a_loss_that_no_shot_can_be_the_reason_of_is_not_counted():
+    pieces = waiting(MOST)
+    for _ in range(3 * TRIES):
+        piece = pieces.take(None)
+        assert len(piece.items) == MOST
+        assert pieces.lost(piece.number, "its node is gone", blameless=True) == []
+
+
+def test_shots_that_were_lost_too_often_fail():
+    pieces = waiting(8)
     failures = []
     while piece := pieces.take("a model"):
-        if any(item.lost for item in piece.items.values()):
-            assert len(piece.items) == 1
+        assert all(item.lost < TRIES - 1 for item in piece.items.values()) or len(piece.items) == 1
         failures += pieces.lost(piece.number, "the process ended (signal 9)")
     assert len(failures) == 8
     assert {failure.text for failure in failures} == {f"the process ended (signal 9), {TRIES} times"}

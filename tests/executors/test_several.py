@@ -86,7 +86,7 @@ class Credulous(Pieces):
 class Forgetful(Pieces):
     """Forgets the pieces that are lost."""
 
-    def lost(self, number, why):
+    def lost(self, number, why, *, blameless=False):
         self.end(number)
         return []
 

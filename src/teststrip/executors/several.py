@@ -113,8 +113,17 @@ class SeveralWorkers(ABC):
         else:
             yield from pieces.lost(number, "the engine gave no answer")
 
-    def _lost(self, number: int | None, pieces: Pieces, how: str, *, bearable: int | None = None) -> Iterator[Failure]:
+    def _lost(
+        self, number: int | None, pieces: Pieces, how: str, *, bearable: int | None = None, blameless: bool = False
+    ) -> Iterator[Failure]:
         """A worker ended: the shots of its piece wait again.
+
+        Args:
+            number: of the piece; None = it had none.
+            pieces: of the run.
+            how: it ended.
+            bearable: how many may end so one after another; None = IN_A_ROW for each worker.
+            blameless: whether no shot can be the reason, as `Pieces.lost` says.
 
         Raises:
             EngineError: more workers than are bearable ended one after another without any answer between.
@@ -127,7 +136,7 @@ class SeveralWorkers(ABC):
         if self._finishing:
             pieces.end(number)
         else:
-            failed = pieces.lost(number, f"the worker that made it ended ({how})")
+            failed = pieces.lost(number, f"the worker that made it ended ({how})", blameless=blameless)
             if failed:  # it was the shot, and not the machine
                 self._fruitless = 0
             yield from failed
