@@ -34,7 +34,7 @@ class InTurns(SeveralWorkers):
 
     def _hand_out(self, ref, pieces):
         for worker in range(3):
-            if worker not in self.at and (piece := pieces.take(None)):
+            if worker not in self.at and (piece := pieces.take(None, workers=3)):
                 answers = self.makers[worker].answers(piece.number, ref, piece.shots)
                 self.at[worker] = (piece.number, answers)
 

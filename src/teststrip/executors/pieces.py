@@ -70,21 +70,19 @@ class Pieces:
     """The shots of a run that have no answer.
 
     Args:
-        workers: that make pieces at a time.
         numbers: of the pieces, each larger than the one before. Workers that outlive a run need numbers that no earlier
             run had, or what was said of an old piece would be taken for a new one.
 
     >>> from teststrip.records import EngineRef
-    >>> pieces = Pieces(workers=2)
+    >>> pieces = Pieces()
     >>> for steps in (10, 50, 20):
     ...     pieces.add(Shot(EngineRef("pattern"), {"prompt": "an owl", "seed": steps}), cost=steps, weights="one model")
-    >>> first, second = pieces.take(None), pieces.take(None)
+    >>> first, second = pieces.take(None, workers=2), pieces.take(None, workers=2)
     >>> [shot.seed for shot in first.shots], [shot.seed for shot in second.shots]
     ([50], [20])
     """
 
-    def __init__(self, workers: int, numbers: Iterator[int] | None = None) -> None:
-        self._workers = workers
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._waiting: dict[Hashable, list[Item]] = {}
         self._under_way: dict[int, Piece] = {}
         self._numbers = numbers or count(1)
@@ -102,11 +100,12 @@ class Pieces:
         """Let a shot wait."""
         self._put(Item(shot, cost, weights))
 
-    def take(self, loaded: Hashable | None) -> Piece | None:
+    def take(self, loaded: Hashable | None, *, workers: int) -> Piece | None:
         """The next piece for a worker, the longest shots first.
 
         Args:
             loaded: the weights that the worker has in memory; None = none.
+            workers: that make pieces at a time, now; machines come and go in a run.
 
         Returns:
             shots of the loaded weights where some wait, else of the weights with most to do that no other worker has;
@@ -118,7 +117,7 @@ class Pieces:
         waiting = self._waiting[weights]
         waits = sum(item.cost for items in self._waiting.values() for item in items)
         # A worker that is alone evens nothing out by short pieces at the end, and its batches would not be full.
-        share = waits / (self._workers * SHARES) if self._workers > 1 else waits
+        share = waits / (workers * SHARES) if workers > 1 else waits
         piece = Piece(next(self._numbers), weights)
         # Shots that were lost equally often are together, so that one that ends workers takes no new one with it.
         lost = waiting[0].lost

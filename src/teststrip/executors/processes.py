@@ -187,11 +187,11 @@ class ProcessesExecutor(SeveralWorkers):
 
     def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
         for worker in self._workers:
-            if worker.piece is None and (piece := pieces.take(worker.weights)):
+            if worker.piece is None and (piece := pieces.take(worker.weights, workers=self._most)):
                 worker.make(ref, piece)
         taken = {worker.place.number for worker in self._workers}
         for place in self._places:
-            if place.number not in taken and (piece := pieces.take(None)):
+            if place.number not in taken and (piece := pieces.take(None, workers=self._most)):
                 self._workers.append(worker := Worker(place, self._inbox))
                 worker.make(ref, piece)
 

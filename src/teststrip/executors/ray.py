@@ -162,7 +162,7 @@ class RayExecutor(SeveralWorkers):
                 try:
                     self._settle(member, member.hear())
                 except RayError as error:
-                    for _ in self._gone(member, Pieces(1), _last_line(error)):
+                    for _ in self._gone(member, Pieces(), _last_line(error)):
                         pass
             self._check_room(begin)
 
@@ -177,8 +177,9 @@ class RayExecutor(SeveralWorkers):
         )
 
     def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
+        most = self._most
         for member in self._members:
-            if member.settled and member.pending is None and (piece := pieces.take(member.weights)):
+            if member.settled and member.pending is None and (piece := pieces.take(member.weights, workers=most)):
                 member.ref, member.piece = ref, piece
                 if ref.key in member.agrees:
                     member.make()
@@ -186,7 +187,7 @@ class RayExecutor(SeveralWorkers):
                 sample, _ = self._samples.setdefault(ref.key, (crossing(piece.shots[0]), None))
                 member.pending = member.ask("fingerprint", sample)
         starting = sum(not member.settled for member in self._members)
-        for _ in range(min(self._most - len(self._members), len(pieces) - starting)):
+        for _ in range(min(most - len(self._members), len(pieces) - starting)):
             self._start()
 
     def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:

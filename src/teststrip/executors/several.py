@@ -89,7 +89,7 @@ class SeveralWorkers(ABC):
         self._finishing = False
         self._fruitless = 0
         asked: dict[str, Shot] = {}
-        pieces = self.pieces(self._most, self._numbers)
+        pieces = self.pieces(self._numbers)
         try:
             while True:
                 room = max(0, WINDOW * self._most - len(pieces))
