@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -19,7 +20,7 @@ from tests.hosted.webui_service import WebuiService
 
 from teststrip.errors import EngineError, UsageError
 from teststrip.executors.cluster import join
-from teststrip.executors.ray import RayExecutor
+from teststrip.executors.ray import LONG, RayExecutor
 from teststrip.hosted import configuration
 from teststrip.records import EngineRef, Failure, Render, Shot
 from teststrip.servers import NOT_ASKED
@@ -100,6 +101,30 @@ def test_an_engine_that_asks_a_server_of_the_users_own_stays_in_the_driver(tmp_p
         assert NOT_ASKED not in known.facts
         assert [answer.fingerprint for answer in executor.run(ref, [shot])] == [known]
         assert pids() == before
+
+
+def test_a_run_that_waits_for_room_says_so_once_and_ends_when_it_is_stopped(two):
+    @ray.remote
+    class Other:
+        """Holds the processors."""
+
+        def there(self):
+            return True
+
+    (shot,) = asked(1, SLOW)
+    two.fingerprint(shot)
+    other = Other.options(num_cpus=ray.cluster_resources()["CPU"] - 0.5).remote()
+    assert ray.get(other.there.remote())
+    said, stopped = [], threading.Event()
+    try:
+        with RayExecutor(workers=1, num_cpus=1) as executor:
+            executor.attend(stopped.is_set, said.append)
+            threading.Timer(LONG + 6, stopped.set).start()
+            assert list(executor.run(SLOW, asked(3, SLOW))) == []
+    finally:
+        ray.kill(other)
+    assert len(said) == 1
+    assert "waits for the Ray cluster" in said[0]
 
 
 def test_a_client_address_is_refused():

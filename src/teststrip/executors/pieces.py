@@ -25,8 +25,8 @@ TRIES: Final = 3
 """How often a shot may be in a piece that was lost, before it fails. Before the last time it goes alone."""
 
 AGAIN: Final = MOST // 2
-"""Shots of a piece that were lost once. Most workers end by a machine's fault, so these still fill batches; where a shot
-ends its worker, this many go alone afterwards."""
+"""Shots of a piece that were lost once. Most workers end by a machine's fault, so these shots still fill batches. Where
+a shot ends its worker, this many go alone afterwards."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ class ProcessesExecutor(SeveralWorkers):
     def _most(self) -> int:
         return len(self._places)
 
-    def _tell_to_finish(self) -> None:
+    def _tell_to_finish(self, pieces: Pieces) -> None:
         for worker in self._workers:
             worker.finish()
 

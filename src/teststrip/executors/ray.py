@@ -32,6 +32,9 @@ from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 LOOK: Final = 2.0
 """Seconds between two looks at the nodes of the cluster, and the longest that the driver waits for a message."""
 
+LONG: Final = 15.0
+"""Seconds without any actor after which it is said what the run waits for; to start one takes some."""
+
 
 class RayExecutor(SeveralWorkers):
     """An `Executor` of a Ray cluster, and a context manager.
@@ -67,6 +70,8 @@ class RayExecutor(SeveralWorkers):
         """By an engine's key a shot and what would answer it, which all actors must agree on."""
         self._alone_since: float | None = None
         """Since when no actor runs, on the clock `time.monotonic`."""
+        self._said_why = False
+        """Whether it was said that the run waits for room."""
         self._looked = float("-inf")
         self._nodes: list[cluster.Needs] = []
 
@@ -167,8 +172,17 @@ class RayExecutor(SeveralWorkers):
             self._check_room(begin)
 
     def _check_room(self, since: float) -> None:
-        """Raise EngineError where no node has what an actor needs, and none came in time."""
-        if cluster.room(self._needs, self._look()) or time.monotonic() - since <= self._wait:
+        """Say once that no actor runs yet. Raise EngineError where no node has what one needs and none came in time."""
+        waited = time.monotonic() - since
+        if cluster.room(self._needs, self._look()):
+            if waited > LONG and not self._said_why:
+                self._said_why = True
+                self._say(
+                    "the run waits for the Ray cluster: its nodes are busy with other work, or slow to start an actor."
+                    " `ray status` shows which"
+                )
+            return
+        if waited <= self._wait:
             return
         there = "; ".join(cluster.described(node) for node in self._nodes) or "there is no node"
         raise EngineError(
@@ -224,8 +238,8 @@ class RayExecutor(SeveralWorkers):
             self._settle(member, told)
         elif not member.making:
             self._agree(member, _fingerprint(told))
-            if self._finishing:
-                yield from self._through(member, pieces)
+            if member.piece is None:  # its run was stopped meanwhile
+                member.rest()
             else:
                 member.make()
         elif told is DONE:
@@ -296,11 +310,16 @@ class RayExecutor(SeveralWorkers):
         with contextlib.suppress(RayError, ValueError):
             ray.kill(member.handle)
 
-    def _tell_to_finish(self) -> None:
+    def _tell_to_finish(self, pieces: Pieces) -> None:
         for member in self._members:
-            if member.piece is not None:
+            if member.piece is None:
+                continue
+            if member.making:
                 with contextlib.suppress(RayError):
                     member.ask("finish", member.piece.number)
+            else:  # it is still asked whether it agrees; its answer counts, but no run waits for it
+                pieces.end(member.piece.number)
+                member.piece = None
 
     def _abandon(self, pieces: Pieces) -> None:
         for member in list(self._members):

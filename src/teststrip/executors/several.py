@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final, Self
 
@@ -42,6 +42,10 @@ class SeveralWorkers(ABC):
         self._numbers = itertools.count(1)
         self._finishing = False
         self._fruitless = 0
+        self._pieces: Pieces | None = None
+        """Of the run under way."""
+        self._stopped: Callable[[], bool] = lambda: False
+        self._say: Callable[[str], None] = lambda why: None
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +65,10 @@ class SeveralWorkers(ABC):
         """Hand a purse to the engines that cost money, which run in this process."""
         self._local.pay_from(purse)
 
+    def attend(self, stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Notice a stop also while no answer comes, as `Waits.attend` says."""
+        self._stopped, self._say = stopped, say
+
     def run(self, engine: EngineRef, shots: Iterable[Shot]) -> Iterator[Render | Failure]:
         """One answer for each shot, as `Executor.run` says."""
         asked = self._local.engine(engine)
@@ -72,7 +80,8 @@ class SeveralWorkers(ABC):
         """Begin no further shot, as `Executor.finish` says."""
         self._finishing = True
         self._local.finish()
-        self._tell_to_finish()
+        if self._pieces is not None:
+            self._tell_to_finish(self._pieces)
 
     def close(self) -> None:
         """End the workers; what they are at is not waited for."""
@@ -89,9 +98,11 @@ class SeveralWorkers(ABC):
         self._finishing = False
         self._fruitless = 0
         asked: dict[str, Shot] = {}
-        pieces = self.pieces(self._numbers)
+        self._pieces = pieces = self.pieces(self._numbers)
         try:
             while True:
+                if not self._finishing and self._stopped():
+                    self.finish()
                 room = max(0, WINDOW * self._most - len(pieces))
                 for shot in itertools.islice(source, 0 if self._finishing else room):
                     asked[shot.id] = shot
@@ -104,6 +115,7 @@ class SeveralWorkers(ABC):
                     # The shot as it was asked: in the worker it was a copy.
                     yield replace(answer, shot=asked.pop(answer.shot.id))
         finally:
+            self._pieces = None
             self._abandon(pieces)
 
     def _done(self, number: int, pieces: Pieces) -> Iterator[Failure]:
@@ -152,11 +164,14 @@ class SeveralWorkers(ABC):
 
     @abstractmethod
     def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:
-        """Wait for what a worker says next: answers, none, or failures of shots that were lost too often."""
+        """What a worker says next: answers, none, or failures of shots that were lost too often.
+
+        Waits a second or two at most, so that a stop is noticed.
+        """
 
     @abstractmethod
-    def _tell_to_finish(self) -> None:
-        """Let each worker begin no further shot of the piece in work."""
+    def _tell_to_finish(self, pieces: Pieces) -> None:
+        """Let each worker begin no further shot of the piece in work; pieces that were not begun are ended."""
 
     @abstractmethod
     def _abandon(self, pieces: Pieces) -> None:
