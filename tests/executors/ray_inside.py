@@ -5,6 +5,7 @@ One local cluster serves all tests of this file.
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -16,10 +17,12 @@ import psutil
 import pytest
 import ray
 from tests.executors.little import little
+from tests.executors.wayward import TEXT
 from tests.hosted.webui_service import WebuiService
+from tests.installing import distribution, reach
 
 from teststrip.errors import EngineError, UsageError
-from teststrip.executors.cluster import join
+from teststrip.executors.cluster import join, nodes
 from teststrip.executors.ray import LONG, RayExecutor
 from teststrip.hosted import configuration
 from teststrip.records import EngineRef, Failure, Render, Shot
@@ -32,11 +35,42 @@ SHARE = {"num_cpus": 0.1}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster():
-    """A cluster of this machine that each executor of this file joins and none leaves."""
-    assert join("")
-    yield
-    ray.shutdown()
+def cluster(tmp_path_factory):
+    """A cluster of this machine that each executor of this file joins and none leaves. It has the engine `wayward`."""
+    site = tmp_path_factory.mktemp("site")
+    distribution(site, "wayward", {"engines": {"wayward": "wayward:Wayward"}}, TEXT)
+    with pytest.MonkeyPatch.context() as patch:
+        reach(site, patch)
+        assert join("")
+        yield
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def node(resources, environment=None):
+    """Another node of this cluster, lost at the end."""
+    address = ray.get_runtime_context().gcs_address
+    words = ["--num-cpus", "1", "--object-store-memory", str(80 * 2**20), "--resources", json.dumps(resources)]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--address", address, *words, "--block"]
+    before = cluster_nodes()
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = psutil.Popen(command, env={**os.environ, **(environment or {})}, **pipes)
+    try:
+        until = time.monotonic() + 60
+        while not cluster_nodes() - before:
+            assert started.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        yield started
+    finally:
+        for one in [*started.children(recursive=True), started]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        started.wait()
+
+
+def cluster_nodes():
+    return set(nodes())
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +159,47 @@ def test_a_run_that_waits_for_room_says_so_once_and_ends_when_it_is_stopped(two)
         ray.kill(other)
     assert len(said) == 1
     assert "waits for the Ray cluster" in said[0]
+
+
+def wayward(model, number, **options):
+    """Shots of a model that may answer otherwise on another node."""
+    ref = EngineRef("wayward", {}, options)
+    return [Shot(ref, {**shot.settings, "seed": seed, "model": model}) for seed, shot in enumerate(asked(number))]
+
+
+@pytest.fixture
+def other_version(tmp_path):
+    """What a node's environment is where another version of Teststrip is installed there."""
+    distribution(tmp_path, "teststrip", {})
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])}
+
+
+@pytest.mark.parametrize("unlike", ["model", "version"])
+def test_a_late_node_that_is_unlike_the_others_is_left_out_and_said_once(unlike, other_version):
+    shots = [*wayward("small", 60), *wayward("large", 60)]
+    said = []
+    seat = f"seat for another {unlike}"  # nodes of earlier tests count as alive for a while
+    with node({seat: 1}), RayExecutor(num_cpus=0.1, resources={seat: 1}) as executor:
+        executor.attend(lambda: False, said.append)
+        for shot in (shots[0], shots[-1]):
+            executor.fingerprint(shot)
+        answers = executor.run(shots[0].engine, shots)
+        got = [next(answers)]
+        with node({seat: 2}, other_version if unlike == "version" else {"WAYWARD": "2"}):
+            for answer in answers:
+                got.append(answer)
+                time.sleep(0 if said else 0.3)  # so that the node has an actor before all is made
+    assert {answer.fingerprint.facts["library"] for answer in got} == {"1"}
+    assert sorted(answer.shot.id for answer in got) == sorted(shot.id for shot in shots)
+    (why,) = said
+    assert ("library '2' and '1'" if unlike == "model" else "Teststrip 1.0, and the driver") in why
+
+
+def test_a_node_that_is_unlike_the_driver_ends_the_run_where_there_is_no_other(other_version):
+    with node({"lonely": 1}, other_version), RayExecutor(num_cpus=0.1, resources={"lonely": 1}) as executor:
+        (shot,) = wayward("small", 1)
+        with pytest.raises(EngineError, match=r"Teststrip 1\.0, and the driver"):
+            list(executor.run(shot.engine, [shot]))
 
 
 def test_a_client_address_is_refused():

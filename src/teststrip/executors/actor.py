@@ -1,6 +1,6 @@
 """What an actor of a Ray cluster does: it answers the shots of a piece one by one, and questions at any time.
 
-Loads no Ray: `executors.ray` makes an actor of this class, with one thread for pieces and one for questions. So both
+`executors.ray` makes an actor of this class, with one thread for pieces and one for questions. So both
 have engines of their own; those of the questions never load weights.
 """
 
@@ -22,9 +22,14 @@ class Actor:
         self._maker = Maker()
         self._asked = LocalExecutor()
 
-    def version(self) -> str | None:
-        """The version of Teststrip on this node. The driver asks for it before anything of Teststrip crosses."""
-        return version_of("teststrip")
+    def version(self) -> tuple[str | None, str]:
+        """The version of Teststrip on this node, and the node's id.
+
+        The driver asks for it before anything of Teststrip crosses.
+        """
+        import ray  # not above: without Ray an actor still is a class that makes pictures
+
+        return version_of("teststrip"), ray.get_runtime_context().get_node_id()
 
     def fingerprint(self, shot: Shot) -> Fingerprint | Exception:
         """What would answer this shot here, or the error that says why nothing can."""

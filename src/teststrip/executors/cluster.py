@@ -59,10 +59,10 @@ def join(address: str) -> bool:
     ) from failed
 
 
-def nodes() -> list[Needs]:
-    """What each node that is alive has in all."""
+def nodes() -> dict[str, Needs]:
+    """What each node that is alive has in all, by the id of the node."""
     found: list[dict[str, Any]] = ray.nodes()
-    return [node["Resources"] for node in found if node["Alive"]]
+    return {node["NodeID"]: node["Resources"] for node in found if node["Alive"]}
 
 
 def room(needs: Needs, nodes: Sequence[Needs]) -> int:

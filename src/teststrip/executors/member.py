@@ -33,7 +33,9 @@ class Member:
         ref: the engine of the piece.
         weights: what it loaded last.
         settled: whether it runs on a node and has the driver's version.
-        agrees: keys of the engines that would answer there as elsewhere.
+        node: the id of the node where it runs; "" = not known.
+        agreeing: weights of the sample that it was asked about last.
+        agrees: weights of the pieces that would be answered there as elsewhere.
         making: whether `pending` is the stream of the piece.
     """
 
@@ -43,7 +45,9 @@ class Member:
         self.ref: EngineRef | None = None
         self.weights: Hashable = None
         self.settled = False
-        self.agrees: set[str] = set()
+        self.node = ""
+        self.agreeing: Hashable = None
+        self.agrees: set[Hashable] = set()
         self.making = False
         self.pending: Any = self.ask("version")
 

@@ -20,17 +20,16 @@ from ray.exceptions import RayError, RayTaskError
 from teststrip.errors import EngineError, shortened
 from teststrip.executors import cluster
 from teststrip.executors.actor import Actor
-from teststrip.executors.making import crossing, crossing_error
+from teststrip.executors.agreement import Agreement
+from teststrip.executors.making import crossing, crossing_error, weights_of
 from teststrip.executors.member import DONE, Member
+from teststrip.executors.nodes import LOOK, Nodes
 from teststrip.executors.options import amount, amounts, check_options, text, whole
 from teststrip.executors.pieces import TRIES, Pieces
 from teststrip.executors.several import IN_A_ROW, SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.plugins import version_of
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
-
-LOOK: Final = 2.0
-"""Seconds between two looks at the nodes of the cluster, and the longest that the driver waits for a message."""
 
 LONG: Final = 15.0
 """Seconds without any actor after which it is said what the run waits for; to start one takes some."""
@@ -61,19 +60,16 @@ class RayExecutor(SeveralWorkers):
         wait: float = 60,
     ) -> None:
         super().__init__()
-        self._address, self._workers, self._wait = address, workers, wait
-        self._num_cpus, self._num_gpus, self._resources = num_cpus, num_gpus, dict(resources)
+        self._address, self._workers = address, workers
+        self._nodes = Nodes(num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, wait=wait)
         self._silence = Silence(patience)
         self._joined: bool | None = None
         self._members: list[Member] = []
-        self._samples: dict[str, tuple[Shot, Fingerprint | None]] = {}
-        """By an engine's key a shot and what would answer it, which all actors must agree on."""
+        self._agreement = Agreement()
         self._alone_since: float | None = None
         """Since when no actor runs, on the clock `time.monotonic`."""
         self._said_why = False
         """Whether it was said that the run waits for room."""
-        self._looked = float("-inf")
-        self._nodes: list[cluster.Needs] = []
 
     @classmethod
     def of(cls, argument: str, options: Mapping[str, object] = MappingProxyType({})) -> Self:
@@ -117,43 +113,31 @@ class RayExecutor(SeveralWorkers):
                 if member.piece is None:
                     self._end(member)
                 continue
-            self._samples.setdefault(shot.engine.key, (crossing(shot), found))
+            weights = weights_of(self._local.engine(shot.engine), shot)
+            self._agreement.note(weights, crossing(shot), found)
             return found
         raise EngineError("the actors of the Ray cluster end before they answer")
 
     @property
     def _most(self) -> int:
-        fit = cluster.room(self._needs, self._look())
-        return max(1, self._workers or fit)
-
-    @property
-    def _needs(self) -> dict[str, float]:
-        if self._num_gpus is None:  # decided once, because a node that comes later must not change what answers
-            self._num_gpus = 1 if any(node.get("GPU") for node in self._look()) else 0
-        return {"CPU": self._num_cpus, "GPU": self._num_gpus, **self._resources}
+        self._join()
+        return max(1, self._workers or self._nodes.room)
 
     def _join(self) -> None:
         if self._joined is None:
             self._joined = cluster.join(self._address)
 
-    def _look(self) -> list[cluster.Needs]:
-        """The nodes that are alive, looked at again every few seconds."""
-        self._join()
-        if time.monotonic() - self._looked > LOOK:
-            self._nodes, self._looked = cluster.nodes(), time.monotonic()
-        return self._nodes
-
     def _start(self) -> Member:
         """A new actor; Ray places it as soon as a node has room."""
-        needs = self._needs
         made = ray.remote(concurrency_groups={"make": 1, "ask": 1})(Actor)
-        options: dict[str, Any] = {"max_restarts": 0, "max_task_retries": 0, "resources": self._resources or None}
-        member = Member(made.options(num_cpus=needs["CPU"], num_gpus=needs["GPU"], **options).remote())
+        options = {"max_restarts": 0, "max_task_retries": 0, **self._nodes.options}
+        member = Member(made.options(**options).remote())
         self._members.append(member)
         return member
 
     def _settled(self) -> Member:
         """An actor that runs; the first one is started where there is none."""
+        self._join()
         begin = time.monotonic()
         while True:
             for member in sorted(self._members, key=lambda one: one.piece is not None):
@@ -165,7 +149,7 @@ class RayExecutor(SeveralWorkers):
             ready, _ = ray.wait(starting, num_returns=1, timeout=LOOK)
             for member in [one for one in self._members if one.pending in ready]:
                 try:
-                    self._settle(member, member.hear())
+                    self._settle(member, member.hear(), Pieces())
                 except RayError as error:
                     for _ in self._gone(member, Pieces(), _last_line(error)):
                         pass
@@ -174,34 +158,27 @@ class RayExecutor(SeveralWorkers):
     def _check_room(self, since: float) -> None:
         """Say once that no actor runs yet. Raise EngineError where no node has what one needs and none came in time."""
         waited = time.monotonic() - since
-        if cluster.room(self._needs, self._look()):
-            if waited > LONG and not self._said_why:
-                self._said_why = True
-                self._say(
-                    "the run waits for the Ray cluster: its nodes are busy with other work, or slow to start an actor."
-                    " `ray status` shows which"
-                )
-            return
-        if waited <= self._wait:
-            return
-        there = "; ".join(cluster.described(node) for node in self._nodes) or "there is no node"
-        raise EngineError(
-            f"no node of the Ray cluster has what an actor needs ({cluster.described(self._needs)}). Its nodes have:"
-            f" {there}. Change num_cpus, num_gpus or resources in [executor] of your configuration, or add a node"
-        )
+        if self._nodes.check(waited) and waited > LONG and not self._said_why:
+            self._said_why = True
+            self._say(
+                "the run waits for the Ray cluster: its nodes are busy with other work, or slow to start an actor."
+                " `ray status` shows which"
+            )
 
     def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
         most = self._most
         for member in self._members:
             if member.settled and member.pending is None and (piece := pieces.take(member.weights, workers=most)):
                 member.ref, member.piece = ref, piece
-                if ref.key in member.agrees:
+                if piece.weights in member.agrees:
                     member.make()
-                    continue
-                sample, _ = self._samples.setdefault(ref.key, (crossing(piece.shots[0]), None))
-                member.pending = member.ask("fingerprint", sample)
+                else:
+                    sample = self._agreement.sample(piece.weights, crossing(piece.shots[0]))
+                    member.agreeing, member.pending = piece.weights, member.ask("fingerprint", sample)
         starting = sum(not member.settled for member in self._members)
-        for _ in range(min(most - len(self._members), len(pieces) - starting)):
+        # Where none are asked for, an actor that was placed before its node was left out takes no room of the others.
+        held = sum(bool(self._workers) or self._nodes.uses(member.node) for member in self._members)
+        for _ in range(min(most - held, len(pieces) - starting)):
             self._start()
 
     def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:
@@ -235,9 +212,10 @@ class RayExecutor(SeveralWorkers):
             yield from self._gone(member, pieces, _last_line(error))
             return
         if not member.settled:
-            self._settle(member, told)
+            self._settle(member, told, pieces)
         elif not member.making:
-            self._agree(member, _fingerprint(told))
+            if not self._agrees(member, _fingerprint(told), pieces):
+                return
             if member.piece is None:  # its run was stopped meanwhile
                 member.rest()
             else:
@@ -254,42 +232,45 @@ class RayExecutor(SeveralWorkers):
             if member.piece is not None and pieces.answered(member.piece.number, told.shot.id):
                 yield told
 
-    def _settle(self, member: Member, version: str | None) -> None:
-        """Note that an actor runs, if it has the driver's version.
+    def _settle(self, member: Member, told: Any, pieces: Pieces) -> None:
+        """Note that an actor runs, if it has the driver's version; else its node is left out."""
+        version, node = told if isinstance(told, tuple) else (told, "")
+        member.node, own = node, version_of("teststrip")
+        if version == own:
+            member.settled = True
+            member.rest()
+        else:
+            why = f"a node of the Ray cluster has Teststrip {version}, and the driver {own}. Install one version on all"
+            self._leave_out(member, pieces, f"{why} nodes")
+
+    def _agrees(self, member: Member, found: Fingerprint, pieces: Pieces) -> bool:
+        """Whether the sample shot would be answered on this actor as on all others; else its node is left out."""
+        differ = self._agreement.differs(member.agreeing, found)
+        if differ:
+            self._leave_out(
+                member,
+                pieces,
+                f"the nodes of the Ray cluster would answer differently: {differ}."
+                " Install the same versions and models on all nodes, or choose alike nodes by resources",
+            )
+        else:
+            member.agrees.add(member.agreeing)
+        return not differ
+
+    def _leave_out(self, member: Member, pieces: Pieces, why: str) -> None:
+        """Go on without the node of an actor that is unlike the others.
 
         Raises:
-            EngineError: it has another one.
+            EngineError: there is no other one.
         """
-        if version != version_of("teststrip"):
-            raise EngineError(
-                f"a node of the Ray cluster has Teststrip {version}, and the driver {version_of('teststrip')}."
-                " Install one version on all nodes"
-            )
-        member.settled = True
-        member.rest()
-
-    def _agree(self, member: Member, found: Fingerprint) -> None:
-        """Note that an engine would answer the sample shot on this actor as on all others.
-
-        Raises:
-            EngineError: it would not, because of other weights, devices or versions.
-        """
-        assert member.ref is not None
-        sample, expected = self._samples[member.ref.key]
-        if expected is None:
-            self._samples[member.ref.key] = sample, found
-        elif found.id != expected.id:
-            names = sorted({*found.facts, *expected.facts})
-            differ = [
-                f"{name} {expected.facts.get(name)!r} and {found.facts.get(name)!r}"
-                for name in names
-                if found.facts.get(name) != expected.facts.get(name)
-            ]
-            raise EngineError(
-                f"the nodes of the Ray cluster would answer differently: {shortened('; '.join(differ))}."
-                " Install the same versions and models on all nodes, or choose alike nodes by resources"
-            )
-        member.agrees.add(member.ref.key)
+        if member.piece is not None:  # nothing of it was begun
+            pieces.lost(member.piece.number, why, blameless=True)
+        self._end(member)
+        new = self._nodes.leave_out(member.node, why)
+        if not member.node or not (self._nodes.room or any(one.settled for one in self._members)):
+            raise EngineError(why)
+        if new:
+            self._say(f"the run goes on without one node: {why}")
 
     def _through(self, member: Member, pieces: Pieces) -> Iterator[Failure]:
         """An actor ended its piece."""
