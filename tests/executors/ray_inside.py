@@ -202,6 +202,21 @@ def test_a_node_that_is_unlike_the_driver_ends_the_run_where_there_is_no_other(o
             list(executor.run(shot.engine, [shot]))
 
 
+def test_the_cause_is_told_where_an_actor_cannot_say_what_would_answer(two):
+    (shot,) = wayward("small", 1, breaks="no such card")
+    with pytest.raises(EngineError, match="ZeroDivisionError: no such card"):
+        two.fingerprint(shot)
+    with pytest.raises(EngineError, match="ZeroDivisionError: no such card"):
+        list(two.run(shot.engine, [shot]))
+
+
+def test_an_actor_that_does_not_say_what_would_answer_is_not_waited_for_without_end(tmp_path):
+    (shot,) = wayward("small", 1, hangs=str(tmp_path))
+    with RayExecutor(workers=1, patience=0.5, **SHARE) as executor:
+        with pytest.raises(EngineError, match="said nothing for 0.5 seconds"):
+            executor.fingerprint(shot)
+
+
 def test_a_client_address_is_refused():
     with pytest.raises(UsageError, match="ray job submit"):
         RayExecutor.of("ray://head:10001").open([])

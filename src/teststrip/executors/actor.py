@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from teststrip.errors import TeststripError
 from teststrip.executors.local import LocalExecutor
 from teststrip.executors.making import Maker, crossing_error
 from teststrip.plugins import version_of
@@ -35,7 +34,7 @@ class Actor:
         """What would answer this shot here, or the error that says why nothing can."""
         try:
             return self._asked.fingerprint(shot)
-        except TeststripError as error:
+        except Exception as error:  # the driver raises it, as an engine of its own would
             return crossing_error(error)
 
     def make(self, number: int, ref: EngineRef, shots: Sequence[Shot]) -> Iterator[Render | Failure | Exception]:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from teststrip.errors import EngineError, shortened
 from teststrip.executors import cluster
@@ -30,6 +30,10 @@ from teststrip.executors.several import IN_A_ROW, SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.plugins import version_of
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
+
+PATIENT: Final = 1800.0
+"""Seconds that an actor may take to say what would answer, where no patience is set: it may have to read the weights,
+and 100 GB take 17 minutes at 100 MB a second."""
 
 LONG: Final = 15.0
 """Seconds without any actor after which it is said what the run waits for; to start one takes some."""
@@ -101,22 +105,28 @@ class RayExecutor(SeveralWorkers):
         """What will answer this shot, as `Executor.fingerprint` says: an actor is asked, whose device counts.
 
         Raises:
-            EngineError: no node has what an actor needs, or the engine cannot start there.
+            EngineError: no node has what an actor needs, the engine cannot start there, or no actor answers in time.
         """
         if self._stays(shot.engine):
             return self._local.fingerprint(shot)
+        how = ""
+        longest = self._silence.patience or PATIENT
         for _ in range(TRIES):
             member = self._settled()
             try:
-                found = _fingerprint(ray.get(member.ask("fingerprint", crossing(shot))))
-            except RayError:
+                found = _fingerprint(ray.get(member.ask("fingerprint", crossing(shot)), timeout=longest))
+            except RayTaskError as error:
+                raise crossing_error(error.cause) from error
+            except RayError as error:
+                late = isinstance(error, GetTimeoutError)
+                how = f"they said nothing for {longest:g} seconds" if late else _last_line(error)
                 if member.piece is None:
                     self._end(member)
                 continue
             weights = weights_of(self._local.engine(shot.engine), shot)
             self._agreement.note(weights, crossing(shot), found)
             return found
-        raise EngineError("the actors of the Ray cluster end before they answer")
+        raise EngineError(f"the actors of the Ray cluster do not say what would answer ({how})")
 
     @property
     def _most(self) -> int:
