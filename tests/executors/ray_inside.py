@@ -87,12 +87,17 @@ class TestRayKeepsTheContract(ExecutorContract):
 
 
 def pids():
-    """The processes of the actors of this cluster. What a process says of itself may be gone with it."""
+    """The processes of the actors of this cluster."""
+    return sorted(one.pid for one in actors_of(psutil.Process()))
+
+
+def actors_of(started):
+    """The actors that run in processes that this one started. What a process says of itself may be gone with it."""
     found = []
-    for one in psutil.Process().children(recursive=True):
+    for one in started.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            found += [one.pid] if "ray::Actor" in " ".join(one.cmdline()) else []
-    return sorted(found)
+            found += [one] if "ray::Actor" in " ".join(one.cmdline()) else []
+    return found
 
 
 def test_actors_that_are_killed_lose_no_shot_and_answer_none_twice(two):
@@ -212,9 +217,41 @@ def test_the_cause_is_told_where_an_actor_cannot_say_what_would_answer(two):
 
 def test_an_actor_that_does_not_say_what_would_answer_is_not_waited_for_without_end(tmp_path):
     (shot,) = wayward("small", 1, hangs=str(tmp_path))
-    with RayExecutor(workers=1, patience=0.5, **SHARE) as executor:
-        with pytest.raises(EngineError, match="said nothing for 0.5 seconds"):
-            executor.fingerprint(shot)
+    said = pytest.raises(EngineError, match=r"said nothing for 0\.5 seconds")
+    with RayExecutor(workers=1, patience=0.5, **SHARE) as executor, said:
+        executor.fingerprint(shot)
+
+
+class Hasty(RayExecutor):
+    """Does not wait long for bytes."""
+
+    fetch = 2
+
+
+def test_an_answer_that_does_not_arrive_keeps_no_other_waiting():
+    """A node whose store hangs: its answers are made and do not arrive, while the other node's do."""
+    settings = {"prompt": "an owl", "num_inference_steps": 1, "width": 256, "height": 256}  # more than Ray sends inline
+    shots = [Shot(SLOW, {**settings, "seed": seed}) for seed in range(80)]
+    with (
+        node({"stool": 1}),
+        node({"stool": 1}) as hangs,
+        Hasty(num_cpus=0.1, resources={"stool": 1}) as executor,
+    ):
+        answers = executor.run(SLOW, shots)
+        got = [next(answers)]
+        while len(actors_of(hangs)) < 1:
+            time.sleep(0.3)
+            got.append(next(answers))
+        got += itertools.islice(answers, 8)
+        (raylet,) = [one for one in hangs.children(recursive=True) if one.name() == "raylet"]
+        time.sleep(1)  # both nodes hold answers that were not read
+        raylet.suspend()
+        begin = time.monotonic()
+        got += answers
+        seconds = time.monotonic() - begin
+    assert sorted(answer.shot.id for answer in got) == sorted(shot.id for shot in shots)
+    assert all(isinstance(answer, Render) for answer in got)
+    assert 2 < seconds < 20
 
 
 def test_a_client_address_is_refused():

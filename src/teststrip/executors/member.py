@@ -14,8 +14,8 @@ from teststrip.records import EngineRef
 UNREAD: Final = 4
 """Answers that an actor may have sent and the driver not read, before the actor waits."""
 
-FETCH: Final = 60.0
-"""Seconds that the bytes of an answer may take to the driver, before the actor counts as lost."""
+FETCH: Final = 10.0
+"""Seconds for the bytes of an answer that has arrived. They may have left this machine's store again."""
 
 DONE: Final = object()
 """What is heard where a piece has no further answer."""

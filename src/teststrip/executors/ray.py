@@ -42,6 +42,9 @@ LONG: Final = 15.0
 class RayExecutor(SeveralWorkers):
     """An `Executor` of a Ray cluster, and a context manager.
 
+    Attributes:
+        fetch: seconds that the bytes of an answer may take to the driver, before the actor counts as lost.
+
     Args:
         address: of the cluster, as `cluster.join` takes it.
         workers: actors; None = as many as the nodes have room for, also those nodes that come later.
@@ -51,6 +54,8 @@ class RayExecutor(SeveralWorkers):
         patience: seconds that an actor may say nothing while it makes pictures, before it is ended; 0 = no limit.
         wait: seconds to wait for a node that has what an actor needs.
     """
+
+    fetch: float = 60
 
     def __init__(
         self,
@@ -67,6 +72,8 @@ class RayExecutor(SeveralWorkers):
         self._address, self._workers = address, workers
         self._nodes = Nodes(num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, wait=wait)
         self._silence = Silence(patience)
+        self._on_the_way = Silence(self.fetch)
+        """Of answers that were made and did not arrive."""
         self._joined: bool | None = None
         self._members: list[Member] = []
         self._agreement = Agreement()
@@ -195,17 +202,23 @@ class RayExecutor(SeveralWorkers):
         begin = time.monotonic()
         pending = [member.pending for member in self._members if member.pending is not None]
         longest = min(LOOK, self._silence.longest_wait)
-        ready, _ = ray.wait(pending, num_returns=1, timeout=longest, fetch_local=False)
-        if ready:  # and all others that are, so that a fast actor keeps no slow one waiting
-            ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)
+        ready, left = ray.wait(pending, num_returns=1, timeout=longest)
+        if ready and left:  # and all others that are, so that a fast actor keeps no slow one waiting
+            ready, left = ray.wait(pending, num_returns=len(pending), timeout=0)
+        made = ray.wait(left, num_returns=len(left), timeout=0, fetch_local=False)[0] if left else []
         said = [member for member in self._members if any(member.pending is one for one in ready)]
-        heard = [member.piece.number for member in said if member.piece]
+        coming = [member for member in self._members if any(member.pending is one for one in made)]
+        heard = [member.piece.number for member in [*said, *coming] if member.piece]
         waited = time.monotonic() - begin
         silent = self._silence.waited(waited, under_way=pieces.under_way, heard=heard)
         for member in [one for one in self._members if one.piece and one.piece.number in silent]:
             yield from self._gone(member, pieces, f"it said nothing for {self._silence.patience:g} seconds")
+        late = self._on_the_way.waited(waited, under_way=[id(member) for member in coming], heard=())
+        for member in [one for one in coming if id(one) in late]:
+            yield from self._gone(member, pieces, f"its answer did not arrive within {self.fetch:g} seconds")
         for member in said:
-            yield from self._said(member, pieces)
+            if member in self._members:
+                yield from self._said(member, pieces)
         if any(member.settled for member in self._members):
             self._alone_since = None
         else:
@@ -291,10 +304,12 @@ class RayExecutor(SeveralWorkers):
 
     def _gone(self, member: Member, pieces: Pieces, how: str) -> Iterator[Failure]:
         """An actor was lost, or has to be: its shots wait again."""
-        # A node that is lost takes all its actors with it, which says nothing of the machine.
+        # A node that is lost takes all its actors with it, which says nothing of the machine, nor of a shot.
         bearable = IN_A_ROW * max(1, len(self._members))
+        blameless = self._nodes.lost(member.node)
         self._end(member)
-        yield from self._lost(member.piece.number if member.piece else None, pieces, how, bearable=bearable)
+        number = member.piece.number if member.piece else None
+        yield from self._lost(number, pieces, how, bearable=bearable, blameless=blameless)
 
     def _end(self, member: Member) -> None:
         self._members.remove(member)
