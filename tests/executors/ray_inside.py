@@ -254,9 +254,12 @@ def test_an_answer_that_does_not_arrive_keeps_no_other_waiting():
     assert 2 < seconds < 20
 
 
-def test_a_client_address_is_refused():
+def test_a_client_address_is_refused(monkeypatch):
     with pytest.raises(UsageError, match="ray job submit"):
         RayExecutor.of("ray://head:10001").open([])
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(UsageError, match="RAY_ADDRESS=ray://head:10001: Ray Client"):
+        RayExecutor.of("").open([])
 
 
 def test_an_error_of_the_engine_on_a_node_is_raised_in_the_driver(two):

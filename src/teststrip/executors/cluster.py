@@ -35,15 +35,16 @@ def join(address: str) -> bool:
         UsageError: the address is one of Ray Client, which streams no answers.
         EngineError: no cluster answers.
     """
+    where = f"--executor ray:{address}" if address else f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')}"
+    address = address or os.environ.get("RAY_ADDRESS", "")
     if address.startswith("ray://"):
         raise UsageError(
-            f"--executor ray:{address}: Ray Client cannot stream pictures. Start the run on the cluster instead:"
+            f"{where}: Ray Client cannot stream pictures. Start the run on the cluster instead:"
             " ray job submit -- teststrip run STUDY --executor ray"
         )
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = address or os.environ.get("RAY_ADDRESS", "")
     # "local" is written out, because without an address Ray joins whatever cluster left its name in a temporary file.
     alone = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
     for _ in range(1 if address else ATTEMPTS):
