@@ -23,7 +23,7 @@ from tests.installing import distribution, reach
 
 from teststrip.errors import EngineError, UsageError
 from teststrip.executors.cluster import join, nodes
-from teststrip.executors.ray import LONG, RayExecutor
+from teststrip.executors.ray import FAREWELL, LONG, RayExecutor
 from teststrip.hosted import configuration
 from teststrip.records import EngineRef, Failure, Render, Shot
 from teststrip.servers import NOT_ASKED
@@ -281,6 +281,24 @@ def test_a_study_has_the_pictures_of_a_run_in_one_process(tmp_path, two):
             found[name] = {row.planned.shot.id: row.image.facts["pixels"] for row in result.rows() if row.image}
     assert found["ray"] == found["local"]
     assert len(found["ray"]) == 12
+
+
+def test_actors_close_their_engines_before_they_end(tmp_path):
+    (shot,) = wayward("small", 1, closes=str(tmp_path))
+    with RayExecutor(workers=1, **SHARE) as executor:
+        list(executor.run(shot.engine, [shot]))
+    assert [one for one in tmp_path.iterdir() if one.name != str(os.getpid())]
+
+
+def test_actors_that_do_not_close_are_waited_for_a_few_seconds_together(tmp_path):
+    hangs = tmp_path / "hangs"
+    shots = wayward("small", 60, hangs=str(hangs), seconds=0.05)
+    with RayExecutor(workers=2, **SHARE) as executor:
+        list(executor.run(shots[0].engine, shots))
+        hangs.touch()
+        begin = time.monotonic()
+    hangs.unlink()
+    assert FAREWELL <= time.monotonic() - begin < 1.8 * FAREWELL
 
 
 def test_closing_in_the_middle_ends_the_actors():

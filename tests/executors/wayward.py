@@ -2,6 +2,7 @@
 
 TEXT = '''
 import os
+import time
 from pathlib import Path
 
 from teststrip.engines.pattern import PatternEngine
@@ -16,7 +17,7 @@ class Wayward(PatternEngine):
         **by_name(
             Setting("breaks", "str", "", doc="What a fingerprint fails with."),
             Setting("closes", "str", "", doc="A folder where `close` leaves a file."),
-            Setting("hangs", "str", "", doc="A file; where it is there, a fingerprint takes an hour."),
+            Setting("hangs", "str", "", doc="A file; where it is there, an actor takes an hour for a fingerprint, or to close."),
         ),
     }
     operation = frozenset(options)
@@ -30,14 +31,16 @@ class Wayward(PatternEngine):
     def fingerprint(self, shot):
         if self._breaks:
             raise ZeroDivisionError(self._breaks)
-        if self._hangs and Path(self._hangs).exists():
-            import time
-
-            time.sleep(3600)
+        self._hang()
         large = shot.settings.get("model") == "large"
         return Fingerprint({"engine": "wayward", "library": os.environ.get("WAYWARD", "1") if large else "1"})
 
+    def _hang(self):
+        if self._hangs and Path(self._hangs).exists() and "ray::" in Path("/proc/self/cmdline").read_text():
+            time.sleep(3600)
+
     def close(self):
+        self._hang()
         if self._closes:
             (Path(self._closes) / str(os.getpid())).touch()
 '''

@@ -7,6 +7,7 @@ have engines of their own; those of the questions never load weights.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from teststrip.executors.local import LocalExecutor
 from teststrip.executors.making import Maker, crossing_error
@@ -18,8 +19,9 @@ class Actor:
     """Holds the engines of one worker."""
 
     def __init__(self) -> None:
-        self._maker = Maker()
-        self._asked = LocalExecutor()
+        self._opened = ExitStack()
+        self._maker = self._opened.enter_context(Maker())
+        self._asked = self._opened.enter_context(LocalExecutor())
 
     def version(self) -> tuple[str | None, str]:
         """The version of Teststrip on this node, and the node's id.
@@ -47,3 +49,7 @@ class Actor:
     def finish(self, number: int) -> None:
         """Begin no further shot of the piece with this number, nor of an earlier one."""
         self._maker.finish(number)
+
+    def close(self) -> None:
+        """Close the engines. To be asked in the thread for pieces, so that none is in work."""
+        self._opened.close()

@@ -64,6 +64,14 @@ class Member:
         self.weights, self.making = self.piece.weights, True
         self.pending = make.remote(self.piece.number, portable(self.ref), [crossing(shot) for shot in self.piece.shots])
 
+    def close(self) -> Any:
+        """Ask the actor to close its engines, after the piece that it is at.
+
+        Returns:
+            what to wait for.
+        """
+        return self.handle.close.options(concurrency_group="make").remote()
+
     def rest(self) -> None:
         """Note that the actor has nothing to do."""
         self.pending, self.piece, self.making = None, None, False

@@ -35,6 +35,9 @@ PATIENT: Final = 1800.0
 """Seconds that an actor may take to say what would answer, where no patience is set: it may have to read the weights,
 and 100 GB take 17 minutes at 100 MB a second."""
 
+FAREWELL: Final = 5.0
+"""Seconds that all actors together have to close their engines, before they are ended."""
+
 LONG: Final = 15.0
 """Seconds without any actor after which it is said what the run waits for; to start one takes some."""
 
@@ -334,6 +337,10 @@ class RayExecutor(SeveralWorkers):
 
     def _end_all(self) -> None:
         try:
+            with contextlib.suppress(RayError):
+                idle = [member.close() for member in self._members if member.settled and member.pending is None]
+                if idle:
+                    ray.wait(idle, num_returns=len(idle), timeout=FAREWELL)
             for member in list(self._members):
                 self._end(member)
         finally:
