@@ -270,6 +270,11 @@ def test_an_error_of_the_engine_on_a_node_is_raised_in_the_driver(two):
     assert len(list(two.run(SLOW, asked(4, SLOW)))) == 4
 
 
+def test_actors_of_a_cluster_that_is_started_here_run_at_the_priority_of_this_process(two):
+    list(two.run(SLOW, asked(4, SLOW)))
+    assert {one.nice() for one in actors_of(psutil.Process())} == {psutil.Process().nice()}
+
+
 def test_a_study_has_the_pictures_of_a_run_in_one_process(tmp_path, two):
     found = {}
     for name, executor in (("local", None), ("ray", RayExecutor(workers=2, **SHARE))):

@@ -17,7 +17,7 @@ class Wayward(PatternEngine):
         **by_name(
             Setting("breaks", "str", "", doc="What a fingerprint fails with."),
             Setting("closes", "str", "", doc="A folder where `close` leaves a file."),
-            Setting("hangs", "str", "", doc="A file; where it is there, an actor takes an hour for a fingerprint, or to close."),
+            Setting("hangs", "str", "", doc="A file. While it is there, an actor says nothing and does not close."),
         ),
     }
     operation = frozenset(options)

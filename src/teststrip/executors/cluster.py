@@ -45,6 +45,8 @@ def join(address: str) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:  # else Ray starts its actors at 15, below its own processes and all other programs of this machine
+        os.environ.setdefault("RAY_worker_niceness", "0")
     # "local" is written out, because without an address Ray joins whatever cluster left its name in a temporary file.
     alone = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
     for _ in range(1 if address else ATTEMPTS):
