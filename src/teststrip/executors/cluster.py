@@ -57,9 +57,13 @@ def join(address: str) -> bool:
             failed = error
         else:
             return True
-    raise EngineError(
-        f"no Ray cluster answers at {address or 'local'} ({first_line(failed)}). Start one with: ray start --head"
-    ) from failed
+    remedy = "Start one with: ray start --head"
+    if address and "RAY_AUTH_MODE" not in os.environ:
+        remedy += (
+            ". If that cluster asks for a token, set RAY_AUTH_MODE=token and copy ~/.ray/auth_token of its head to this"
+            " machine"
+        )
+    raise EngineError(f"no Ray cluster answers at {address or 'local'} ({first_line(failed)}). {remedy}") from failed
 
 
 def nodes() -> dict[str, Needs]:
