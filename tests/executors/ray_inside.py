@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from tests.installing import distribution, reach
 
 from teststrip.errors import EngineError, UsageError
 from teststrip.executors.cluster import join, nodes
+from teststrip.executors.pieces import Pieces
 from teststrip.executors.ray import FAREWELL, LONG, RayExecutor
 from teststrip.hosted import configuration
 from teststrip.records import EngineRef, Failure, Render, Shot
@@ -220,6 +222,39 @@ def test_an_actor_that_does_not_say_what_would_answer_is_not_waited_for_without_
     said = pytest.raises(EngineError, match=r"said nothing for 0\.5 seconds")
     with RayExecutor(workers=1, patience=0.5, **SHARE) as executor, said:
         executor.fingerprint(shot)
+
+
+class Noted(Pieces):
+    """Notes for each loss whether it was held against the shots."""
+
+    held: ClassVar[list[tuple[str, bool]]] = []
+
+    def lost(self, number, why, *, blameless=False):
+        if "the worker that made it ended" in why:
+            self.held.append((why, not blameless))
+        return super().lost(number, why, blameless=blameless)
+
+
+class Noting(RayExecutor):
+    """Notes losses."""
+
+    pieces = Noted
+
+
+def test_a_node_that_ray_gives_up_is_not_held_against_its_shots():
+    shots = asked(100, SLOW)
+    with node({"bench": 1}), node({"bench": 1}) as hangs, Noting(num_cpus=0.1, resources={"bench": 1}) as executor:
+        answers = executor.run(SLOW, shots)
+        got = [next(answers)]
+        while not actors_of(hangs):
+            time.sleep(0.3)
+            got.append(next(answers))
+        got += itertools.islice(answers, 8)
+        for one in hangs.children(recursive=True):
+            one.suspend()
+        got += answers
+    assert sorted(answer.shot.id for answer in got) == sorted(shot.id for shot in shots)
+    assert [held for _, held in Noted.held] == [False], Noted.held
 
 
 class Hasty(RayExecutor):
