@@ -66,6 +66,15 @@ def test_an_engine_that_asks_a_server_of_the_users_own_stays_in_the_driver(tmp_p
         assert executor.pids == []
 
 
+def test_a_worker_runs_no_module_of_the_working_folder(tmp_path, monkeypatch):
+    for name in ("queue", "PIL", "numpy"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with ProcessesExecutor(1) as executor:
+        assert isinstance(next(executor.run(SLOW, asked(1, SLOW))), Render)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_process_that_hangs_is_ended_and_its_shots_fail_at_last():
     hangs = EngineRef("pattern", {}, {"seconds": 3600.0})
     with ProcessesExecutor(1, patience=0.5) as executor:

@@ -54,7 +54,8 @@ class Worker:
         self._closed = threading.Event()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of this package
-            [sys.executable, "-m", "teststrip.executors.worker", *map(str, place.cores)],
+            # -P: no module of the working folder, which may hold a file that is called as a library is.
+            [sys.executable, "-P", "-m", "teststrip.executors.worker", *map(str, place.cores)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
