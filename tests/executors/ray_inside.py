@@ -38,12 +38,17 @@ SHARE = {"num_cpus": 0.1}
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(tmp_path_factory):
-    """A cluster of this machine that each executor of this file joins and none leaves. It has the engine `wayward`."""
-    site = tmp_path_factory.mktemp("site")
+    """A cluster of this machine that each executor of this file joins and none leaves. It has the engine `wayward`.
+
+    It is started in a folder with a module that no actor may import.
+    """
+    folder, site = tmp_path_factory.mktemp("study"), tmp_path_factory.mktemp("site")
+    (folder / "PIL.py").write_text("raise SystemError('a module of the working folder was run')\n", encoding="utf-8")
     distribution(site, "wayward", {"engines": {"wayward": "wayward:Wayward"}}, TEXT)
     with pytest.MonkeyPatch.context() as patch:
         reach(site, patch)
-        assert join("")
+        with contextlib.chdir(folder):
+            assert join("")
         yield
         ray.shutdown()
 

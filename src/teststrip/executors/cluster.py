@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import ray
+from ray.job_config import JobConfig
 
 from teststrip.errors import EngineError, UsageError, first_line
 
@@ -18,6 +19,17 @@ ATTEMPTS: Final = 3
 
 Needs = Mapping[str, float]
 """Amounts by the name that Ray gives a resource: CPU, GPU, and what a cluster's owner named."""
+
+
+class Apart(JobConfig):  # type: ignore[misc]  # Ray has no types
+    """The configuration of a driver whose working folder and script's folder are no import path of its actors.
+
+    Else Ray puts both first on that path, and a study's folder with a file torch.py would run it on each node. Ray
+    leaves them out where it believes that the actors get a working folder of their own.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
 
 
 def join(address: str) -> bool:
@@ -51,7 +63,9 @@ def join(address: str) -> bool:
     alone = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
     for _ in range(1 if address else ATTEMPTS):
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **alone)
+            ray.init(
+                address=address or "local", job_config=Apart(), log_to_driver=False, logging_level="ERROR", **alone
+            )
         except Exception as error:  # Ray raises bare ones too
             ray.shutdown()
             failed = error
