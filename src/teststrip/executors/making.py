@@ -27,6 +27,10 @@ class Maker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engines. A caller may do so twice, and may ask for answers again afterwards."""
         self._executor.close()
 
     def finish(self, number: int) -> None:
