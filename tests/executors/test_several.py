@@ -1,6 +1,7 @@
 """Several workers, as far as no process is needed: late answers, lost pieces, silence, and who is chosen where."""
 
 import os
+import pickle
 import random
 import threading
 import time
@@ -8,8 +9,8 @@ import time
 import pytest
 from tests.executors.little import little
 
-from teststrip.errors import EngineError, UsageError
-from teststrip.executors.making import Maker
+from teststrip.errors import EngineError, StudyError, UsageError
+from teststrip.executors.making import Maker, crossing_error
 from teststrip.executors.named import configured, executor_of
 from teststrip.executors.pieces import Pieces
 from teststrip.executors.places import gpus, places
@@ -218,6 +219,26 @@ def test_workers_that_end_at_every_shot_end_the_run():
     shots = [Shot(ENGINE, {"prompt": "an owl", "seed": n, "width": 16, "height": 16}) for n in range(40)]
     with Dying(lambda seed: True) as executor, pytest.raises(EngineError, match="end before they answer"):
         list(executor.run(ENGINE, shots))
+
+
+class OfTwo(EngineError):
+    """An error that is made of two words."""
+
+    def __init__(self, what, where):
+        super().__init__(what, where)
+
+
+@pytest.mark.parametrize(
+    ("error", "crossed"),
+    [
+        (StudyError("width: 7 is odd"), StudyError("width: 7 is odd")),
+        (OfTwo("lost", "here"), EngineError("OfTwo: ('lost', 'here')")),
+        (ValueError("not finite\n  at line 7"), EngineError("ValueError: not finite")),
+    ],
+)
+def test_each_error_crosses_to_the_driver(error, crossed):
+    found = pickle.loads(pickle.dumps(crossing_error(error)))
+    assert (type(found), found.args) == (type(crossed), crossed.args)
 
 
 class Busy(InTurns):

@@ -5,6 +5,7 @@ Knows no pipes and no cluster. The worker's thread makes; any other thread may a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Self
@@ -80,6 +81,9 @@ def crossing(shot: Shot) -> Shot:
 
 def crossing_error(error: Exception) -> Exception:
     """The error as it can cross to the driver: an error of Teststrip as it is, another one as its line."""
-    if isinstance(error, TeststripError) and type(error)(str(error)).args == error.args:
-        return type(error)(str(error))
+    if isinstance(error, TeststripError):
+        with contextlib.suppress(Exception):  # it takes other arguments than its line
+            alike = type(error)(str(error))
+            if alike.args == error.args:
+                return alike
     return EngineError(f"{type(error).__name__}: {first_line(error)}")
