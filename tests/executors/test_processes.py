@@ -128,10 +128,12 @@ def test_closing_in_the_middle_ends_the_workers(tmp_path):
 
 
 ODD = """import os
+import sys
 import time
 from pathlib import Path
 
 from teststrip.engines.pattern import PatternEngine
+from teststrip.records import Failure
 
 NOTES = Path(os.environ["NOTES"])
 
@@ -153,6 +155,32 @@ class Hanging(Closing):
     hangs = 60
 
 
+class Cuda:
+    working = True
+    is_initialized = staticmethod(lambda: True)
+
+    def synchronize(self):
+        if not self.working:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\\nCompile with ...")
+
+
+class Torch:
+    cuda = Cuda()
+
+
+class Breaking(PatternEngine):
+    def render(self, shots):
+        sys.modules["torch"] = Torch
+        for number, shot in enumerate(shots):
+            if number == 2 and not (NOTES / "broken").exists():
+                note("broken", os.getpid())
+                Cuda.working = False
+            if number == 1 or not Cuda.working:
+                yield Failure(shot, "error", "RuntimeError: of the shot or of the card")
+            else:
+                yield from super().render([shot])
+
+
 class Forking(PatternEngine):
     forked = False
 
@@ -171,7 +199,7 @@ class Forking(PatternEngine):
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
     """What engines of a plug-in note, by kind."""
-    engines = {name.lower(): f"odd_engines:{name}" for name in ("Closing", "Hanging", "Forking")}
+    engines = {name.lower(): f"odd_engines:{name}" for name in ("Closing", "Hanging", "Breaking", "Forking")}
     installing.distribution(tmp_path / "site", "odd_engines", {"engines": engines}, ODD)
     installing.reach(tmp_path / "site", monkeypatch)
     monkeypatch.setenv("NOTES", str(tmp_path))
@@ -212,6 +240,17 @@ def test_an_engine_that_hangs_in_its_close_keeps_no_run(notes):
     begin = time.monotonic()
     executor.close()
     assert time.monotonic() - begin < 1.6 * FAREWELL  # of both together
+
+
+def test_a_worker_whose_gpu_is_out_of_order_fails_no_shot_that_another_one_can_make(notes):
+    ref = EngineRef("breaking")
+    with ProcessesExecutor(1) as executor:
+        answers = list(executor.run(ref, asked(8, ref)))
+        assert len(notes("broken")) == 1
+        assert notes("broken") != executor.pids
+    assert sorted(answer.shot.id for answer in answers) == sorted(shot.id for shot in asked(8, ref))
+    # In each of the two processes the second shot fails by itself, and the GPU goes on.
+    assert [type(answer) for answer in answers] == [Render, Failure, Render, Failure, *[Render] * 4]
 
 
 def ended(pid):

@@ -6,18 +6,27 @@ Knows no pipes and no cluster. The worker's thread makes; any other thread may a
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Final, Self
 
 from teststrip.errors import EngineError, StudyError, TeststripError, first_line
 from teststrip.executors.local import LocalExecutor
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Failure, Render, Shot
 
+BROKEN: Final = ("error", "oom", "nan")
+"""Reasons of failures that a GPU which is out of order may cause."""
+
 
 class Maker:
-    """Makes pieces with engines of its own, and a context manager."""
+    """Makes pieces with engines of its own, and a context manager.
+
+    Where the GPU of this process is out of order, the process ends: each further shot would fail in milliseconds, so
+    that this worker would draw piece after piece and fail shots that healthy GPUs can make.
+    """
 
     def __init__(self) -> None:
         self._executor = LocalExecutor()
@@ -49,10 +58,30 @@ class Maker:
 
         finishing = False
         for answer in self._executor.run(ref, asked()):
+            if isinstance(answer, Failure) and answer.reason in BROKEN and (why := out_of_order()):
+                sys.stderr.write(f"the GPU is out of order: {why}\n")
+                sys.stderr.flush()
+                os._exit(1)  # closing the engines would ask the GPU again, and may hang
             yield answer
             if self._last >= number and not finishing:
                 finishing = True
                 self._executor.finish()
+
+
+def out_of_order() -> str:
+    """Why the GPU computes nothing more for this process; "" where it does, or where this process uses none.
+
+    After an illegal access or a fault of the card each call fails until the process ends. After a lack of memory, or an
+    error of one shot, they do not. Loads no torch: an engine that uses the GPU has loaded it.
+    """
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not cuda.is_initialized():
+        return ""
+    try:
+        cuda.synchronize()
+    except RuntimeError as error:
+        return first_line(error)
+    return ""
 
 
 def cost_of(engine: Engine, shot: Shot) -> float:
