@@ -294,6 +294,19 @@ def test_an_answer_that_does_not_arrive_keeps_no_other_waiting():
     assert 2 < seconds < 20
 
 
+def test_a_stop_is_not_kept_by_an_actor_that_is_asked_whether_it_agrees(tmp_path):
+    (tmp_path / "hangs").touch()
+    shots = wayward("small", 3, hangs=str(tmp_path / "hangs"))
+    stopped = threading.Event()
+    with RayExecutor(workers=1, **SHARE) as executor:
+        executor.fingerprint(asked(1)[0])  # so that the actor runs
+        executor.attend(stopped.is_set, lambda why: None)
+        threading.Timer(2, stopped.set).start()
+        begin = time.monotonic()
+        assert list(executor.run(shots[0].engine, shots)) == []
+        assert time.monotonic() - begin < 30
+
+
 def test_a_client_address_is_refused(monkeypatch):
     with pytest.raises(UsageError, match="ray job submit"):
         RayExecutor.of("ray://head:10001").open([])
