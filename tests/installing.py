@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
+
 
 def distribution(site: Path, name: str, parts: Mapping[str, Mapping[str, str]], text: str = "") -> None:
     """Write a distribution into a folder.
@@ -32,7 +34,7 @@ def distribution(site: Path, name: str, parts: Mapping[str, Mapping[str, str]], 
 
 
 def reach(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the folder on the path of this process and of its children."""
+    """Put the folder on the path of this process and of its children, and on theirs these tests, which hold parts."""
     monkeypatch.syspath_prepend(str(site))
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(site), str(ROOT), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", path)

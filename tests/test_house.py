@@ -113,6 +113,24 @@ def stopped_twice(tree: ast.AST) -> Iterator[int]:
                     yield node.lineno
 
 
+def careless(tree: ast.AST) -> list[int]:
+    """The lines of commands that start this interpreter without -P: it would import modules of the working folder."""
+    return [
+        node.lineno
+        for node in walked(tree)
+        if isinstance(node, ast.List)
+        and node.elts
+        and ast.unparse(node.elts[0]) == "sys.executable"
+        and [ast.unparse(word) for word in node.elts[1:2]] != ["'-P'"]
+    ]
+
+
+def test_every_process_of_this_interpreter_ignores_modules_of_the_working_folder() -> None:
+    assert {path: lines for path, tree in outside("testing").items() if (lines := careless(tree))} == {}
+    assert careless(ast.parse('run([sys.executable, "-m", "teststrip.executors.worker"])')) == [1]
+    assert careless(ast.parse('run([sys.executable, "-P", "-m", "teststrip.executors.worker"])')) == []
+
+
 def test_no_message_puts_a_full_stop_behind_did_you_mean() -> None:
     assert [f"{path}:{line}" for path, tree in MODULES.items() for line in stopped_twice(tree)] == []
 

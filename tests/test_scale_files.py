@@ -1,5 +1,9 @@
 """The files of examples/scale use only keys that their readers have, and run the executor that is meant."""
 
+import contextlib
+import os
+import signal
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -61,3 +65,22 @@ def test_the_files_run_the_executor_that_their_configuration_names():
     assert "ray" in plugins.installed("executors")
     assert "--executor ray" in read("kuberay.yaml")["spec"]["entrypoint"]
     assert '--executor "ray:$head:6379"' in read("skypilot.yaml")["run"]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.name != "posix", reason="the task runs in bash")
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_rented_machine_ends_with_an_error_where_no_cluster_answers(rank):
+    # A clock that a pause moves on, and a Ray that answers nobody.
+    world = "sleep() { SECONDS=$((SECONDS + 60)); }; timeout() { return 1; }; ray() { command sleep 30; }"
+    ranks = {"SKYPILOT_NODE_RANK": rank, "SKYPILOT_NODE_IPS": "10.0.0.1\n10.0.0.2", "SKYPILOT_NUM_GPUS_PER_NODE": "1"}
+    command = ["bash", "-c", f"{world}\n{read('skypilot.yaml')['run']}"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command, env={**os.environ, **ranks}, start_new_session=True, **pipes)
+    try:
+        assert run.wait(timeout=20) == 1
+        assert "no cluster answers at 10.0.0.1:6379" in run.stderr.readline()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.stderr.close()

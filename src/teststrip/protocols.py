@@ -6,7 +6,7 @@ ones too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -356,6 +356,21 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Close the engines and free what they run on. A caller may close an executor twice."""
+        ...
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """Optional: an executor that waits for answers from elsewhere, perhaps long."""
+
+    def attend(self, stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Notice a stop also while no answer comes, and say what is waited for.
+
+        Args:
+            stopped: to be asked about once a second during a `run`; once it is true, the executor does what `finish`
+                does.
+            say: takes a sentence on what is waited for. The thread that reads the `run` calls it.
+        """
         ...
 
 

@@ -61,8 +61,11 @@ class Misfortune:
             return
         self.made += 1
         what = self.plan.get(self.made)
-        if what == "kill" and (found := actors()):
-            os.kill(self.chance.choice(found), signal.SIGKILL)
+        if what == "kill":
+            if found := actors():
+                os.kill(self.chance.choice(found), signal.SIGKILL)
+            else:
+                what = "no actor to kill"
         elif what == "node":
             self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
         elif what == "add":

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teststrip.executors.pieces import TRIES, Pieces
+from teststrip.executors.pieces import AGAIN, MOST, TRIES, Pieces
 from teststrip.executors.places import Place, places
 from teststrip.records import EngineRef, Shot
 
@@ -19,13 +19,13 @@ COSTS = st.lists(st.tuples(st.integers(1, 200), st.sampled_from("ab")), min_size
 
 @given(COSTS, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_every_shot_is_answered_or_failed_once_however_often_pieces_are_lost(costs, workers, chance):
-    pieces = Pieces(workers)
+    pieces = Pieces()
     for number, (cost, weights) in enumerate(costs):
         pieces.add(shot(number), cost, weights)
     ended, hands = [], {}
     while len(pieces) or pieces.under_way:
         for worker in range(workers):
-            if worker not in hands and (piece := pieces.take(None)):
+            if worker not in hands and (piece := pieces.take(None, workers=workers)):
                 hands[worker] = piece
         worker = chance.choice(list(hands))
         piece = hands.pop(worker)
@@ -41,35 +41,80 @@ def test_every_shot_is_answered_or_failed_once_however_often_pieces_are_lost(cos
 
 @given(COSTS)
 def test_the_longest_of_a_model_go_first(costs):
-    pieces = Pieces(2)
+    pieces = Pieces()
     for number, (cost, _) in enumerate(costs):
         pieces.add(shot(number), cost, "a model")
     order = []
-    while piece := pieces.take("a model"):
+    while piece := pieces.take("a model", workers=2):
         order += [item.cost for item in piece.items.values()]
     assert order == sorted((cost for cost, _ in costs), reverse=True)
 
 
 def test_a_worker_gets_the_model_that_it_has_and_another_worker_another_model():
-    pieces = Pieces(2)
+    pieces = Pieces()
     for number in range(40):
         pieces.add(shot(number), 10, "large" if number < 30 else "small")
-    first, second = pieces.take(None), pieces.take(None)
+    first, second = pieces.take(None, workers=2), pieces.take(None, workers=2)
     assert (first.weights, second.weights) == ("large", "small")
-    assert pieces.take("small").weights == "small"
-    assert pieces.take("large").weights == "large"
+    assert pieces.take("small", workers=2).weights == "small"
+    assert pieces.take("large", workers=2).weights == "large"
 
 
-def test_shots_of_a_lost_piece_go_alone_and_fail_when_they_were_lost_too_often():
-    pieces = Pieces(1)
-    for number in range(8):
+def drained(pieces):
+    """How many shots each piece holds that is still to come; all of them are answered."""
+    sizes = []
+    while piece := pieces.take("a model", workers=1):
+        sizes.append(len(piece.items))
+        for one in piece.shots:
+            assert pieces.answered(piece.number, one.id)
+        pieces.end(piece.number)
+    return sizes
+
+
+def waiting(shots):
+    pieces = Pieces()
+    for number in range(shots):
         pieces.add(shot(number), 1, "a model")
-    assert len(pieces.take(None).items) > 1
-    assert pieces.lost(1, "gone") == []
+    return pieces
+
+
+def test_a_loss_costs_full_batches_once_and_single_shots_only_at_the_second():
+    pieces = waiting(MOST)
+    pieces.lost(pieces.take(None, workers=1).number, "gone")
+    assert drained(pieces) == [AGAIN, AGAIN]
+    pieces = waiting(MOST)
+    pieces.lost(pieces.take(None, workers=1).number, "gone")
+    pieces.lost(pieces.take(None, workers=1).number, "gone")
+    assert drained(pieces) == [AGAIN] + AGAIN * [1]
+
+
+def test_shots_that_were_lost_are_in_no_piece_with_others():
+    pieces = waiting(MOST + 4)
+    pieces.lost(pieces.take(None, workers=1).number, "gone")
+    assert drained(pieces) == [4, AGAIN, AGAIN]
+
+
+def test_a_loss_that_no_shot_can_be_the_reason_of_is_not_counted():
+    pieces = waiting(MOST)
+    for _ in range(3 * TRIES):
+        piece = pieces.take(None, workers=1)
+        assert len(piece.items) == MOST
+        assert pieces.lost(piece.number, "its node is gone", blameless=True) == []
+
+
+def test_pieces_grow_short_where_workers_come_in_the_middle_of_a_run():
+    pieces = waiting(640)
+    assert len(pieces.take(None, workers=1).items) == MOST
+    later = [len(pieces.take(None, workers=16).items) for _ in range(16)]
+    assert max(later) <= 576 / 16 / 2
+    assert len(pieces) > 0
+
+
+def test_shots_that_were_lost_too_often_fail():
+    pieces = waiting(8)
     failures = []
-    while piece := pieces.take("a model"):
-        if any(item.lost for item in piece.items.values()):
-            assert len(piece.items) == 1
+    while piece := pieces.take("a model", workers=1):
+        assert all(item.lost < TRIES - 1 for item in piece.items.values()) or len(piece.items) == 1
         failures += pieces.lost(piece.number, "the process ended (signal 9)")
     assert len(failures) == 8
     assert {failure.text for failure in failures} == {f"the process ended (signal 9), {TRIES} times"}

@@ -34,7 +34,7 @@ def network():
         pytest.skip(f"no network namespace here: {said.strip()}")
 
 
-SOME = "answered_once or pictures_are_those or finish_ends or killed_lose"
+SOME = "answered_once or pictures_are_those or finish_ends or noticed_while or killed_lose"
 
 
 @pytest.mark.parametrize("which", [SOME, pytest.param("test_", marks=pytest.mark.slow)], ids=["some", "all"])

@@ -1,20 +1,25 @@
 """Several workers, as far as no process is needed: late answers, lost pieces, silence, and who is chosen where."""
 
 import os
+import pickle
 import random
+import threading
+import time
 
 import pytest
+from tests.executors.little import little
 
-from teststrip.errors import EngineError, UsageError
-from teststrip.executors.making import Maker
+from teststrip.errors import EngineError, StudyError, UsageError
+from teststrip.executors.making import Maker, crossing_error
 from teststrip.executors.named import configured, executor_of
 from teststrip.executors.pieces import Pieces
 from teststrip.executors.places import gpus, places
 from teststrip.executors.several import SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.hosted import configuration
-from teststrip.records import Failure, Shot
+from teststrip.records import Failure, Saved, Shot, Waiting
 from teststrip.testing.executor_contract import ENGINE, ExecutorContract
+from teststrip.verbs.run import Session
 
 
 class InTurns(SeveralWorkers):
@@ -34,7 +39,7 @@ class InTurns(SeveralWorkers):
 
     def _hand_out(self, ref, pieces):
         for worker in range(3):
-            if worker not in self.at and (piece := pieces.take(None)):
+            if worker not in self.at and (piece := pieces.take(None, workers=3)):
                 answers = self.makers[worker].answers(piece.number, ref, piece.shots)
                 self.at[worker] = (piece.number, answers)
 
@@ -57,7 +62,7 @@ class InTurns(SeveralWorkers):
         elif pieces.answered(number, answer.shot.id):
             yield answer
 
-    def _tell_to_finish(self):
+    def _tell_to_finish(self, pieces):
         for worker, (number, _) in self.at.items():
             self.makers[worker].finish(number)
 
@@ -86,7 +91,7 @@ class Credulous(Pieces):
 class Forgetful(Pieces):
     """Forgets the pieces that are lost."""
 
-    def lost(self, number, why):
+    def lost(self, number, why, *, blameless=False):
         self.end(number)
         return []
 
@@ -214,3 +219,62 @@ def test_workers_that_end_at_every_shot_end_the_run():
     shots = [Shot(ENGINE, {"prompt": "an owl", "seed": n, "width": 16, "height": 16}) for n in range(40)]
     with Dying(lambda seed: True) as executor, pytest.raises(EngineError, match="end before they answer"):
         list(executor.run(ENGINE, shots))
+
+
+class OfTwo(EngineError):
+    """An error that is made of two words."""
+
+    def __init__(self, what, where):
+        super().__init__(what, where)
+
+
+@pytest.mark.parametrize(
+    ("error", "crossed"),
+    [
+        (StudyError("width: 7 is odd"), StudyError("width: 7 is odd")),
+        (OfTwo("lost", "here"), EngineError("OfTwo: ('lost', 'here')")),
+        (ValueError("not finite\n  at line 7"), EngineError("ValueError: not finite")),
+    ],
+)
+def test_each_error_crosses_to_the_driver(error, crossed):
+    found = pickle.loads(pickle.dumps(crossing_error(error)))
+    assert (type(found), found.args) == (type(crossed), crossed.args)
+
+
+class Busy(InTurns):
+    """A cluster that is busy with other work: no worker gets a piece, and nothing is ever answered."""
+
+    until = float("inf")
+
+    def _hand_out(self, ref, pieces):
+        if self.until == float("inf"):
+            self.until = time.monotonic() + 20
+            self._say("all nodes are busy")
+
+    def _heard(self, pieces):
+        assert time.monotonic() < self.until, "the stop was not noticed"
+        time.sleep(0.01)
+        yield from ()
+
+
+class Events:
+    """Keeps what it is notified of."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_event(self, event):
+        self.seen.append(event)
+
+    def close(self):
+        """Holds nothing."""
+
+
+def test_a_run_that_waits_says_so_and_ends_when_it_is_stopped(tmp_path):
+    events = Events()
+    with Session.open(little(), tmp_path, trackers=[events], executor=Busy()) as session:
+        threading.Timer(0.1, session.stopped.set).start()
+        session.make(session.todo())
+    session.result.close()
+    assert [event.why for event in events.seen if isinstance(event, Waiting)] == ["all nodes are busy"]
+    assert not [event for event in events.seen if isinstance(event, Saved)]

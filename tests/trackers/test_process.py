@@ -37,6 +37,7 @@ from teststrip.records import (
     Shot,
     Started,
     Study,
+    Waiting,
 )
 from teststrip.results.result import open_result
 from teststrip.trackers.process import MOST_WAITING, TrackerProxy
@@ -388,6 +389,7 @@ def test_every_event_of_a_study_crosses_to_the_other_process_unchanged(tmp_path:
         Started(study, 16, 0, str(tmp_path)),
         Saved(rows[0].planned, image, 15),
         Failed(rows[0].planned, lone, 14),
+        Waiting("the nodes are busy"),
         Scored("sharpness", 0, "not computed, because ..."),
         Concluded(15, 1, findings, interrupted=True, rows=(*rows, Row(rows[0].planned, failure=lone))),
     ]

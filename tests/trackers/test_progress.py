@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 import teststrip
+from teststrip.records import Waiting
 from teststrip.testing.tracker_contract import TrackerContract
 from teststrip.trackers.progress import ProgressTracker
 
@@ -49,3 +50,9 @@ def test_a_pipe_gets_a_line_for_each_stretch_of_time_with_images_rate_and_time_l
 def test_a_short_run_and_a_terminal_get_no_such_lines(terminal: bool, tmp_path: Path) -> None:
     lines = said(tmp_path / "run", every=0 if terminal else 3600, terminal=terminal)
     assert not any("of 12 images," in line for line in lines)
+
+
+def test_what_a_run_waits_for_is_said() -> None:
+    text = io.StringIO()
+    ProgressTracker(Console(file=text, soft_wrap=True)).on_event(Waiting("its nodes are busy [all of them]"))
+    assert text.getvalue() == "its nodes are busy [all of them]\n"

@@ -1,14 +1,14 @@
 """What an actor of a Ray cluster does: it answers the shots of a piece one by one, and questions at any time.
 
-Loads no Ray: `executors.ray` makes an actor of this class, with one thread for pieces and one for questions. So both
+`executors.ray` makes an actor of this class, with one thread for pieces and one for questions. So both
 have engines of their own; those of the questions never load weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
-from teststrip.errors import TeststripError
 from teststrip.executors.local import LocalExecutor
 from teststrip.executors.making import Maker, crossing_error
 from teststrip.plugins import version_of
@@ -19,18 +19,24 @@ class Actor:
     """Holds the engines of one worker."""
 
     def __init__(self) -> None:
-        self._maker = Maker()
-        self._asked = LocalExecutor()
+        self._opened = ExitStack()
+        self._maker = self._opened.enter_context(Maker())
+        self._asked = self._opened.enter_context(LocalExecutor())
 
-    def version(self) -> str | None:
-        """The version of Teststrip on this node. The driver asks for it before anything of Teststrip crosses."""
-        return version_of("teststrip")
+    def version(self) -> tuple[str | None, str]:
+        """The version of Teststrip on this node, and the node's id.
+
+        The driver asks for it before anything of Teststrip crosses.
+        """
+        import ray  # not above: without Ray an actor still is a class that makes pictures
+
+        return version_of("teststrip"), ray.get_runtime_context().get_node_id()
 
     def fingerprint(self, shot: Shot) -> Fingerprint | Exception:
         """What would answer this shot here, or the error that says why nothing can."""
         try:
             return self._asked.fingerprint(shot)
-        except TeststripError as error:
+        except Exception as error:  # the driver raises it, as an engine of its own would
             return crossing_error(error)
 
     def make(self, number: int, ref: EngineRef, shots: Sequence[Shot]) -> Iterator[Render | Failure | Exception]:
@@ -43,3 +49,7 @@ class Actor:
     def finish(self, number: int) -> None:
         """Begin no further shot of the piece with this number, nor of an earlier one."""
         self._maker.finish(number)
+
+    def close(self) -> None:
+        """Close the engines. To be asked in the thread for pieces, so that none is in work."""
+        self._opened.close()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import ray
+from ray.job_config import JobConfig
 
 from teststrip.errors import EngineError, UsageError, first_line
 
@@ -18,6 +19,17 @@ ATTEMPTS: Final = 3
 
 Needs = Mapping[str, float]
 """Amounts by the name that Ray gives a resource: CPU, GPU, and what a cluster's owner named."""
+
+
+class Apart(JobConfig):  # type: ignore[misc]  # Ray has no types
+    """The configuration of a driver whose working folder and script's folder are no import path of its actors.
+
+    Else Ray puts both first on that path, and a study's folder with a file torch.py would run it on each node. Ray
+    leaves them out where it believes that the actors get a working folder of their own.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
 
 
 def join(address: str) -> bool:
@@ -35,35 +47,43 @@ def join(address: str) -> bool:
         UsageError: the address is one of Ray Client, which streams no answers.
         EngineError: no cluster answers.
     """
+    where = f"--executor ray:{address}" if address else f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')}"
+    address = address or os.environ.get("RAY_ADDRESS", "")
     if address.startswith("ray://"):
         raise UsageError(
-            f"--executor ray:{address}: Ray Client cannot stream pictures. Start the run on the cluster instead:"
+            f"{where}: Ray Client cannot stream pictures. Start the run on the cluster instead:"
             " ray job submit -- teststrip run STUDY --executor ray"
         )
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = address or os.environ.get("RAY_ADDRESS", "")
+    if not address:  # else Ray starts its actors at 15, below its own processes and all other programs of this machine
+        os.environ.setdefault("RAY_worker_niceness", "0")
     # "local" is written out, because without an address Ray joins whatever cluster left its name in a temporary file.
     alone = {} if address else {"include_dashboard": False, "object_store_memory": OBJECTS}
     for _ in range(1 if address else ATTEMPTS):
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **alone)
+            ray.init(
+                address=address or "local", job_config=Apart(), log_to_driver=False, logging_level="ERROR", **alone
+            )
         except Exception as error:  # Ray raises bare ones too
             ray.shutdown()
             failed = error
         else:
             return True
-    told = f"no Ray cluster answers at {address or 'local'} ({first_line(failed)}). Start one with: ray start --head"
-    if address and "RAY_AUTH_MODE" not in os.environ:  # Ray sends no token to an address that was named
-        told += ". If it was started with a token, set RAY_AUTH_MODE=token here, too"
-    raise EngineError(told) from failed
+    remedy = "Start one with: ray start --head"
+    if address and "RAY_AUTH_MODE" not in os.environ:
+        remedy += (
+            ". If that cluster asks for a token, set RAY_AUTH_MODE=token and copy ~/.ray/auth_token of its head to this"
+            " machine"
+        )
+    raise EngineError(f"no Ray cluster answers at {address or 'local'} ({first_line(failed)}). {remedy}") from failed
 
 
-def nodes() -> list[Needs]:
-    """What each node that is alive has in all."""
+def nodes() -> dict[str, Needs]:
+    """What each node that is alive has in all, by the id of the node."""
     found: list[dict[str, Any]] = ray.nodes()
-    return [node["Resources"] for node in found if node["Alive"]]
+    return {node["NodeID"]: node["Resources"] for node in found if node["Alive"]}
 
 
 def room(needs: Needs, nodes: Sequence[Needs]) -> int:

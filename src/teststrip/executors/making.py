@@ -5,18 +5,28 @@ Knows no pipes and no cluster. The worker's thread makes; any other thread may a
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Final, Self
 
 from teststrip.errors import EngineError, StudyError, TeststripError, first_line
 from teststrip.executors.local import LocalExecutor
 from teststrip.protocols import Engine
 from teststrip.records import EngineRef, Failure, Render, Shot
 
+BROKEN: Final = ("error", "oom", "nan")
+"""Reasons of failures that a GPU which is out of order may cause."""
+
 
 class Maker:
-    """Makes pieces with engines of its own, and a context manager."""
+    """Makes pieces with engines of its own, and a context manager.
+
+    Where the GPU of this process is out of order, the process ends: each further shot would fail in milliseconds, so
+    that this worker would draw piece after piece and fail shots that healthy GPUs can make.
+    """
 
     def __init__(self) -> None:
         self._executor = LocalExecutor()
@@ -27,6 +37,10 @@ class Maker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engines. A caller may do so twice, and may ask for answers again afterwards."""
         self._executor.close()
 
     def finish(self, number: int) -> None:
@@ -44,10 +58,30 @@ class Maker:
 
         finishing = False
         for answer in self._executor.run(ref, asked()):
+            if isinstance(answer, Failure) and answer.reason in BROKEN and (why := out_of_order()):
+                sys.stderr.write(f"the GPU is out of order: {why}\n")
+                sys.stderr.flush()
+                os._exit(1)  # closing the engines would ask the GPU again, and may hang
             yield answer
             if self._last >= number and not finishing:
                 finishing = True
                 self._executor.finish()
+
+
+def out_of_order() -> str:
+    """Why the GPU computes nothing more for this process; "" where it does, or where this process uses none.
+
+    After an illegal access or a fault of the card each call fails until the process ends. After a lack of memory, or an
+    error of one shot, they do not. Loads no torch: an engine that uses the GPU has loaded it.
+    """
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not cuda.is_initialized():
+        return ""
+    try:
+        cuda.synchronize()
+    except RuntimeError as error:
+        return first_line(error)
+    return ""
 
 
 def cost_of(engine: Engine, shot: Shot) -> float:
@@ -76,6 +110,9 @@ def crossing(shot: Shot) -> Shot:
 
 def crossing_error(error: Exception) -> Exception:
     """The error as it can cross to the driver: an error of Teststrip as it is, another one as its line."""
-    if isinstance(error, TeststripError) and type(error)(str(error)).args == error.args:
-        return type(error)(str(error))
+    if isinstance(error, TeststripError):
+        with contextlib.suppress(Exception):  # it takes other arguments than its line
+            alike = type(error)(str(error))
+            if alike.args == error.args:
+                return alike
     return EngineError(f"{type(error).__name__}: {first_line(error)}")

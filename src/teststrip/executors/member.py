@@ -14,8 +14,8 @@ from teststrip.records import EngineRef
 UNREAD: Final = 4
 """Answers that an actor may have sent and the driver not read, before the actor waits."""
 
-FETCH: Final = 60.0
-"""Seconds that the bytes of an answer may take to the driver, before the actor counts as lost."""
+FETCH: Final = 10.0
+"""Seconds for the bytes of an answer that has arrived. They may have left this machine's store again."""
 
 DONE: Final = object()
 """What is heard where a piece has no further answer."""
@@ -33,7 +33,9 @@ class Member:
         ref: the engine of the piece.
         weights: what it loaded last.
         settled: whether it runs on a node and has the driver's version.
-        agrees: keys of the engines that would answer there as elsewhere.
+        node: the id of the node where it runs; "" = not known.
+        agreeing: weights of the sample that it was asked about last.
+        agrees: weights of the pieces that would be answered there as elsewhere.
         making: whether `pending` is the stream of the piece.
     """
 
@@ -43,7 +45,9 @@ class Member:
         self.ref: EngineRef | None = None
         self.weights: Hashable = None
         self.settled = False
-        self.agrees: set[str] = set()
+        self.node = ""
+        self.agreeing: Hashable = None
+        self.agrees: set[Hashable] = set()
         self.making = False
         self.pending: Any = self.ask("version")
 
@@ -59,6 +63,14 @@ class Member:
         make = self.handle.make.options(concurrency_group="make", **stream)
         self.weights, self.making = self.piece.weights, True
         self.pending = make.remote(self.piece.number, portable(self.ref), [crossing(shot) for shot in self.piece.shots])
+
+    def close(self) -> Any:
+        """Ask the actor to close its engines, after the piece that it is at.
+
+        Returns:
+            what to wait for.
+        """
+        return self.handle.close.options(concurrency_group="make").remote()
 
     def rest(self) -> None:
         """Note that the actor has nothing to do."""

@@ -22,7 +22,11 @@ SHARES: Final = 2
 """A piece is 1 / (workers x this) of what waits, by cost, so that pieces grow short towards the end of a run."""
 
 TRIES: Final = 3
-"""How often a shot may be in a piece that was lost, before it fails."""
+"""How often a shot may be in a piece that was lost, before it fails. Before the last time it goes alone."""
+
+AGAIN: Final = MOST // 2
+"""Shots of a piece that were lost once. Most workers end by a machine's fault, so these shots still fill batches. Where
+a shot ends its worker, this many go alone afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +70,19 @@ class Pieces:
     """The shots of a run that have no answer.
 
     Args:
-        workers: that make pieces at a time.
         numbers: of the pieces, each larger than the one before. Workers that outlive a run need numbers that no earlier
             run had, or what was said of an old piece would be taken for a new one.
 
     >>> from teststrip.records import EngineRef
-    >>> pieces = Pieces(workers=2)
+    >>> pieces = Pieces()
     >>> for steps in (10, 50, 20):
     ...     pieces.add(Shot(EngineRef("pattern"), {"prompt": "an owl", "seed": steps}), cost=steps, weights="one model")
-    >>> first, second = pieces.take(None), pieces.take(None)
+    >>> first, second = pieces.take(None, workers=2), pieces.take(None, workers=2)
     >>> [shot.seed for shot in first.shots], [shot.seed for shot in second.shots]
     ([50], [20])
     """
 
-    def __init__(self, workers: int, numbers: Iterator[int] | None = None) -> None:
-        self._workers = workers
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._waiting: dict[Hashable, list[Item]] = {}
         self._under_way: dict[int, Piece] = {}
         self._numbers = numbers or count(1)
@@ -98,11 +100,12 @@ class Pieces:
         """Let a shot wait."""
         self._put(Item(shot, cost, weights))
 
-    def take(self, loaded: Hashable | None) -> Piece | None:
+    def take(self, loaded: Hashable | None, *, workers: int) -> Piece | None:
         """The next piece for a worker, the longest shots first.
 
         Args:
             loaded: the weights that the worker has in memory; None = none.
+            workers: that make pieces at a time, now; machines come and go in a run.
 
         Returns:
             shots of the loaded weights where some wait, else of the weights with most to do that no other worker has;
@@ -114,17 +117,18 @@ class Pieces:
         waiting = self._waiting[weights]
         waits = sum(item.cost for items in self._waiting.values() for item in items)
         # A worker that is alone evens nothing out by short pieces at the end, and its batches would not be full.
-        share = waits / (self._workers * SHARES) if self._workers > 1 else waits
+        share = waits / (workers * SHARES) if workers > 1 else waits
         piece = Piece(next(self._numbers), weights)
+        # Shots that were lost equally often are together, so that one that ends workers takes no new one with it.
+        lost = waiting[0].lost
+        most = 1 if lost == TRIES - 1 else AGAIN if lost else MOST
         spent = 0.0
-        while waiting and len(piece.items) < MOST and (not piece.items or spent + waiting[0].cost <= share):
-            if piece.items and waiting[0].lost:
+        while waiting and len(piece.items) < most and waiting[0].lost == lost:
+            if piece.items and spent + waiting[0].cost > share:
                 break
             item = waiting.pop(0)
             piece.items[item.shot.id] = item
             spent += item.cost
-            if item.lost:  # perhaps it is this one that ends workers, so it goes alone
-                break
         if not waiting:
             del self._waiting[weights]
         self._under_way[piece.number] = piece
@@ -143,8 +147,14 @@ class Pieces:
         """Forget a piece that a worker ended because the run is to finish: its shots stay without an answer."""
         self._under_way.pop(number, None)
 
-    def lost(self, number: int, why: str) -> list[Failure]:
+    def lost(self, number: int, why: str, *, blameless: bool = False) -> list[Failure]:
         """Let the shots of a piece that have no answer wait again.
+
+        Args:
+            number: of the piece.
+            why: it was lost.
+            blameless: whether no shot can be the reason, as where a whole machine was taken away. This loss is then
+                not counted.
 
         Returns:
             a failure for each shot that was lost too often; `why` says how.
@@ -152,7 +162,7 @@ class Pieces:
         piece = self._under_way.pop(number, None)
         failures = []
         for item in piece.items.values() if piece else ():
-            lost = item.lost + 1
+            lost = item.lost + (not blameless)
             if lost < TRIES:
                 self._put(Item(item.shot, item.cost, item.weights, lost))
             else:

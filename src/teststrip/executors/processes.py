@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,11 @@ from teststrip.executors.pieces import Piece, Pieces
 from teststrip.executors.places import Place, cores, gpus, places
 from teststrip.executors.several import SeveralWorkers
 from teststrip.executors.silence import Silence
+from teststrip.executors.worker import FAREWELL
 from teststrip.records import EngineRef, Failure, Render
 
-FAREWELL: Final = 5.0
-"""Seconds that a worker gets to end by itself."""
+LOOK: Final = 1.0
+"""Seconds between two looks at the processes themselves, beside what they say."""
 
 SAID: Final = 300
 """Characters of what a worker said last."""
@@ -52,9 +54,11 @@ class Worker:
         self.piece: Piece | None = None
         self.weights: Hashable = None
         self._closed = threading.Event()
+        self._reading = False
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of this package
-            [sys.executable, "-m", "teststrip.executors.worker", *map(str, place.cores)],
+            # -P: no module of the working folder, which may hold a file that is called as a library is.
+            [sys.executable, "-P", "-m", "teststrip.executors.worker", *map(str, place.cores)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -69,6 +73,11 @@ class Worker:
         """Of the process."""
         return self._process.pid
 
+    @property
+    def mute(self) -> bool:
+        """Whether the process ended and its pipe did not, because a child that the process forked still holds it."""
+        return self._reading and self._process.poll() is not None
+
     def make(self, ref: EngineRef, piece: Piece) -> None:
         """Hand a piece over."""
         self.piece, self.weights = piece, piece.weights
@@ -79,30 +88,41 @@ class Worker:
         if self.piece is not None:
             self._send(("finish", self.piece.number))
 
+    def dismiss(self) -> None:
+        """Let the process close its engines and end. Does not wait."""
+        self._closed.set()
+        with contextlib.suppress(OSError):
+            if self._process.stdin:
+                self._process.stdin.close()
+
     def end(self, *, kill: bool = False) -> str:
-        """End the process.
+        """End the process, and all that it started.
 
         Returns:
             how it ended and what it said last, for people.
         """
         self._closed.set()
         if kill:
-            self._process.kill()
-        with contextlib.suppress(OSError):
-            if self._process.stdin:
-                self._process.stdin.close()
+            self._kill()
+        self.dismiss()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(FAREWELL)
-        self._process.kill()
+        self._kill()
         code = self._process.wait()
         self._reader.join(FAREWELL)
-        if self._process.stdout:
+        if self._process.stdout and not self._reader.is_alive():  # else the pipe is still held, and this would wait
             self._process.stdout.close()
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         self._log.close()
         how = f"signal {-code}" if code < 0 else f"code {code}"
         return f"{how}{f': {lines[-1][-SAID:]}' if lines else ''}"
+
+    def _kill(self) -> None:
+        if hasattr(os, "killpg"):  # also what outlived it: it is a session of its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def _send(self, message: tuple[Any, ...]) -> None:
         assert self._process.stdin is not None
@@ -115,10 +135,12 @@ class Worker:
         assert self._process.stdout is not None
         message: Any = ()
         while message is not None:
+            self._reading = True
             try:
                 message = pickle.load(self._process.stdout)  # noqa: S301 - written by the process that was started here
             except Exception:  # it ended, perhaps in the middle of a message
                 message = None
+            self._reading = False
             while not self._closed.is_set():
                 with contextlib.suppress(queue.Full):
                     inbox.put((self, message), timeout=0.5)
@@ -141,6 +163,9 @@ class ProcessesExecutor(SeveralWorkers):
         self._places = places(number, gpus(), cores())
         self._silence = Silence(patience)
         self._workers: list[Worker] = []
+        self._mute: list[Worker] = []
+        """Those that were mute at the last look."""
+        self._looked = time.monotonic()
         # Full, it blocks the readers, then the pipes, then the workers: a slow disk slows the run and fills no memory.
         self._inbox: queue.Queue[tuple[Worker, Any]] = queue.Queue(4 * len(self._places))
 
@@ -170,12 +195,15 @@ class ProcessesExecutor(SeveralWorkers):
     def _most(self) -> int:
         return len(self._places)
 
-    def _tell_to_finish(self) -> None:
+    def _tell_to_finish(self, pieces: Pieces) -> None:
         for worker in self._workers:
             worker.finish()
 
     def _end_all(self) -> None:
         workers, self._workers = self._workers, []
+        for worker in workers:  # all of them before one is waited for
+            if worker.piece is None:
+                worker.dismiss()
         for worker in workers:
             worker.end(kill=worker.piece is not None)
 
@@ -187,11 +215,11 @@ class ProcessesExecutor(SeveralWorkers):
 
     def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
         for worker in self._workers:
-            if worker.piece is None and (piece := pieces.take(worker.weights)):
+            if worker.piece is None and (piece := pieces.take(worker.weights, workers=self._most)):
                 worker.make(ref, piece)
         taken = {worker.place.number for worker in self._workers}
         for place in self._places:
-            if place.number not in taken and (piece := pieces.take(None)):
+            if place.number not in taken and (piece := pieces.take(None, workers=self._most)):
                 self._workers.append(worker := Worker(place, self._inbox))
                 worker.make(ref, piece)
 
@@ -207,6 +235,16 @@ class ProcessesExecutor(SeveralWorkers):
                 yield from self._gone(silent, pieces, f"it said nothing for {self._silence.patience:g} seconds")
         if worker in self._workers:
             yield from self._said(worker, message, pieces)
+        for lost in self._lost_from_sight():
+            yield from self._said(lost, None, pieces)
+
+    def _lost_from_sight(self) -> list[Worker]:
+        """Workers that were mute at two looks, so that nothing of what they said is still on its way."""
+        if time.monotonic() - self._looked < LOOK:
+            return []
+        self._looked = time.monotonic()
+        before, self._mute = self._mute, [worker for worker in self._workers if worker.mute]
+        return [worker for worker in self._mute if worker in before]
 
     def _said(self, worker: Worker, message: Any, pieces: Pieces) -> Iterator[Render | Failure]:
         """What a message of a worker means."""

@@ -15,27 +15,38 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from teststrip.errors import EngineError, shortened
 from teststrip.executors import cluster
 from teststrip.executors.actor import Actor
-from teststrip.executors.making import crossing, crossing_error
+from teststrip.executors.agreement import Agreement
+from teststrip.executors.making import crossing, crossing_error, weights_of
 from teststrip.executors.member import DONE, Member
+from teststrip.executors.nodes import LOOK, Nodes
 from teststrip.executors.options import amount, amounts, check_options, text, whole
 from teststrip.executors.pieces import TRIES, Pieces
 from teststrip.executors.several import IN_A_ROW, SeveralWorkers
 from teststrip.executors.silence import Silence
 from teststrip.plugins import version_of
-from teststrip.protocols import Pays
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
-LOOK: Final = 2.0
-"""Seconds between two looks at the nodes of the cluster, and the longest that the driver waits for a message."""
+PATIENT: Final = 1800.0
+"""Seconds that an actor may take to say what would answer, where no patience is set: it may have to read the weights,
+and 100 GB take 17 minutes at 100 MB a second."""
+
+FAREWELL: Final = 5.0
+"""Seconds that all actors together have to close their engines, before they are ended."""
+
+LONG: Final = 15.0
+"""Seconds without any actor after which it is said what the run waits for; to start one takes some."""
 
 
 class RayExecutor(SeveralWorkers):
     """An `Executor` of a Ray cluster, and a context manager.
+
+    Attributes:
+        fetch: seconds that the bytes of an answer may take to the driver, before the actor counts as lost.
 
     Args:
         address: of the cluster, as `cluster.join` takes it.
@@ -48,6 +59,7 @@ class RayExecutor(SeveralWorkers):
     """
 
     remote = True
+    fetch: float = 60
 
     def __init__(
         self,
@@ -61,17 +73,18 @@ class RayExecutor(SeveralWorkers):
         wait: float = 60,
     ) -> None:
         super().__init__()
-        self._address, self._workers, self._wait = address, workers, wait
-        self._num_cpus, self._num_gpus, self._resources = num_cpus, num_gpus, dict(resources)
+        self._address, self._workers = address, workers
+        self._nodes = Nodes(num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, wait=wait)
         self._silence = Silence(patience)
+        self._on_the_way = Silence(self.fetch)
+        """Of answers that were made and did not arrive."""
         self._joined: bool | None = None
         self._members: list[Member] = []
-        self._samples: dict[str, tuple[Shot, Fingerprint | None]] = {}
-        """By an engine's key a shot and what would answer it, which all actors must agree on."""
+        self._agreement = Agreement()
         self._alone_since: float | None = None
         """Since when no actor runs, on the clock `time.monotonic`."""
-        self._looked = float("-inf")
-        self._nodes: list[cluster.Needs] = []
+        self._said_why = False
+        """Whether it was said that the run waits for room."""
 
     @classmethod
     def of(cls, argument: str, options: Mapping[str, object] = MappingProxyType({})) -> Self:
@@ -103,55 +116,49 @@ class RayExecutor(SeveralWorkers):
         """What will answer this shot, as `Executor.fingerprint` says: an actor is asked, whose device counts.
 
         Raises:
-            EngineError: no node has what an actor needs, or the engine cannot start there.
+            EngineError: no node has what an actor needs, the engine cannot start there, or no actor answers in time.
         """
-        if isinstance(self._local.engine(shot.engine), Pays):
+        if self._stays(shot.engine):
             return self._local.fingerprint(shot)
+        how = ""
+        longest = self._silence.patience or PATIENT
         for _ in range(TRIES):
             member = self._settled()
             try:
-                found = _fingerprint(ray.get(member.ask("fingerprint", crossing(shot))))
-            except RayError:
+                found = _fingerprint(ray.get(member.ask("fingerprint", crossing(shot)), timeout=longest))
+            except RayTaskError as error:
+                raise crossing_error(error.cause) from error
+            except RayError as error:
+                late = isinstance(error, GetTimeoutError)
+                how = f"they said nothing for {longest:g} seconds" if late else _last_line(error)
                 if member.piece is None:
                     self._end(member)
                 continue
-            self._samples.setdefault(shot.engine.key, (crossing(shot), found))
+            weights = weights_of(self._local.engine(shot.engine), shot)
+            self._agreement.note(weights, crossing(shot), found)
             return found
-        raise EngineError("the actors of the Ray cluster end before they answer")
+        raise EngineError(f"the actors of the Ray cluster do not say what would answer ({how})")
 
     @property
     def _most(self) -> int:
-        fit = cluster.room(self._needs, self._look())
-        return max(1, self._workers or fit)
-
-    @property
-    def _needs(self) -> dict[str, float]:
-        if self._num_gpus is None:  # decided once, because a node that comes later must not change what answers
-            self._num_gpus = 1 if any(node.get("GPU") for node in self._look()) else 0
-        return {"CPU": self._num_cpus, "GPU": self._num_gpus, **self._resources}
+        self._join()
+        return max(1, self._workers or self._nodes.room)
 
     def _join(self) -> None:
         if self._joined is None:
             self._joined = cluster.join(self._address)
 
-    def _look(self) -> list[cluster.Needs]:
-        """The nodes that are alive, looked at again every few seconds."""
-        self._join()
-        if time.monotonic() - self._looked > LOOK:
-            self._nodes, self._looked = cluster.nodes(), time.monotonic()
-        return self._nodes
-
     def _start(self) -> Member:
         """A new actor; Ray places it as soon as a node has room."""
-        needs = self._needs
         made = ray.remote(concurrency_groups={"make": 1, "ask": 1})(Actor)
-        options: dict[str, Any] = {"max_restarts": 0, "max_task_retries": 0, "resources": self._resources or None}
-        member = Member(made.options(num_cpus=needs["CPU"], num_gpus=needs["GPU"], **options).remote())
+        options = {"max_restarts": 0, "max_task_retries": 0, **self._nodes.options}
+        member = Member(made.options(**options).remote())
         self._members.append(member)
         return member
 
     def _settled(self) -> Member:
         """An actor that runs; the first one is started where there is none."""
+        self._join()
         begin = time.monotonic()
         while True:
             for member in sorted(self._members, key=lambda one: one.piece is not None):
@@ -163,50 +170,59 @@ class RayExecutor(SeveralWorkers):
             ready, _ = ray.wait(starting, num_returns=1, timeout=LOOK)
             for member in [one for one in self._members if one.pending in ready]:
                 try:
-                    self._settle(member, member.hear())
+                    self._settle(member, member.hear(), Pieces())
                 except RayError as error:
-                    for _ in self._gone(member, Pieces(1), _last_line(error)):
+                    for _ in self._gone(member, Pieces(), _last_line(error)):
                         pass
             self._check_room(begin)
 
     def _check_room(self, since: float) -> None:
-        """Raise EngineError where no node has what an actor needs, and none came in time."""
-        if cluster.room(self._needs, self._look()) or time.monotonic() - since <= self._wait:
-            return
-        there = "; ".join(cluster.described(node) for node in self._nodes) or "there is no node"
-        raise EngineError(
-            f"no node of the Ray cluster has what an actor needs ({cluster.described(self._needs)}). Its nodes have:"
-            f" {there}. Change num_cpus, num_gpus or resources in [executor] of your configuration, or add a node"
-        )
+        """Say once that no actor runs yet. Raise EngineError where no node has what one needs and none came in time."""
+        waited = time.monotonic() - since
+        if self._nodes.check(waited) and waited > LONG and not self._said_why:
+            self._said_why = True
+            self._say(
+                "the run waits for the Ray cluster: its nodes are busy with other work, or slow to start an actor."
+                " `ray status` shows which"
+            )
 
     def _hand_out(self, ref: EngineRef, pieces: Pieces) -> None:
+        most = self._most
         for member in self._members:
-            if member.settled and member.pending is None and (piece := pieces.take(member.weights)):
+            if member.settled and member.pending is None and (piece := pieces.take(member.weights, workers=most)):
                 member.ref, member.piece = ref, piece
-                if ref.key in member.agrees:
+                if piece.weights in member.agrees:
                     member.make()
-                    continue
-                sample, _ = self._samples.setdefault(ref.key, (crossing(piece.shots[0]), None))
-                member.pending = member.ask("fingerprint", sample)
+                else:
+                    sample = self._agreement.sample(piece.weights, crossing(piece.shots[0]))
+                    member.agreeing, member.pending = piece.weights, member.ask("fingerprint", sample)
         starting = sum(not member.settled for member in self._members)
-        for _ in range(min(self._most - len(self._members), len(pieces) - starting)):
+        # Where none are asked for, an actor that was placed before its node was left out takes no room of the others.
+        held = sum(bool(self._workers) or self._nodes.uses(member.node) for member in self._members)
+        for _ in range(min(most - held, len(pieces) - starting)):
             self._start()
 
     def _heard(self, pieces: Pieces) -> Iterator[Render | Failure]:
         begin = time.monotonic()
         pending = [member.pending for member in self._members if member.pending is not None]
         longest = min(LOOK, self._silence.longest_wait)
-        ready, _ = ray.wait(pending, num_returns=1, timeout=longest, fetch_local=False)
-        if ready:  # and all others that are, so that a fast actor keeps no slow one waiting
-            ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)
+        ready, left = ray.wait(pending, num_returns=1, timeout=longest)
+        if ready and left:  # and all others that are, so that a fast actor keeps no slow one waiting
+            ready, left = ray.wait(pending, num_returns=len(pending), timeout=0)
+        made = ray.wait(left, num_returns=len(left), timeout=0, fetch_local=False)[0] if left else []
         said = [member for member in self._members if any(member.pending is one for one in ready)]
-        heard = [member.piece.number for member in said if member.piece]
+        coming = [member for member in self._members if any(member.pending is one for one in made)]
+        heard = [member.piece.number for member in [*said, *coming] if member.piece]
         waited = time.monotonic() - begin
         silent = self._silence.waited(waited, under_way=pieces.under_way, heard=heard)
         for member in [one for one in self._members if one.piece and one.piece.number in silent]:
             yield from self._gone(member, pieces, f"it said nothing for {self._silence.patience:g} seconds")
+        late = self._on_the_way.waited(waited, under_way=[id(member) for member in coming], heard=())
+        for member in [one for one in coming if id(one) in late]:
+            yield from self._gone(member, pieces, f"its answer did not arrive within {self.fetch:g} seconds")
         for member in said:
-            yield from self._said(member, pieces)
+            if member in self._members:
+                yield from self._said(member, pieces)
         if any(member.settled for member in self._members):
             self._alone_since = None
         else:
@@ -223,11 +239,12 @@ class RayExecutor(SeveralWorkers):
             yield from self._gone(member, pieces, _last_line(error))
             return
         if not member.settled:
-            self._settle(member, told)
+            self._settle(member, told, pieces)
         elif not member.making:
-            self._agree(member, _fingerprint(told))
-            if self._finishing:
-                yield from self._through(member, pieces)
+            if not self._agrees(member, _fingerprint(told), pieces):
+                return
+            if member.piece is None:  # its run was stopped meanwhile
+                member.rest()
             else:
                 member.make()
         elif told is DONE:
@@ -242,42 +259,45 @@ class RayExecutor(SeveralWorkers):
             if member.piece is not None and pieces.answered(member.piece.number, told.shot.id):
                 yield told
 
-    def _settle(self, member: Member, version: str | None) -> None:
-        """Note that an actor runs, if it has the driver's version.
+    def _settle(self, member: Member, told: Any, pieces: Pieces) -> None:
+        """Note that an actor runs, if it has the driver's version; else its node is left out."""
+        version, node = told if isinstance(told, tuple) else (told, "")
+        member.node, own = node, version_of("teststrip")
+        if version == own:
+            member.settled = True
+            member.rest()
+        else:
+            why = f"a node of the Ray cluster has Teststrip {version}, and the driver {own}. Install one version on all"
+            self._leave_out(member, pieces, f"{why} nodes")
+
+    def _agrees(self, member: Member, found: Fingerprint, pieces: Pieces) -> bool:
+        """Whether the sample shot would be answered on this actor as on all others; else its node is left out."""
+        differ = self._agreement.differs(member.agreeing, found)
+        if differ:
+            self._leave_out(
+                member,
+                pieces,
+                f"the nodes of the Ray cluster would answer differently: {differ}."
+                " Install the same versions and models on all nodes, or choose alike nodes by resources",
+            )
+        else:
+            member.agrees.add(member.agreeing)
+        return not differ
+
+    def _leave_out(self, member: Member, pieces: Pieces, why: str) -> None:
+        """Go on without the node of an actor that is unlike the others.
 
         Raises:
-            EngineError: it has another one.
+            EngineError: there is no other one.
         """
-        if version != version_of("teststrip"):
-            raise EngineError(
-                f"a node of the Ray cluster has Teststrip {version}, and the driver {version_of('teststrip')}."
-                " Install one version on all nodes"
-            )
-        member.settled = True
-        member.rest()
-
-    def _agree(self, member: Member, found: Fingerprint) -> None:
-        """Note that an engine would answer the sample shot on this actor as on all others.
-
-        Raises:
-            EngineError: it would not, because of other weights, devices or versions.
-        """
-        assert member.ref is not None
-        sample, expected = self._samples[member.ref.key]
-        if expected is None:
-            self._samples[member.ref.key] = sample, found
-        elif found.id != expected.id:
-            names = sorted({*found.facts, *expected.facts})
-            differ = [
-                f"{name} {expected.facts.get(name)!r} and {found.facts.get(name)!r}"
-                for name in names
-                if found.facts.get(name) != expected.facts.get(name)
-            ]
-            raise EngineError(
-                f"the nodes of the Ray cluster would answer differently: {shortened('; '.join(differ))}."
-                " Install the same versions and models on all nodes, or choose alike nodes by resources"
-            )
-        member.agrees.add(member.ref.key)
+        if member.piece is not None:  # nothing of it was begun
+            pieces.lost(member.piece.number, why, blameless=True)
+        self._end(member)
+        new = self._nodes.leave_out(member.node, why)
+        if not member.node or not (self._nodes.room or any(one.settled for one in self._members)):
+            raise EngineError(why)
+        if new:
+            self._say(f"the run goes on without one node: {why}")
 
     def _through(self, member: Member, pieces: Pieces) -> Iterator[Failure]:
         """An actor ended its piece."""
@@ -288,21 +308,28 @@ class RayExecutor(SeveralWorkers):
 
     def _gone(self, member: Member, pieces: Pieces, how: str) -> Iterator[Failure]:
         """An actor was lost, or has to be: its shots wait again."""
-        # A node that is lost takes all its actors with it, which says nothing of the machine.
+        # A node that is lost takes all its actors with it, which says nothing of the machine, nor of a shot.
         bearable = IN_A_ROW * max(1, len(self._members))
+        blameless = self._nodes.lost(member.node)
         self._end(member)
-        yield from self._lost(member.piece.number if member.piece else None, pieces, how, bearable=bearable)
+        number = member.piece.number if member.piece else None
+        yield from self._lost(number, pieces, how, bearable=bearable, blameless=blameless)
 
     def _end(self, member: Member) -> None:
         self._members.remove(member)
         with contextlib.suppress(RayError, ValueError):
             ray.kill(member.handle)
 
-    def _tell_to_finish(self) -> None:
+    def _tell_to_finish(self, pieces: Pieces) -> None:
         for member in self._members:
-            if member.piece is not None:
+            if member.piece is None:
+                continue
+            if member.making:
                 with contextlib.suppress(RayError):
                     member.ask("finish", member.piece.number)
+            else:  # it is still asked whether it agrees; its answer counts, but no run waits for it
+                pieces.end(member.piece.number)
+                member.piece = None
 
     def _abandon(self, pieces: Pieces) -> None:
         for member in list(self._members):
@@ -311,6 +338,10 @@ class RayExecutor(SeveralWorkers):
 
     def _end_all(self) -> None:
         try:
+            with contextlib.suppress(RayError):
+                idle = [member.close() for member in self._members if member.settled and member.pending is None]
+                if idle:
+                    ray.wait(idle, num_returns=len(idle), timeout=FAREWELL)
             for member in list(self._members):
                 self._end(member)
         finally:

@@ -66,7 +66,7 @@ from teststrip.records.concluded import (
     Verdict,
     Yardstick,
 )
-from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started
+from teststrip.records.events import Concluded, Event, Failed, Saved, Scored, Started, Waiting
 from teststrip.records.heeded import Encoded, Heard, Incomparable, OtherSize, Reading
 from teststrip.records.looked import Answer, Changed, KeptMargin, Look, QuestionChange
 from teststrip.records.voted import (
@@ -171,6 +171,7 @@ __all__ = [
     "Verdict",
     "Vote",
     "VotesNeeded",
+    "Waiting",
     "WinRate",
     "Yardstick",
     "by_name",

@@ -61,6 +61,17 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The run waits, and is not at fault.
+
+    Attributes:
+        why: a sentence on what it waits for.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """The scores of a metric are stored.
 
@@ -94,4 +105,4 @@ class Concluded:
     rows: tuple[Row, ...] = ()
 
 
-Event = Started | Saved | Failed | Scored | Concluded
+Event = Started | Saved | Failed | Waiting | Scored | Concluded

@@ -7,13 +7,14 @@ may share one. The pictures are those of the engine `pattern`, whose bytes are t
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from teststrip.errors import UsageError
 from teststrip.executors.local import open_engine
-from teststrip.protocols import Executor
+from teststrip.protocols import Executor, Waits
 from teststrip.records import EngineRef, Failure, Render, Shot, Value
 
 ENGINE = EngineRef("pattern", {}, {"fail": "seed=3"})
@@ -94,6 +95,22 @@ class ExecutorContract:
         after = list(executor.run(ENGINE, asked(30)))
         assert sorted(answer.shot.id for answer in after) == sorted(shot.id for shot in asked(30))
         assert {answer.shot.seed for answer in after if isinstance(answer, Failure)} == {3}
+
+    def test_a_stop_that_is_noticed_while_it_waits_ends_a_run(self, executor: Executor) -> None:
+        if not isinstance(executor, Waits):
+            pytest.skip("this executor waits for nothing from elsewhere")
+        stopped = threading.Event()
+        executor.attend(stopped.is_set, lambda why: None)
+        try:
+            answers = iter(executor.run(SLOW, asked(200, SLOW)))
+            seen = [next(answers).shot.id]
+            stopped.set()
+            seen += [answer.shot.id for answer in answers]
+        finally:
+            executor.attend(lambda: False, lambda why: None)
+        assert len(seen) == len(set(seen))
+        assert len(seen) < 100
+        assert len(list(executor.run(ENGINE, asked(30)))) == 30
 
     def test_an_unknown_engine_is_said_before_a_shot_is_asked_for(self, executor: Executor) -> None:
         with pytest.raises(UsageError):

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from teststrip.analysis.sentences.phrases import count, stopwatch
 from teststrip.errors import shortened
-from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started
+from teststrip.records import Concluded, Event, Failed, Saved, Scored, Setting, Started, Waiting
 from teststrip.screen import Screen
 
 MOST_REASONS = 6
@@ -54,6 +54,8 @@ class ProgressTracker:
                 if isinstance(event, Failed):
                     self._failures[f"{event.failure.reason}: {event.failure.text}"] += 1
                 self._advance(event.left)
+            case Waiting():
+                self._say(f"[yellow]{escape(event.why)}[/]")
             case Scored(note=note) if note:
                 self._say(f"[yellow]{escape(event.metric)}[/]: {escape(note)}")
             case Scored():

@@ -262,7 +262,7 @@ def _broken(module: str) -> str:
 
 def _python(code: str) -> subprocess.CompletedProcess[str] | None:
     """What a fresh interpreter says to some code; None when it says nothing in time."""
-    words = [sys.executable, "-W", "ignore", "-c", code]
+    words = [sys.executable, "-P", "-W", "ignore", "-c", code]  # -P: no module of the working folder
     try:
         return subprocess.run(  # noqa: S603 - words of our own
             words, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, check=False

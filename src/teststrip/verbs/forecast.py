@@ -333,7 +333,7 @@ def _measured(maker: str, ref: EngineRef, shots: Sequence[Planned]) -> planning.
     }
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "teststrip.executors.pace"],
+            [sys.executable, "-P", "-m", "teststrip.executors.pace"],  # -P: no module of the working folder
             input=json.dumps(asked),
             capture_output=True,
             encoding="utf-8",

@@ -19,7 +19,7 @@ from teststrip import study as studies
 from teststrip.errors import EngineError, PictureError, UsageError
 from teststrip.executors.local import LocalExecutor
 from teststrip.folder import PAGE, STUDY_FILE
-from teststrip.protocols import Executor, Pays, Remote, Tracker
+from teststrip.protocols import Executor, Pays, Remote, Tracker, Waits
 from teststrip.records import (
     Concluded,
     EngineRef,
@@ -33,6 +33,7 @@ from teststrip.records import (
     Shot,
     Started,
     Study,
+    Waiting,
 )
 from teststrip.results import Result, polled
 from teststrip.store import Store, inputs, inside
@@ -317,6 +318,8 @@ class Session:
         self.result.reopened(store)
 
     def _begin(self, text: str, *, allow_mixed: bool, retry: bool, pay_again: bool, page: str) -> None:
+        if isinstance(self._executor, Waits):
+            self._executor.attend(self.stopped.is_set, lambda why: self._notify(Waiting(why)))
         self._executor.open(self._engines.values())
         if isinstance(self._executor, Pays):
             self._executor.pay_from(self._account)
