@@ -37,7 +37,7 @@ caches and offloading hooks, models whose rows change each other.
     stacking      arguments of several calls as one             interference  whether rows change each other
     listed        lists with one entry a row                    answers       what a model answered, row by row
     components    names of denoisers and decoder                streams       random numbers from elsewhere
-    earlier       what runs tell later ones of widths
+    earlier       what runs tell later ones of widths           texts         models that cut rows to their texts
 
 Needs torch and greenlet and nothing else. Each call sees global random numbers of its own, on the CPU and on a CUDA
 device; a pipeline that draws from the global generator of another accelerator is not reproducible, here as anywhere.
