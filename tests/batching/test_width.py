@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.batching import loop, oracle
 
 from teststrip.batching import Batcher, Done
-from teststrip.batching.width import HOPE, LADDER, Work, smallest_good, worthwhile
+from teststrip.batching.earlier import Work
+from teststrip.batching.width import HOPE, LADDER, smallest_good, worthwhile
 
 
 @given(
@@ -31,7 +32,7 @@ def test_a_search_never_takes_longer_than_it_can_save(least, widest, calls, leng
         return fixed + each * rows
 
     most = worthwhile(least, widest, work, forwards=forwards)
-    found = smallest_good(seconds, least, most)
+    found = smallest_good(seconds, least, most).rows
     spent = sum(forwards * (fixed + each * rows) for rows in tried)
     price = (fixed + each * least) / least
     assert spent <= HOPE * work.rows * price * (1 + 1e-9)
@@ -42,7 +43,7 @@ def test_a_search_never_takes_longer_than_it_can_save(least, widest, calls, leng
 def test_a_single_call_searches_nothing(least, widest, length):
     asked: list[int] = []
     most = worthwhile(least, widest, Work(1, length), forwards=1)
-    assert smallest_good(lambda rows: asked.append(rows) or 1.0, least, most) == least
+    assert smallest_good(lambda rows: asked.append(rows) or 1.0, least, most).rows == least
     assert asked == []
 
 

@@ -117,6 +117,23 @@ def test_the_number_of_rows_is_found_once_on_a_machine(folders, cache):
     assert "transformer 16x16" in (cache / "widths.json").read_text()
 
 
+@pytest.mark.parametrize("whole", [None, (1000, 18_000)])
+def test_portions_get_the_rows_of_the_whole_as_far_as_it_is_known(folders, whole):
+    """Eight shots pay for no search; four portions of eight do, and so do the shots that other workers make."""
+    engine = DiffusersEngine(device="cpu")
+    if whole:
+        engine.expect(*whole)
+    asked = {"num_inference_steps": 18, "width": 16, "height": 16}
+    shots = [ask(folders["flux"], seed=seed, **asked) for seed in range(32)]
+    rows = []
+    for start in range(0, 32, 8):
+        (found,) = {answer.facts["rows"] for answer in engine.render(shots[start : start + 8])}
+        rows.append(found)
+    engine.close()
+    assert rows[-1] > 1
+    assert rows == ([rows[-1]] * 4 if whole else [1, 1, 1, rows[-1]])
+
+
 def test_widths_survive_a_file_that_is_damaged(tmp_path):
     file = tmp_path / "widths.json"
     file.write_text("{ not JSON")

@@ -37,6 +37,7 @@ caches and offloading hooks, models whose rows change each other.
     stacking      arguments of several calls as one             interference  whether rows change each other
     listed        lists with one entry a row                    answers       what a model answered, row by row
     components    names of denoisers and decoder                streams       random numbers from elsewhere
+    earlier       what runs tell later ones of widths           texts         models that cut rows to their texts
 
 Needs torch and greenlet and nothing else. Each call sees global random numbers of its own, on the CPU and on a CUDA
 device; a pipeline that draws from the global generator of another accelerator is not reproducible, here as anywhere.
@@ -49,11 +50,23 @@ from typing import TYPE_CHECKING, Any
 
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, FailedCall, out_of_memory
 from teststrip.batching.components import DENOISERS
+from teststrip.batching.earlier import Earlier, Work
 
 if TYPE_CHECKING:
     from teststrip.batching.batcher import Batcher
 
-__all__ = ["DENOISERS", "Batcher", "Call", "CannotMerge", "Counts", "Done", "FailedCall", "out_of_memory"]
+__all__ = [
+    "DENOISERS",
+    "Batcher",
+    "Call",
+    "CannotMerge",
+    "Counts",
+    "Done",
+    "Earlier",
+    "FailedCall",
+    "Work",
+    "out_of_memory",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ import torch
 
 from teststrip.batching.answers import joined, rows_of
 from teststrip.batching.calls import Call, CannotMerge, Counts, Done, FailedCall, forget_frames, out_of_memory
+from teststrip.batching.earlier import NOTHING, Earlier, Work
 from teststrip.batching.interference import InterferenceCheck
 from teststrip.batching.lanes import Lanes
 from teststrip.batching.pending import Pending, ProxiedModel
@@ -24,7 +25,7 @@ from teststrip.batching.pipeline import SharedPipeline
 from teststrip.batching.recording import DEFAULT_LIMITS, Limits
 from teststrip.batching.runner import ModelRunner
 from teststrip.batching.stacking import Piece
-from teststrip.batching.width import Widths, Work
+from teststrip.batching.width import Widths
 
 # Calls under way for each row of a forward, at most: enough that calls of a few different shapes fill forwards.
 CALLS_A_ROW = 4
@@ -82,6 +83,11 @@ class Batcher:
             that keep what they see, for example.
         known: widths found earlier, by shape of row; what is found is written into it. Keep it with the results: the
             same widths give the same bytes.
+        earlier: what earlier runs found out; this run's part is written into it. Keep it where calls come in portions,
+            each with a batcher of its own, so that a search for a width goes on from one portion to the next.
+        whole: the calls that this one and other batchers are asked for together, as far as the caller knows, those
+            that are made already included; widths are searched for as if this batcher had them all.
+        clock: by whose seconds widths are compared; None = as `ModelRunner` says.
 
     Attributes:
         counts: forwards, rows, fillers and what else happened so far; live while `run` is under way.
@@ -103,6 +109,9 @@ class Batcher:
         threads: int = 1,
         recording: Limits | None = DEFAULT_LIMITS,
         known: MutableMapping[str, int] | None = None,
+        earlier: Earlier | None = None,
+        whole: Work = NOTHING,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.counts = Counts()
         self._pipeline = SharedPipeline(pipeline, denoisers)
@@ -113,7 +122,11 @@ class Batcher:
             replacements=forwards or {},
             recording=recording,
             counts=self.counts,
+            clock=clock,
         )
+        self._earlier = Earlier() if earlier is None else earlier
+        self._made_before: Mapping[Hashable, Work] = {}  # in earlier runs, by `Call.shape`
+        self._whole = whole
         self._check = InterferenceCheck(self._runner, self.counts)
         self._widths = Widths(
             self._runner.seconds,
@@ -123,6 +136,7 @@ class Batcher:
             decode_rows=decode_rows,
             lanes=self._lanes.number,
             known={} if known is None else known,
+            earlier=self._earlier,
             counts=self.counts,
         )
         self._fallback = fallback
@@ -150,6 +164,8 @@ class Batcher:
 
     def _run(self, source: Iterator[Call]) -> Iterator[Done | FailedCall]:
         self._stopped = False
+        self._made_before = dict(self._earlier.made)
+        made: dict[Hashable, Work] = {}
         try:
             while True:
                 # Pulling a call runs the caller's code and yielding returns to it: neither may see inference mode.
@@ -159,7 +175,9 @@ class Batcher:
                         break
                     insort(self._queue, call, key=_longest_first)
                 while self._ended:
-                    yield self._ended.popleft().ended()
+                    ended = self._ended.popleft()
+                    made[ended.call.shape] = made.get(ended.call.shape, NOTHING) + _work(ended.call)
+                    yield ended.ended()
                 if not self._queue and not self._running:
                     return
                 # One mode around everything: the calls' own no_grad blocks interleave and must all mean the same.
@@ -170,6 +188,8 @@ class Batcher:
                 self._cancel(self._running)
             self._queue.clear()
             self._ended.clear()
+            for shape, work in made.items():
+                self._earlier.add(shape, work)
 
     def stop(self) -> None:
         """Start no further call: `run` finishes those under way and leaves the others unanswered."""
@@ -231,11 +251,17 @@ class Batcher:
         return bool(group) and _rows_left(group) >= self._widths.of(group[0])
 
     def _left(self, pending: Pending) -> Work:
-        """What is left to make of this call's shape, as far as the calls here tell."""
+        """What is left to make of this call's shape, and what was made of it in earlier runs.
+
+        Of calls that are not here it is taken that they have the shapes of those that are.
+        """
         here = [*self._queue, *(one.call for one in self._running)]
-        alike = [call for call in here if call.shape == pending.call.shape]
+        shape = pending.call.shape
+        alike = sum((_work(call) for call in here if call.shape == shape), NOTHING)
         times = WINDOWS if len(here) >= self._window else 1
-        return Work(times * len(alike), times * sum(call.length or USUAL_LENGTH for call in alike))
+        share = alike.calls / len(here)
+        known = Work(times * alike.calls, times * alike.rows).after(self._made_before.get(shape, NOTHING))
+        return known.or_more(Work(share * self._whole.calls, share * self._whole.rows))
 
     def _may_start(self) -> bool:
         if not self._queue:
@@ -356,6 +382,10 @@ class Batcher:
 
 def _longest_first(call: Call) -> float:
     return -call.length
+
+
+def _work(call: Call) -> Work:
+    return Work(1, call.length or USUAL_LENGTH)
 
 
 def _rows_left(pendings: Iterable[Pending]) -> int:

@@ -20,6 +20,7 @@ from teststrip.batching.answers import reunited, tensors
 from teststrip.batching.calls import Call, CannotMerge, Done, FailedCall, forget_frames, out_of_memory
 from teststrip.batching.stacking import Reader, Request
 from teststrip.batching.streams import GlobalStream
+from teststrip.batching.texts import cuts_texts
 
 
 def key_of_call() -> str:
@@ -51,7 +52,8 @@ class ProxiedModel:
         self.name = name
         self.model = model
         self.decodes = method == "decode"
-        self.reader = Reader(name, getattr(getattr(model, "_orig_mod", model), method), ignored)
+        cuts = method == "forward" and cuts_texts(model)
+        self.reader = Reader(name, getattr(getattr(model, "_orig_mod", model), method), ignored, cuts=cuts)
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         self.proxy = copy.copy(model)
         for hooks in ("_forward_hooks", "_forward_pre_hooks"):  # the real forward runs them, once
@@ -163,7 +165,7 @@ class Pending:
             self.request = request
             self.forget_answers()
             answers.append(self._greenlet.parent.switch())
-        if not self.request.listed:
+        if len(answers) == 1 and not self.request.listed:
             return answers[0]
         return reunited(answers, [place for request in requests for place in request.places])
 

@@ -10,7 +10,8 @@ import copy
 import functools
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -93,7 +94,8 @@ class SharedPipeline:
         kwargs = dict(call.kwargs)
         if call.seed is not None and self._takes_generator:
             kwargs["generator"] = torch.Generator("cpu").manual_seed(call.seed)
-        return pipeline(**kwargs)[0]
+        with decoder_kept(self.pipeline):
+            return pipeline(**kwargs)[0]
 
     def _cached(self, encode: Callable[..., Any]) -> Callable[..., Any]:
         def cached(*args: Any, **kwargs: Any) -> Any:
@@ -121,6 +123,21 @@ class SharedPipeline:
             if _chooses_experts(each.model):
                 return f"its {name} chooses experts for each token, and rounding would choose others in a batch"
         return ""
+
+
+@contextmanager
+def decoder_kept(pipeline: Any) -> Iterator[None]:
+    """Afterwards the decoder has its number format again, which some pipelines widen and leave so (AuraFlow).
+
+    Otherwise later pictures would be decoded in another way than the first one, in batches perhaps, to other bytes.
+    """
+    decoder = getattr(pipeline, DECODER, None)
+    before = getattr(decoder, "dtype", None)
+    try:
+        yield
+    finally:
+        if isinstance(decoder, torch.nn.Module) and decoder.dtype != before:
+            decoder.to(dtype=before)
 
 
 def _chooses_experts(model: torch.nn.Module) -> bool:

@@ -179,19 +179,29 @@ def _copied(tree: Tree, change: Callable[[torch.Tensor], torch.Tensor]) -> Tree:
 
 
 def _others(tree: Tree) -> Iterator[Tree]:
-    """Arguments of the same kind with other values, at the ends and in the middle of time.
+    """Arguments of the same kind with other values, at the ends and in the middle of time, and with texts of one word.
 
     A model that branches on a value gives a different answer here and is not recorded.
     """
-    for moment in (0, 400, 999):
+    for moment, change in ((0, _another), (400, _another), (999, _another), (400, _with_other_masks)):
         yield {
             name: torch.full_like(leaf, moment) if name in TIMES and isinstance(leaf, torch.Tensor) else changed
-            for (name, leaf), changed in zip(tree.items(), _copied(tree, _another).values(), strict=True)
+            for (name, leaf), changed in zip(tree.items(), _copied(tree, change).values(), strict=True)
         }
 
 
 def _another(tensor: torch.Tensor) -> torch.Tensor:
     return tensor * 0.75 if tensor.is_floating_point() else tensor.flip(0) if tensor.ndim else tensor
+
+
+def _with_other_masks(tensor: torch.Tensor) -> torch.Tensor:
+    """A mask of as many texts, each as long as there is room, or a word long where they are; else the tensor."""
+    if tensor.is_floating_point() or not tensor.ndim or not bool(((tensor == 0) | (tensor == 1)).all()):
+        return tensor
+    ones = torch.ones_like(tensor)
+    if torch.equal(tensor, ones):
+        ones[..., 1:] = 0
+    return ones
 
 
 def _same(one: Any, two: Any) -> bool:

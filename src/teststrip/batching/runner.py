@@ -44,6 +44,8 @@ class ModelRunner:
         counts: `recorded` goes up with each recording.
         settle: blocks until what was asked of a device is computed. Without it the seconds of a forward would be those
             of asking for it, and the call that next reads a number would be charged for all that is under way.
+        clock: by whose seconds widths are compared; None = on a CPU the time that this process was given, because other
+            programs must not decide, and elsewhere the clock's.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class ModelRunner:
         recording: Limits | None,
         counts: Counts,
         settle: Callable[[torch.device], None] = settled,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._settle = settle
+        self._clock = clock
         self._lanes = lanes
         self._replacements = replacements
         self._counts = counts
@@ -89,8 +93,7 @@ class ModelRunner:
 
         The least of several forwards, because disturbance only adds.
         """
-        # On a CPU the time that this process was given, not the clock's: other programs must not decide.
-        clock = time.process_time if model.device.type == "cpu" else time.perf_counter
+        clock = self._clock or (time.process_time if model.device.type == "cpu" else time.perf_counter)
         full = [(request, 0, request.rows)] * (width // request.rows)
         recorder = self._recorders.get(model.name)
         taken: list[float] = []

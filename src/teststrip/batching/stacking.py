@@ -2,7 +2,8 @@
 
 Knows trees of tensors; nothing of pipelines, schedulers or waiting calls. An argument that is not known to be a row, a
 timestep or shared must be equal in all calls of a batch; an argument that cannot be compared keeps its call out of one.
-Of a model that takes lists, the entries are the rows (`listed`).
+Of a model that takes lists, the entries are the rows (`listed`); of one that cuts texts, rows that share a forward have
+texts of one length (`texts`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from teststrip.batching.answers import tensors
 from teststrip.batching.calls import CannotMerge
 from teststrip.batching.listed import Listed, form, rows_by_form, with_lists
+from teststrip.batching.texts import lengths, rows_by_length
 
 Path = tuple[str | int, ...]
 Kind = Literal["row", "time", "shared", "list", "entries", "equal"]
@@ -67,10 +69,14 @@ class Reader:
         name: of the model, for messages.
         function: its parameters name the arguments; a method is given bound.
         ignored: names of arguments that are passed on as None.
+        cuts: whether the model cuts each row's text to its length.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any], ignored: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, name: str, function: Callable[..., Any], ignored: frozenset[str] = frozenset(), *, cuts: bool = False
+    ) -> None:
         self._name = name
+        self._cuts = cuts
         self._signature = inspect.signature(function)
         self._ignored = ignored
         self._hashed: dict[int, tuple[torch.Tensor, Hashable]] = {}
@@ -79,7 +85,8 @@ class Reader:
         """Read the arguments of one call.
 
         Returns:
-            one request; of a model that takes lists, one for each form of rows.
+            one request; of a model that takes lists, one for each form of rows; of a model that cuts texts, one for
+            each length.
 
         Raises:
             CannotMerge: an argument has no known meaning for a batch; the text names it.
@@ -90,7 +97,11 @@ class Reader:
             tree[name] = None
         tree = with_lists(tree)
         whole = self._request(tree)
-        groups = rows_by_form(tree, whole.rows) if whole.listed else []
+        groups: list[list[int]] = []
+        if whole.listed:
+            groups = rows_by_form(tree, whole.rows)
+        elif self._cuts:
+            groups = rows_by_length(lengths(tree, whole.rows))
         if len(groups) < 2:
             return [whole]
 
@@ -118,6 +129,8 @@ class Reader:
             kind, part = self._classify(path, leaf, rows)
             kinds[path] = kind
             parts.append((path, kind, part))
+        if self._cuts:
+            parts.append(("lengths of texts", *lengths(tree, rows)[:1]))
         return Request(rows, tree, kinds, tuple(parts), shape, range(rows))
 
     def bind(self, tree: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -1,8 +1,8 @@
 """How many rows a forward has: the smallest number that wastes almost nothing.
 
 `smallest_good` is the search, `worthwhile` bounds it by what it can save, and `Widths` keeps what it found for each
-shape of row. Knows how long a forward takes and what is left to make from functions that it is given; nothing of how
-models compute.
+shape of row. A search that had to end early goes on in a later run (`earlier`). Knows how long a forward takes and what
+is left to make from functions that it is given; nothing of how models compute.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teststrip.batching.calls import Counts
+from teststrip.batching.earlier import Earlier, Work
 from teststrip.batching.pending import Pending, ProxiedModel
 from teststrip.batching.stacking import Request
 
@@ -33,16 +34,16 @@ Seconds = Callable[[ProxiedModel, Request, int], float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What is left to make of one shape.
+class Found:
+    """What a search found.
 
     Attributes:
-        calls: that are not done.
-        rows: denoiser rows of these calls.
+        rows: the width.
+        settled: whether a search that may try wider forwards finds the same.
     """
 
-    calls: int
-    rows: float
+    rows: int
+    settled: bool
 
 
 class Widths:
@@ -51,11 +52,12 @@ class Widths:
     Args:
         seconds: measures a forward.
         trial: how many forwards it costs to measure one width for a model and a request.
-        left: what is left to make of a pending call's shape, the call itself included.
+        left: what is left to make of a pending call's shape, the call itself and earlier runs included.
         rows: of every denoiser forward; "auto" = searched for.
         decode_rows: of every decoder forward; "auto" = by the size of the latents.
         lanes: forwards that are computed at a time.
-        known: widths found earlier, by shape; what is found is written into it.
+        known: widths found earlier, by shape; what is found is written into it, unless another process was first.
+        earlier: what searches measured in earlier runs; what is measured is written into it.
         counts: `widths` and `halved` are written into it.
 
     Attributes:
@@ -72,6 +74,7 @@ class Widths:
         decode_rows: int | Literal["auto"],
         lanes: int,
         known: MutableMapping[str, int],
+        earlier: Earlier,
         counts: Counts,
     ) -> None:
         if any(number != "auto" and number < 1 for number in (rows, decode_rows)):
@@ -83,6 +86,7 @@ class Widths:
         self._decode_rows = decode_rows
         self._lanes = lanes
         self._known = known
+        self._earlier = earlier
         self._counts = counts
         self.all_lanes = lanes
 
@@ -106,6 +110,7 @@ class Widths:
         self._counts.widths[shape] = width // 2
         if shape in self._known:
             self._known[shape] = width // 2
+        self._earlier.forget_from(shape, width)
         self._counts.halved.append(f"{shape}: out of memory at {width} rows, {width // 2} from here on")
         return True
 
@@ -120,10 +125,17 @@ class Widths:
             return self._known[shape]
         widest = MOST_ON_CPU // self._lanes if model.device.type == "cpu" else LADDER[-1]
         most = self._most(pending, widest)
-        found = smallest_good(lambda rows: self._seconds(model, request, rows), request.rows, most)
-        if most >= widest:  # a search that had to stop early is no knowledge for a larger study
-            self._known[shape] = found
-        return found
+        tried = self._earlier.tried.setdefault(shape, {})
+
+        def seconds(rows: int) -> float | None:
+            if rows not in tried:
+                tried[rows] = self._seconds(model, request, rows)
+            return tried[rows]
+
+        found = smallest_good(seconds, request.rows, most)
+        if found.settled or most >= widest:  # else it is no knowledge for a larger study
+            return self._known.setdefault(shape, found.rows)
+        return found.rows
 
     def _most(self, pending: Pending, widest: int) -> int:
         """The widest width that the search may try here; the rows of one call where no search is worth its time."""
@@ -131,7 +143,10 @@ class Widths:
         cheapest = worthwhile(request.rows, widest, work, forwards=1)
         if cheapest <= request.rows:  # then it need not be known what a trial costs
             return request.rows
-        return worthwhile(request.rows, widest, work, forwards=self._trial(model, request))
+        trials = self._earlier.trials
+        if pending.shape not in trials:
+            trials[pending.shape] = self._trial(model, request)
+        return worthwhile(request.rows, widest, work, forwards=trials[pending.shape])
 
 
 def worthwhile(least: int, most: int, work: Work, *, forwards: int) -> int:
@@ -167,7 +182,7 @@ def worthwhile(least: int, most: int, work: Work, *, forwards: int) -> int:
     return tried[-1] if len(tried) > 1 else least
 
 
-def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: int = LADDER[-1]) -> int:
+def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: int = LADDER[-1]) -> Found:
     """The smallest width whose time a row is within 3 % of the best.
 
     Climbs a ladder and stops after two widths in a row that are no better, so few wide (slow) forwards are tried.
@@ -178,29 +193,34 @@ def smallest_good(seconds: Callable[[int], float | None], least: int = 1, most: 
         most: no wider width is tried.
 
     Returns:
-        a width of the ladder, or `least` where not even that fitted.
+        a width of the ladder, or `least` where not even that fitted; it is settled where the search stopped by itself.
 
     >>> smallest_good(lambda rows: 1.0 + rows)           # a fixed cost that more and more rows share
-    16
+    Found(rows=16, settled=True)
     >>> smallest_good(lambda rows: 0.1 * max(rows, 12))  # saturated at twelve rows
-    12
+    Found(rows=12, settled=True)
     >>> smallest_good(lambda rows: 1.0 + rows if rows <= 8 else None)
-    8
+    Found(rows=8, settled=True)
+    >>> smallest_good(lambda rows: 1.0 + rows, most=8)
+    Found(rows=8, settled=False)
     """
     if most <= least:
-        return least
+        return Found(least, settled=False)
     each: dict[int, float] = {}
     worse = 0
+    settled = False
     for rows in LADDER:
         if not least <= rows <= most:
             continue
         taken = seconds(rows)
         if taken is None:
+            settled = bool(each)
             break
         better = not each or taken / rows < min(each.values()) * (1 - WORTH)
         each[rows] = taken / rows
         worse = 0 if better else worse + 1
         if worse == 2:
+            settled = True
             break
     best = min(each.values(), default=0.0)
-    return next((rows for rows in each if each[rows] <= best * (1 + WORTH)), least)
+    return Found(next((rows for rows in each if each[rows] <= best * (1 + WORTH)), least), settled)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from teststrip.batching import Call, CannotMerge, Counts, Done, FailedCall
 from teststrip.diffusion import loading, noted, scheduler_options, schedulers, shooting, weighting
 from teststrip.diffusion.backends import IN_LANES, OTHER_PICTURES
+from teststrip.diffusion.experience import Experience
 from teststrip.diffusion.heard import Ear
 from teststrip.diffusion.pipelines import PipelineClass
 from teststrip.diffusion.width_cache import WidthCache
@@ -59,6 +60,7 @@ class Batches:
         forwards: what the backend gives to call in place of the models, by component name.
         fingerprint: of a shot.
         length: denoiser calls to expect of a shot; the longest shots are started first.
+        experience: what is kept for later shots on these or other weights; None = nothing.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Batches:
         forwards: Mapping[str, Callable[..., Any]],
         fingerprint: Callable[[Shot], Fingerprint],
         length: Callable[[Shot], int],
+        experience: Experience | None = None,
     ) -> None:
         self._loaded = loaded
         self._pipeline = pipeline
@@ -79,6 +82,7 @@ class Batches:
         self._forwards = forwards
         self._fingerprint = fingerprint
         self._length = length
+        self._experience = experience or Experience()
         self._batcher: Batcher | None = None
         self._ear = Ear()
         self._schedulers: dict[object, dict[str, object]] = {}
@@ -100,11 +104,13 @@ class Batches:
         from teststrip.batching import Batcher
         from teststrip.batching.pending import key_of_call
 
-        known = WidthCache(canonical_json(self._machine()))
+        machine = canonical_json(self._machine())
         self._batcher = batcher = Batcher(
             self._loaded.pipe,
             rows=self._rows,
-            known=known,
+            known=WidthCache(machine),
+            earlier=self._experience.of(machine),
+            whole=self._experience.whole,
             forwards=self._forwards,
             fallback=self._backend not in OTHER_PICTURES,
             threads=torch.get_num_threads() if self._loaded.device == "cpu" and self._backend in IN_LANES else 1,

@@ -87,6 +87,7 @@ def expose(
     import numpy as np
     import torch
 
+    from teststrip.batching.pipeline import decoder_kept
     from teststrip.batching.streams import GlobalStream
 
     alone = copy.copy(pipe)
@@ -95,7 +96,7 @@ def expose(
     if prepare is not None:
         alone = prepare(alone)
     stream = GlobalStream(seed, getattr(pipe, "_execution_device", None))
-    with stream.current(), counted(pipe) as rows, within(alone):
+    with stream.current(), decoder_kept(pipe), counted(pipe) as rows, within(alone):
         output = alone(**call, generator=torch.Generator("cpu").manual_seed(seed))
     return np.asarray(output.images[0], dtype=np.float32), sum(rows)
 

@@ -37,6 +37,10 @@ class WidthCache(MutableMapping[str, int]):
         self._known[shape] = rows
         self._write()
 
+    def setdefault(self, shape: str, default: int = 1) -> int:
+        """The width of a shape, which is this one unless another process has written one since this cache was read."""
+        return super().setdefault(shape, self._read().get(self._model, {}).get(shape, default))
+
     def __delitem__(self, shape: str) -> None:
         del self._known[shape]
         self._write()
@@ -61,6 +65,7 @@ class WidthCache(MutableMapping[str, int]):
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            everything = self._read() | {self._model: self._known}
+            everything = self._read()
+            everything[self._model] = everything.get(self._model, {}) | self._known
             # Two runs may write at once: each replaces the whole file; the later one wins, the other searches again.
             disk.replace(self._file, json.dumps(everything))

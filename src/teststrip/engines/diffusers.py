@@ -43,6 +43,7 @@ from teststrip.diffusion import (
 )
 from teststrip.diffusion.asked import Asked
 from teststrip.diffusion.batches import Batches, BatchFailure
+from teststrip.diffusion.experience import Experience
 from teststrip.diffusion.failures import CannotAdapt, CannotLoad
 from teststrip.diffusion.model_cache import ModelCache
 from teststrip.diffusion.order import WEIGHTS, files_key, load_key, model_by_model, turns, weights_key
@@ -100,6 +101,7 @@ class DiffusersEngine:
         self._asked_backend = backend
         self._device = ""
         self._batches: Batches | None = None
+        self._experience = Experience()
         self._finishing = False
         self._digests = Digests()
         self._asked = Asked(config or None, self._variant, self._parts)
@@ -333,6 +335,15 @@ class DiffusersEngine:
             yield from self._one_by_one(loaded, together) if self._plainly else self._batched(loaded, first, together)
             self._batches = loaded = None  # both hold the pipeline, whose memory the next model may need
 
+    def expect(self, shots: int, calls: float) -> None:
+        """Look for the number of rows as if this engine had to make so many shots of the weights that it is asked for.
+
+        Args:
+            shots: of all workers, made ones included; from now on.
+            calls: denoiser rows of them all.
+        """
+        self._experience.expect(shots, calls)
+
     def finish(self) -> None:
         """Begin no further shot; those under way are answered, and then `render` ends."""
         self._finishing = True
@@ -366,6 +377,7 @@ class DiffusersEngine:
             forwards=forwards,
             fingerprint=self.fingerprint,
             length=lambda shot: self.calls(shot.settings),
+            experience=self._experience,
         )
         for answer in batches.render(shots):
             yield self._retried(loaded, answer) if isinstance(answer, BatchFailure) else answer
