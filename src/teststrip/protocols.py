@@ -125,6 +125,20 @@ class LooksAhead(Protocol):
 
 
 @runtime_checkable
+class Expects(Protocol):
+    """Optional: an engine that prepares better where it knows of more shots than those of one `render`."""
+
+    def expect(self, shots: int, calls: float) -> None:
+        """Prepare as if this engine made the shots of all workers, from now on.
+
+        Args:
+            shots: that are known of one run with the weights of the next `render`, made ones included.
+            calls: their denoiser rows, and those of earlier runs.
+        """
+        ...
+
+
+@runtime_checkable
 class Remarks(Protocol):
     """Optional: an engine that can say which settings are not made as they read, and why."""
 

@@ -13,6 +13,9 @@ from tests.shots import ask
 import teststrip
 from teststrip.diffusion.width_cache import WidthCache
 from teststrip.engines.diffusers import DiffusersEngine
+from teststrip.executors.making import Maker
+from teststrip.executors.pieces import Whole
+from teststrip.executors.processes import ProcessesExecutor
 from teststrip.records import EngineRef, Failure, Render, Saved
 from teststrip.testing.engine_contract import EngineContract, pixels_of
 from teststrip.verbs.run import Session
@@ -117,21 +120,32 @@ def test_the_number_of_rows_is_found_once_on_a_machine(folders, cache):
     assert "transformer 16x16" in (cache / "widths.json").read_text()
 
 
-@pytest.mark.parametrize("whole", [None, (1000, 18_000)])
+@pytest.mark.parametrize("whole", [None, Whole(32, 32 * 18)])
 def test_portions_get_the_rows_of_the_whole_as_far_as_it_is_known(folders, whole):
     """Eight shots pay for no search; four portions of eight do, and so do the shots that other workers make."""
-    engine = DiffusersEngine(device="cpu")
-    if whole:
-        engine.expect(*whole)
+    ref = EngineRef("diffusers", operation={"device": "cpu"})
     asked = {"num_inference_steps": 18, "width": 16, "height": 16}
     shots = [ask(folders["flux"], seed=seed, **asked) for seed in range(32)]
     rows = []
-    for start in range(0, 32, 8):
-        (found,) = {answer.facts["rows"] for answer in engine.render(shots[start : start + 8])}
-        rows.append(found)
-    engine.close()
+    with Maker() as maker:
+        for number in range(4):
+            answers = maker.answers(number + 1, ref, shots[8 * number : 8 * number + 8], whole)
+            (found,) = {answer.facts["rows"] for answer in answers}
+            rows.append(found)
     assert rows[-1] > 1
     assert rows == ([rows[-1]] * 4 if whole else [1, 1, 1, rows[-1]])
+
+
+@pytest.mark.slow
+def test_pieces_of_two_processes_get_the_rows_of_a_search_that_no_piece_could_pay(folders):
+    ref = EngineRef("diffusers", operation={"device": "cpu"})
+    asked = {"num_inference_steps": 18, "width": 16, "height": 16}
+    shots = [ask(folders["flux"], seed=seed, **asked) for seed in range(40)]
+    with ProcessesExecutor(2) as executor:
+        executor.open([ref])
+        answers = list(executor.run(ref, shots))
+    assert len(answers) == 40
+    assert min(answer.facts["rows"] for answer in answers) > 1
 
 
 def test_widths_survive_a_file_that_is_damaged(tmp_path):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teststrip.executors.pieces import AGAIN, MOST, TRIES, Pieces
+from teststrip.executors.pieces import AGAIN, MOST, TRIES, Pieces, Whole
 from teststrip.executors.places import Place, places
 from teststrip.records import EngineRef, Shot
 
@@ -127,3 +127,25 @@ def test_workers_share_cards_and_cores_and_each_core_has_one_worker():
     assert [place.cores for place in found] == [(0, 1), (2, 3), (4, 5)]
     assert all(place.cores == () for place in places(4, [], [0, 1]))
     assert isinstance(found[0], Place)
+
+
+@given(st.lists(COSTS, min_size=1, max_size=3), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_each_piece_says_what_it_is_a_piece_of_however_shots_come_and_are_lost(runs, workers, chance):
+    """All shots with its weights that were asked for so far: of the largest run, and the cost of every run."""
+    before, sizes, costs = {}, {}, {}
+    for run in runs:
+        pieces = Pieces(before=before)
+        asked = {}
+        for number, (cost, weights) in enumerate(run):
+            pieces.add(shot(number), cost, weights)
+            asked[weights] = asked.get(weights, 0) + 1
+            sizes[weights] = max(sizes.get(weights, 0), asked[weights])
+            costs[weights] = costs.get(weights, 0) + cost
+            if chance.random() < 0.3 and (piece := pieces.take(None, workers=workers)):
+                assert piece.whole == Whole(sizes[piece.weights], costs[piece.weights])
+                pieces.lost(piece.number, "gone")
+        while piece := pieces.take(None, workers=workers):
+            assert piece.whole == Whole(sizes[piece.weights], costs[piece.weights])
+            pieces.end(piece.number)
+        before = pieces.asked
+    assert before == {weights: Whole(sizes[weights], costs[weights]) for weights in sizes}

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from teststrip.executors.local import LocalExecutor
 from teststrip.executors.making import Maker, crossing_error
+from teststrip.executors.pieces import Whole
 from teststrip.plugins import version_of
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 
@@ -39,10 +40,12 @@ class Actor:
         except Exception as error:  # the driver raises it, as an engine of its own would
             return crossing_error(error)
 
-    def make(self, number: int, ref: EngineRef, shots: Sequence[Shot]) -> Iterator[Render | Failure | Exception]:
+    def make(
+        self, number: int, ref: EngineRef, shots: Sequence[Shot], whole: Whole | None = None
+    ) -> Iterator[Render | Failure | Exception]:
         """The answers of a piece as they come; the last one may be the error that ended it."""
         try:
-            yield from self._maker.answers(number, ref, shots)
+            yield from self._maker.answers(number, ref, shots, whole)
         except Exception as error:  # the driver raises it, as an engine of its own would
             yield crossing_error(error)
 

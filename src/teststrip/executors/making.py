@@ -14,7 +14,8 @@ from typing import Final, Self
 
 from teststrip.errors import EngineError, StudyError, TeststripError, first_line
 from teststrip.executors.local import LocalExecutor
-from teststrip.protocols import Engine
+from teststrip.executors.pieces import Whole
+from teststrip.protocols import Engine, Expects
 from teststrip.records import EngineRef, Failure, Render, Shot
 
 BROKEN: Final = ("error", "oom", "nan")
@@ -47,8 +48,20 @@ class Maker:
         """Begin no further shot of the piece with this number, nor of an earlier one. Any thread may call this."""
         self._last = number
 
-    def answers(self, number: int, ref: EngineRef, shots: Sequence[Shot]) -> Iterator[Render | Failure]:
-        """One answer for each shot of a piece, those that were not begun left out once it is to finish."""
+    def answers(
+        self, number: int, ref: EngineRef, shots: Sequence[Shot], whole: Whole | None = None
+    ) -> Iterator[Render | Failure]:
+        """One answer for each shot of a piece, those that were not begun left out once it is to finish.
+
+        Args:
+            number: of the piece.
+            ref: the engine.
+            shots: of the piece.
+            whole: what it is a piece of; None = the driver does not say.
+        """
+        engine = self._executor.engine(ref)
+        if whole and isinstance(engine, Expects):
+            engine.expect(whole.shots, whole.cost)
 
         def asked() -> Iterator[Shot]:
             for shot in shots:

@@ -62,7 +62,8 @@ class Member:
         stream = {"num_returns": "streaming", "_generator_backpressure_num_objects": UNREAD}
         make = self.handle.make.options(concurrency_group="make", **stream)
         self.weights, self.making = self.piece.weights, True
-        self.pending = make.remote(self.piece.number, portable(self.ref), [crossing(shot) for shot in self.piece.shots])
+        shots = [crossing(shot) for shot in self.piece.shots]
+        self.pending = make.remote(self.piece.number, portable(self.ref), shots, self.piece.whole)
 
     def close(self) -> Any:
         """Ask the actor to close its engines, after the piece that it is at.

@@ -8,9 +8,10 @@ each executor of several workers hands out by it.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 from typing import Final
 
 from teststrip.records import Failure, Shot
@@ -47,17 +48,32 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What is known of the shots with one piece's weights: the worker of a piece prepares as if they were all its own.
+
+    Attributes:
+        shots: of one run, answered ones included; of earlier runs the largest.
+        cost: of this run and all earlier ones.
+    """
+
+    shots: int = 0
+    cost: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Shots that one worker makes, all with the same weights.
 
     Attributes:
         number: of no other piece.
         weights: as in `Item`.
+        whole: what it is a piece of.
         items: without an answer, by the id of their shot.
     """
 
     number: int
     weights: Hashable
+    whole: Whole = Whole()
     items: dict[str, Item] = field(default_factory=dict)
 
     @property
@@ -72,6 +88,7 @@ class Pieces:
     Args:
         numbers: of the pieces, each larger than the one before. Workers that outlive a run need numbers that no earlier
             run had, or what was said of an old piece would be taken for a new one.
+        before: by weights, what earlier runs asked for.
 
     >>> from teststrip.records import EngineRef
     >>> pieces = Pieces()
@@ -82,7 +99,11 @@ class Pieces:
     ([50], [20])
     """
 
-    def __init__(self, numbers: Iterator[int] | None = None) -> None:
+    def __init__(
+        self, numbers: Iterator[int] | None = None, before: Mapping[Hashable, Whole] = MappingProxyType({})
+    ) -> None:
+        self._before = before
+        self._asked: dict[Hashable, Whole] = {}
         self._waiting: dict[Hashable, list[Item]] = {}
         self._under_way: dict[int, Piece] = {}
         self._numbers = numbers or count(1)
@@ -96,8 +117,15 @@ class Pieces:
         """Numbers of the pieces that were taken and did not end."""
         return self._under_way.keys()
 
+    @property
+    def asked(self) -> Mapping[Hashable, Whole]:
+        """By weights, what this run and earlier ones asked for so far."""
+        return {weights: self._whole(weights) for weights in {*self._before, *self._asked}}
+
     def add(self, shot: Shot, cost: float, weights: Hashable) -> None:
         """Let a shot wait."""
+        asked = self._asked.get(weights, Whole())
+        self._asked[weights] = Whole(asked.shots + 1, asked.cost + cost)
         self._put(Item(shot, cost, weights))
 
     def take(self, loaded: Hashable | None, *, workers: int) -> Piece | None:
@@ -118,7 +146,7 @@ class Pieces:
         waits = sum(item.cost for items in self._waiting.values() for item in items)
         # A worker that is alone evens nothing out by short pieces at the end, and its batches would not be full.
         share = waits / (workers * SHARES) if workers > 1 else waits
-        piece = Piece(next(self._numbers), weights)
+        piece = Piece(next(self._numbers), weights, self._whole(weights))
         # Shots that were lost equally often are together, so that one that ends workers takes no new one with it.
         lost = waiting[0].lost
         most = 1 if lost == TRIES - 1 else AGAIN if lost else MOST
@@ -172,6 +200,10 @@ class Pieces:
     def _put(self, item: Item) -> None:
         # What was lost comes last: if it is this shot that ends workers, the others are made before it.
         insort(self._waiting.setdefault(item.weights, []), item, key=lambda one: (one.lost, -one.cost))
+
+    def _whole(self, weights: Hashable) -> Whole:
+        before, asked = self._before.get(weights, Whole()), self._asked.get(weights, Whole())
+        return Whole(max(before.shots, asked.shots), before.cost + asked.cost)
 
     def _most_to_do(self) -> Hashable:
         held = {piece.weights for piece in self._under_way.values()}

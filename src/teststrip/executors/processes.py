@@ -81,7 +81,7 @@ class Worker:
     def make(self, ref: EngineRef, piece: Piece) -> None:
         """Hand a piece over."""
         self.piece, self.weights = piece, piece.weights
-        self._send(("piece", piece.number, portable(ref), [crossing(shot) for shot in piece.shots]))
+        self._send(("piece", piece.number, portable(ref), [crossing(shot) for shot in piece.shots], piece.whole))
 
     def finish(self) -> None:
         """Let the worker begin no further shot of the piece in work."""

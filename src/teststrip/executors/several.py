@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Self
 
 from teststrip.errors import EngineError
 from teststrip.executors.local import LocalExecutor
 from teststrip.executors.making import cost_of, weights_of
-from teststrip.executors.pieces import MOST, Pieces
+from teststrip.executors.pieces import MOST, Pieces, Whole
 from teststrip.protocols import Engine, Pays, Purse
 from teststrip.records import EngineRef, Failure, Fingerprint, Render, Shot
 from teststrip.servers import Meets
@@ -40,6 +40,8 @@ class SeveralWorkers(ABC):
     def __init__(self) -> None:
         self._local = LocalExecutor()
         self._numbers = itertools.count(1)
+        self._asked: Mapping[Hashable, Whole] = {}
+        """By weights, what earlier runs asked for."""
         self._finishing = False
         self._fruitless = 0
         self._pieces: Pieces | None = None
@@ -98,7 +100,7 @@ class SeveralWorkers(ABC):
         self._finishing = False
         self._fruitless = 0
         asked: dict[str, Shot] = {}
-        self._pieces = pieces = self.pieces(self._numbers)
+        self._pieces = pieces = self.pieces(self._numbers, self._asked)
         try:
             while True:
                 if not self._finishing and self._stopped():
@@ -115,7 +117,7 @@ class SeveralWorkers(ABC):
                     # The shot as it was asked: in the worker it was a copy.
                     yield replace(answer, shot=asked.pop(answer.shot.id))
         finally:
-            self._pieces = None
+            self._pieces, self._asked = None, pieces.asked
             self._abandon(pieces)
 
     def _done(self, number: int, pieces: Pieces) -> Iterator[Failure]:

@@ -17,12 +17,13 @@ import threading
 from typing import Any, BinaryIO, Final
 
 from teststrip.executors.making import Maker, crossing_error
+from teststrip.executors.pieces import Whole
 from teststrip.records import EngineRef, Shot
 
 FAREWELL: Final = 5.0
 """Seconds that a worker gets to close its engines and to end by itself."""
 
-Task = tuple[int, EngineRef, list[Shot]]
+Task = tuple[int, EngineRef, list[Shot], Whole]
 
 
 class ParentGone(BaseException):
@@ -41,9 +42,9 @@ def main() -> None:
     with contextlib.suppress(ParentGone), Maker() as maker:
         threading.Thread(target=listen, args=(sys.stdin.buffer, tasks, maker), daemon=True).start()
         while (task := tasks.get()) is not None:
-            number, ref, shots = task
+            number, ref, shots, whole = task
             try:
-                for answer in maker.answers(number, ref, shots):
+                for answer in maker.answers(number, ref, shots, whole):
                     send(answers, ("answer", number, answer))
                 send(answers, ("done", number))
             except Exception as error:  # the parent raises it, as an engine of its own would
@@ -63,7 +64,7 @@ def listen(requests: BinaryIO, tasks: queue.SimpleQueue[Task | None], maker: Mak
         if kind == "finish":
             maker.finish(rest[0])
         else:
-            tasks.put((rest[0], rest[1], rest[2]))
+            tasks.put((rest[0], rest[1], rest[2], rest[3]))
 
 
 def send(stream: BinaryIO, message: tuple[Any, ...]) -> None:
