@@ -104,4 +104,4 @@ def test_a_second_job_goes_on_and_concludes(said):
 
 def test_a_driver_without_the_token_of_its_cluster_is_told_what_to_set(said):
     assert "no Ray cluster answers at 127.0.0.1:6379" in said["alone"]
-    assert "set RAY_AUTH_MODE=token here, too" in said["alone"]
+    assert "set RAY_AUTH_MODE=token and copy ~/.ray/auth_token" in said["alone"]
